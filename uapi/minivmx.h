@@ -1,0 +1,857 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * minivmx: virtual machines on Intel VMX, for programs that want to see how.
+ *
+ * SDM = Intel 64 and IA-32 Architectures Software Developer's Manual, edition
+ * 085 (October 2024); cited by volume and section title.
+ */
+#ifndef _UAPI_MINIVMX_H
+#define _UAPI_MINIVMX_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: Three kinds of file
+ *
+ * Opening /dev/minivmx gives the device file. MINIVMX_CREATE_VM on it gives a
+ * VM file, MINIVMX_CREATE_VCPU on that gives a vCPU file. A vCPU keeps its VM
+ * alive, and every file keeps the driver loaded: the order of closing does not
+ * matter.
+ *
+ *  - device: MINIVMX_GET_INFO, MINIVMX_CREATE_VM
+ *  - VM: MINIVMX_MAP_MEMORY, MINIVMX_UNMAP_MEMORY, MINIVMX_CREATE_VCPU,
+ *    MINIVMX_GET_STATS; mmap() of guest memory at offset = guest-physical
+ *    address
+ *  - vCPU: all others; mmap() of struct minivmx_run at offset 0
+ */
+
+/**
+ * DOC: Form of the calls
+ *
+ * Each call but MINIVMX_RUN takes a pointer to a structure whose first member,
+ * a __u32, is the structure's size as the program knows it. A shorter structure
+ * than the driver knows is completed with zeroes and gets as many results as
+ * fit; it must reach as far as the first version of the structure did. In a
+ * longer one, what the driver does not know must be zero. Members named
+ * __reserved must be zero, those named out_... are written by the driver only.
+ *
+ * Errors have one meaning each:
+ *
+ *  - ENOTTY: no such call on this kind of file
+ *  - E2BIG: more than this driver takes: bytes are set beyond what it knows of
+ *    the structure, or an amount is over a limit of MINIVMX_GET_INFO
+ *  - EOPNOTSUPP: understood, but this CPU or this driver does not support it
+ *  - EINVAL: a member has a value that it can never have
+ *  - ENOENT: what is named is not there
+ *  - EEXIST: what is to be made is there already
+ *  - EPERM: this VMCS field is not the caller's to read or write
+ *  - EBUSY: VMX is held by a program that the driver cannot share it with, or
+ *    the vCPU is in MINIVMX_RUN on another thread
+ *  - EINTR: MINIVMX_RUN ended for a signal, or for @immediate_exit
+ *  - ENOMEM: no memory
+ *  - EFAULT: a pointer does not lead to memory of the program
+ *  - EIO: the CPU refused a VMX instruction that it should have carried out
+ */
+
+/** define MINIVMX_API_VERSION - raised when a call changes its meaning. */
+#define MINIVMX_API_VERSION	1
+
+/** define MINIVMX_TYPE - the ioctl type of all calls. */
+#define MINIVMX_TYPE		0xBB
+
+enum {
+	MINIVMX_CMD_GET_INFO		= 0x00,
+	MINIVMX_CMD_CREATE_VM		= 0x01,
+
+	MINIVMX_CMD_MAP_MEMORY		= 0x10,
+	MINIVMX_CMD_UNMAP_MEMORY	= 0x11,
+	MINIVMX_CMD_CREATE_VCPU		= 0x12,
+	/* 0x13: to translate a guest address */
+	MINIVMX_CMD_GET_STATS		= 0x14,
+
+	MINIVMX_CMD_RUN			= 0x20,
+	MINIVMX_CMD_GET_REGS		= 0x21,
+	MINIVMX_CMD_SET_REGS		= 0x22,
+	MINIVMX_CMD_GET_SREGS		= 0x23,
+	MINIVMX_CMD_SET_SREGS		= 0x24,
+	MINIVMX_CMD_GET_MSRS		= 0x25,
+	MINIVMX_CMD_SET_MSRS		= 0x26,
+	MINIVMX_CMD_SET_CPUID		= 0x27,
+	MINIVMX_CMD_SET_TRAPS		= 0x28,
+	/* 0x29: to inject an event */
+	MINIVMX_CMD_VMREAD		= 0x2a,
+	MINIVMX_CMD_VMWRITE		= 0x2b,
+};
+
+/* ------------------------------------------------------------------ device */
+
+/**
+ * enum minivmx_mmu - how guest-physical memory is translated
+ * @MINIVMX_MMU_EPT: by the CPU, through extended page tables
+ *
+ * The numbers up to 7 are kept for policies of shadow paging.
+ */
+enum minivmx_mmu {
+	MINIVMX_MMU_EPT		= 1,
+};
+
+/**
+ * enum minivmx_cap - what the CPU can do, as bits of a mask
+ * @MINIVMX_CAP_EPT: extended page tables, 4-level, write-back
+ * @MINIVMX_CAP_EPT_AD: accessed and dirty flags in EPT entries
+ * @MINIVMX_CAP_EPT_EXEC_ONLY: pages that can be executed but not read
+ * @MINIVMX_CAP_EPT_2M: 2 MiB pages in EPT
+ * @MINIVMX_CAP_EPT_1G: 1 GiB pages in EPT
+ * @MINIVMX_CAP_INVEPT_SINGLE: INVEPT of one EPT pointer
+ * @MINIVMX_CAP_INVEPT_GLOBAL: INVEPT of all EPT pointers
+ * @MINIVMX_CAP_VPID: virtual-processor identifiers
+ * @MINIVMX_CAP_INVVPID_SINGLE: INVVPID of one VPID
+ * @MINIVMX_CAP_INVVPID_ALL: INVVPID of all VPIDs
+ * @MINIVMX_CAP_UNRESTRICTED_GUEST: guests in real mode and without paging
+ * @MINIVMX_CAP_MTF: monitor trap flag
+ * @MINIVMX_CAP_PREEMPTION_TIMER: VMX-preemption timer
+ * @MINIVMX_CAP_VIRTUAL_NMIS: virtual NMIs
+ * @MINIVMX_CAP_MSR_BITMAPS: MSR bitmaps
+ * @MINIVMX_CAP_LOAD_EFER: IA32_EFER is switched by VM entries and exits
+ * @MINIVMX_CAP_LOAD_PAT: IA32_PAT is switched by VM entries and exits
+ * @MINIVMX_CAP_TRUE_CONTROLS: the default-1 controls can be cleared
+ * @MINIVMX_CAP_XSAVE: the guest can use XSAVE, as the host does
+ */
+enum minivmx_cap {
+	MINIVMX_CAP_EPT			= 1 << 0,
+	MINIVMX_CAP_EPT_AD		= 1 << 1,
+	MINIVMX_CAP_EPT_EXEC_ONLY	= 1 << 2,
+	MINIVMX_CAP_EPT_2M		= 1 << 3,
+	MINIVMX_CAP_EPT_1G		= 1 << 4,
+	MINIVMX_CAP_INVEPT_SINGLE	= 1 << 5,
+	MINIVMX_CAP_INVEPT_GLOBAL	= 1 << 6,
+	MINIVMX_CAP_VPID		= 1 << 7,
+	MINIVMX_CAP_INVVPID_SINGLE	= 1 << 8,
+	MINIVMX_CAP_INVVPID_ALL		= 1 << 9,
+	MINIVMX_CAP_UNRESTRICTED_GUEST	= 1 << 10,
+	MINIVMX_CAP_MTF			= 1 << 11,
+	MINIVMX_CAP_PREEMPTION_TIMER	= 1 << 12,
+	MINIVMX_CAP_VIRTUAL_NMIS	= 1 << 13,
+	MINIVMX_CAP_MSR_BITMAPS		= 1 << 14,
+	MINIVMX_CAP_LOAD_EFER		= 1 << 15,
+	MINIVMX_CAP_LOAD_PAT		= 1 << 16,
+	MINIVMX_CAP_TRUE_CONTROLS	= 1 << 17,
+	MINIVMX_CAP_XSAVE		= 1 << 18,
+};
+
+/**
+ * enum minivmx_vmx - how the driver gets into VMX operation at present
+ * @MINIVMX_VMX_OWN: nobody holds VMX; the driver executes VMXON for each burst
+ * @MINIVMX_VMX_BORROW: KVM holds VMX; the driver borrows it for each burst
+ */
+enum minivmx_vmx {
+	MINIVMX_VMX_OWN		= 0,
+	MINIVMX_VMX_BORROW	= 1,
+};
+
+/**
+ * struct minivmx_info - ioctl(MINIVMX_GET_INFO)
+ * @size: sizeof(struct minivmx_info)
+ * @__reserved: must be 0
+ * @out_api_version: MINIVMX_API_VERSION of the driver
+ * @out_vmx: how VMX is obtained now, &enum minivmx_vmx
+ * @out_capabilities: what this CPU can do, &enum minivmx_cap
+ * @out_mmus: what MINIVMX_CREATE_VM takes: bit n stands for mmu n of
+ *	&enum minivmx_mmu
+ * @out_ept_missing: what MINIVMX_MMU_EPT needs and this CPU lacks,
+ *	&enum minivmx_cap
+ * @out_traps: the exits that MINIVMX_SET_TRAPS takes: bit n of word w stands
+ *	for basic exit reason 64 w + n
+ * @out_max_memory: bytes of guest memory that one VM may have
+ * @out_max_regions: ranges of guest memory that one VM may have
+ * @out_max_vcpus: vCPUs that one VM may have
+ * @out_physical_bits: width of a guest-physical address
+ * @__reserved2: must be 0
+ */
+struct minivmx_info {
+	__u32 size;
+	__u32 __reserved;
+	__u32 out_api_version;
+	__u32 out_vmx;
+	__aligned_u64 out_capabilities;
+	__aligned_u64 out_mmus;
+	__aligned_u64 out_ept_missing;
+	__aligned_u64 out_traps[2];
+	__aligned_u64 out_max_memory;
+	__u32 out_max_regions;
+	__u32 out_max_vcpus;
+	__u32 out_physical_bits;
+	__u32 __reserved2;
+};
+
+/**
+ * define MINIVMX_GET_INFO - what this CPU and this driver can do
+ *
+ * Return: 0, or E2BIG, EFAULT, EINVAL.
+ */
+#define MINIVMX_GET_INFO	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_INFO)
+
+/**
+ * struct minivmx_create_vm - ioctl(MINIVMX_CREATE_VM)
+ * @size: sizeof(struct minivmx_create_vm)
+ * @mmu: &enum minivmx_mmu
+ * @flags: must be 0
+ * @__reserved: must be 0
+ */
+struct minivmx_create_vm {
+	__u32 size;
+	__u32 mmu;
+	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
+ * define MINIVMX_CREATE_VM - make a VM without memory and vCPUs
+ *
+ * Return: a VM file (close-on-exec), or EOPNOTSUPP where the CPU lacks what
+ * @mmu needs (the kernel log and @out_ept_missing say what), EBUSY, E2BIG,
+ * EFAULT, EINVAL, ENOMEM, or what an open() can fail with (EMFILE, ENFILE).
+ */
+#define MINIVMX_CREATE_VM	_IO(MINIVMX_TYPE, MINIVMX_CMD_CREATE_VM)
+
+/* ---------------------------------------------------------------------- VM */
+
+/**
+ * enum minivmx_map_flags - properties of a range of guest memory
+ * @MINIVMX_MAP_READONLY: the guest cannot write it; a write is a
+ *	MINIVMX_EXIT_MEMORY. The program can, through mmap().
+ * @MINIVMX_MAP_2M: made of 2 MiB pages; address and length are multiples of
+ *	2 MiB
+ * @MINIVMX_MAP_POPULATE: all pages are allocated now, not at their first use
+ */
+enum minivmx_map_flags {
+	MINIVMX_MAP_READONLY	= 1 << 0,
+	MINIVMX_MAP_2M		= 1 << 1,
+	MINIVMX_MAP_POPULATE	= 1 << 2,
+};
+
+/**
+ * struct minivmx_map_memory - ioctl(MINIVMX_MAP_MEMORY)
+ * @size: sizeof(struct minivmx_map_memory)
+ * @flags: &enum minivmx_map_flags
+ * @gpa: guest-physical address, a multiple of 4096
+ * @length: bytes, a multiple of 4096, not 0
+ */
+struct minivmx_map_memory {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+};
+
+/**
+ * define MINIVMX_MAP_MEMORY - give the VM a range of zeroed memory
+ *
+ * Also while its vCPUs run. The pages are the kernel's, charged to the calling
+ * program's memory cgroup; mmap() of the VM file at offset @gpa shows the same
+ * pages to the program.
+ *
+ * Return: 0, or EEXIST if a byte of the range is mapped already, E2BIG if that
+ * would be more memory or more ranges than a VM may have, EINVAL for a range
+ * that is empty, misaligned or beyond @out_physical_bits, EINTR if a signal
+ * came while the range was populated (nothing is mapped then), EOPNOTSUPP,
+ * EFAULT, ENOMEM.
+ */
+#define MINIVMX_MAP_MEMORY	_IO(MINIVMX_TYPE, MINIVMX_CMD_MAP_MEMORY)
+
+/**
+ * struct minivmx_unmap_memory - ioctl(MINIVMX_UNMAP_MEMORY)
+ * @size: sizeof(struct minivmx_unmap_memory)
+ * @__reserved: must be 0
+ * @gpa: guest-physical address, a multiple of 4096
+ * @length: bytes, a multiple of 4096, not 0
+ */
+struct minivmx_unmap_memory {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+};
+
+/**
+ * define MINIVMX_UNMAP_MEMORY - take a range of memory away from the VM
+ *
+ * Whatever is mapped in the range goes; it may be a part of a region, or
+ * several regions. When the call returns, no vCPU can reach the pages any more.
+ * Mappings that a program made by mmap() stay, with their pages.
+ *
+ * Return: 0, or ENOENT if nothing is mapped in the range, E2BIG if a region
+ * had to be split and there are as many as there may be, EINVAL, EFAULT,
+ * ENOMEM.
+ */
+#define MINIVMX_UNMAP_MEMORY	_IO(MINIVMX_TYPE, MINIVMX_CMD_UNMAP_MEMORY)
+
+/**
+ * struct minivmx_create_vcpu - ioctl(MINIVMX_CREATE_VCPU)
+ * @size: sizeof(struct minivmx_create_vcpu)
+ * @id: its number in the VM, below @out_max_vcpus; the guest reads it as its
+ *	initial APIC ID
+ * @flags: must be 0
+ * @__reserved: must be 0
+ */
+struct minivmx_create_vcpu {
+	__u32 size;
+	__u32 id;
+	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
+ * define MINIVMX_CREATE_VCPU - make a vCPU in its state after power-up
+ *
+ * That is real mode at the reset vector FFFFFFF0H (SDM Vol. 3A, "Processor
+ * State After Reset").
+ *
+ * Return: a vCPU file (close-on-exec), or EEXIST if the VM has had a vCPU of
+ * that number, EINVAL, E2BIG, EFAULT, ENOMEM, EMFILE, ENFILE.
+ */
+#define MINIVMX_CREATE_VCPU	_IO(MINIVMX_TYPE, MINIVMX_CMD_CREATE_VCPU)
+
+/** define MINIVMX_STATS_EXITS - number of exit reasons that are counted. */
+#define MINIVMX_STATS_EXITS	80
+
+/**
+ * struct minivmx_stats - ioctl(MINIVMX_GET_STATS)
+ * @size: sizeof(struct minivmx_stats)
+ * @__reserved: must be 0
+ * @out_runs: calls of MINIVMX_RUN
+ * @out_bursts: stays in VMX operation
+ * @out_entries: VM entries, failed ones too
+ * @out_returns: exits that were handed to the program
+ * @out_injections: exceptions that the driver injected
+ * @out_flushes: flushes of stale translations (INVEPT, INVVPID)
+ * @out_kicks: interrupts sent to stop a running vCPU
+ * @out_pages: guest pages that are allocated, in units of 4 KiB
+ * @out_tables: pages that page tables for the guest take
+ * @out_exits: VM exits by basic exit reason (SDM Vol. 3D, "VMX Basic Exit
+ *	Reasons")
+ *
+ * All count from the creation of the VM, over all its vCPUs, but @out_pages and
+ * @out_tables, which say how many there are.
+ */
+struct minivmx_stats {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 out_runs;
+	__aligned_u64 out_bursts;
+	__aligned_u64 out_entries;
+	__aligned_u64 out_returns;
+	__aligned_u64 out_injections;
+	__aligned_u64 out_flushes;
+	__aligned_u64 out_kicks;
+	__aligned_u64 out_pages;
+	__aligned_u64 out_tables;
+	__aligned_u64 out_exits[MINIVMX_STATS_EXITS];
+};
+
+/**
+ * define MINIVMX_GET_STATS - what the VM did so far
+ *
+ * Return: 0, or E2BIG, EFAULT, EINVAL.
+ */
+#define MINIVMX_GET_STATS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_STATS)
+
+/* -------------------------------------------------------------------- vCPU */
+
+/**
+ * struct minivmx_regs - the general registers
+ * @rax: and so on, in the order of their numbers in instructions
+ * @rcx: register 1
+ * @rdx: register 2
+ * @rbx: register 3
+ * @rsp: register 4
+ * @rbp: register 5
+ * @rsi: register 6
+ * @rdi: register 7
+ * @r8: register 8
+ * @r9: register 9
+ * @r10: register 10
+ * @r11: register 11
+ * @r12: register 12
+ * @r13: register 13
+ * @r14: register 14
+ * @r15: register 15
+ * @rip: instruction pointer
+ * @rflags: flags
+ */
+struct minivmx_regs {
+	__aligned_u64 rax;
+	__aligned_u64 rcx;
+	__aligned_u64 rdx;
+	__aligned_u64 rbx;
+	__aligned_u64 rsp;
+	__aligned_u64 rbp;
+	__aligned_u64 rsi;
+	__aligned_u64 rdi;
+	__aligned_u64 r8;
+	__aligned_u64 r9;
+	__aligned_u64 r10;
+	__aligned_u64 r11;
+	__aligned_u64 r12;
+	__aligned_u64 r13;
+	__aligned_u64 r14;
+	__aligned_u64 r15;
+	__aligned_u64 rip;
+	__aligned_u64 rflags;
+};
+
+/**
+ * enum minivmx_exit - exit reasons that are the driver's own
+ * @MINIVMX_EXIT_MEMORY: the guest touched guest-physical memory that is in no
+ *	region, or wrote to a read-only one; see @memory of struct minivmx_run
+ * @MINIVMX_EXIT_ENTRY_FAILED: the CPU refused VMLAUNCH or VMRESUME;
+ *	@qualification is the VM-instruction error, @cause says it in words
+ * @MINIVMX_EXIT_INTERNAL: the driver cannot go on with this guest; @cause says
+ *	why
+ *
+ * All other reasons are basic exit reasons of the CPU (SDM Vol. 3D, "VMX Basic
+ * Exit Reasons").
+ */
+enum minivmx_exit {
+	MINIVMX_EXIT_MEMORY		= 0x10000,
+	MINIVMX_EXIT_ENTRY_FAILED	= 0x10001,
+	MINIVMX_EXIT_INTERNAL		= 0x10002,
+};
+
+/**
+ * enum minivmx_answer - what becomes of the exit that was reported last
+ * @MINIVMX_ANSWER_FINISH: the guest goes on at @regs.rip. An I/O instruction,
+ *	RDMSR and WRMSR are finished first, with what the program left in @io or
+ *	@msr, provided that @regs.rip is still that of the instruction.
+ * @MINIVMX_ANSWER_SKIP: the guest goes on behind the instruction that exited
+ * @MINIVMX_ANSWER_DEFAULT: the driver answers the exit as if it were not
+ *	trapped by MINIVMX_SET_TRAPS; the same as MINIVMX_ANSWER_FINISH where the
+ *	driver has no answer
+ */
+enum minivmx_answer {
+	MINIVMX_ANSWER_FINISH	= 0,
+	MINIVMX_ANSWER_SKIP	= 1,
+	MINIVMX_ANSWER_DEFAULT	= 2,
+};
+
+/**
+ * enum minivmx_access - kinds of memory access, as bits of a mask
+ * @MINIVMX_ACCESS_READ: data read
+ * @MINIVMX_ACCESS_WRITE: data write
+ * @MINIVMX_ACCESS_FETCH: instruction fetch
+ */
+enum minivmx_access {
+	MINIVMX_ACCESS_READ	= 1 << 0,
+	MINIVMX_ACCESS_WRITE	= 1 << 1,
+	MINIVMX_ACCESS_FETCH	= 1 << 2,
+};
+
+/**
+ * enum minivmx_io_flags - form of an I/O instruction
+ * @MINIVMX_IO_IN: the guest reads from the port
+ * @MINIVMX_IO_STRING: INS or OUTS. The driver moves the data between @io.data
+ *	and guest memory, one element an exit.
+ * @MINIVMX_IO_REP: with a REP prefix
+ */
+enum minivmx_io_flags {
+	MINIVMX_IO_IN		= 1 << 0,
+	MINIVMX_IO_STRING	= 1 << 1,
+	MINIVMX_IO_REP		= 1 << 2,
+};
+
+/**
+ * struct minivmx_io - an I/O instruction (exit reason 30)
+ * @port: port number
+ * @width: bytes: 1, 2 or 4
+ * @flags: &enum minivmx_io_flags
+ * @data: what the guest writes; with MINIVMX_IO_IN, what the program answers
+ */
+struct minivmx_io {
+	__u16 port;
+	__u8 width;
+	__u8 flags;
+	__u32 data;
+};
+
+/**
+ * struct minivmx_msr_exit - RDMSR or WRMSR (exit reasons 31 and 32)
+ * @index: number of the MSR
+ * @fault: set by the program: not 0 for #GP(0) in the guest
+ * @value: what the guest writes; for RDMSR, what the program answers
+ */
+struct minivmx_msr_exit {
+	__u32 index;
+	__u32 fault;
+	__aligned_u64 value;
+};
+
+/**
+ * struct minivmx_memory_exit - an access that no memory answers
+ *	(MINIVMX_EXIT_MEMORY)
+ * @gpa: guest-physical address
+ * @access: &enum minivmx_access
+ * @instruction_bytes: how many bytes of @instruction are valid; 0 if they could
+ *	not be read
+ * @instruction: the bytes at @regs.rip
+ */
+struct minivmx_memory_exit {
+	__aligned_u64 gpa;
+	__u32 access;
+	__u8 instruction_bytes;
+	__u8 instruction[15];
+	__u32 __reserved;
+};
+
+/**
+ * struct minivmx_run - the page that program and driver share for a vCPU
+ * @regs: the registers. While the vCPU does not run, they are here and nowhere
+ *	else: what the program writes is what the guest goes on with.
+ * @immediate_exit: set by the program: not 0 makes MINIVMX_RUN answer EINTR
+ *	before the guest is entered; a signal handler can set it
+ * @answer: set by the program: &enum minivmx_answer; the driver resets it to 0
+ * @reason: basic exit reason, or &enum minivmx_exit
+ * @entry_failure: 1 if the VM entry failed while loading guest state (bit 31 of
+ *	the exit reason; @cause says why)
+ * @qualification: exit qualification
+ * @linear_address: guest-linear address, where the exit has one
+ * @physical_address: guest-physical address, where the exit has one
+ * @instruction_length: VM-exit instruction length, bytes
+ * @instruction_info: VM-exit instruction information
+ * @interruption_info: VM-exit interruption information
+ * @interruption_error: VM-exit interruption error code
+ * @vectoring_info: IDT-vectoring information
+ * @vectoring_error: IDT-vectoring error code
+ * @io: decoded form of exit reason 30
+ * @msr: decoded form of exit reasons 31 and 32
+ * @memory: decoded form of MINIVMX_EXIT_MEMORY
+ * @cause: the exit in words where it needs some, zero-terminated
+ *
+ * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,
+ * and writes the rest at its end.
+ */
+struct minivmx_run {
+	struct minivmx_regs regs;
+	__u32 immediate_exit;
+	__u32 answer;
+	__u32 reason;
+	__u32 entry_failure;
+	__aligned_u64 qualification;
+	__aligned_u64 linear_address;
+	__aligned_u64 physical_address;
+	__u32 instruction_length;
+	__u32 instruction_info;
+	__u32 interruption_info;
+	__u32 interruption_error;
+	__u32 vectoring_info;
+	__u32 vectoring_error;
+	struct minivmx_io io;
+	struct minivmx_msr_exit msr;
+	struct minivmx_memory_exit memory;
+	char cause[128];
+};
+
+/** define MINIVMX_RUN_SIZE - bytes to mmap() of a vCPU file. */
+#define MINIVMX_RUN_SIZE	4096
+
+/**
+ * define MINIVMX_RUN - run the guest until something needs the program
+ *
+ * Takes no argument (0): all is in struct minivmx_run. HLT, I/O, accesses to
+ * memory that is not there, MSRs that the driver does not know, shutdown and
+ * failed entries always come back; other exits if MINIVMX_SET_TRAPS asks for
+ * them. After HLT, @regs.rip is behind it.
+ *
+ * Return: 0 with an exit in struct minivmx_run, or EINTR (no exit is reported;
+ * call again to go on), EBUSY, EINVAL for an argument or an @answer that is not
+ * defined, EIO, ENOMEM.
+ */
+#define MINIVMX_RUN		_IO(MINIVMX_TYPE, MINIVMX_CMD_RUN)
+
+/**
+ * struct minivmx_regs_arg - ioctl(MINIVMX_GET_REGS, MINIVMX_SET_REGS)
+ * @size: sizeof(struct minivmx_regs_arg)
+ * @__reserved: must be 0
+ * @regs: the registers
+ */
+struct minivmx_regs_arg {
+	__u32 size;
+	__u32 __reserved;
+	struct minivmx_regs regs;
+};
+
+/**
+ * define MINIVMX_GET_REGS - read @regs of struct minivmx_run without mmap()
+ *
+ * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL.
+ */
+#define MINIVMX_GET_REGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_REGS)
+
+/**
+ * define MINIVMX_SET_REGS - write @regs of struct minivmx_run without mmap()
+ *
+ * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL.
+ */
+#define MINIVMX_SET_REGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_REGS)
+
+/**
+ * struct minivmx_segment - a segment register with its hidden part
+ * @base: linear base address
+ * @limit: limit in bytes
+ * @selector: visible part
+ * @access_rights: in the VMCS's form: bits 7:0 and 15:12 as in a descriptor,
+ *	bit 16 set for a segment that cannot be used
+ *	(SDM Vol. 3C, "Guest Register State")
+ */
+struct minivmx_segment {
+	__aligned_u64 base;
+	__u32 limit;
+	__u16 selector;
+	__u16 __reserved;
+	__u32 access_rights;
+	__u32 __reserved2;
+};
+
+/**
+ * struct minivmx_table - GDTR or IDTR
+ * @base: linear base address
+ * @limit: limit in bytes
+ * @__reserved: must be 0
+ */
+struct minivmx_table {
+	__aligned_u64 base;
+	__u32 limit;
+	__u32 __reserved;
+};
+
+/**
+ * struct minivmx_sregs - ioctl(MINIVMX_GET_SREGS, MINIVMX_SET_SREGS)
+ * @size: sizeof(struct minivmx_sregs)
+ * @__reserved: must be 0
+ * @es: extra segment
+ * @cs: code segment
+ * @ss: stack segment
+ * @ds: data segment
+ * @fs: FS
+ * @gs: GS
+ * @ldtr: local descriptor table
+ * @tr: task register
+ * @gdtr: global descriptor table
+ * @idtr: interrupt descriptor table
+ * @cr0: as the guest reads it
+ * @cr2: page-fault linear address
+ * @cr3: as the guest reads it
+ * @cr4: as the guest reads it
+ * @efer: IA32_EFER as the guest reads it
+ * @xcr0: extended control register 0
+ * @dr: DR0 to DR3, then DR6 and DR7
+ * @interruptibility: interruptibility state (SDM Vol. 3C, "Guest Non-Register
+ *	State")
+ * @__reserved2: must be 0
+ */
+struct minivmx_sregs {
+	__u32 size;
+	__u32 __reserved;
+	struct minivmx_segment es;
+	struct minivmx_segment cs;
+	struct minivmx_segment ss;
+	struct minivmx_segment ds;
+	struct minivmx_segment fs;
+	struct minivmx_segment gs;
+	struct minivmx_segment ldtr;
+	struct minivmx_segment tr;
+	struct minivmx_table gdtr;
+	struct minivmx_table idtr;
+	__aligned_u64 cr0;
+	__aligned_u64 cr2;
+	__aligned_u64 cr3;
+	__aligned_u64 cr4;
+	__aligned_u64 efer;
+	__aligned_u64 xcr0;
+	__aligned_u64 dr[6];
+	__u32 interruptibility;
+	__u32 __reserved2;
+};
+
+/**
+ * define MINIVMX_GET_SREGS - read the system registers
+ *
+ * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL, EIO.
+ */
+#define MINIVMX_GET_SREGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_SREGS)
+
+/**
+ * define MINIVMX_SET_SREGS - write the system registers
+ *
+ * Control registers are checked as MOV would check them; combinations of
+ * segments and control registers that no CPU can be in are reported by the next
+ * MINIVMX_RUN as a failed entry.
+ *
+ * Return: 0, or EINVAL for bits that the guest cannot set, EBUSY, E2BIG,
+ * EFAULT, EIO. Nothing is changed if it fails.
+ */
+#define MINIVMX_SET_SREGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_SREGS)
+
+/**
+ * struct minivmx_msr - one MSR
+ * @index: its number
+ * @__reserved: must be 0
+ * @value: its value
+ */
+struct minivmx_msr {
+	__u32 index;
+	__u32 __reserved;
+	__aligned_u64 value;
+};
+
+/**
+ * struct minivmx_msrs - ioctl(MINIVMX_GET_MSRS, MINIVMX_SET_MSRS)
+ * @size: sizeof(struct minivmx_msrs)
+ * @count: number of entries, at most MINIVMX_MAX_MSRS
+ * @entries: address of an array of struct minivmx_msr
+ * @out_done: entries that were carried out before the first that was not
+ * @__reserved: must be 0
+ */
+struct minivmx_msrs {
+	__u32 size;
+	__u32 count;
+	__aligned_u64 entries;
+	__u32 out_done;
+	__u32 __reserved;
+};
+
+/** define MINIVMX_MAX_MSRS - most MSRs in one call. */
+#define MINIVMX_MAX_MSRS	256
+
+/**
+ * define MINIVMX_GET_MSRS - read MSRs that the driver keeps for the guest
+ *
+ * Return: 0, or ENOENT for an MSR that it does not keep, EBUSY, E2BIG, EFAULT,
+ * EINVAL, EIO. On ENOENT, @out_done tells which.
+ */
+#define MINIVMX_GET_MSRS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_MSRS)
+
+/**
+ * define MINIVMX_SET_MSRS - write MSRs that the driver keeps for the guest
+ *
+ * Return: 0, or ENOENT for an MSR that it does not keep, EINVAL for a value
+ * that WRMSR would refuse (@out_done tells which), EBUSY, E2BIG, EFAULT, EIO.
+ */
+#define MINIVMX_SET_MSRS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_MSRS)
+
+/**
+ * enum minivmx_cpuid_flags - how an entry is matched
+ * @MINIVMX_CPUID_SUBLEAF: the entry is for one value of ECX only
+ */
+enum minivmx_cpuid_flags {
+	MINIVMX_CPUID_SUBLEAF	= 1 << 0,
+};
+
+/**
+ * struct minivmx_cpuid_entry - what CPUID answers for a leaf
+ * @leaf: EAX going in
+ * @subleaf: ECX going in, if @flags has MINIVMX_CPUID_SUBLEAF
+ * @flags: &enum minivmx_cpuid_flags; 0: the entry is for all values of ECX
+ * @eax: answer
+ * @ebx: answer
+ * @ecx: answer
+ * @edx: answer
+ * @__reserved: must be 0
+ */
+struct minivmx_cpuid_entry {
+	__u32 leaf;
+	__u32 subleaf;
+	__u32 flags;
+	__u32 eax;
+	__u32 ebx;
+	__u32 ecx;
+	__u32 edx;
+	__u32 __reserved;
+};
+
+/** define MINIVMX_MAX_CPUID - most entries of MINIVMX_SET_CPUID. */
+#define MINIVMX_MAX_CPUID	64
+
+/**
+ * struct minivmx_cpuid - ioctl(MINIVMX_SET_CPUID)
+ * @size: sizeof(struct minivmx_cpuid)
+ * @count: number of entries, at most MINIVMX_MAX_CPUID
+ * @entries: address of an array of struct minivmx_cpuid_entry
+ */
+struct minivmx_cpuid {
+	__u32 size;
+	__u32 count;
+	__aligned_u64 entries;
+};
+
+/**
+ * define MINIVMX_SET_CPUID - say what CPUID answers
+ *
+ * The entries replace those of an earlier call. A leaf that has none answers
+ * what the host's CPU does, less what the driver does not give to guests.
+ *
+ * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL, ENOMEM.
+ */
+#define MINIVMX_SET_CPUID	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_CPUID)
+
+/**
+ * struct minivmx_traps - ioctl(MINIVMX_SET_TRAPS)
+ * @size: sizeof(struct minivmx_traps)
+ * @exceptions: bit n: exits for exception vector n (exit reason 0)
+ * @exits: bit n of word w: exits with basic exit reason 64 w + n; see
+ *	@out_traps of struct minivmx_info
+ */
+struct minivmx_traps {
+	__u32 size;
+	__u32 exceptions;
+	__aligned_u64 exits[2];
+};
+
+/**
+ * define MINIVMX_SET_TRAPS - choose exits to see that the driver could answer
+ *
+ * A trapped exit is reported before anything is done about it; @answer of
+ * struct minivmx_run says what then becomes of it.
+ *
+ * Return: 0, or EOPNOTSUPP for an exit that cannot be trapped, EBUSY, E2BIG,
+ * EFAULT, EINVAL, EIO.
+ */
+#define MINIVMX_SET_TRAPS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_TRAPS)
+
+/**
+ * struct minivmx_vmcs_field - ioctl(MINIVMX_VMREAD, MINIVMX_VMWRITE)
+ * @size: sizeof(struct minivmx_vmcs_field)
+ * @encoding: field encoding (SDM Vol. 3D, "Field Encoding in VMCS"), without
+ *	the access type for high halves
+ * @value: what was read, or is to be written
+ */
+struct minivmx_vmcs_field {
+	__u32 size;
+	__u32 encoding;
+	__aligned_u64 value;
+};
+
+/**
+ * define MINIVMX_VMREAD - read a field of the vCPU's VMCS
+ *
+ * The fields that hold addresses of the kernel (the host-state area and the
+ * pointers among the control fields) are for callers with CAP_SYS_ADMIN.
+ *
+ * Return: 0, or ENOENT if this CPU's VMCS has no such field, EPERM, EBUSY,
+ * E2BIG, EFAULT, EINVAL, EIO.
+ */
+#define MINIVMX_VMREAD		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMREAD)
+
+/**
+ * define MINIVMX_VMWRITE - write a guest-state field of the vCPU's VMCS
+ *
+ * Values that no CPU can have make the next MINIVMX_RUN report a failed entry.
+ *
+ * Return: 0, or EPERM for a field that is not guest state, or one that the
+ * driver keeps itself (CR0, CR4, IA32_EFER, IA32_DEBUGCTL, the VMCS link
+ * pointer), ENOENT if this CPU's VMCS has no such field, EBUSY, E2BIG, EFAULT,
+ * EINVAL, EIO.
+ */
+#define MINIVMX_VMWRITE		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMWRITE)
+
+#endif /* _UAPI_MINIVMX_H */
