@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * kselftest_harness.h with a fixture of one VM and one vCPU, after KVM's
+ * kvm_test_harness.h.
+ */
+#ifndef MINIVMX_HARNESS_H
+#define MINIVMX_HARNESS_H
+
+#include "kselftest_harness.h"
+
+#include "guest.h"
+#include "minivmx_util.h"
+
+#define MINIVMX_FIXTURE(name)						\
+	FIXTURE(name) {							\
+		struct vm vm;						\
+	};								\
+									\
+	FIXTURE_SETUP(name) {						\
+		const char *reason = create_vm(&self->vm);		\
+									\
+		if (reason)						\
+			SKIP(return, "%s", reason);			\
+	}								\
+									\
+	FIXTURE_TEARDOWN(name) {					\
+		close_vm(&self->vm);					\
+	}
+
+/* A test whose guest is the C function @guest_code, in 64-bit mode. */
+#define MINIVMX_TEST(suite, test, guest_code)				\
+static void suite##_##test##_body(struct __test_metadata *_metadata,	\
+				  struct vm *vm, struct vcpu *vcpu,	\
+				  struct minivmx_run *run);		\
+									\
+TEST_F(suite, test)							\
+{									\
+	start_guest(&self->vm, guest_code);				\
+	suite##_##test##_body(_metadata, &self->vm, &self->vm.vcpu,	\
+			      self->vm.vcpu.run);			\
+}									\
+static void suite##_##test##_body(					\
+	struct __test_metadata *_metadata __attribute__((unused)),	\
+	struct vm *vm __attribute__((unused)),				\
+	struct vcpu *vcpu __attribute__((unused)),			\
+	struct minivmx_run *run __attribute__((unused)))
+
+#endif /* MINIVMX_HARNESS_H */

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "kselftest.h"
+#include "minivmx_util.h"
+
+void fail_test(const char *file, int line, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fprintf(stderr, "# %s:%d: ", file, line);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+	va_end(args);
+	_exit(KSFT_FAIL);
+}
+
+int require_call(const char *file, int line, const char *name, int fd,
+		 unsigned long call, const void *arg)
+{
+	int result = ioctl(fd, call, arg);
+
+	if (result < 0)
+		fail_test(file, line, "%s: %s", name, strerrorname_np(errno));
+	return result;
+}
+
+int call_error(int fd, unsigned long call, const void *arg)
+{
+	return ioctl(fd, call, arg) < 0 ? errno : 0;
+}
+
+enum machine machine(void)
+{
+	const char *expect = getenv("MINIVMX_EXPECT");
+
+	if (!expect)
+		return MACHINE_UNKNOWN;
+	if (!strcmp(expect, "ept"))
+		return MACHINE_EPT;
+	if (!strcmp(expect, "no-ept"))
+		return MACHINE_NO_EPT;
+	if (!strcmp(expect, "no-vmx"))
+		return MACHINE_NO_VMX;
+	fail_test(__FILE__, __LINE__, "MINIVMX_EXPECT=%s means nothing", expect);
+}
+
+const char *open_device(int *device)
+{
+	*device = open("/dev/minivmx", O_RDWR | O_CLOEXEC);
+	if (*device >= 0) {
+		require(machine() != MACHINE_NO_VMX,
+			"/dev/minivmx is there on a CPU without VMX");
+		return NULL;
+	}
+	require(errno == ENOENT, "open of /dev/minivmx: %s",
+		strerrorname_np(errno));
+	require(machine() != MACHINE_EPT && machine() != MACHINE_NO_EPT,
+		"no /dev/minivmx on a CPU with VMX");
+	return "no /dev/minivmx: this CPU has no VMX, or the module is not loaded";
+}
+
+const char *create_vm(struct vm *vm)
+{
+	const char *reason = open_device(&vm->device);
+
+	if (reason)
+		return reason;
+	vm->fd = ioctl(vm->device, MINIVMX_CREATE_VM,
+		       ARG(create_vm, .mmu = MINIVMX_MMU_EPT));
+	if (vm->fd < 0) {
+		require(errno == EOPNOTSUPP && machine() != MACHINE_EPT,
+			"MINIVMX_CREATE_VM: %s", strerrorname_np(errno));
+		require(get_info(vm->device).out_ept_missing,
+			"MINIVMX_CREATE_VM: EOPNOTSUPP, but no capability is missing");
+		return "this CPU has no extended page tables";
+	}
+	require(machine() != MACHINE_NO_EPT,
+		"MINIVMX_CREATE_VM succeeds on a CPU without EPT");
+	map_memory(vm, 0, GUEST_MEMORY, 0);
+	vm->memory = mmap_memory(vm, 0, GUEST_MEMORY);
+	create_vcpu(vm, 0, &vm->vcpu);
+	return NULL;
+}
+
+void map_memory(const struct vm *vm, u64 gpa, u64 length,
+		u32 flags)
+{
+	test_cmd(vm->fd, MINIVMX_MAP_MEMORY,
+		 ARG(map_memory, .flags = flags, .gpa = gpa, .length = length));
+}
+
+void unmap_memory(const struct vm *vm, u64 gpa, u64 length)
+{
+	test_cmd(vm->fd, MINIVMX_UNMAP_MEMORY,
+		 ARG(unmap_memory, .gpa = gpa, .length = length));
+}
+
+void *mmap_memory(const struct vm *vm, u64 gpa, size_t length)
+{
+	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    vm->fd, gpa);
+
+	require(memory != MAP_FAILED, "mmap of guest memory: %s",
+		strerrorname_np(errno));
+	return memory;
+}
+
+void create_vcpu(const struct vm *vm, u32 id, struct vcpu *vcpu)
+{
+	vcpu->fd = test_cmd(vm->fd, MINIVMX_CREATE_VCPU,
+			    ARG(create_vcpu, .id = id));
+	vcpu->run = mmap(NULL, MINIVMX_RUN_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, vcpu->fd, 0);
+	require(vcpu->run != MAP_FAILED, "mmap of the run page: %s",
+		strerrorname_np(errno));
+}
+
+void close_vcpu(struct vcpu *vcpu)
+{
+	munmap(vcpu->run, MINIVMX_RUN_SIZE);
+	close(vcpu->fd);
+}
+
+void close_vm(struct vm *vm)
+{
+	close_vcpu(&vm->vcpu);
+	munmap(vm->memory, GUEST_MEMORY);
+	close(vm->fd);
+	close(vm->device);
+}
+
+struct minivmx_info get_info(int device)
+{
+	struct minivmx_info info = { .size = sizeof(info) };
+
+	test_cmd(device, MINIVMX_GET_INFO, &info);
+	return info;
+}
+
+struct minivmx_stats get_stats(const struct vm *vm)
+{
+	struct minivmx_stats stats = { .size = sizeof(stats) };
+
+	test_cmd(vm->fd, MINIVMX_GET_STATS, &stats);
+	return stats;
+}
+
+struct minivmx_sregs get_sregs(const struct vcpu *vcpu)
+{
+	struct minivmx_sregs sregs = { .size = sizeof(sregs) };
+
+	test_cmd(vcpu->fd, MINIVMX_GET_SREGS, &sregs);
+	return sregs;
+}
+
+void set_sregs(const struct vcpu *vcpu, struct minivmx_sregs *sregs)
+{
+	test_cmd(vcpu->fd, MINIVMX_SET_SREGS, sregs);
+}
+
+u64 get_msr(const struct vcpu *vcpu, u32 index)
+{
+	struct minivmx_msr msr = { .index = index };
+
+	test_cmd(vcpu->fd, MINIVMX_GET_MSRS,
+		 ARG(msrs, .count = 1, .entries = (uintptr_t)&msr));
+	return msr.value;
+}
+
+void set_msr(const struct vcpu *vcpu, u32 index, u64 value)
+{
+	struct minivmx_msr msr = { .index = index, .value = value };
+
+	test_cmd(vcpu->fd, MINIVMX_SET_MSRS,
+		 ARG(msrs, .count = 1, .entries = (uintptr_t)&msr));
+}
+
+u64 vmread(const struct vcpu *vcpu, u32 encoding)
+{
+	struct minivmx_vmcs_field field = {
+		.size = sizeof(field),
+		.encoding = encoding,
+	};
+
+	test_cmd(vcpu->fd, MINIVMX_VMREAD, &field);
+	return field.value;
+}
+
+void set_traps(const struct vcpu *vcpu, u32 exceptions, int nr, ...)
+{
+	struct minivmx_traps traps = {
+		.size = sizeof(traps),
+		.exceptions = exceptions,
+	};
+	va_list exits;
+
+	va_start(exits, nr);
+	while (nr--) {
+		unsigned int reason = va_arg(exits, unsigned int);
+
+		traps.exits[reason / 64] |= 1ULL << (reason % 64);
+	}
+	va_end(exits);
+	test_cmd(vcpu->fd, MINIVMX_SET_TRAPS, &traps);
+}
+
+int run_error(const struct vcpu *vcpu)
+{
+	return call_error(vcpu->fd, MINIVMX_RUN, NULL);
+}
+
+void run(const struct vcpu *vcpu)
+{
+	int error = run_error(vcpu);
+
+	require(!error, "MINIVMX_RUN: %s", strerrorname_np(error));
+}
+
+const char *describe_exit(const struct vcpu *vcpu)
+{
+	static char text[512];
+	const struct minivmx_run *run = vcpu->run;
+	const char *ucall = describe_ucall(vcpu);
+
+	if (ucall)
+		return ucall;
+	snprintf(text, sizeof(text),
+		 "exit reason %#x, qualification %#llx, rip %#llx, guest-physical %#llx, linear %#llx, interruption %#x, port %#x, MSR %#x, failed entry %u, cause '%.127s'",
+		 run->reason, run->qualification, run->regs.rip,
+		 run->physical_address, run->linear_address,
+		 run->interruption_info, run->io.port, run->msr.index,
+		 run->entry_failure, run->cause);
+	return text;
+}
+
+void require_exit(const char *file, int line, const struct vcpu *vcpu,
+		  u32 reason)
+{
+	int error = run_error(vcpu);
+
+	if (error)
+		fail_test(file, line, "MINIVMX_RUN: %s", strerrorname_np(error));
+	if (vcpu->run->reason != reason)
+		fail_test(file, line, "expected exit reason %#x, got %s", reason,
+			  describe_exit(vcpu));
+}
+
+bool pin_to_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+int online_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+bool kvm_loaded(void)
+{
+	const char *kvm = getenv("MINIVMX_KVM");
+
+	if (kvm && !strcmp(kvm, "1"))
+		return true;
+	return !access("/sys/module/kvm_intel", F_OK);
+}
+
+long meminfo(const char *field)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	long value = -1;
+
+	require(file, "open of /proc/meminfo: %s", strerrorname_np(errno));
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, field, strlen(field)) &&
+		    line[strlen(field)] == ':')
+			value = strtol(line + strlen(field) + 1, NULL, 10);
+	}
+	fclose(file);
+	require(value >= 0, "no %s in /proc/meminfo", field);
+	return value;
+}
