@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The commands of the project. All but the first build happen in the lab, see lab/.
+
+ifdef KDIR
+all: modules
+else
+all: help
+endif
+
+# The lab's commands are scripts of the same name.
+lab_commands := demo check bench run module
+
+.PHONY: all help modules clean check-env $(lab_commands)
+
+$(lab_commands):
+	@lab/enter.sh lab/$@.sh
+
+check-env:
+	@lab/check-env.sh
+
+modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+# The cache of base and kernels stays: it serves every checkout of this user.
+clean:
+	rm -rf build
+ifdef KDIR
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+endif
+
+help:
+	@sed -n 's/^#: \?//p' Makefile
+
+#: make demo         a real firmware under EPT, in an emulated machine
+#: make check        all tests; T=part: selftests with that in their names, one boot
+#: make bench        the figures of build/bench.json, beside KVM's
+#: make run          a shell on the emulated machine, module loaded
+#: make module       minivmx.ko for the lab kernel, in build/module/lab
+#: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
+#: make check-env    what this machine has and lacks for the above
+#: make clean        remove build/
+#:
+#: ENGINE=bochs|vng|tcg    who runs the machine (default: vng with nested VMX, else bochs)
+#: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine
+#: KVM=own|borrow          without kvm_intel, or with it loaded
+#: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# mmdebstrap's customize hook, run with the new root as $1: adds the kernel
+# source from backports. The mirror is the one that mmdebstrap chose.
+
+set -euo pipefail
+root=$1
+suite=trixie-backports
+
+sed -n "s/^\(deb .*\) trixie main.*/\1 $suite main/p" \
+	"$root/etc/apt/sources.list" >"$root/etc/apt/sources.list.d/backports.list"
+[ -s "$root/etc/apt/sources.list.d/backports.list" ] || {
+	echo "no line for trixie in the sources.list that mmdebstrap wrote" >&2
+	exit 1
+}
+
+chroot "$root" apt-get update
+chroot "$root" apt-get install --yes --no-install-recommends \
+	-t "$suite" linux-source-7.3
+chroot "$root" apt-get clean
+
+# What decides whether two kernels built here are the same kernel.
+# shellcheck disable=SC2016 # the fields are dpkg's
+chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' \
+	linux-source-7.3 gcc-14 rustc rust-src bindgen >"$root/etc/minivmx-toolchain"

@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# boot.sh NAME KERNEL VAR=VALUE…: boots the image of that kernel, with the variables
+# given to lab/init, and leaves console.log and output.log in build/boot/NAME.
+# ENGINE, CPU_MODEL, CPUS choose the machine; LIMIT is in seconds; with SHOW=1 the
+# output is shown as it comes. Exits with the status that lab/init reported; with 1
+# where it reported none, or where the kernel complained. Runs inside the base.
+
+. "$(dirname "$0")/common.sh"
+. "$LAB/machine.sh"
+
+LIMIT=${LIMIT:-300}
+CONSOLE=file
+complaints='WARNING: |BUG: |Oops: |KASAN: |UBSAN: |Call Trace:|general protection|Kernel panic|INFO: task .* blocked|INFO: .*(lock|RCU)|detected stall|suspicious RCU|possible .* (deadlock|locking|recursion)|inconsistent lock state|bad unlock balance'
+
+follow_output() {
+	[ "${SHOW:-0}" = 1 ] || return 0
+	tail --pid="$1" -s 0.2 -n +1 -f "$BOOT/output.log" | sed -u '/^#@ json$/,$d; /^#@ /d'
+}
+
+reported_status() {
+	sed -n 's/^#@ exit \([0-9]*\)$/\1/p' "$BOOT/output.log"
+}
+
+show_ends() {
+	local log
+	for log in console output; do
+		printf 'The end of %s:\n' "$BOOT/$log.log"
+		tail -n 30 "$BOOT/$log.log"
+	done
+	grep -s 'VMENTER FAIL\|PANIC' "$BOOT/bochs.log" | tail -n 5 || :
+}
+
+verdict() {
+	local status
+	status=$(reported_status)
+	if grep -qE "$complaints" "$BOOT/console.log"; then
+		echo "The kernel complained:"
+		grep -E -A 40 "$complaints" "$BOOT/console.log" | head -n 60
+		return 1
+	elif [ -z "$status" ]; then
+		echo "The machine ended without a result (limit: $LIMIT s)."
+		show_ends
+		return 1
+	fi
+	return "$status"
+}
+
+machine "$@"
+[ "${SHOW:-0}" != 1 ] || printf '  boot    %s\n' "$(describe_machine)" >&2
+"run_$ENGINE" &
+follow_output $!
+wait $! || :
+verdict >&2

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make check`: all rungs of lab/matrix, as many at a time as there are CPUs; with
+# T=PART only the selftests with PART in their names, in one boot. The last line
+# counts every result, and the exit status is 0 only if something passed and nothing
+# failed. Runs inside the base.
+
+. "$(dirname "$0")/common.sh"
+
+rungs() {
+	if [ -n "${T:-}" ]; then
+		echo "selftests boot lab $("$LAB/engine.sh") ${CPU_MODEL:-haswell} ${CPUS:-1} KVM=${KVM:-own} T=$T"
+	else
+		grep -v '^#' "$LAB/matrix"
+	fi
+}
+
+images() {
+	rungs | awk '$2 == "boot" { print $3 }' | sort -u
+}
+
+# A rung without counts has not run, and that is a failure.
+total() {
+	local name passed failed skipped sum=(0 0 0)
+	while read -r name _; do
+		read -r passed failed skipped <"$BUILD/check/$name.count" || failed=1
+		sum=($((sum[0] + ${passed:-0})) $((sum[1] + failed)) $((sum[2] + ${skipped:-0})))
+	done < <(rungs)
+	printf '%d passed, %d failed, %d skipped\n' "${sum[@]}"
+	[ "${sum[0]}" -gt 0 ] && [ "${sum[1]}" = 0 ]
+}
+
+rm -rf "$BUILD/check"
+mkdir -p "$BUILD/check"
+images | xargs -n 1 "$LAB/image.sh"
+rungs | xargs -L 1 -P "$(nproc)" "$LAB/rung.sh" || :
+total

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What every script of the lab shares: where things are, how a thing is made
+# exactly once, and how progress is shown. Sourced, never run.
+
+set -euo pipefail
+
+LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+TOP=$(dirname "$LAB")
+BUILD=$TOP/build
+CACHE=${MINIVMX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/minivmx}
+export MINIVMX_CACHE=$CACHE
+mkdir -p "$BUILD/log" "$CACHE"
+
+die() {
+	printf 'lab: %s\n' "$*" >&2
+	exit 1
+}
+
+# A key for whatever stands on standard input: equal content, equal key.
+key() {
+	sha256sum | cut -c 1-12
+}
+
+# once DIR COMMAND…: COMMAND fills DIR, unless a finished DIR is there already.
+# The mark is written last, so that a DIR left by a killed or failed COMMAND is
+# never taken for a finished one. DIR has its final name from the start because
+# a kernel's object tree stores it.
+once() {
+	local dir=$1 mark=$1/.finished lock
+	shift
+	[ ! -e "$mark" ] || return 0
+	exec {lock}>"$dir.lock"
+	flock -n "$lock" || wait_for_lock "$lock" "$dir"
+	if [ ! -e "$mark" ]; then
+		remove_tree "$dir"
+		mkdir -p "$dir"
+		"$@" "$dir"
+		touch "$mark"
+	fi
+	exec {lock}>&-
+}
+
+wait_for_lock() {
+	printf 'lab: waiting for another process that makes %s\n' "$2" >&2
+	flock "$1"
+}
+
+# Some directories of a Debian root may not be written even by their owner.
+remove_tree() {
+	[ ! -e "$1" ] || chmod -R u+rwX "$1"
+	rm -rf "$1"
+}
+
+# step TITLE COMMAND…: runs COMMAND with its output in build/log, and shows the
+# title with the time it takes. Not for the condition of an `if` or `||`: there
+# bash would ignore `set -e` inside COMMAND.
+step() {
+	local title=$1 started=$SECONDS status indicator
+	local log=$BUILD/log/${title//[^a-zA-Z0-9]/-}.log
+	shift
+	: >"$log"
+	show_progress "$title" "$log" &
+	indicator=$!
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1
+	status=$?
+	set -e
+	kill "$indicator" 2>/dev/null || :
+	wait "$indicator" 2>/dev/null || :
+	report_step "$title" "$status" $((SECONDS - started)) "$log"
+	return "$status"
+}
+
+report_step() {
+	local title=$1 status=$2 seconds=$3 log=$4
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	if [ "$status" = 0 ]; then
+		printf '  done    %-44s %s\n' "$title" "$(clock "$seconds")" >&2
+	else
+		printf '  FAILED  %-44s %s (status %s), the end of %s:\n' \
+			"$title" "$(clock "$seconds")" "$status" "$log" >&2
+		tail -n 30 "$log" >&2
+	fi
+}
+
+# On a terminal one line that moves; elsewhere a line now and then.
+show_progress() {
+	local title=$1 log=$2 started=$SECONDS frames='|/-\' i=0 last
+	[ -t 2 ] || printf '  …       %s\n' "$title" >&2
+	while :; do
+		if [ -t 2 ]; then
+			sleep 0.2
+			last=$(tail -c 400 "$log" | tr '\r' '\n' | sed -n '$p' | tr -cd '[:print:]')
+			printf '\r\033[K  %s       %-44s %s  %.60s' "${frames:i++ % 4:1}" \
+				"$title" "$(clock $((SECONDS - started)))" "$last" >&2
+		else
+			sleep 60
+			printf '  …       %-44s %s, still at work\n' \
+				"$title" "$(clock $((SECONDS - started)))" >&2
+		fi
+	done
+}
+
+clock() {
+	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
+}

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# enter.sh COMMAND…: runs COMMAND inside the base, with the project and the
+# cache at the paths they have outside. Makes the base first where it is missing.
+
+. "$(dirname "$0")/common.sh"
+
+# The variables that mean something inside; everything else stays outside, so
+# that a build does not depend on whose shell it was started from.
+passed=(T KVM CPU_MODEL CPUS ENGINE CI TERM MINIVMX_CACHE
+	http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
+
+# Namespaces: mounts disappear, and processes die, with the command. Root keeps
+# its identity; anyone else becomes root of a user namespace.
+namespaces=(--mount --pid --fork --kill-child=KILL)
+[ "$(id -u)" = 0 ] || namespaces+=(--user --map-root-user)
+
+BASE=$("$LAB/base.sh")
+export BASE TOP
+
+environment=(HOME=/root LANG=C.UTF-8 CARGO_HOME="$CACHE/cargo"
+	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+for name in "${passed[@]}"; do
+	[ -z "${!name+set}" ] || environment+=("$name=${!name}")
+done
+
+# shellcheck disable=SC2016 # expands inside
+exec unshare "${namespaces[@]}" bash -euc '
+	here() { mkdir -p "$BASE$1"; mount --bind "$1" "$BASE$1"; }
+	here "$TOP"
+	here "$MINIVMX_CACHE"
+	mount --rbind /dev "$BASE/dev"
+	mount --rbind /sys "$BASE/sys"
+	# Mounting a new /proc is refused where the outer one is masked.
+	mount -t proc proc "$BASE/proc" 2>/dev/null || mount --rbind /proc "$BASE/proc"
+	mount --bind "$(realpath /etc/resolv.conf)" "$BASE/etc/resolv.conf"
+	# A host behind a proxy that inspects TLS has a certificate of its own.
+	[ ! -d /etc/ssl/certs ] || mount -o bind,ro /etc/ssl/certs "$BASE/etc/ssl/certs"
+	exec chroot "$BASE" env -i --chdir="$TOP" "$@"
+' bash "${environment[@]}" "$@"

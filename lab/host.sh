@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The second rung: `cargo test` of everything under tools/, as TAP. Runs inside the
+# base.
+
+. "$(dirname "$0")/common.sh"
+
+log=$BUILD/log/cargo-test.log
+status=0
+
+KSRC=$("$LAB/kernel.sh" --source) CARGO_TARGET_DIR=$BUILD/cargo \
+	cargo test --workspace --no-fail-fast --color never \
+	--manifest-path "$TOP/tools/Cargo.toml" >"$log" 2>&1 || status=$?
+
+echo '#@ run cargo-test'
+awk '
+/^test .* \.\.\. ok$/ { print "ok " ++n " " $2 }
+/^test .* \.\.\. ignored/ { print "ok " ++n " " $2 " # SKIP ignored" }
+/^test .* \.\.\. FAILED$/ { print "not ok " ++n " " $2 }
+END { print "1.." n + 0 }
+' "$log"
+echo "#@ status cargo-test $status"

@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# image.sh [KERNEL]: makes build/image/KERNEL/{bzImage,initramfs}, with everything
+# that goes into them. Runs inside the base.
+
+. "$(dirname "$0")/common.sh"
+
+name=${1:-lab}
+kernel=$("$LAB/kernel.sh" "$name")
+image=$BUILD/image/$name
+root=$image/root
+
+kvm_modules() {
+	find "$kernel/virt/lib/irqbypass.ko" "$kernel/arch/x86/kvm" -name '*.ko'
+}
+
+fill_root() {
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib/modules,lib/firmware,selftests}
+	cp /bin/busybox "$BUILD/bin/minivmx" "$LAB/demo" "$LAB/bench" "$root/bin"
+	cp "$LAB/init" "$root/init"
+	cp "$BUILD/module/$name/minivmx.ko" "$root/lib/modules"
+	kvm_modules | xargs cp -t "$root/lib/modules"
+	cp /usr/share/seabios/bios-256k.bin "$root/lib/firmware"
+	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
+}
+
+# The kernel reads lz4's old ("legacy") frame only.
+pack() {
+	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) | lz4 -q -l -1 >"$image/initramfs.partial"
+	mv "$image/initramfs.partial" "$image/initramfs"
+	cp -u "$kernel/arch/x86/boot/bzImage" "$image/bzImage"
+}
+
+step "module for kernel '$name'" "$LAB/module.sh" "$name"
+"$LAB/userspace.sh"
+fill_root
+pack

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What a boot is made of, before any engine is chosen: its directory, its image
+# and its kernel command line. Sourced by boot.sh and run.sh after common.sh.
+
+. "$LAB/engines.sh"
+
+# machine NAME KERNEL VAR=VALUE…: sets up boot NAME of that kernel's image; the
+# variables are for lab/init. loglevel=5 lets warnings through and nothing less;
+# a panic ends every engine, by the triple fault that it is made to cause.
+machine() {
+	BOOT=$BUILD/boot/$1
+	IMAGE=$BUILD/image/$2
+	CMDLINE="console=ttyS0,115200 loglevel=5 oops=panic panic=-1 reboot=triple ${*:3}"
+	ENGINE=$("$LAB/engine.sh")
+	case $ENGINE in
+	bochs | vng | tcg) ;;
+	*) die "no engine is called '$ENGINE': bochs, vng or tcg" ;;
+	esac
+	rm -rf "$BOOT"
+	mkdir -p "$BOOT"
+	: >"$BOOT/console.log"
+	: >"$BOOT/output.log"
+}
+
+describe_machine() {
+	printf '%s, %s, CPUs: %s' "$ENGINE" "${CPU_MODEL:-default CPU model}" "${CPUS:-1}"
+}

@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# module.sh [KERNEL] [MAKE ARGUMENT…]: builds minivmx.ko for a kernel of the lab in
+# build/module/KERNEL (or build/module/$MODULE_TREE). Runs inside the base.
+
+. "$(dirname "$0")/common.sh"
+
+name=${1:-lab}
+shift || :
+kernel=$("$LAB/kernel.sh" "$name")
+tree=$BUILD/module/${MODULE_TREE:-$name}
+
+# Kbuild puts objects beside their sources, so each kernel gets a tree of links
+# of its own: two kernels never share an object, and nothing is copied.
+link_sources() {
+	mkdir -p "$tree"
+	cp -rsf "$TOP/Kbuild" "$TOP/rust" "$TOP/src" "$TOP/uapi" "$tree"
+	find "$tree" -xtype l -delete
+}
+
+link_sources
+make -s -j"$(nproc)" -C "$kernel" M="$tree" "$@" modules >&2

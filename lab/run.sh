@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make run`: a shell on the lab machine's serial console, with the module loaded.
+# Leaving the shell powers the machine off. Runs inside the base.
+
+. "$(dirname "$0")/common.sh"
+. "$LAB/machine.sh"
+
+[ -t 0 ] || die "make run wants a terminal"
+
+# Both are read by engines.sh.
+# shellcheck disable=SC2034
+LIMIT=0 CONSOLE=terminal
+
+"$LAB/image.sh"
+machine run lab JOB=shell KVM="${KVM:-own}"
+printf '  boot    %s; "exit" powers off\n' "$(describe_machine)" >&2
+"run_$ENGINE"

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# rung.sh NAME RUNG ARGUMENT…: runs one line of lab/matrix, leaves its TAP and its
+# counts in build/check/NAME.{tap,count}, and prints what came out. Runs inside the
+# base.
+
+. "$(dirname "$0")/common.sh"
+
+name=$1 rung=$2
+shift 2
+results=$BUILD/check/$name
+
+# one_result SENTENCE STATUS: a group of one test.
+one_result() {
+	printf '#@ run %s\n1..1\n' "$name"
+	[ "$2" = 0 ] || printf 'not '
+	printf 'ok 1 %s\n#@ status %s 0\n' "$1" "$name"
+}
+
+run_boot() {
+	local kernel=$1 status=0
+	if [ "$2" = vng ] && [ "$(ENGINE='' "$LAB/engine.sh")" != vng ]; then
+		one_result "boots # SKIP this machine has no nested VMX" 0
+		return
+	fi
+	ENGINE=$2 CPU_MODEL=$3 CPUS=$4 LIMIT=600 \
+		"$LAB/boot.sh" "$name" "$kernel" JOB=test "${@:5}" 2>"$results.verdict" || status=$?
+	cat "$BUILD/boot/$name/output.log"
+	one_result "boots, powers off, no complaint from the kernel" "$status"
+}
+
+run_style() {
+	"$LAB/style.sh"
+}
+
+run_host() {
+	"$LAB/host.sh"
+}
+
+report() {
+	local passed failed skipped
+	read -r passed failed skipped <"$results.count"
+	printf '  %-12s %4d passed, %d failed, %d skipped  %s\n' \
+		"$name" "$passed" "$failed" "$skipped" "$(clock "$SECONDS")"
+	[ "$failed" = 0 ] || cat "$results.failures" "$results.verdict"
+}
+
+: >"$results.verdict"
+"run_$rung" "$@" >"$results.tap" || :
+awk -f "$LAB/tap.awk" "$results.tap" >"$results.all"
+sed '$d' "$results.all" >"$results.failures"
+tail -n 1 "$results.all" >"$results.count"
+report >&2
