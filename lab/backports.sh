@@ -23,4 +23,4 @@ chroot "$root" apt-get clean
 # What decides whether two kernels built here are the same kernel.
 # shellcheck disable=SC2016 # the fields are dpkg's
 chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' \
-	linux-source-7.3 gcc-14 rustc rust-src bindgen >"$root/etc/minivmx-toolchain"
+	linux-source-7.3 gcc-14 clang-19 rustc rust-src bindgen >"$root/etc/minivmx-toolchain"

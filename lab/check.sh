@@ -10,10 +10,18 @@
 
 rungs() {
 	if [ -n "${T:-}" ]; then
-		echo "selftests boot lab $("$LAB/engine.sh") ${CPU_MODEL:-haswell} ${CPUS:-1} KVM=${KVM:-own} T=$T"
+		one_boot
 	else
 		grep -v '^#' "$LAB/matrix"
 	fi
+}
+
+one_boot() {
+	local engine model=${CPU_MODEL:-haswell} expect=
+	engine=$("$LAB/engine.sh")
+	[ "$engine" != vng ] || model=${CPU_MODEL:-host}
+	[ "$engine" != tcg ] || expect=EXPECT=refuse
+	echo "selftests boot lab $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect"
 }
 
 images() {

@@ -47,6 +47,12 @@ wait_for_lock() {
 	flock "$1"
 }
 
+# kernel_arguments NAME: what make must be told for that kernel and its modules.
+# Rust beside KASAN takes clang.
+kernel_arguments() {
+	[ "$1" != debug ] || echo CC=clang
+}
+
 # Some directories of a Debian root may not be written even by their owner.
 remove_tree() {
 	[ ! -e "$1" ] || chmod -R u+rwX "$1"
@@ -80,9 +86,9 @@ report_step() {
 	local title=$1 status=$2 seconds=$3 log=$4
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 	if [ "$status" = 0 ]; then
-		printf '  done    %-44s %s\n' "$title" "$(clock "$seconds")" >&2
+		printf '  done    %-40s %s\n' "$title" "$(clock "$seconds")" >&2
 	else
-		printf '  FAILED  %-44s %s (status %s), the end of %s:\n' \
+		printf '  FAILED  %-40s %s (status %s), the end of %s:\n' \
 			"$title" "$(clock "$seconds")" "$status" "$log" >&2
 		tail -n 30 "$log" >&2
 	fi
@@ -90,20 +96,34 @@ report_step() {
 
 # On a terminal one line that moves; elsewhere a line now and then.
 show_progress() {
+	if [ -t 2 ]; then
+		show_moving_line "$@"
+	else
+		show_line_now_and_then "$@"
+	fi
+}
+
+show_moving_line() {
 	local title=$1 log=$2 started=$SECONDS frames='|/-\' i=0 last
-	[ -t 2 ] || printf '  …       %s\n' "$title" >&2
-	while :; do
-		if [ -t 2 ]; then
-			sleep 0.2
-			last=$(tail -c 400 "$log" | tr '\r' '\n' | sed -n '$p' | tr -cd '[:print:]')
-			printf '\r\033[K  %s       %-44s %s  %.60s' "${frames:i++ % 4:1}" \
-				"$title" "$(clock $((SECONDS - started)))" "$last" >&2
-		else
-			sleep 60
-			printf '  …       %-44s %s, still at work\n' \
-				"$title" "$(clock $((SECONDS - started)))" >&2
-		fi
+	while pause 0.2; do
+		last=$(tail -c 400 "$log" | tr '\r' '\n' | sed -n '$p' | tr -cd '[:print:]')
+		printf '\r\033[K  %s       %-40s %s  %.40s' "${frames:i++ % 4:1}" \
+			"$title" "$(clock $((SECONDS - started)))" "$last" >&2
 	done
+}
+
+show_line_now_and_then() {
+	local title=$1 started=$SECONDS seconds=5
+	while pause "$seconds"; do
+		printf '  …       %-40s %s\n' "$title" "$(clock $((SECONDS - started)))" >&2
+		seconds=60
+	done
+}
+
+# Like sleep, but leaves no process behind when the caller is killed.
+pause() {
+	[ -n "${silence:-}" ] || exec {silence}<> <(:)
+	read -rt "$1" -u "$silence" || :
 }
 
 clock() {

@@ -7,16 +7,25 @@
 
 . "$(dirname "$0")/common.sh"
 
+toolchain() {
+	grep -E "^($1) " /etc/minivmx-toolchain
+}
+
+what_goes_in() {
+	toolchain "bindgen|$compiler|linux-source-7.3|rust-src|rustc"
+	cat "${fragments[@]}"
+}
+
 name=${1:-lab}
 case $name in
-lab | --source) fragments=("$LAB/kernel.config") ;;
-debug) fragments=("$LAB/kernel.config" "$LAB/debug.config") ;;
+lab | --source) compiler=gcc-14 fragments=("$LAB/kernel.config") ;;
+debug) compiler=clang-19 fragments=("$LAB/kernel.config" "$LAB/debug.config") ;;
 *) die "no kernel is called '$name': lab or debug" ;;
 esac
 
-toolchain=/etc/minivmx-toolchain
-source_tree=$CACHE/linux-$(awk '$1 ~ /^linux-source/ { print $2 }' "$toolchain")
-kernel=$CACHE/kernel-$name-$(cat "$toolchain" "${fragments[@]}" | key)
+arguments=$(kernel_arguments "$name")
+source_tree=$CACHE/linux-$(toolchain linux-source-7.3 | cut -d ' ' -f 2)
+kernel=$CACHE/kernel-$name-$(what_goes_in | key)
 
 unpack() {
 	tar -x --strip-components=1 -C "$1" -f /usr/src/linux-source-7.3.tar.xz
@@ -27,20 +36,22 @@ verify_config() {
 	local option missing=()
 	while read -r option; do
 		grep -qx "$option" "$1/.config" || missing+=("$option")
-	done < <(grep -h '^CONFIG_' "${fragments[@]}")
+	done < <(grep -hE '^(# )?CONFIG_' "${fragments[@]}")
 	[ ${#missing[@]} = 0 ] || die "options that did not take effect: ${missing[*]}"
 }
 
+# shellcheck disable=SC2086 # words
 configure() {
-	make -C "$source_tree" O="$1" tinyconfig
+	make -C "$source_tree" O="$1" $arguments tinyconfig
 	(cd "$1" && "$source_tree/scripts/kconfig/merge_config.sh" -m -O "$1" .config "${fragments[@]}")
-	make -C "$1" olddefconfig
+	make -C "$1" $arguments olddefconfig
 	verify_config "$1"
-	make -C "$1" rustavailable
+	make -C "$1" $arguments rustavailable
 }
 
+# shellcheck disable=SC2086 # words
 compile() {
-	make -C "$1" -j"$(nproc)" bzImage modules
+	make -C "$1" $arguments -j"$(nproc)" bzImage modules
 }
 
 unpack_source() {

@@ -20,4 +20,5 @@ link_sources() {
 }
 
 link_sources
-make -s -j"$(nproc)" -C "$kernel" M="$tree" "$@" modules >&2
+# shellcheck disable=SC2046 # words
+make -s -j"$(nproc)" -C "$kernel" M="$tree" $(kernel_arguments "$name") "$@" modules >&2
