@@ -11,7 +11,7 @@
 . "$LAB/machine.sh"
 
 LIMIT=${LIMIT:-300}
-CONSOLE=file
+CONSOLE='file'
 complaints='WARNING: |BUG: |Oops: |KASAN: |UBSAN: |Call Trace:|general protection|Kernel panic|INFO: task .* blocked|INFO: .*(lock|RCU)|detected stall|suspicious RCU|possible .* (deadlock|locking|recursion)|inconsistent lock state|bad unlock balance'
 
 follow_output() {

@@ -104,7 +104,7 @@ show_progress() {
 }
 
 show_moving_line() {
-	local title=$1 log=$2 started=$SECONDS frames='|/-\' i=0 last
+	local title=$1 log=$2 started=$SECONDS frames='\|/-' i=0 last
 	while pause 0.2; do
 		last=$(tail -c 400 "$log" | tr '\r' '\n' | sed -n '$p' | tr -cd '[:print:]')
 		printf '\r\033[K  %s       %-40s %s  %.40s' "${frames:i++ % 4:1}" \

@@ -14,6 +14,12 @@
 LIMIT=0 CONSOLE=terminal
 
 "$LAB/image.sh"
-machine run lab JOB=shell KVM="${KVM:-own}"
+read -r lines columns < <(stty size)
+machine run lab JOB=shell KVM="${KVM:-own}" LINES="$lines" COLUMNS="$columns" TERM="$TERM"
 printf '  boot    %s; "exit" powers off\n' "$(describe_machine)" >&2
-"run_$ENGINE"
+
+# Bochs leaves the terminal raw, and has a failure's status whenever it ends.
+saved=$(stty -g)
+trap 'stty "$saved"' EXIT
+"run_$ENGINE" || :
+grep -q '^#@ exit' "$BOOT/output.log" || die "the machine ended by itself, see $BOOT"
