@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Virtual machines on `/dev/minivmx`, the small Intel VMX driver.
+//!
+//! The driver has three kinds of file, and so has this library: a [`Device`]
+//! makes a [`Vm`], a VM makes a [`Vcpu`]. A vCPU runs until it has something to
+//! say; what it says is an [`Exit`], which borrows the page that driver and
+//! program share.
+//!
+//! ```no_run
+//! use minivmx::{Device, Exit, MapFlags, Mmu};
+//!
+//! let vm = Device::open()?.create_vm(Mmu::Ept)?;
+//! vm.map_memory(0xffff_f000, 4096, MapFlags::default())?;
+//! let memory = minivmx::GuestMemory::map(&vm, &[(0xffff_f000, 4096)])?;
+//! memory.write(0xffff_fff0, &[0xf4])?; // HLT at the reset vector
+//! let mut vcpu = vm.create_vcpu(0)?;
+//! assert!(matches!(vcpu.run()?, Exit::Hlt));
+//! # Ok::<(), minivmx::Error>(())
+//! ```
+//!
+//! Meanings, limits and errors of the calls are in `uapi/minivmx.h`.
+
+pub mod uapi;
+
+mod capability;
+mod device;
+mod errno;
+mod error;
+mod exit;
+mod ioctl;
+mod long_mode;
+mod mapping;
+mod memory;
+mod reason;
+mod run_page;
+mod vcpu;
+mod vm;
+
+pub use capability::{
+    Capabilities,
+    Capability, //
+};
+pub use device::{
+    Device,
+    Info,
+    Mmu,
+    VmxMode, //
+};
+pub use errno::Errno;
+pub use error::{
+    Error,
+    Result, //
+};
+pub use exit::{
+    Access,
+    Answer,
+    Exit,
+    ExitInformation,
+    IoForm, //
+};
+pub use long_mode::LongMode;
+pub use mapping::Mapping;
+pub use memory::GuestMemory;
+pub use reason::Reason;
+pub use run_page::ImmediateExit;
+pub use uapi::{
+    minivmx_cpuid_entry as CpuidEntry,
+    minivmx_msr as Msr,
+    minivmx_regs as Regs,
+    minivmx_segment as Segment,
+    minivmx_sregs as Sregs,
+    minivmx_table as Table, //
+};
+pub use vcpu::{
+    Traps,
+    Vcpu, //
+};
+pub use vm::{
+    MapFlags,
+    Stats,
+    Vm, //
+};

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The interface as C sees it: generated from `uapi/minivmx.h`, which documents
+//! every item.
+
+#![allow(missing_docs, non_camel_case_types)]
+
+include!(concat!(env!("OUT_DIR"), "/uapi.rs"));

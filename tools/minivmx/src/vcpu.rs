@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A vCPU's file: registers, and running.
+
+use std::fs::File;
+
+use crate::{
+    errno::Errno,
+    error::{
+        Error,
+        Result, //
+    },
+    exit::{
+        Answer,
+        Exit,
+        ExitInformation, //
+    },
+    ioctl::{
+        self,
+        Argument,
+        Call, //
+    },
+    run_page::{
+        ImmediateExit,
+        RunPage, //
+    },
+    uapi, //
+};
+
+/// A virtual CPU.
+#[derive(Debug)]
+pub struct Vcpu {
+    page: RunPage,
+    file: File,
+}
+
+/// Exits to see that the driver could answer by itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Traps {
+    /// Bit n: exceptions with vector n.
+    pub exceptions: u32,
+    /// Bit n of word w: exits with basic exit reason 64 w + n.
+    pub exits: [u64; 2],
+}
+
+impl Vcpu {
+    pub(crate) fn new(file: File) -> Result<Self> {
+        let page = RunPage::map(&file)?;
+        Ok(Self { page, file })
+    }
+
+    /// Runs the guest until something needs the program.
+    ///
+    /// # Errors
+    ///
+    /// EINTR for a signal or [`ImmediateExit`]: no exit is reported, and
+    /// calling again goes on. Others as in `uapi/minivmx.h`.
+    pub fn run(&mut self) -> Result<Exit<'_>> {
+        ioctl::RUN.without(&self.file)?;
+        Ok(self.exit())
+    }
+
+    /// The exit that was reported last, once more.
+    pub fn exit(&mut self) -> Exit<'_> {
+        self.page.exit()
+    }
+
+    /// The exit that was reported last, as the CPU reports it.
+    pub fn exit_information(&self) -> ExitInformation {
+        self.page.information()
+    }
+
+    /// Says what becomes of the exit that was reported last.
+    pub fn set_answer(&mut self, answer: Answer) {
+        self.page.set_answer(answer);
+    }
+
+    /// A handle that makes [`Self::run`] return.
+    pub fn immediate_exit(&self) -> ImmediateExit {
+        self.page.immediate_exit()
+    }
+
+    /// The general registers.
+    pub fn regs(&self) -> &uapi::minivmx_regs {
+        self.page.regs()
+    }
+
+    /// The general registers, to be changed: what is here is what the guest goes on with.
+    pub fn regs_mut(&mut self) -> &mut uapi::minivmx_regs {
+        self.page.regs_mut()
+    }
+
+    /// Reads the system registers.
+    pub fn sregs(&self) -> Result<uapi::minivmx_sregs> {
+        let mut sregs = uapi::minivmx_sregs::sized();
+        ioctl::GET_SREGS.with(&self.file, &mut sregs)?;
+        Ok(sregs)
+    }
+
+    /// Writes the system registers.
+    pub fn set_sregs(&self, sregs: &uapi::minivmx_sregs) -> Result<()> {
+        let mut sregs = uapi::minivmx_sregs {
+            size: uapi::minivmx_sregs::sized().size,
+            ..*sregs
+        };
+        ioctl::SET_SREGS.with(&self.file, &mut sregs).map(drop)
+    }
+
+    /// Reads MSRs: their `index` says which, their `value` is written.
+    pub fn msrs(&self, msrs: &mut [uapi::minivmx_msr]) -> Result<()> {
+        self.msr_call(ioctl::GET_MSRS, msrs)
+    }
+
+    /// Writes MSRs.
+    pub fn set_msrs(&self, msrs: &[uapi::minivmx_msr]) -> Result<()> {
+        self.msr_call(ioctl::SET_MSRS, &mut msrs.to_vec())
+    }
+
+    fn msr_call(&self, call: Call, msrs: &mut [uapi::minivmx_msr]) -> Result<()> {
+        let mut argument = uapi::minivmx_msrs {
+            count: count(call, msrs.len())?,
+            entries: msrs.as_mut_ptr().addr() as u64,
+            ..Argument::sized()
+        };
+        let done = call.with(&self.file, &mut argument);
+        let refused = msrs.get(argument.out_done as usize);
+        done.map(drop).map_err(|error| match (error, refused) {
+            (Error::Call { call, errno }, Some(msr)) if errno.0 == libc::ENOENT => Error::Msr {
+                call,
+                index: msr.index,
+                errno,
+            },
+            (error, _) => error,
+        })
+    }
+
+    /// Says what CPUID answers.
+    pub fn set_cpuid(&self, entries: &[uapi::minivmx_cpuid_entry]) -> Result<()> {
+        let mut argument = uapi::minivmx_cpuid {
+            count: count(ioctl::SET_CPUID, entries.len())?,
+            entries: entries.as_ptr().addr() as u64,
+            ..Argument::sized()
+        };
+        ioctl::SET_CPUID.with(&self.file, &mut argument).map(drop)
+    }
+
+    /// Chooses exits to see that the driver could answer.
+    pub fn set_traps(&self, traps: Traps) -> Result<()> {
+        let mut argument = uapi::minivmx_traps {
+            exceptions: traps.exceptions,
+            exits: traps.exits,
+            ..Argument::sized()
+        };
+        ioctl::SET_TRAPS.with(&self.file, &mut argument).map(drop)
+    }
+
+    /// Reads a field of the VMCS.
+    pub fn vmread(&self, encoding: u32) -> Result<u64> {
+        let mut field = uapi::minivmx_vmcs_field {
+            encoding,
+            ..Argument::sized()
+        };
+        ioctl::VMREAD.with(&self.file, &mut field)?;
+        Ok(field.value)
+    }
+
+    /// Writes a guest-state field of the VMCS.
+    pub fn vmwrite(&self, encoding: u32, value: u64) -> Result<()> {
+        let mut field = uapi::minivmx_vmcs_field {
+            encoding,
+            value,
+            ..Argument::sized()
+        };
+        ioctl::VMWRITE.with(&self.file, &mut field).map(drop)
+    }
+}
+
+fn count(call: Call, length: usize) -> Result<u32> {
+    u32::try_from(length).map_err(|_| Error::Call {
+        call: call.1,
+        errno: Errno(libc::E2BIG),
+    })
+}
