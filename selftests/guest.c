@@ -69,9 +69,11 @@ void guest_exception(struct exception_frame *frame)
 	guest_fault.rflags = frame->rflags;
 	guest_fault.rsp = frame->rsp;
 	guest_fault.cr2 = cr2;
+	guest_fault.resume = guest_resume;
 	guest_fault.count++;
 	if (!guest_resume)
-		guest_ucall(UCALL_FAULT, 0, 0);
+		guest_ucall(UCALL_FAULT, frame->vector << 32 | frame->error,
+			    frame->rip);
 	frame->rip = guest_resume;
 	frame->rflags &= ~0x100UL;
 	guest_resume = 0;
@@ -277,7 +279,9 @@ const char *describe_ucall(const struct vcpu *vcpu)
 			 regs->rsi, (char *)(uintptr_t)regs->rdi);
 		break;
 	case UCALL_FAULT:
-		snprintf(text, sizeof(text), "an unexpected exception in the guest");
+		snprintf(text, sizeof(text),
+			 "in the guest, exception %llu, error %#llx, rip %#llx",
+			 regs->rdi >> 32, regs->rdi & ~0U, regs->rsi);
 		break;
 	default:
 		return NULL;

@@ -42,7 +42,8 @@ enum ucall {
 	UCALL_SYNC,		/* RDI: a number to compare with */
 	UCALL_ASSERT,		/* RDI: the condition in words, RSI: line */
 	UCALL_DONE,
-	UCALL_FAULT,		/* an exception that no GUEST_TRY expected */
+	/* An exception outside GUEST_TRY: RDI: vector and error code, RSI: RIP */
+	UCALL_FAULT,
 };
 
 static inline void guest_ucall(enum ucall kind, u64 a, u64 b)
@@ -76,6 +77,7 @@ struct guest_fault {
 	u64 rflags;
 	u64 rsp;
 	u64 cr2;
+	u64 resume;		/* where GUEST_TRY let the guest go on */
 	u64 count;		/* exceptions so far */
 };
 

@@ -40,9 +40,9 @@ TEST_F(suite, test)							\
 			      self->vm.vcpu.run);			\
 }									\
 static void suite##_##test##_body(					\
-	struct __test_metadata *_metadata __attribute__((unused)),	\
-	struct vm *vm __attribute__((unused)),				\
-	struct vcpu *vcpu __attribute__((unused)),			\
-	struct minivmx_run *run __attribute__((unused)))
+	struct __test_metadata *_metadata __maybe_unused,	\
+	struct vm *vm __maybe_unused,				\
+	struct vcpu *vcpu __maybe_unused,			\
+	struct minivmx_run *run __maybe_unused)
 
 #endif /* MINIVMX_HARNESS_H */

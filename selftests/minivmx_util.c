@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "guest.h"
-#include "kselftest.h"
 #include "minivmx_util.h"
 
 void fail_test(const char *file, int line, const char *fmt, ...)
@@ -218,7 +217,7 @@ int run_error(const struct vcpu *vcpu)
 	return call_error(vcpu->fd, MINIVMX_RUN, NULL);
 }
 
-void run(const struct vcpu *vcpu)
+void vcpu_run(const struct vcpu *vcpu)
 {
 	int error = run_error(vcpu);
 

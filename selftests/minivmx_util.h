@@ -14,12 +14,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "kselftest.h"
 #include "minivmx.h"
 
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s64 s64;
 
 #define BIT(n)		(1UL << (n))
 #define PAGE_4K		0x1000UL
@@ -115,9 +117,6 @@ struct vm {
 			       strerrorname_np(test_err_seen));		\
 	} while (0)
 
-#define __noreturn	__attribute__((noreturn))
-#define __printf(a, b)	__attribute__((format(printf, a, b)))
-
 void __noreturn __printf(3, 4)
 fail_test(const char *file, int line, const char *fmt, ...);
 int require_call(const char *file, int line, const char *name, int fd,
@@ -151,7 +150,7 @@ void set_traps(const struct vcpu *vcpu, u32 exceptions, int nr, ...);
 /* MINIVMX_RUN: returns 0 or an errno value. */
 int run_error(const struct vcpu *vcpu);
 /* MINIVMX_RUN that must succeed. */
-void run(const struct vcpu *vcpu);
+void vcpu_run(const struct vcpu *vcpu);
 
 /* MINIVMX_RUN that must end in the exit named; else the exit seen is shown. */
 #define run_to_exit(vcpu, exit)						\

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory: what the guest and the program see of it while regions come
+ * and go.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+
+#include "minivmx_harness.h"
+
+#define BASE		(64 * MIB)	/* where the tests put their regions */
+#define PATTERN		0x5555aaaa12345678UL
+
+MINIVMX_FIXTURE(memory)
+
+/* Arguments of the guests. The host writes them into the guest's copy. */
+static struct {
+	volatile u64 *address;
+	u64 length;
+	u64 stride;
+	u64 value;
+} job;
+
+#define set_job(vm, ...)						\
+	(*guest_copy(vm, job) = (__typeof__(job)){ __VA_ARGS__ })
+
+/* Reports what is at job.address, then writes job.value there, for ever. */
+static void guest_peek_and_poke(void)
+{
+	volatile typeof(job) *todo = &job;
+
+	for (;;) {
+		GUEST_SYNC(*todo->address);
+		*todo->address = todo->value;
+	}
+}
+
+/* Checks that a range holds job.value, in steps, and writes its complement. */
+static void guest_check_range(void)
+{
+	volatile typeof(job) *todo = &job;
+
+	for (;;) {
+		for (u64 i = 0; i < todo->length; i += todo->stride) {
+			volatile u64 *at = todo->address + i / sizeof(u64);
+
+			GUEST_ASSERT(*at == todo->value);
+			*at = ~todo->value;
+		}
+		GUEST_SYNC(0);
+	}
+}
+
+static void expect_memory_exit(struct __test_metadata *_metadata,
+			       const struct vcpu *vcpu, u64 gpa, u32 access)
+{
+	run_to_exit(vcpu, MINIVMX_EXIT_MEMORY);
+	EXPECT_EQ(gpa, vcpu->run->memory.gpa);
+	EXPECT_EQ(access, vcpu->run->memory.access);
+}
+
+MINIVMX_TEST(memory, coherence, guest_peek_and_poke)
+{
+	volatile u64 *shared;
+
+	map_memory(vm, BASE, PAGE_4K, 0);
+	shared = mmap_memory(vm, BASE, PAGE_4K);
+	set_job(vm, .address = (u64 *)BASE, .value = PATTERN);
+	*shared = 1;
+	run_to_sync(vcpu, 1);
+	*shared = 2;
+	run_to_sync(vcpu, PATTERN);
+	EXPECT_EQ(PATTERN, *shared);
+}
+
+/* The guest is first to touch the page, then the program maps it. */
+MINIVMX_TEST(memory, guest_touches_first, guest_peek_and_poke)
+{
+	volatile u64 *shared;
+
+	map_memory(vm, BASE, PAGE_4K, 0);
+	set_job(vm, .address = (u64 *)(BASE + 8), .value = PATTERN);
+	run_to_sync(vcpu, 0);
+	run_to_sync(vcpu, PATTERN);
+	shared = mmap_memory(vm, BASE, PAGE_4K);
+	EXPECT_EQ(0, shared[0]);
+	EXPECT_EQ(PATTERN, shared[1]);
+}
+
+MINIVMX_TEST(memory, comes_zeroed, guest_check_range)
+{
+	const u32 flags[] = {
+		0, MINIVMX_MAP_POPULATE, MINIVMX_MAP_2M,
+		MINIVMX_MAP_2M | MINIVMX_MAP_POPULATE,
+	};
+
+	set_job(vm, .address = (u64 *)BASE, .length = PAGE_2M, .stride = 512);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+			map_memory(vm, BASE, PAGE_2M, flags[i]);
+			run_to_sync(vcpu, 0);
+			unmap_memory(vm, BASE, PAGE_2M);
+		}
+	}
+}
+
+TEST_F(memory, populate)
+{
+	const struct vm *vm = &self->vm;
+	u64 pages = get_stats(vm).out_pages;
+
+	map_memory(vm, BASE, 16 * PAGE_4K, 0);
+	EXPECT_EQ(pages, get_stats(vm).out_pages);
+	map_memory(vm, BASE + PAGE_2M, 16 * PAGE_4K, MINIVMX_MAP_POPULATE);
+	EXPECT_EQ(pages + 16, get_stats(vm).out_pages);
+	map_memory(vm, BASE + 2 * PAGE_2M, PAGE_2M,
+		   MINIVMX_MAP_2M | MINIVMX_MAP_POPULATE);
+	EXPECT_EQ(pages + 16 + 512, get_stats(vm).out_pages);
+	unmap_memory(vm, BASE, 3 * PAGE_2M);
+	EXPECT_EQ(pages, get_stats(vm).out_pages);
+}
+
+MINIVMX_TEST(memory, pages_come_at_first_use, guest_peek_and_poke)
+{
+	u64 pages;
+
+	map_memory(vm, BASE, 4 * PAGE_2M, 0);
+	map_memory(vm, BASE + 4 * PAGE_2M, 4 * PAGE_2M, MINIVMX_MAP_2M);
+	set_job(vm, .address = (u64 *)&job);
+	run_to_sync(vcpu, (uintptr_t)&job);
+	pages = get_stats(vm).out_pages;
+	set_job(vm, .address = (u64 *)(BASE + PAGE_2M));
+	run_to_sync(vcpu, 0);
+	EXPECT_EQ(pages + 1, get_stats(vm).out_pages);
+	set_job(vm, .address = (u64 *)(BASE + 5 * PAGE_2M));
+	run_to_sync(vcpu, 0);
+	EXPECT_EQ(pages + 1 + 512, get_stats(vm).out_pages);
+}
+
+static void check_read_only(struct __test_metadata *_metadata, struct vm *vm,
+			    u32 flags)
+{
+	volatile u64 *shared;
+
+	map_memory(vm, BASE, PAGE_2M, MINIVMX_MAP_READONLY | flags);
+	shared = mmap_memory(vm, BASE, PAGE_2M);
+	set_job(vm, .address = (u64 *)(BASE + PAGE_4K), .value = 1);
+	start_guest(vm, guest_peek_and_poke);
+	set_job(vm, .address = (u64 *)(BASE + PAGE_4K), .value = 1);
+	shared[512] = PATTERN;
+	run_to_sync(&vm->vcpu, PATTERN);
+	for (int i = 0; i < 2; i++)
+		expect_memory_exit(_metadata, &vm->vcpu, BASE + PAGE_4K,
+				   MINIVMX_ACCESS_WRITE);
+	EXPECT_EQ(PATTERN, shared[512]);
+	/* A write, as the first access to the page. */
+	vm->vcpu.run->regs.rip = (uintptr_t)guest_peek_and_poke;
+	run_to_sync(&vm->vcpu, PATTERN);
+	set_job(vm, .address = (u64 *)(BASE + 2 * PAGE_4K));
+	expect_memory_exit(_metadata, &vm->vcpu, BASE + 2 * PAGE_4K,
+			   MINIVMX_ACCESS_WRITE);
+}
+
+TEST_F(memory, read_only)
+{
+	check_read_only(_metadata, &self->vm, 0);
+}
+
+TEST_F(memory, read_only_2m)
+{
+	check_read_only(_metadata, &self->vm, MINIVMX_MAP_2M);
+}
+
+static void fill(u64 *memory, size_t bytes, u64 value)
+{
+	for (size_t i = 0; i < bytes / sizeof(*memory); i++)
+		memory[i] = value;
+}
+
+/* Removing a part of a 2 MiB page leaves the rest with its contents. */
+MINIVMX_TEST(memory, split_of_a_large_page, guest_check_range)
+{
+	const u64 hole = 100 * PAGE_4K;
+	u64 *shared;
+
+	map_memory(vm, BASE, PAGE_2M, MINIVMX_MAP_2M);
+	shared = mmap_memory(vm, BASE, PAGE_2M);
+	fill(shared, PAGE_2M, PATTERN);
+	set_job(vm, .address = (u64 *)BASE, .length = PAGE_2M,
+		.stride = PAGE_4K, .value = PATTERN);
+	run_to_sync(vcpu, 0);
+	unmap_memory(vm, BASE + hole, PAGE_4K);
+	guest_copy(vm, job)->value = ~PATTERN;
+	expect_memory_exit(_metadata, vcpu, BASE + hole, MINIVMX_ACCESS_READ);
+	map_memory(vm, BASE + hole, PAGE_4K, MINIVMX_MAP_POPULATE);
+	((u64 *)mmap_memory(vm, BASE + hole, PAGE_4K))[0] = ~PATTERN;
+	run_to_sync(vcpu, 0);
+	/* The old page of the hole is the mapping's alone. */
+	EXPECT_EQ(~PATTERN, shared[hole / 8]);
+	EXPECT_EQ(PATTERN, shared[hole / 8 + 512]);
+	EXPECT_EQ(PATTERN, shared[hole / 8 - 512]);
+}
+
+MINIVMX_TEST(memory, unmap_spans_regions, guest_peek_and_poke)
+{
+	map_memory(vm, BASE, 4 * PAGE_4K, 0);
+	map_memory(vm, BASE + 8 * PAGE_4K, 4 * PAGE_4K, MINIVMX_MAP_READONLY);
+	map_memory(vm, BASE + PAGE_2M, PAGE_2M, MINIVMX_MAP_2M);
+	unmap_memory(vm, BASE + PAGE_4K, 2 * PAGE_2M - 2 * PAGE_4K);
+
+	set_job(vm, .address = (u64 *)BASE);
+	run_to_sync(vcpu, 0);
+	set_job(vm, .address = (u64 *)(BASE + 2 * PAGE_2M - PAGE_4K));
+	run_to_sync(vcpu, 0);
+	for (u64 gpa = BASE + PAGE_4K; gpa < BASE + 12 * PAGE_4K; gpa += PAGE_4K) {
+		set_job(vm, .address = (u64 *)gpa);
+		vcpu->run->regs.rip = (uintptr_t)guest_peek_and_poke;
+		expect_memory_exit(_metadata, vcpu, gpa, MINIVMX_ACCESS_READ);
+	}
+}
+
+/* A removed page is the mapping's as long as that stands. */
+MINIVMX_TEST(memory, mapping_keeps_its_page, guest_peek_and_poke)
+{
+	volatile u64 *old, *new;
+
+	map_memory(vm, BASE, PAGE_4K, 0);
+	old = mmap_memory(vm, BASE, PAGE_4K);
+	old[0] = PATTERN;
+	set_job(vm, .address = (u64 *)BASE, .value = 3);
+	run_to_sync(vcpu, PATTERN);
+	unmap_memory(vm, BASE, PAGE_4K);
+	vcpu->run->regs.rip = (uintptr_t)guest_peek_and_poke;
+	expect_memory_exit(_metadata, vcpu, BASE, MINIVMX_ACCESS_READ);
+	EXPECT_EQ(PATTERN, old[0]);
+
+	map_memory(vm, BASE, PAGE_4K, 0);
+	run_to_sync(vcpu, 0);
+	old[0] = 1;
+	new = mmap_memory(vm, BASE, PAGE_4K);
+	EXPECT_EQ(0, new[0]);
+	run_to_sync(vcpu, 3);
+	EXPECT_EQ(3, new[0]);
+	EXPECT_EQ(1, old[0]);
+}
+
+TEST_F(memory, mapping_outlives_everything)
+{
+	struct vm *vm = &self->vm;
+	volatile u64 *shared;
+
+	map_memory(vm, BASE, PAGE_2M, MINIVMX_MAP_2M);
+	shared = mmap_memory(vm, BASE, PAGE_2M);
+	shared[0] = PATTERN;
+	shared[PAGE_2M / 8 - 1] = ~PATTERN;
+	close_vcpu(&vm->vcpu);
+	close(vm->fd);
+	close(vm->device);
+	EXPECT_EQ(PATTERN, shared[0]);
+	EXPECT_EQ(~PATTERN, shared[PAGE_2M / 8 - 1]);
+	shared[0] = 1;
+	munmap((void *)shared, PAGE_2M);
+	munmap(vm->memory, GUEST_MEMORY);
+	exit(_metadata->exit_code);
+}
+
+static sigjmp_buf bus_error;
+
+static void on_bus_error(int signal)
+{
+	siglongjmp(bus_error, signal);
+}
+
+/* Reads one byte: true if that raises SIGBUS. */
+static bool raises_bus_error(volatile u8 *address)
+{
+	struct sigaction action = { .sa_handler = on_bus_error };
+
+	sigaction(SIGBUS, &action, NULL);
+	if (sigsetjmp(bus_error, 1))
+		return true;
+	(void)*address;
+	return false;
+}
+
+TEST_F(memory, hole_is_a_bus_error)
+{
+	const struct vm *vm = &self->vm;
+	u8 *range = mmap_memory(vm, BASE, 4 * PAGE_4K);
+
+	EXPECT_TRUE(raises_bus_error(range));
+	map_memory(vm, BASE + PAGE_4K, PAGE_4K, 0);
+	EXPECT_TRUE(raises_bus_error(range));
+	EXPECT_FALSE(raises_bus_error(range + PAGE_4K));
+	EXPECT_TRUE(raises_bus_error(range + 2 * PAGE_4K));
+	map_memory(vm, BASE + 2 * PAGE_4K, PAGE_4K, 0);
+	EXPECT_FALSE(raises_bus_error(range + 2 * PAGE_4K));
+	/* Not touched through the mapping before it goes: nothing to keep. */
+	map_memory(vm, BASE + 3 * PAGE_4K, PAGE_4K, MINIVMX_MAP_POPULATE);
+	unmap_memory(vm, BASE + 3 * PAGE_4K, PAGE_4K);
+	EXPECT_TRUE(raises_bus_error(range + 3 * PAGE_4K));
+}
+
+/*
+ * A page goes while the guest reads it. In each round the host removes the
+ * page, raises @generation when MINIVMX_UNMAP_MEMORY has returned, maps a new
+ * page, and writes the generation into it. So a guest that saw the new
+ * generation and then reads an older one has read a page that was gone.
+ */
+static struct {
+	volatile u64 reads;
+	volatile u64 stop;
+	volatile u64 generation;
+} race;
+
+#define ROUNDS	30
+
+static void guest_reads_on(void)
+{
+	volatile u64 *page = (u64 *)BASE;
+
+	while (!race.stop) {
+		u64 generation = race.generation;
+		u64 value = *page;
+
+		GUEST_ASSERT(!value || value >= generation);
+		race.reads++;
+	}
+	GUEST_DONE();
+}
+
+struct runner {
+	const struct vcpu *vcpu;
+	volatile u64 memory_exits;
+};
+
+/* Runs the guest to its end; tries again whenever it meets the missing page. */
+static void *run_on(void *arg)
+{
+	struct runner *runner = arg;
+	const struct vcpu *vcpu = runner->vcpu;
+
+	for (;;) {
+		vcpu_run(vcpu);
+		if (vcpu->run->reason != MINIVMX_EXIT_MEMORY)
+			break;
+		require(vcpu->run->memory.gpa == BASE,
+			"exit at guest-physical address %#llx",
+			vcpu->run->memory.gpa);
+		runner->memory_exits++;
+		sched_yield();
+	}
+	require(get_ucall(vcpu) == UCALL_DONE, "%s", describe_exit(vcpu));
+	return NULL;
+}
+
+static void write_generation(const struct vm *vm, u64 generation)
+{
+	u64 *page = mmap_memory(vm, BASE, PAGE_4K);
+
+	*page = generation;
+	munmap(page, PAGE_4K);
+}
+
+/* Maps [BASE, BASE + @length) and takes @first of it away, then the rest. */
+static void race_with_guest(struct __test_metadata *_metadata, struct vm *vm,
+			    u32 flags, u64 length, u64 first)
+{
+	volatile __typeof__(race) *shared = guest_copy(vm, race);
+	struct runner runner = { .vcpu = &vm->vcpu };
+	pthread_t thread;
+
+	map_memory(vm, BASE, length, flags);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_on, &runner));
+	for (u64 round = 1; round <= ROUNDS; round++) {
+		u64 reads = shared->reads, exits = runner.memory_exits;
+
+		while (shared->reads < reads + 100)
+			sched_yield();
+		unmap_memory(vm, BASE, first);
+		shared->generation = round;
+		while (round % 2 && runner.memory_exits == exits)
+			sched_yield();
+		if (first < length)
+			unmap_memory(vm, BASE + first, length - first);
+		map_memory(vm, BASE, length, flags);
+		write_generation(vm, round);
+	}
+	shared->stop = 1;
+	pthread_join(thread, NULL);
+	EXPECT_LE(ROUNDS / 2, runner.memory_exits);
+}
+
+MINIVMX_TEST(memory, removed_while_running, guest_reads_on)
+{
+	race_with_guest(_metadata, vm, 0, PAGE_4K, PAGE_4K);
+}
+
+MINIVMX_TEST(memory, large_page_removed_while_running, guest_reads_on)
+{
+	race_with_guest(_metadata, vm, MINIVMX_MAP_2M, PAGE_2M, PAGE_2M);
+}
+
+MINIVMX_TEST(memory, large_page_split_while_running, guest_reads_on)
+{
+	race_with_guest(_metadata, vm, MINIVMX_MAP_2M, PAGE_2M, PAGE_4K);
+}
+
+/* Other regions come and go; the guest's own is not disturbed. */
+MINIVMX_TEST(memory, neighbours_change_while_running, guest_reads_on)
+{
+	volatile __typeof__(race) *shared = guest_copy(vm, race);
+	struct runner runner = { .vcpu = vcpu };
+	pthread_t thread;
+
+	map_memory(vm, BASE, PAGE_4K, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_on, &runner));
+	for (int round = 0; round < ROUNDS; round++) {
+		u64 reads = shared->reads;
+
+		map_memory(vm, BASE + PAGE_4K, PAGE_4K, MINIVMX_MAP_POPULATE);
+		map_memory(vm, BASE + PAGE_2M, PAGE_2M, MINIVMX_MAP_2M);
+		while (shared->reads == reads)
+			sched_yield();
+		unmap_memory(vm, BASE + PAGE_4K, PAGE_2M);
+		unmap_memory(vm, BASE + PAGE_2M + PAGE_4K, PAGE_2M - PAGE_4K);
+	}
+	shared->stop = 1;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, runner.memory_exits);
+}
+
+/* One life of a VM: both page sizes, a split, mappings, a run. */
+static void live_and_die(void)
+{
+	struct vm vm;
+
+	require(!create_vm(&vm), "no VM");
+	start_guest(&vm, guest_peek_and_poke);
+	map_memory(&vm, BASE, PAGE_2M, MINIVMX_MAP_2M);
+	map_memory(&vm, BASE + PAGE_2M, 64 * PAGE_4K, MINIVMX_MAP_POPULATE);
+	set_job(&vm, .address = (u64 *)BASE);
+	run_to_sync(&vm.vcpu, 0);
+	unmap_memory(&vm, BASE + PAGE_4K, PAGE_4K);
+	set_job(&vm, .address = (u64 *)(BASE + PAGE_2M));
+	run_to_sync(&vm.vcpu, 0);
+	close_vm(&vm);
+}
+
+/*
+ * One page lost in each life would show as 4 KiB times the lives, twice what
+ * the kernel's own caches are allowed to grow by.
+ */
+TEST_F(memory, all_comes_back)
+{
+	const int lives = 250;
+	long before, after;
+
+	for (int i = 0; i < 20; i++)
+		live_and_die();
+	before = meminfo("MemFree");
+	for (int i = 0; i < lives; i++)
+		live_and_die();
+	after = meminfo("MemFree");
+	EXPECT_LT(before - after, lives * 4 / 2)
+		TH_LOG("%ld KiB lost in %d lives", before - after, lives);
+}
+
+TEST_HARNESS_MAIN
