@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page tables of any [`Format`]: they own their pages, and change while CPUs walk them.
+//!
+//! # How a live table changes
+//!
+//! CPUs read the entries at any time, hold copies of them until they are told to flush, and set
+//! accessed and dirty flags in them. Therefore:
+//!
+//! - an entry appears by one store, after what it refers to is complete: the lowest level first;
+//! - an entry that was there is changed by compare-and-exchange or swap, so that no flag is lost;
+//! - a table is unlinked when all its entries are empty, and stays so: a CPU that still goes by a
+//!   cached reference to it finds nothing there. Its page goes to a [`Reaper`], for the caller to
+//!   free when all CPUs have flushed.
+//!
+//! # What a call costs
+//!
+//! No call allocates: pages for tables come from the caller, who may be in a place where nothing can
+//! be allocated. [`PageTable::unmap`] and [`PageTable::protect`] do a bounded share of their work per
+//! call, and say where to go on.
+//!
+//! This is the only file of the engine with `unsafe` code.
+
+use super::{
+    address::{
+        AddressRange,
+        Hpa,
+        Input,
+        Level,
+        PageSize, //
+    },
+    format::{
+        Entry,
+        Format,
+        Mapping,
+        PHYSICAL_ADDRESS_BITS, //
+    },
+    walk::Cursor, //
+};
+use core::{
+    convert::Infallible,
+    marker::PhantomData,
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicU64,
+        Ordering, //
+    }, //
+};
+
+/// The entries of a table.
+pub(crate) type Entries = [AtomicU64; Level::ENTRIES];
+
+/// A page that a table can be made of, owned.
+///
+/// # Safety
+///
+/// A value owns a page of 4 KiB, aligned to that, below 2^52, that exists until the value is dropped.
+/// Its contents are zero (except after [`Self::from_hpa`]), and nobody else writes to it.
+pub(crate) unsafe trait TablePage: Sized {
+    /// Gives up ownership, and says where the page is.
+    fn into_hpa(self) -> Hpa;
+
+    /// Takes back a page that was given up by [`Self::into_hpa`], to be dropped.
+    ///
+    /// # Safety
+    ///
+    /// `hpa` comes from [`Self::into_hpa`], and was not taken back since.
+    unsafe fn from_hpa(hpa: Hpa) -> Self;
+
+    /// Contents of a page that was given up by [`Self::into_hpa`].
+    ///
+    /// # Safety
+    ///
+    /// `hpa` comes from [`Self::into_hpa`], and the page is not dropped during `'a`.
+    unsafe fn entries_at<'a>(hpa: Hpa) -> &'a Entries;
+}
+
+/// Why a page was not mapped. Nothing that was mapped before has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MapError {
+    /// An address is not a multiple of the size of the page, or the format has no page that large.
+    Misaligned,
+    /// An address is beyond what the format translates or can express.
+    OutOfReach,
+    /// A table was needed, and the caller had no page for it. Tables linked before that are empty.
+    OutOfPages,
+    /// The address is mapped in another way, or a smaller page near it is.
+    Occupied,
+}
+
+/// Whether CPUs may hold translations that are no longer in the table.
+#[must_use = "until the CPUs have flushed they may use what was removed"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flush {
+    /// They hold nothing that matters.
+    NotNeeded,
+    /// Something was removed or narrowed, or a table was unlinked.
+    Needed,
+}
+
+impl Flush {
+    /// Whether it is [`Self::Needed`].
+    pub(crate) fn is_needed(self) -> bool {
+        self == Self::Needed
+    }
+
+    /// [`Self::Needed`] if either is.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self.is_needed() {
+            self
+        } else {
+            other
+        }
+    }
+}
+
+/// Why a call stopped before the end of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// The [`Reaper`] is full: flush, empty it, go on.
+    ReaperFull,
+    /// A large page must be split, and the caller had no page for the table: get one, go on.
+    OutOfPages,
+    /// The call has done its share of work: let others have their turn, go on.
+    Share,
+}
+
+/// How far a call came.
+#[must_use = "a flush may be needed, and part of the range may be left"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress<A> {
+    /// Whether CPUs have to flush. Needed before anything that was mapped or unlinked is freed,
+    /// also if part of the range is left.
+    pub(crate) flush: Flush,
+    /// What is left of the range, to call again with, and why; [`None`] at the end.
+    pub(crate) rest: Option<(AddressRange<A>, Pause)>,
+}
+
+/// Collects up to `N` tables that were unlinked and that CPUs may still have references to.
+///
+/// To be emptied or dropped, either of which frees the pages, only after all CPUs have flushed.
+pub(crate) struct Reaper<P, const N: usize> {
+    tables: [Option<P>; N],
+    len: usize,
+}
+
+impl<P, const N: usize> Reaper<P, N> {
+    /// An empty collector.
+    pub(crate) const fn new() -> Self {
+        const { assert!(N > 0, "without room no table can ever be unlinked") };
+        Self {
+            tables: [const { None }; N],
+            len: 0,
+        }
+    }
+
+    /// Whether there is nothing to free.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Frees the pages; all CPUs have flushed since the last one came in.
+    pub(crate) fn clear(&mut self) {
+        self.tables = [const { None }; N];
+        self.len = 0;
+    }
+
+    /// Room for one more.
+    fn vacancy(&mut self) -> Option<&mut Option<P>> {
+        let vacancy = self.tables.get_mut(self.len)?;
+        self.len += 1;
+        Some(vacancy)
+    }
+}
+
+/// Four levels of tables, from the root down.
+///
+/// Changing them takes `&mut self`; CPUs read them all the same, from the moment on when they are
+/// told of [`Self::root`].
+///
+/// # Invariants
+///
+/// - `root` is a page of which this value has ownership, as a table of level `F::ROOT`.
+/// - Every entry of a table that says [`Entry::Table`] points to a page of which this value has
+///   ownership, as a table of the next lower level, and no two of them to the same page.
+pub(crate) struct PageTable<F: Format, P: TablePage> {
+    root: Hpa,
+    kind: PhantomData<(F, P)>,
+}
+
+impl<F: Format, P: TablePage> PageTable<F, P> {
+    /// Entries that [`Self::unmap`] and [`Self::protect`] look at in one call.
+    const SHARE: usize = 4096;
+
+    /// A table that maps nothing.
+    pub(crate) fn new(root: P) -> Self {
+        // An address range spans four levels, not more, not less.
+        const { assert!(matches!(F::ROOT, Level::Pml4)) };
+        // INVARIANT: The page was ours to give, and has no entries.
+        Self {
+            root: root.into_hpa(),
+            kind: PhantomData,
+        }
+    }
+
+    /// Where the root is: what the CPU is told.
+    pub(crate) fn root(&self) -> Hpa {
+        self.root
+    }
+
+    /// What `at` is mapped to, with [`Mapping::hpa`] the address of that very byte.
+    pub(crate) fn translate(&self, at: F::Input) -> Option<Mapping<F::Attributes>> {
+        let position = at.position()?;
+        let mut node = self.node();
+        while let Some(child) = node.child(position) {
+            node = child;
+        }
+        match node.entry(position) {
+            Entry::Leaf(mapping) => Some(mapping.at(position)),
+            _ => None,
+        }
+    }
+
+    /// Maps the page of this size at `at` to the one at `hpa`.
+    ///
+    /// `pages` gives a page each time when a table is missing, at most three times. No flush is needed: CPUs do not remember that there was nothing. It is no error if the same is mapped
+    /// already, be it as part of a larger page.
+    pub(crate) fn map(
+        &mut self,
+        at: F::Input,
+        size: PageSize,
+        hpa: Hpa,
+        attributes: F::Attributes,
+        pages: &mut impl FnMut() -> Option<P>,
+    ) -> Result<(), MapError> {
+        let position = Self::checked(at, size, hpa)?;
+        let mapping = Mapping {
+            hpa,
+            size,
+            attributes,
+            accessed: false,
+            dirty: false,
+        };
+        let mut node = self.node();
+        while node.level > size.level() {
+            node = match node.entry(position) {
+                Entry::Empty => node.grow(position, pages).ok_or(MapError::OutOfPages)?,
+                _ => match node.child(position) {
+                    Some(child) => child,
+                    None => break,
+                },
+            };
+        }
+        node.install(position, mapping)
+    }
+
+    /// The position of `at`, if a page of this size can be mapped there to `hpa`.
+    fn checked(at: F::Input, size: PageSize, hpa: Hpa) -> Result<u64, MapError> {
+        let position = at.position().ok_or(MapError::OutOfReach)?;
+        if hpa.get() >> PHYSICAL_ADDRESS_BITS != 0 {
+            return Err(MapError::OutOfReach);
+        }
+        let aligned = position % size.bytes() == 0 && hpa.is_aligned(size);
+        if !aligned || size > F::LARGEST_PAGE {
+            return Err(MapError::Misaligned);
+        }
+        Ok(position)
+    }
+
+    /// Removes what is mapped in `range`.
+    ///
+    /// A large page that is partly in the range is split, which takes a page from `pages`.
+    /// Tables that become empty go to `reaper`.
+    pub(crate) fn unmap<const N: usize>(
+        &mut self,
+        range: AddressRange<F::Input>,
+        pages: &mut impl FnMut() -> Option<P>,
+        reaper: &mut Reaper<P, N>,
+    ) -> Progress<F::Input> {
+        self.edit(range, None, pages, |cursor| cursor.prune(reaper))
+    }
+
+    /// Gives these attributes to what is mapped in `range`. What is not mapped stays so.
+    ///
+    /// A large page that is partly in the range is split, which takes a page from `pages`.
+    pub(crate) fn protect(
+        &mut self,
+        range: AddressRange<F::Input>,
+        attributes: F::Attributes,
+        pages: &mut impl FnMut() -> Option<P>,
+    ) -> Progress<F::Input> {
+        self.edit(range, Some(attributes), pages, |_| Ok(Flush::NotNeeded))
+    }
+
+    /// Gives attributes to every page in `range`, or with [`None`] removes it, and calls `leave` for
+    /// the entry of each table that was visited.
+    fn edit(
+        &mut self,
+        range: AddressRange<F::Input>,
+        attributes: Option<F::Attributes>,
+        pages: &mut impl FnMut() -> Option<P>,
+        mut leave: impl FnMut(&Cursor<'_, F, P>) -> Result<Flush, Pause>,
+    ) -> Progress<F::Input> {
+        let mut flush = Flush::NotNeeded;
+        let mut cursor = Cursor::new(self.node(), range);
+        for _ in 0..Self::SHARE {
+            if cursor.step_down() {
+                continue;
+            }
+            match cursor.edit(attributes, pages) {
+                Edit::Done(change) => flush = flush.or(change),
+                Edit::Split => continue,
+                Edit::OutOfPages => {
+                    let rest = cursor.rest().map(|rest| (rest, Pause::OutOfPages));
+                    return Progress { flush, rest };
+                }
+            }
+            let over = cursor.step_over(|cursor| {
+                flush = flush.or(leave(cursor)?);
+                Ok(())
+            });
+            match over {
+                Ok(true) => (),
+                Ok(false) => return Progress { flush, rest: None },
+                Err(pause) => {
+                    let rest = cursor.rest_from_entry().map(|rest| (rest, pause));
+                    return Progress { flush, rest };
+                }
+            }
+        }
+        let rest = cursor.rest().map(|rest| (rest, Pause::Share));
+        Progress { flush, rest }
+    }
+
+    /// The root.
+    fn node(&self) -> Node<'_, F, P> {
+        // SAFETY: By the type invariants the page was given up by `into_hpa`, is a table of this
+        // level, and lives for as long as `self`.
+        unsafe { Node::new(self.root, F::ROOT) }
+    }
+}
+
+/// Frees all tables. No CPU uses them any more.
+///
+/// Visits every entry of every table: where that is too much at once, [`PageTable::unmap`] everything
+/// before, which has breaks.
+impl<F: Format, P: TablePage> Drop for PageTable<F, P> {
+    fn drop(&mut self) {
+        let mut cursor = Cursor::new(self.node(), AddressRange::all());
+        loop {
+            if cursor.step_down() {
+                continue;
+            }
+            let over = cursor.step_over(|cursor| {
+                // SAFETY: The walk has left the table, and does not come back.
+                drop(unsafe { cursor.node().unlink(cursor.position()) });
+                Ok::<_, Infallible>(())
+            });
+            if matches!(over, Ok(false)) {
+                break;
+            }
+        }
+        // SAFETY: By the type invariant the page is ours; all below it is gone.
+        drop(unsafe { P::from_hpa(self.root) });
+    }
+}
+
+/// A table of a [`PageTable`], borrowed.
+///
+/// # Invariants
+///
+/// `entries` is what [`TablePage::entries_at`] gave for a table of level `level` that, unless
+/// [`Self::unlink`] says otherwise, is owned by a [`PageTable`] during `'a`.
+pub(super) struct Node<'a, F: Format, P: TablePage> {
+    entries: NonNull<Entries>,
+    level: Level,
+    kind: PhantomData<(&'a Entries, F, P)>,
+}
+
+impl<F: Format, P: TablePage> Clone for Node<'_, F, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Format, P: TablePage> Copy for Node<'_, F, P> {}
+
+impl<F: Format, P: TablePage> Node<'_, F, P> {
+    /// # Safety
+    ///
+    /// `table` is a table of level `level` that is owned by a [`PageTable`] during the lifetime of
+    /// the value.
+    #[inline]
+    unsafe fn new(table: Hpa, level: Level) -> Self {
+        // INVARIANT: The caller says so.
+        Self {
+            // SAFETY: The pages of a `PageTable` were given up by `into_hpa`, and the caller says
+            // that this one is.
+            entries: NonNull::from(unsafe { P::entries_at(table) }),
+            level,
+            kind: PhantomData,
+        }
+    }
+
+    /// Level of the table.
+    #[inline]
+    pub(super) fn level(self) -> Level {
+        self.level
+    }
+
+    /// The entries.
+    #[inline]
+    fn entries(&self) -> &Entries {
+        // SAFETY: By the type invariant the table exists.
+        unsafe { self.entries.as_ref() }
+    }
+
+    /// The entry on the way to `position`.
+    #[inline]
+    fn slot(&self, position: u64) -> &AtomicU64 {
+        &self.entries()[self.level.index(position)]
+    }
+
+    /// What the entry on the way to `position` says.
+    #[inline]
+    pub(super) fn entry(self, position: u64) -> Entry<F::Attributes> {
+        F::decode(self.level, self.slot(position).load(Ordering::Relaxed))
+    }
+
+    /// The table that the entry on the way to `position` refers to, if it refers to one.
+    #[inline]
+    pub(super) fn child(self, position: u64) -> Option<Self> {
+        let Entry::Table(table) = self.entry(position) else {
+            return None;
+        };
+        // SAFETY: By the invariants of `PageTable` the entry points to a table of the next lower
+        // level, which lives as long as the one that points there.
+        self.level
+            .below()
+            .map(|level| unsafe { Self::new(table, level) })
+    }
+
+    /// Links a new table at the empty entry on the way to `position`.
+    ///
+    /// [`None`] if there is no page for it.
+    fn grow(self, position: u64, pages: &mut impl FnMut() -> Option<P>) -> Option<Self> {
+        let level = self.level.below()?;
+        let table = pages()?.into_hpa();
+        // The table is empty, and its zeroes are visible before the entry is.
+        self.slot(position)
+            .store(F::table(table), Ordering::Release);
+        // SAFETY: The entry makes the `PageTable` the owner of the page, which is an empty table.
+        Some(unsafe { Self::new(table, level) })
+    }
+
+    /// Fills in the entry on the way to `position`, unless it is taken.
+    fn install(self, position: u64, new: Mapping<F::Attributes>) -> Result<(), MapError> {
+        match self.entry(position) {
+            Entry::Empty => {
+                self.slot(position).store(F::leaf(new), Ordering::Release);
+                Ok(())
+            }
+            Entry::Leaf(old)
+                if old.at(position).hpa == new.hpa && old.attributes == new.attributes =>
+            {
+                Ok(())
+            }
+            _ => Err(MapError::Occupied),
+        }
+    }
+
+    /// Gives attributes to the page of the entry on the way to `position`, or with [`None`] removes
+    /// it; flags that the CPU sets at the same time are kept, or come too late.
+    fn replace(self, position: u64, attributes: Option<F::Attributes>) -> Flush {
+        let change = |raw| match F::decode(self.level, raw) {
+            Entry::Leaf(old) => Some(attributes.map_or(0, |attributes| {
+                F::leaf(Mapping { attributes, ..old }) //
+            })),
+            _ => None,
+        };
+        let slot = self.slot(position);
+        let Ok(raw) = slot.fetch_update(Ordering::Release, Ordering::Relaxed, change) else {
+            return Flush::NotNeeded;
+        };
+        match (F::decode(self.level, raw), attributes) {
+            (Entry::Leaf(old), Some(new)) if !F::narrows(old.attributes, new) => Flush::NotNeeded,
+            _ => Flush::Needed,
+        }
+    }
+
+    /// Makes the large page of the entry on the way to `position` a table of smaller ones that say
+    /// the same, flags included.
+    ///
+    /// Returns whether there was a page for the table. CPUs need no flush: what they remember of the
+    /// large page holds for the smaller ones.
+    fn split(self, position: u64, pages: &mut impl FnMut() -> Option<P>) -> bool {
+        let Some(table) = pages().map(P::into_hpa) else {
+            return false;
+        };
+        let slot = self.slot(position);
+        let mut raw = slot.load(Ordering::Relaxed);
+        // Goes round again only if the CPU has set a flag meanwhile, of which there are two.
+        while let Entry::Leaf(large) = F::decode(self.level, raw) {
+            // SAFETY: The page is not linked yet, and was given up above.
+            fill::<F>(unsafe { P::entries_at(table) }, large);
+            let link = F::table(table);
+            match slot.compare_exchange(raw, link, Ordering::Release, Ordering::Relaxed) {
+                // The entry makes the `PageTable` the owner of the page.
+                Ok(_) => return true,
+                Err(now) => raw = now,
+            }
+        }
+        // SAFETY: Given up above, and not linked.
+        drop(unsafe { P::from_hpa(table) });
+        true
+    }
+
+    /// Whether all entries are empty.
+    fn is_empty(self) -> bool {
+        self.entries()
+            .iter()
+            .all(|entry| entry.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Takes out the table that the entry on the way to `position` refers to, if it refers to one.
+    ///
+    /// # Safety
+    ///
+    /// From now on nobody uses a [`Node`] of that table, or of one below it. If there are any below
+    /// it, they are lost.
+    unsafe fn unlink(self, position: u64) -> Option<P> {
+        let Entry::Table(table) = self.entry(position) else {
+            return None;
+        };
+        self.slot(position).store(0, Ordering::Release);
+        // SAFETY: By the invariants of `PageTable` the page was given up by `into_hpa`, and no entry
+        // but this one pointed there.
+        Some(unsafe { P::from_hpa(table) })
+    }
+}
+
+/// Fills a table that is not linked yet with the pages that a larger one consists of.
+fn fill<F: Format>(entries: &Entries, large: Mapping<F::Attributes>) {
+    for (index, entry) in entries.iter().enumerate() {
+        let raw = large.part(index).map_or(0, F::leaf);
+        entry.store(raw, Ordering::Relaxed);
+    }
+}
+
+/// What [`Cursor::edit`] did.
+enum Edit {
+    /// The entry is as wanted.
+    Done(Flush),
+    /// The entry refers to a table now: look there.
+    Split,
+    /// No page for the table.
+    OutOfPages,
+}
+
+impl<F: Format, P: TablePage> Cursor<'_, F, P> {
+    /// Gives attributes to what of the current entry's page is in the range, or with [`None`]
+    /// removes it.
+    fn edit(
+        &self,
+        attributes: Option<F::Attributes>,
+        pages: &mut impl FnMut() -> Option<P>,
+    ) -> Edit {
+        match self.entry() {
+            Entry::Leaf(old) if attributes != Some(old.attributes) => {
+                if self.covers_entry() {
+                    Edit::Done(self.node().replace(self.position(), attributes))
+                } else if self.node().split(self.position(), pages) {
+                    Edit::Split
+                } else {
+                    Edit::OutOfPages
+                }
+            }
+            _ => Edit::Done(Flush::NotNeeded),
+        }
+    }
+
+    /// Moves the table of the current entry to `reaper` if it is empty.
+    fn prune<const N: usize>(&self, reaper: &mut Reaper<P, N>) -> Result<Flush, Pause> {
+        let node = self.node();
+        if !node.child(self.position()).is_some_and(Node::is_empty) {
+            return Ok(Flush::NotNeeded);
+        }
+        let vacancy = reaper.vacancy().ok_or(Pause::ReaperFull)?;
+        // SAFETY: The walk has left the table, and does not come back. It is empty.
+        *vacancy = unsafe { node.unlink(self.position()) };
+        // CPUs keep references to tables, too.
+        Ok(Flush::Needed)
+    }
+}
