@@ -305,7 +305,7 @@ impl<A: Input> AddressRange<A> {
         (aligned && start < end && end <= REACH).then_some(Self::raw(start, end))
     }
 
-    /// INVARIANT: The caller has made sure of the type's invariants.
+    /// The range between positions of which the caller knows that they fit the type's invariants.
     #[inline]
     const fn raw(start: u64, end: u64) -> Self {
         let kind = core::marker::PhantomData;
@@ -332,7 +332,6 @@ impl<A: Input> AddressRange<A> {
 
     /// Size in bytes, never 0.
     #[inline]
-    #[expect(clippy::len_without_is_empty, reason = "a range is never empty")]
     pub(crate) const fn len(self) -> u64 {
         self.end - self.start
     }

@@ -433,11 +433,10 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
         let Entry::Table(table) = self.entry(position) else {
             return None;
         };
+        let level = self.level.below()?;
         // SAFETY: By the invariants of `PageTable` the entry points to a table of the next lower
         // level, which lives as long as the one that points there.
-        self.level
-            .below()
-            .map(|level| unsafe { Self::new(table, level) })
+        Some(unsafe { Self::new(table, level) })
     }
 
     /// Links a new table at the empty entry on the way to `position`.

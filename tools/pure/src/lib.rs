@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver's files that know nothing of the kernel, built and tested in userspace.
+//!
+//! They are the files of `src/`, not copies. `kernel::bitfield!` in them is the kernel's own, too:
+//! `KSRC` names the kernel source tree that it is taken from.
+//!
+//! `KSRC=/usr/src/linux-source-7.3 cargo test -p pure`
+
+// What the driver uses is no measure for what the tests here use.
+#![allow(dead_code)]
+
+/// The page-table engine.
+#[path = "../../../src/mmu"]
+mod mmu {
+    pub(crate) mod address;
+    pub(crate) mod ept;
+    pub(crate) mod format;
+    pub(crate) mod ia32e;
+    pub(crate) mod table;
+    pub(crate) mod walk;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests: bit layouts against numbers from the SDM, the engine against a plain model.
+
+mod address;
+mod concurrency;
+mod ept;
+mod ia32e;
+mod machine;
+mod model;
+mod table;
