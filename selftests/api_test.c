@@ -907,10 +907,12 @@ TEST(info)
 	error = call_error(device, MINIVMX_CREATE_VM,
 			   ARG(create_vm, .mmu = MINIVMX_MMU_EPT));
 	EXPECT_EQ(info.out_ept_missing ? EOPNOTSUPP : 0, error);
-	if (machine() == MACHINE_EPT)
+	if (machine() == MACHINE_EPT) {
 		EXPECT_EQ(0, info.out_ept_missing);
-	if (machine() == MACHINE_NO_EPT)
+	}
+	if (machine() == MACHINE_NO_EPT) {
 		EXPECT_TRUE(info.out_ept_missing & MINIVMX_CAP_EPT);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -430,9 +430,10 @@ TEST_F(ept, capabilities_are_consistent)
 
 	EXPECT_TRUE(caps & MINIVMX_CAP_EPT);
 	EXPECT_TRUE(caps & (MINIVMX_CAP_INVEPT_SINGLE | MINIVMX_CAP_INVEPT_GLOBAL));
-	if (caps & MINIVMX_CAP_VPID)
+	if (caps & MINIVMX_CAP_VPID) {
 		EXPECT_TRUE(caps & (MINIVMX_CAP_INVVPID_SINGLE |
 				    MINIVMX_CAP_INVVPID_ALL));
+	}
 }
 
 static void guest_undefined(void)

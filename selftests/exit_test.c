@@ -775,8 +775,9 @@ MINIVMX_TEST(exits, vmcall, guest_vmcalls)
 	u64 *seen = *guest_copy(vm, results);
 
 	run_to_done(vcpu);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		EXPECT_EQ(-ENOSYS, (s64)seen[i]);
+	}
 }
 
 MINIVMX_TEST(exits, vmcall_trapped, guest_vmcalls)
@@ -1341,8 +1342,9 @@ TEST_F(exits, mode_switches)
 		EXPECT_EQ(ports[i] == 0x33 || ports[i] == 0x64,
 			  !!(sregs.efer & BIT(10)));
 		EXPECT_EQ(ports[i] == 0x64, !!(sregs.cs.access_rights & BIT(13)));
-		if (ports[i] == 0x64)
+		if (ports[i] == 0x64) {
 			EXPECT_EQ(0x1122334455667788, vcpu->run->regs.r15);
+		}
 	}
 	run_to_exit(vcpu, EXIT_HLT);
 }

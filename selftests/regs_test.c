@@ -1,0 +1,612 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Registers: those of the guest arrive and stay, those of the host come back.
+ * What a VM exit does not restore is in SDM Vol. 3C, "Loading Host State".
+ */
+#include <asm/ldt.h>
+#include <asm/prctl.h>
+#include <cpuid.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/io.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include "minivmx_harness.h"
+
+#define IA32_TSC_AUX		0xc0000103
+#define IA32_STAR		0xc0000081
+#define IA32_LSTAR		0xc0000082
+#define IA32_GS_BASE		0xc0000101
+#define IA32_KERNEL_GS_BASE	0xc0000102
+#define IA32_FS_BASE		0xc0000100
+#define CR4_OSXSAVE		BIT(18)
+#define USER_DS			0x2b
+
+MINIVMX_FIXTURE(regs)
+
+/* ------------------------------------------------------------- round trips */
+
+static void fill_regs(struct minivmx_regs *regs, u64 seed)
+{
+	u64 *values = (u64 *)regs;
+
+	for (int i = 0; i < 16; i++)
+		values[i] = seed * 0x9e3779b97f4a7c15UL + i;
+}
+
+TEST_F(regs, regs_round_trip)
+{
+	const struct vcpu *vcpu = &self->vm.vcpu;
+	struct minivmx_regs_arg in = { .size = sizeof(in) }, out = in;
+
+	fill_regs(&in.regs, 3);
+	in.regs.rip = 0x1234;
+	in.regs.rflags = 0x202;
+	test_cmd(vcpu->fd, MINIVMX_SET_REGS, &in);
+	EXPECT_EQ(0, memcmp(&in.regs, &vcpu->run->regs, sizeof(in.regs)));
+	vcpu->run->regs.r15 = 99;
+	test_cmd(vcpu->fd, MINIVMX_GET_REGS, &out);
+	EXPECT_EQ(99, out.regs.r15);
+	EXPECT_EQ(in.regs.rax, out.regs.rax);
+}
+
+static void guest_syncs(void)
+{
+	for (;;)
+		GUEST_SYNC(1);
+}
+
+MINIVMX_TEST(regs, sregs_round_trip, guest_syncs)
+{
+	struct minivmx_sregs in = get_sregs(vcpu), out;
+
+	in.fs.base = 0x123456789000;
+	in.gs.base = 0xffffffff12345000;
+	in.ds.selector = 0x33;
+	in.es.limit = 0xfff;
+	in.es.access_rights = 0x4093;
+	in.cr2 = 0xabcdef;
+	in.cr4 |= BIT(7);
+	in.dr[0] = 0x1000;
+	in.dr[3] = 0x7000;
+	in.dr[5] = 0x401;
+	set_sregs(vcpu, &in);
+	out = get_sregs(vcpu);
+	EXPECT_EQ(0, memcmp(&in, &out, sizeof(in)));
+	in.dr[5] = 0x400;
+	set_sregs(vcpu, &in);
+	run_to_sync(vcpu, 1);
+	out = get_sregs(vcpu);
+	EXPECT_EQ(0, memcmp(&in, &out, sizeof(in)));
+}
+
+/* As MOV and WRMSR would refuse it; and then nothing at all has changed. */
+MINIVMX_TEST(regs, sregs_refused, guest_syncs)
+{
+	const struct minivmx_sregs good = get_sregs(vcpu);
+	struct minivmx_sregs bad[7], now;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		bad[i] = good;
+		bad[i].ds.selector = 0x1230;
+		bad[i].cr2 = 0x999;
+	}
+	bad[0].cr0 |= BIT(29);		/* not write-through without CD */
+	bad[1].cr0 &= ~1ULL;		/* paging without protection */
+	bad[2].cr4 |= BIT(13);		/* VMXE */
+	bad[3].cr4 |= BIT(63);
+	bad[4].efer |= 2;
+	bad[5].xcr0 = 0;
+	bad[6].dr[5] |= BIT(32);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(EINVAL, call_error(vcpu->fd, MINIVMX_SET_SREGS, &bad[i]))
+			TH_LOG("case %zu", i);
+		now = get_sregs(vcpu);
+		EXPECT_EQ(0, memcmp(&good, &now, sizeof(now)));
+	}
+	run_to_sync(vcpu, 1);
+}
+
+MINIVMX_TEST(regs, msrs_round_trip, guest_syncs)
+{
+	const u32 msrs[] = {
+		0x174, 0x175, 0x176, IA32_STAR, IA32_LSTAR, 0xc0000084,
+		IA32_FS_BASE, IA32_GS_BASE, IA32_KERNEL_GS_BASE,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++)
+		set_msr(vcpu, msrs[i], 0x1000 + i);
+	run_to_sync(vcpu, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
+		EXPECT_EQ(0x1000 + i, get_msr(vcpu, msrs[i]))
+			TH_LOG("MSR %#x", msrs[i]);
+	}
+}
+
+/* Exits that the driver answers, then one for the program; touches nothing. */
+void guest_bare(void);
+asm(".text\n"
+    "guest_bare:\n"
+    "	wbinvd\n"
+    "	invd\n"
+    "	outb	%al, $0x66\n"
+    "	jmp	guest_bare\n");
+
+MINIVMX_TEST(regs, all_registers_survive_exits, guest_bare)
+{
+	struct minivmx_regs expected;
+
+	for (int round = 0; round < 50; round++) {
+		fill_regs(&expected, round + 1);
+		expected.rip = (uintptr_t)guest_bare;
+		expected.rflags = 2 | (round & 1 ? 0x8d5 : 0);
+		run->regs = expected;
+		run_to_exit(vcpu, EXIT_IO);
+		EXPECT_EQ(0x66, run->io.port);
+		expected.rip += 4;
+		EXPECT_EQ(0, memcmp(&expected, &run->regs, sizeof(expected)))
+			TH_LOG("round %d", round);
+	}
+}
+
+/* --------------------------------------------------------- FPU, SSE and AVX */
+
+#define VECTORS	16
+
+struct vectors {
+	u8 ymm[VECTORS][32];
+} __attribute__((aligned(32)));
+
+#define EACH_VECTOR	".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+#define CLOBBER_VECTORS							\
+	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",	\
+	"xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+
+static struct vectors guest_in, guest_out;
+static bool guest_avx;
+static u64 guest_rounds;
+
+/* Loads @in, executes @code, stores to @out: nothing else comes between. */
+#define WITH_VECTORS(load, reg, code, in, out, ...)			\
+	asm volatile(EACH_VECTOR					\
+		     load " \\i*32(%[from]), %%" reg "\\i\n"		\
+		     ".endr\n"						\
+		     code "\n"						\
+		     EACH_VECTOR					\
+		     load " %%" reg "\\i, \\i*32(%[to])\n"		\
+		     ".endr\n"						\
+		     : __VA_ARGS__					\
+		     : [from] "r"(in), [to] "r"(out)			\
+		     : "rcx", "r11", "memory", CLOBBER_VECTORS)
+
+static bool same_vectors(const struct vectors *a, const struct vectors *b,
+			 int bytes)
+{
+	for (int i = 0; i < VECTORS; i++) {
+		for (int j = 0; j < bytes; j++) {
+			if (((volatile u8 *)a->ymm[i])[j] !=
+			    ((volatile u8 *)b->ymm[i])[j])
+				return false;
+		}
+	}
+	return true;
+}
+
+static void fill_vectors(struct vectors *vectors, u8 seed)
+{
+	for (int i = 0; i < VECTORS; i++) {
+		for (int j = 0; j < 32; j++)
+			vectors->ymm[i][j] = seed * 101 + i * 7 + j;
+	}
+}
+
+static void guest_keeps_vectors(void)
+{
+	u64 cr4;
+
+	if (guest_avx) {
+		asm volatile("movq %%cr4, %0" : "=r"(cr4));
+		asm volatile("movq %0, %%cr4" : : "r"(cr4 | CR4_OSXSAVE));
+		asm volatile("xsetbv" : : "a"(7), "d"(0), "c"(0));
+	}
+	for (;;) {
+		u32 mxcsr = 0x3f80 | (guest_rounds & 1 ? 0x8000 : 0), seen;
+		u64 spin = 2000;
+
+		guest_rounds++;
+		asm volatile("ldmxcsr %0" : : "m"(mxcsr));
+		if (guest_avx)
+			WITH_VECTORS("vmovdqu", "ymm",
+				     "outb %%al, $0x66; 1: dec %[spin]; jnz 1b",
+				     &guest_in, &guest_out, [spin] "+r"(spin));
+		else
+			WITH_VECTORS("movdqu", "xmm",
+				     "outb %%al, $0x66; 1: dec %[spin]; jnz 1b",
+				     &guest_in, &guest_out, [spin] "+r"(spin));
+		asm volatile("stmxcsr %0" : "=m"(seen));
+		GUEST_ASSERT(seen == mxcsr);
+		GUEST_ASSERT(same_vectors(&guest_in, &guest_out,
+					  guest_avx ? 32 : 16));
+	}
+}
+
+static void no_action(int signal)
+{
+	struct vectors dirt;
+
+	fill_vectors(&dirt, signal);
+	WITH_VECTORS("movdqu", "xmm", "", &dirt, &dirt, "+m"(dirt));
+}
+
+/* Fills its own vectors all the time, on the same CPU. */
+static void *dirty_vectors(void *stop)
+{
+	struct vectors in, out;
+
+	fill_vectors(&in, 200);
+	while (!*(volatile bool *)stop) {
+		WITH_VECTORS("movdqu", "xmm", "", &in, &out, "+m"(out));
+		require(same_vectors(&in, &out, 16),
+			"vectors of another thread changed");
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* MINIVMX_RUN with @in in the vector registers; @out is what they were then. */
+static long run_with_vectors(const struct vcpu *vcpu, bool avx,
+			     const struct vectors *in, struct vectors *out)
+{
+	long result = SYS_ioctl;
+	register long rdi asm("rdi") = vcpu->fd;
+	register long rsi asm("rsi") = MINIVMX_RUN;
+	register long rdx asm("rdx") = 0;
+
+	if (avx)
+		WITH_VECTORS("vmovdqu", "ymm", "syscall", in, out,
+			     "+a"(result), "+r"(rdi), "+r"(rsi), "+r"(rdx));
+	else
+		WITH_VECTORS("movdqu", "xmm", "syscall", in, out,
+			     "+a"(result), "+r"(rdi), "+r"(rsi), "+r"(rdx));
+	return result;
+}
+
+static void check_vectors(struct __test_metadata *_metadata, struct vm *vm,
+			  bool avx)
+{
+	struct sigaction action = { .sa_handler = no_action };
+	struct itimerval tick = { { 0, 3000 }, { 0, 3000 } };
+	const u32 mxcsr = 0x9fc0;
+	struct vectors in, out;
+	bool stop = false;
+	pthread_t thread;
+	int exits = 0;
+	u32 seen;
+
+	pin_to_cpu(sched_getcpu());
+	fill_vectors(guest_copy(vm, guest_in), 77);
+	*guest_copy(vm, guest_avx) = avx;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, dirty_vectors, &stop));
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &tick, NULL);
+	asm volatile("ldmxcsr %0" : : "m"(mxcsr));
+	for (int round = 0; exits < 300; round++) {
+		long result;
+
+		fill_vectors(&in, round);
+		result = run_with_vectors(&vm->vcpu, avx, &in, &out);
+		ASSERT_TRUE(same_vectors(&in, &out, avx ? 32 : 16))
+			TH_LOG("the host's vectors changed in round %d", round);
+		ASSERT_TRUE(!result || result == -EINTR);
+		if (result)
+			continue;
+		ASSERT_EQ(0x66, vm->vcpu.run->io.port)
+			TH_LOG("%s", describe_exit(&vm->vcpu));
+		exits++;
+	}
+	asm volatile("stmxcsr %0" : "=m"(seen));
+	EXPECT_EQ(mxcsr, seen & ~0x3f);
+	setitimer(ITIMER_REAL, &(struct itimerval) { 0 }, NULL);
+	stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_LE(300, *guest_copy(vm, guest_rounds));
+}
+
+MINIVMX_TEST(regs, sse_never_mixes, guest_keeps_vectors)
+{
+	check_vectors(_metadata, vm, false);
+}
+
+static bool host_has_avx(void)
+{
+	u32 a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && c & bit_AVX && c & bit_OSXSAVE;
+}
+
+MINIVMX_TEST(regs, avx_never_mixes, guest_keeps_vectors)
+{
+	if (!host_has_avx())
+		SKIP(return, "this CPU has no AVX");
+	check_vectors(_metadata, vm, true);
+}
+
+static void guest_changes_x87_and_xcr0(void)
+{
+	const u16 control = 0x27f;
+	u64 cr4;
+
+	asm volatile("fninit; fldcw %0; fld1; fldpi" : : "m"(control));
+	if (guest_avx) {
+		asm volatile("movq %%cr4, %0" : "=r"(cr4));
+		asm volatile("movq %0, %%cr4" : : "r"(cr4 | CR4_OSXSAVE));
+		asm volatile("xsetbv" : : "a"(1), "d"(0), "c"(0));
+	}
+}
+
+static u64 host_xcr0(void)
+{
+	u32 low, high;
+
+	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (u64)high << 32 | low;
+}
+
+MINIVMX_TEST(regs, host_x87_and_xcr0, guest_changes_x87_and_xcr0)
+{
+	bool xsave = host_has_avx();
+	u64 before = xsave ? host_xcr0() : 0;
+	const u16 control = 0x37f;
+	u16 seen, top;
+
+	*guest_copy(vm, guest_avx) = xsave;
+	asm volatile("fninit; fldcw %0; fldz" : : "m"(control));
+	run_to_done(vcpu);
+	asm volatile("fnstcw %0; fnstsw %1; fstp %%st(0)" : "=m"(seen), "=m"(top));
+	EXPECT_EQ(control, seen);
+	EXPECT_EQ(7, top >> 11 & 7);
+	if (xsave) {
+		EXPECT_EQ(before, host_xcr0());
+	}
+}
+
+/* ----------------------------------------------------------- debug registers */
+
+static volatile u64 watched;
+
+static void guest_uses_debug_registers(void)
+{
+	for (;;) {
+		u64 dr;
+
+		asm volatile("movq %0, %%dr0" : : "r"(0x1111UL));
+		asm volatile("movq %0, %%dr7" : : "r"(0x400UL));
+		watched++;
+		GUEST_SYNC(1);
+		asm volatile("movq %%dr0, %0" : "=r"(dr));
+		GUEST_ASSERT(dr == 0x1111);
+	}
+}
+
+static int watch(volatile void *address)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT,
+		.size = sizeof(attr),
+		.bp_type = HW_BREAKPOINT_W,
+		.bp_addr = (uintptr_t)address,
+		.bp_len = HW_BREAKPOINT_LEN_8,
+		.exclude_kernel = 1,
+	};
+
+	return syscall(SYS_perf_event_open, &attr, 0, -1, -1,
+		       PERF_FLAG_FD_CLOEXEC);
+}
+
+/* A breakpoint of the host sees the host's writes, all of them, and no other. */
+MINIVMX_TEST(regs, host_debug_registers, guest_uses_debug_registers)
+{
+	u64 count = 0;
+	int perf = watch(&watched);
+
+	if (perf < 0)
+		SKIP(return, "this kernel has no hardware breakpoints: %s",
+		     strerrorname_np(errno));
+	for (int i = 0; i < 20; i++) {
+		run_to_sync(vcpu, 1);
+		watched++;
+	}
+	ASSERT_EQ(sizeof(count), read(perf, &count, sizeof(count)));
+	EXPECT_EQ(20, count);
+	EXPECT_EQ(20, *guest_copy(vm, watched));
+	EXPECT_EQ(0x1111, get_sregs(vcpu).dr[0]);
+}
+
+/* ---------------------------------------------------- segments, MSRs, the TSS */
+
+static void wrmsr(u32 index, u64 value)
+{
+	asm volatile("wrmsr" : : "c"(index), "a"((u32)value), "d"(value >> 32));
+}
+
+static void guest_spoils_segments(void)
+{
+	u32 a = 0x80000001, b, c = 0, d;
+
+	asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	for (;;) {
+		wrmsr(IA32_FS_BASE, 0x1111000);
+		wrmsr(IA32_GS_BASE, 0x2222000);
+		wrmsr(IA32_KERNEL_GS_BASE, 0x3333000);
+		wrmsr(IA32_STAR, 0x4444000000000000);
+		wrmsr(IA32_LSTAR, 0x5555000);
+		if (d & BIT(27))
+			wrmsr(IA32_TSC_AUX, 0x666);
+		asm volatile("swapgs");
+		asm volatile("mov %0, %%ds; mov %0, %%es" : : "r"(0));
+		asm volatile("lldt %%ax" : : "a"(0));
+		GUEST_SYNC(1);
+	}
+}
+
+static __thread volatile u64 local = 0x1234;
+
+static u16 get_ds(void)
+{
+	u16 selector;
+
+	asm volatile("mov %%ds, %0" : "=r"(selector));
+	return selector;
+}
+
+static u16 get_es(void)
+{
+	u16 selector;
+
+	asm volatile("mov %%es, %0" : "=r"(selector));
+	return selector;
+}
+
+MINIVMX_TEST(regs, host_fs_and_gs_bases, guest_spoils_segments)
+{
+	u64 fs, gs, seen;
+
+	ASSERT_EQ(0, syscall(SYS_arch_prctl, ARCH_GET_FS, &fs));
+	ASSERT_EQ(0, syscall(SYS_arch_prctl, ARCH_SET_GS, 0x7654000));
+	for (int i = 0; i < 20; i++) {
+		run_to_sync(vcpu, 1);
+		EXPECT_EQ(0x1234, local);
+		if (i % 4 == 3)
+			usleep(1000);
+		ASSERT_EQ(0, syscall(SYS_arch_prctl, ARCH_GET_FS, &seen));
+		EXPECT_EQ(fs, seen);
+		ASSERT_EQ(0, syscall(SYS_arch_prctl, ARCH_GET_GS, &gs));
+		EXPECT_EQ(0x7654000, gs);
+	}
+}
+
+MINIVMX_TEST(regs, host_tsc_aux, guest_spoils_segments)
+{
+	u32 a, b, c, d;
+
+	if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(d & BIT(27)))
+		SKIP(return, "this CPU has no RDTSCP");
+	for (int i = 0; i < 20; i++) {
+		int cpu = i % online_cpus();
+
+		ASSERT_TRUE(pin_to_cpu(cpu));
+		run_to_sync(vcpu, 1);
+		asm volatile("rdtscp" : "=a"(a), "=d"(d), "=c"(c));
+		EXPECT_EQ(cpu, c & 0xfff);
+	}
+}
+
+MINIVMX_TEST(regs, host_data_selectors, guest_spoils_segments)
+{
+	asm volatile("mov %0, %%ds; mov %0, %%es" : : "r"(USER_DS));
+	for (int i = 0; i < 10; i++) {
+		run_to_sync(vcpu, 1);
+		EXPECT_EQ(USER_DS, get_ds());
+		EXPECT_EQ(USER_DS, get_es());
+		if (i % 4 == 3)
+			usleep(1000);
+	}
+	asm volatile("mov %0, %%ds; mov %0, %%es" : : "r"(0));
+}
+
+static volatile u64 behind_ldt = 0xfeedface;
+
+static u64 read_gs(void)
+{
+	u64 value;
+
+	asm volatile("movq %%gs:0, %0" : "=r"(value));
+	return value;
+}
+
+/* A selector of the local descriptor table, loaded before and after. */
+MINIVMX_TEST(regs, host_ldt, guest_spoils_segments)
+{
+	const u16 selector = 7;
+	struct user_desc entry = {
+		.base_addr = (uintptr_t)&behind_ldt,
+		.limit = 0xfffff,
+		.seg_32bit = 1,
+		.limit_in_pages = 1,
+		.useable = 1,
+	};
+
+	if (syscall(SYS_modify_ldt, 1, &entry, sizeof(entry)) && errno == ENOSYS)
+		SKIP(return, "this kernel has no modify_ldt()");
+	asm volatile("mov %0, %%gs" : : "r"(selector));
+	ASSERT_EQ(0xfeedface, read_gs());
+	for (int i = 0; i < 10; i++) {
+		run_to_sync(vcpu, 1);
+		EXPECT_EQ(0xfeedface, read_gs());
+		asm volatile("mov %0, %%gs" : : "r"(0));
+		asm volatile("mov %0, %%gs" : : "r"(selector));
+		EXPECT_EQ(0xfeedface, read_gs());
+		if (i % 4 == 3)
+			usleep(1000);
+	}
+	asm volatile("mov %0, %%gs" : : "r"(0));
+}
+
+static sigjmp_buf fault;
+
+static void on_fault(int signal)
+{
+	siglongjmp(fault, signal);
+}
+
+static bool may_write_port(u16 port)
+{
+	struct sigaction action = { .sa_handler = on_fault };
+
+	sigaction(SIGSEGV, &action, NULL);
+	if (sigsetjmp(fault, 1))
+		return false;
+	outb(0, port);
+	return true;
+}
+
+/* The I/O bitmap lies behind the limit that a VM exit gives the TSS. */
+MINIVMX_TEST(regs, host_io_bitmap, guest_spoils_segments)
+{
+	if (ioperm(0x80, 1, 1)) {
+		ASSERT_EQ(ENOSYS, errno);
+		SKIP(return, "this kernel has no ioperm()");
+	}
+	ASSERT_TRUE(may_write_port(0x80));
+	for (int i = 0; i < 20; i++) {
+		run_to_sync(vcpu, 1);
+		EXPECT_TRUE(may_write_port(0x80));
+		EXPECT_FALSE(may_write_port(0x81));
+		if (i % 4 == 3)
+			usleep(1000);
+		EXPECT_TRUE(may_write_port(0x80));
+	}
+}
+
+/* The limits of GDTR and IDTR, which a VM exit raises to FFFFH. */
+MINIVMX_TEST(regs, host_table_limits, guest_spoils_segments)
+{
+	struct __attribute__((packed)) {
+		u16 limit;
+		u64 base;
+	} gdt[2], idt[2];
+
+	ASSERT_TRUE(pin_to_cpu(sched_getcpu()));
+	asm volatile("sgdt %0; sidt %1" : "=m"(gdt[0]), "=m"(idt[0]));
+	run_to_sync(vcpu, 1);
+	asm volatile("sgdt %0; sidt %1" : "=m"(gdt[1]), "=m"(idt[1]));
+	EXPECT_EQ(gdt[0].limit, gdt[1].limit);
+	EXPECT_EQ(idt[0].limit, idt[1].limit);
+}
+
+TEST_HARNESS_MAIN
