@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Accesses to memory that is not there, as a PC answers them: reads give ones,
+//! writes are lost.
+//!
+//! Firmware looks for devices this way (TPM, local APIC, video memory). Moves
+//! between memory and a register are carried out; more is not needed, and is an
+//! error that shows the instruction.
+
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use iced_x86::{
+    Decoder,
+    DecoderOptions,
+    Instruction,
+    Mnemonic,
+    OpKind,
+    Register, //
+};
+use minivmx::{
+    Access,
+    Regs, //
+};
+
+use crate::{
+    code,
+    registers, //
+};
+
+/// Carries out the instruction at RIP, of which these are the bytes in code of
+/// that width.
+pub fn complete(regs: &mut Regs, width: u32, bytes: &[u8], access: Access) -> Result<()> {
+    let mut decoder = Decoder::with_ip(width, bytes, regs.rip, DecoderOptions::NONE);
+    let instruction = decoder.decode();
+    if access.fetch || instruction.is_invalid() {
+        bail!("the guest runs code where there is no memory");
+    }
+    if !is_move(&instruction) {
+        bail!(
+            "{} is not among the moves that are carried out",
+            code::text(&instruction)
+        );
+    }
+    if instruction.op0_kind() == OpKind::Register {
+        store(regs, instruction.op0_register(), ones(&instruction))?;
+    }
+    regs.rip = instruction.next_ip();
+    Ok(())
+}
+
+fn is_move(instruction: &Instruction) -> bool {
+    let moves = matches!(
+        instruction.mnemonic(),
+        Mnemonic::Mov | Mnemonic::Movsx | Mnemonic::Movzx | Mnemonic::Movsxd
+    );
+    let memory = [instruction.op0_kind(), instruction.op1_kind()].contains(&OpKind::Memory);
+    moves && memory
+}
+
+/// What a load of ones leaves in a register of 64 bits.
+fn ones(instruction: &Instruction) -> u64 {
+    match instruction.mnemonic() {
+        Mnemonic::Movzx => mask(instruction.memory_size().size()),
+        _ => u64::MAX,
+    }
+}
+
+fn mask(bytes: usize) -> u64 {
+    u64::MAX >> (64 - 8 * bytes.clamp(1, 8))
+}
+
+/// Writes a register as an instruction does: 32 bits clear the upper half,
+/// fewer leave the rest.
+fn store(regs: &mut Regs, register: Register, value: u64) -> Result<()> {
+    let full = register.full_register();
+    let kept = full
+        .is_gpr()
+        .then(|| registers::general(regs, full.number()))
+        .flatten()
+        .with_context(|| format!("{register:?} is not a general register"))?;
+    let high_byte = [Register::AH, Register::CH, Register::DH, Register::BH].contains(&register);
+    let (written, shift) = match register.size() {
+        4 => (u64::MAX, 0),
+        1 if high_byte => (0xff00, 8),
+        bytes => (mask(bytes), 0),
+    };
+    let value = (value & mask(register.size())) << shift;
+    *kept = (*kept & !written) | value;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Access = Access {
+        read: true,
+        write: false,
+        fetch: false,
+    };
+
+    fn run(width: u32, bytes: &[u8]) -> Result<Regs> {
+        let mut regs = Regs {
+            rip: 0x1000,
+            rax: 0x1122_3344_5566_7788,
+            ..Regs::default()
+        };
+        complete(&mut regs, width, bytes, READ)?;
+        Ok(regs)
+    }
+
+    #[test]
+    fn a_load_gives_ones_of_its_width() -> Result<()> {
+        // mov eax, [0xfed40000]; mov al, [si]; mov ax, [si]; mov ah, [rax]; mov rax, [rax]
+        assert_eq!(run(32, &[0xa1, 0, 0, 0xd4, 0xfe])?.rax, 0xffff_ffff);
+        assert_eq!(run(16, &[0x8a, 0x04])?.rax, 0x1122_3344_5566_77ff);
+        assert_eq!(run(16, &[0x8b, 0x04])?.rax, 0x1122_3344_5566_ffff);
+        assert_eq!(run(64, &[0x8a, 0x20])?.rax, 0x1122_3344_5566_ff88);
+        assert_eq!(run(64, &[0x48, 0x8b, 0x00])?.rax, u64::MAX);
+        // movzx eax, byte [rax]; movsx rax, word [rax]
+        assert_eq!(run(64, &[0x0f, 0xb6, 0x00])?.rax, 0xff);
+        assert_eq!(run(64, &[0x48, 0x0f, 0xbf, 0x00])?.rax, u64::MAX);
+        Ok(())
+    }
+
+    #[test]
+    fn a_store_is_skipped() -> Result<()> {
+        // mov dword [eax], 0x10f
+        let regs = run(32, &[0xc7, 0x00, 0x0f, 0x01, 0, 0])?;
+        assert_eq!((regs.rip, regs.rax), (0x1006, 0x1122_3344_5566_7788));
+        Ok(())
+    }
+
+    #[test]
+    fn anything_else_is_shown() {
+        let error = run(32, &[0x0f, 0xb1, 0x08]).unwrap_err().to_string();
+        assert!(error.starts_with("cmpxchg [eax],ecx"), "{error}");
+        assert!(run(32, &[]).is_err());
+        assert!(run(64, &[0xf3, 0xa4]).is_err());
+    }
+
+    #[test]
+    fn a_segment_register_is_refused() {
+        // mov ds, [eax]
+        assert!(run(32, &[0x8e, 0x18]).is_err());
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The devices of a guest: the few that firmware looks for before it gives up.
+
+mod cmos;
+mod debug_port;
+mod pci;
+mod pic;
+mod pit;
+mod reset;
+mod serial;
+
+use std::{
+    rc::Rc,
+    time::{
+        Duration,
+        Instant, //
+    },
+};
+
+use crate::{
+    input::Input,
+    sink::Sink, //
+};
+
+/// Something behind I/O ports.
+///
+/// Data is in the low `width` bytes (1, 2 or 4); what a device leaves in the
+/// others is ignored.
+trait Device {
+    fn read(&mut self, port: u16, width: u8) -> u32;
+    fn write(&mut self, port: u16, width: u8, value: u32);
+}
+
+/// Time since the machine was switched on.
+type Clock = Rc<dyn Fn() -> Duration>;
+
+/// All devices by their ports.
+pub struct Devices {
+    serial: serial::SerialPort,
+    debug_port: debug_port::DebugPort,
+    cmos: cmos::Cmos,
+    pit: pit::Pit,
+    pic: pic::Pic,
+    pci: pci::Pci,
+    reset: reset::Reset,
+    absent: Absent,
+}
+
+impl Devices {
+    /// The devices of a machine with so many bytes of memory.
+    pub fn new(memory: u64, input: Input, serial: Sink, debug: Sink) -> Self {
+        let start = Instant::now();
+        Self {
+            serial: serial::SerialPort::new(input, serial),
+            debug_port: debug_port::DebugPort::new(debug),
+            cmos: cmos::Cmos::new(memory),
+            pit: pit::Pit::new(Rc::new(move || start.elapsed())),
+            pic: pic::Pic::default(),
+            pci: pci::Pci::default(),
+            reset: reset::Reset::default(),
+            absent: Absent,
+        }
+    }
+
+    fn at(&mut self, port: u16) -> &mut dyn Device {
+        match port {
+            0x20..=0x21 | 0xa0..=0xa1 => &mut self.pic,
+            0x40..=0x43 | 0x61 => &mut self.pit,
+            0x64 | 0x92 | 0xcf9 => &mut self.reset,
+            0x70..=0x71 => &mut self.cmos,
+            0x3f8..=0x3ff => &mut self.serial,
+            0x402 => &mut self.debug_port,
+            0xcf8..=0xcff => &mut self.pci,
+            _ => &mut self.absent,
+        }
+    }
+
+    /// What the guest reads.
+    pub fn read(&mut self, port: u16, width: u8) -> u32 {
+        self.at(port).read(port, width)
+    }
+
+    /// Takes what the guest writes.
+    pub fn write(&mut self, port: u16, width: u8, value: u32) {
+        self.at(port).write(port, width, value);
+    }
+
+    /// What the guest wrote to its serial port.
+    pub fn serial(&self) -> &Sink {
+        self.serial.output()
+    }
+
+    /// What the guest wrote to its debug port.
+    pub fn debug(&self) -> &Sink {
+        self.debug_port.output()
+    }
+
+    /// Whether the guest asked for a reset.
+    pub fn reset_requested(&self) -> bool {
+        self.reset.requested
+    }
+
+    /// Time until the next clock tick, if the guest listens to them.
+    pub fn next_tick(&self) -> Option<Duration> {
+        self.pic.vector(0)?;
+        self.pit.next_tick()
+    }
+
+    /// The interrupt vector of a clock tick that is due, once.
+    pub fn take_tick(&mut self) -> Option<u8> {
+        let vector = self.pic.vector(0)?;
+        self.pit.take_tick().then_some(vector)
+    }
+}
+
+/// Ports without a device: nothing drives the bus, so it reads as ones.
+struct Absent;
+
+impl Device for Absent {
+    fn read(&mut self, _port: u16, _width: u8) -> u32 {
+        u32::MAX
+    }
+
+    fn write(&mut self, _port: u16, _width: u8, _value: u32) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    pub(super) type Time = Rc<Cell<Duration>>;
+
+    /// A clock that stands still, and its hand.
+    pub(super) fn clock() -> (Time, Clock) {
+        let time = Time::default();
+        let hand = Rc::clone(&time);
+        (time, Rc::new(move || hand.get()))
+    }
+
+    fn devices() -> Devices {
+        let captured = || Sink::captured(None);
+        Devices::new(64 << 20, Input::from_bytes(b""), captured(), captured())
+    }
+
+    #[test]
+    fn unknown_ports_read_as_ones() {
+        let mut devices = devices();
+        for port in [0x60, 0x64, 0x510, 0x511, 0xffff] {
+            devices.write(port, 1, 0);
+            assert_eq!(devices.read(port, 1), u32::MAX, "{port:#x}");
+        }
+    }
+
+    #[test]
+    fn every_port_takes_every_width() {
+        let mut devices = devices();
+        for port in 0..=u16::MAX {
+            for width in [1, 2, 4] {
+                devices.write(port, width, 0x0101_0101);
+                devices.read(port, width);
+            }
+        }
+        assert!(devices.reset_requested(), "0x92 was among them");
+    }
+
+    #[test]
+    fn ticks_need_a_line_that_is_not_masked() {
+        let mut devices = devices();
+        assert_eq!(devices.next_tick(), None);
+        for (port, value) in [(0x20, 0x11), (0x21, 8), (0x21, 4), (0x21, 1)] {
+            devices.write(port, 1, value);
+        }
+        for (port, value) in [(0x43, 0x34), (0x40, 0), (0x40, 0)] {
+            devices.write(port, 1, value);
+        }
+        assert!(devices.next_tick().is_some());
+        devices.write(0x21, 1, 0xff);
+        assert_eq!(devices.next_tick(), None);
+    }
+}

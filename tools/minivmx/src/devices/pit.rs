@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The 8254 interval timer, as far as firmware measures time with it: three
+//! counters that follow the host's clock, and the gate and output of counter 2
+//! at port 0x61.
+//!
+//! Intel 8254 data sheet, "Mode Definitions". Counters are binary; BCD is not
+//! offered.
+
+use std::time::Duration;
+
+use super::{
+    Clock,
+    Device, //
+};
+
+/// Counts per second.
+const FREQUENCY: u128 = 1_193_182;
+
+const COMMAND: u16 = 0x43;
+const CONTROL: u16 = 0x61;
+
+const GATE_2: u8 = 1 << 0;
+const SPEAKER: u8 = 1 << 1;
+const REFRESH: u8 = 1 << 4;
+const OUTPUT_2: u8 = 1 << 5;
+
+/// Timer and port 0x61.
+pub struct Pit {
+    clock: Clock,
+    counters: [Counter; 3],
+    control: u8,
+    ticks_taken: u64,
+}
+
+impl Pit {
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            counters: [Counter::default(); 3],
+            control: 0,
+            ticks_taken: 0,
+        }
+    }
+
+    /// Whether counter 0, the clock tick, has ended a period since the last
+    /// call that said so. Ticks that pile up become one.
+    pub fn take_tick(&mut self) -> bool {
+        let ticks = self.counters[0].periods((self.clock)());
+        let due = ticks > self.ticks_taken;
+        self.ticks_taken = ticks;
+        due
+    }
+
+    /// Time until the next tick; `None` if counter 0 does not run.
+    pub fn next_tick(&self) -> Option<Duration> {
+        self.counters[0].until_period((self.clock)())
+    }
+
+    fn command(&mut self, value: u8) {
+        const READ_BACK: u8 = 3;
+        let Some(counter) = self.counters.get_mut(usize::from(value >> 6)) else {
+            debug_assert_eq!(value >> 6, READ_BACK);
+            return;
+        };
+        match value >> 4 & 3 {
+            0 => counter.latch((self.clock)()),
+            access => counter.program(access, value >> 1 & 7),
+        }
+    }
+
+    fn read_control(&self) -> u8 {
+        let now = (self.clock)();
+        let refresh = now.as_micros() / 15 % 2 == 1;
+        self.control
+            | if refresh { REFRESH } else { 0 }
+            | if self.counters[2].output(now) {
+                OUTPUT_2
+            } else {
+                0
+            }
+    }
+
+    fn write_control(&mut self, value: u8) {
+        let gate_rises = value & !self.control & GATE_2 != 0;
+        if gate_rises {
+            self.counters[2].restart((self.clock)());
+        }
+        self.control = value & (GATE_2 | SPEAKER);
+    }
+}
+
+impl Device for Pit {
+    fn read(&mut self, port: u16, _width: u8) -> u32 {
+        let now = (self.clock)();
+        match port {
+            CONTROL => self.read_control().into(),
+            COMMAND => 0xff,
+            _ => self.counters[usize::from(port % 4)].read(now).into(),
+        }
+    }
+
+    fn write(&mut self, port: u16, _width: u8, value: u32) {
+        let value = value as u8;
+        match port {
+            CONTROL => self.write_control(value),
+            COMMAND => self.command(value),
+            0x40 => {
+                self.counters[0].write(value, (self.clock)());
+                self.ticks_taken = 0;
+            }
+            _ => self.counters[usize::from(port % 4)].write(value, (self.clock)()),
+        }
+    }
+}
+
+/// How bytes make up a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Access {
+    Low,
+    High,
+    #[default]
+    LowThenHigh,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counter {
+    access: Access,
+    mode: u8,
+    /// The count that was written, 1 to 65536; 0: none yet.
+    reload: u32,
+    started: Duration,
+    /// The first byte of two.
+    low: Option<u8>,
+    latched: Option<u16>,
+    high_is_next: bool,
+}
+
+impl Counter {
+    fn program(&mut self, access: u8, mode: u8) {
+        *self = Self {
+            access: match access {
+                1 => Access::Low,
+                2 => Access::High,
+                _ => Access::LowThenHigh,
+            },
+            // Modes 6 and 7 are 2 and 3.
+            mode: if mode > 5 { mode - 4 } else { mode },
+            ..Self::default()
+        };
+    }
+
+    fn write(&mut self, value: u8, now: Duration) {
+        let count = match (self.access, self.low.take()) {
+            (Access::Low, _) => u32::from(value),
+            (Access::High, _) => u32::from(value) << 8,
+            (Access::LowThenHigh, Some(low)) => u32::from(value) << 8 | u32::from(low),
+            (Access::LowThenHigh, None) => {
+                self.low = Some(value);
+                return;
+            }
+        };
+        self.reload = if count == 0 { 0x1_0000 } else { count };
+        self.restart(now);
+    }
+
+    fn restart(&mut self, now: Duration) {
+        self.started = now;
+    }
+
+    fn latch(&mut self, now: Duration) {
+        let count = self.count(now);
+        self.latched.get_or_insert(count);
+    }
+
+    fn read(&mut self, now: Duration) -> u8 {
+        let [low, high] = self
+            .latched
+            .unwrap_or_else(|| self.count(now))
+            .to_le_bytes();
+        let high_now = match self.access {
+            Access::Low => false,
+            Access::High => true,
+            Access::LowThenHigh => {
+                self.high_is_next = !self.high_is_next;
+                !self.high_is_next
+            }
+        };
+        if high_now || self.access == Access::Low {
+            self.latched = None;
+        }
+        if high_now {
+            high
+        } else {
+            low
+        }
+    }
+
+    /// Counts that have passed since the start.
+    fn elapsed(&self, now: Duration) -> u64 {
+        let nanoseconds = now.saturating_sub(self.started).as_nanos();
+        u64::try_from(nanoseconds * FREQUENCY / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+
+    fn is_periodic(&self) -> bool {
+        matches!(self.mode, 2 | 3)
+    }
+
+    fn count(&self, now: Duration) -> u16 {
+        let elapsed = self.elapsed(now);
+        let passed = match u64::from(self.reload) {
+            reload if self.is_periodic() && reload != 0 => elapsed % reload,
+            _ => elapsed,
+        };
+        u64::from(self.reload).wrapping_sub(passed) as u16
+    }
+
+    fn output(&self, now: Duration) -> bool {
+        let (elapsed, reload) = (self.elapsed(now), u64::from(self.reload));
+        match self.mode {
+            _ if reload == 0 => self.mode != 0,
+            3 => elapsed % reload < reload.div_ceil(2),
+            2 => elapsed % reload != reload - 1,
+            _ => elapsed >= reload,
+        }
+    }
+
+    /// Periods that have ended since the start.
+    fn periods(&self, now: Duration) -> u64 {
+        match u64::from(self.reload) {
+            0 => 0,
+            reload if self.is_periodic() => self.elapsed(now) / reload,
+            reload => u64::from(self.elapsed(now) >= reload),
+        }
+    }
+
+    fn until_period(&self, now: Duration) -> Option<Duration> {
+        let (elapsed, reload) = (self.elapsed(now), u64::from(self.reload));
+        let counts = match reload {
+            0 => return None,
+            _ if self.is_periodic() => reload - elapsed % reload,
+            _ => reload.checked_sub(elapsed).filter(|left| *left != 0)?,
+        };
+        Some(Duration::from_nanos(
+            counts * 1_000_000_000 / FREQUENCY as u64 + 1,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devices::tests::{clock, Time};
+
+    fn pit() -> (Pit, Time) {
+        let (time, clock) = clock();
+        (Pit::new(clock), time)
+    }
+
+    /// What SeaBIOS does to measure the time-stamp counter.
+    #[test]
+    fn counter_2_raises_its_output_after_its_count() {
+        let (mut pit, time) = pit();
+        pit.write(0x61, 1, 1);
+        pit.write(0x43, 1, 0xb0);
+        pit.write(0x42, 1, 0x00);
+        pit.write(0x42, 1, 0x08);
+        assert_eq!(pit.read(0x61, 1) & 0x21, 0x01);
+        time.set(Duration::from_micros(1716));
+        assert_eq!(pit.read(0x61, 1) & 0x20, 0);
+        time.set(Duration::from_micros(1717));
+        assert_eq!(pit.read(0x61, 1) & 0x20, 0x20);
+    }
+
+    #[test]
+    fn a_latched_count_stays_until_it_is_read() {
+        let (mut pit, time) = pit();
+        pit.write(0x43, 1, 0x34);
+        pit.write(0x40, 1, 0);
+        pit.write(0x40, 1, 0);
+        time.set(Duration::from_millis(10));
+        pit.write(0x43, 1, 0x00);
+        time.set(Duration::from_millis(20));
+        let latched = pit.read(0x40, 1) | pit.read(0x40, 1) << 8;
+        assert_eq!(latched, 65536 - 11931);
+        let live = pit.read(0x40, 1) | pit.read(0x40, 1) << 8;
+        assert_eq!(live, 65536 - 23863);
+    }
+
+    #[test]
+    fn the_tick_comes_18_times_a_second() {
+        let (mut pit, time) = pit();
+        assert_eq!(pit.next_tick(), None);
+        pit.write(0x43, 1, 0x34);
+        pit.write(0x40, 1, 0);
+        pit.write(0x40, 1, 0);
+        assert!(!pit.take_tick());
+        let next = pit.next_tick().expect("it runs");
+        assert_eq!(next.as_millis(), 54);
+        time.set(next);
+        assert!(pit.take_tick());
+        assert!(!pit.take_tick());
+        time.set(Duration::from_secs(1));
+        assert!(pit.take_tick());
+        assert!(!pit.take_tick(), "ticks do not pile up");
+    }
+
+    #[test]
+    fn a_single_shot_ticks_once() {
+        let (mut pit, time) = pit();
+        pit.write(0x43, 1, 0x30);
+        pit.write(0x40, 1, 0xe8);
+        pit.write(0x40, 1, 0x03);
+        time.set(Duration::from_secs(1));
+        assert!(pit.take_tick());
+        assert!(!pit.take_tick());
+        assert_eq!(pit.next_tick(), None);
+    }
+
+    #[test]
+    fn any_sequence_of_accesses_is_taken() {
+        let (mut pit, time) = pit();
+        for value in 0..=0xff {
+            for port in [0x43, 0x40, 0x61, 0x42, 0x41] {
+                pit.write(port, 1, value);
+                time.set(Duration::from_secs(u64::from(value)));
+                pit.read(port, 1);
+            }
+        }
+        assert!(pit
+            .counters
+            .iter()
+            .all(|counter| counter.reload <= 0x1_0000));
+    }
+}

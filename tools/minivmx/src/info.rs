@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `minivmx info`.
+
+use std::fmt::{
+    self,
+    Write, //
+};
+
+use anyhow::Result;
+use minivmx::{
+    Capability,
+    Device,
+    Info,
+    Mmu,
+    Reason,
+    VmxMode, //
+};
+use serde_json::{
+    json,
+    Value, //
+};
+
+use crate::cli;
+
+/// Shows what this CPU and this driver can do.
+pub fn show(arguments: &cli::Info) -> Result<()> {
+    let info = Device::open()?.info()?;
+    if arguments.json {
+        println!("{:#}", object(&info));
+    } else {
+        let mut text = String::new();
+        write_text(&mut text, &info)?;
+        print!("{text}");
+    }
+    Ok(())
+}
+
+fn write_text(text: &mut String, info: &Info) -> fmt::Result {
+    writeln!(text, "minivmx, interface version {}", info.api_version())?;
+    writeln!(text, "VMX is {}", vmx(info.vmx()).1)?;
+    writeln!(text, "\nThis CPU can do")?;
+    for capability in Capability::ALL {
+        let mark = if info.capabilities().contains(capability) {
+            "yes"
+        } else {
+            "no"
+        };
+        writeln!(
+            text,
+            "  {mark:<4} {:<19} {}",
+            capability.name, capability.description
+        )?;
+    }
+    writeln!(text, "\nA VM can have")?;
+    for mmu in Mmu::ALL {
+        writeln!(text, "  {:<4} {}", mmu.name(), verdict(info, *mmu))?;
+    }
+    writeln!(text, "\nLimits of a VM")?;
+    writeln!(text, "  memory            {} MiB", info.max_memory() >> 20)?;
+    writeln!(text, "  regions           {}", info.max_regions())?;
+    writeln!(text, "  vCPUs             {}", info.max_vcpus())?;
+    writeln!(text, "  physical address  {} bits", info.physical_bits())?;
+    writeln!(text, "\nExits that can be trapped")?;
+    for reason in trappable(info) {
+        writeln!(text, "  {:>3}  {reason}", reason.0)?;
+    }
+    Ok(())
+}
+
+fn verdict(info: &Info, mmu: Mmu) -> String {
+    match (info.supports(mmu), info.missing(mmu).names()) {
+        (true, _) => "yes".into(),
+        (false, missing) if missing.is_empty() => {
+            "no: EOPNOTSUPP, the driver has no such MMU".into()
+        }
+        (false, missing) => format!("no: EOPNOTSUPP, this CPU lacks {}", missing.join(", ")),
+    }
+}
+
+fn vmx(mode: VmxMode) -> (String, String) {
+    match mode {
+        VmxMode::Own => (
+            "own".into(),
+            "the driver's own: nobody else holds it".into(),
+        ),
+        VmxMode::Borrow => ("borrow".into(), "borrowed from KVM, for each burst".into()),
+        VmxMode::Unknown(mode) => (
+            mode.to_string(),
+            format!("obtained in an unknown way, {mode}"),
+        ),
+    }
+}
+
+/// The exits that can be trapped, in ascending order.
+pub fn trappable(info: &Info) -> Vec<Reason> {
+    let words = info.traps();
+    (0..128)
+        .filter(|reason| words[reason / 64] >> (reason % 64) & 1 != 0)
+        .map(|reason| Reason(reason as u32))
+        .collect()
+}
+
+fn object(info: &Info) -> Value {
+    let mmus: serde_json::Map<_, _> = Mmu::ALL
+        .iter()
+        .map(|mmu| {
+            let value = json!({
+                "supported": info.supports(*mmu),
+                "missing": info.missing(*mmu).names(),
+            });
+            (mmu.name().to_owned(), value)
+        })
+        .collect();
+    json!({
+        "api_version": info.api_version(),
+        "vmx": vmx(info.vmx()).0,
+        "capabilities": info.capabilities().names(),
+        "mmus": mmus,
+        "traps": trappable(info).iter().map(|reason| json!({
+            "reason": reason.0,
+            "name": reason.to_string(),
+        })).collect::<Vec<_>>(),
+        "max_memory": info.max_memory(),
+        "max_regions": info.max_regions(),
+        "max_vcpus": info.max_vcpus(),
+        "physical_bits": info.physical_bits(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minivmx::uapi::{self, minivmx_info};
+
+    fn penryn() -> Info {
+        Info::from(minivmx_info {
+            out_api_version: 1,
+            out_capabilities: uapi::MINIVMX_CAP_MSR_BITMAPS.into(),
+            out_ept_missing: (uapi::MINIVMX_CAP_EPT | uapi::MINIVMX_CAP_UNRESTRICTED_GUEST).into(),
+            out_traps: [1 << 10, 0],
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_missing() {
+        let mut text = String::new();
+        write_text(&mut text, &penryn()).expect("a string takes everything");
+        assert!(
+            text.contains("ept  no: EOPNOTSUPP, this CPU lacks ept, unrestricted_guest\n"),
+            "{text}"
+        );
+        assert!(text.contains("yes  msr_bitmaps "), "{text}");
+        assert!(text.contains(" 10  CPUID\n"), "{text}");
+    }
+
+    #[test]
+    fn json_says_the_same() {
+        let value = object(&penryn());
+        assert_eq!(value["vmx"], "own");
+        assert_eq!(value["mmus"]["ept"]["supported"], false);
+        assert_eq!(value["mmus"]["ept"]["missing"][0], "ept");
+        assert_eq!(value["capabilities"], json!(["msr_bitmaps"]));
+        assert_eq!(value["traps"][0]["reason"], 10);
+    }
+}

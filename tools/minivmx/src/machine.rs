@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest on its way to its first instruction: memory, image, registers.
+
+use std::{
+    fs::{
+        self,
+        File, //
+    },
+    path::Path,
+};
+
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use linux_loader::loader::{
+    elf::Elf,
+    KernelLoader, //
+};
+use minivmx::{
+    Device,
+    GuestMemory,
+    LongMode,
+    MapFlags,
+    Mmu,
+    Regs,
+    Segment,
+    Vcpu,
+    Vm, //
+};
+
+use crate::cli::Image;
+
+const MIB: u64 = 1 << 20;
+const GIB_4: u64 = 1 << 32;
+
+/// RAM ends here, and video memory would begin.
+const LOW_MEMORY_END: u64 = 0xa_0000;
+/// RAM that stands in for the ROMs below 1 MiB.
+const SHADOW: u64 = 0xc_0000;
+/// The part of a BIOS image that is also there.
+const SHADOWED_BIOS: usize = 128 << 10;
+const BIOS_UNIT: usize = 64 << 10;
+/// Memory ends below the place of local APIC and BIOS.
+const MOST_MEMORY: u64 = 3 << 30;
+
+/// A VM with one vCPU that is ready to run.
+pub struct Machine {
+    pub vcpu: Vcpu,
+    pub memory: GuestMemory,
+    pub vm: Vm,
+}
+
+impl Machine {
+    /// Makes a machine with so many bytes of memory, and loads an image.
+    pub fn new(device: &Device, memory: u64, image: &Image) -> Result<Self> {
+        let vm = device.create_vm(Mmu::Ept)?;
+        let mut layout = Layout::new(memory)?;
+        let bios = match image {
+            Image::Bios(path) => Some(read_bios(path)?),
+            _ => None,
+        };
+        if let Some(bios) = &bios {
+            layout.add_rom(bios.len() as u64);
+        }
+        let memory = layout.map(&vm)?;
+        let vcpu = vm.create_vcpu(0)?;
+        let mut machine = Self { vcpu, memory, vm };
+        match (image, bios) {
+            (Image::Bios(_), bios) => machine.load_bios(&bios.unwrap_or_default())?,
+            (Image::Flat { path, gpa }, _) => machine.load_flat(path, *gpa)?,
+            (Image::Elf(path), _) => machine.load_elf(path)?,
+        }
+        Ok(machine)
+    }
+
+    /// The image ends at 4 GiB, where the CPU begins; its end is also below
+    /// 1 MiB, where the first far jump leads.
+    fn load_bios(&self, bios: &[u8]) -> Result<()> {
+        self.memory.write(GIB_4 - bios.len() as u64, bios)?;
+        let end = &bios[bios.len().saturating_sub(SHADOWED_BIOS)..];
+        Ok(self.memory.write(MIB - end.len() as u64, end)?)
+    }
+
+    /// A flat image begins at its first byte, in real mode.
+    fn load_flat(&mut self, path: &Path, gpa: u64) -> Result<()> {
+        let image = fs::read(path).with_context(|| path.display().to_string())?;
+        self.memory
+            .write(gpa, &image)
+            .with_context(|| format!("{} does not fit", path.display()))?;
+        let mut sregs = self.vcpu.sregs()?;
+        sregs.cs = Segment {
+            base: gpa,
+            selector: real_mode_selector(gpa)?,
+            ..sregs.cs
+        };
+        self.vcpu.set_sregs(&sregs)?;
+        *self.vcpu.regs_mut() = Regs {
+            rflags: 2,
+            ..Regs::default()
+        };
+        Ok(())
+    }
+
+    /// An ELF image begins at its entry point, in 64-bit mode.
+    fn load_elf(&mut self, path: &Path) -> Result<()> {
+        let mut file = File::open(path).with_context(|| path.display().to_string())?;
+        let loaded = Elf::load(self.memory.view(), None, &mut file, None)
+            .with_context(|| format!("{} cannot be loaded as ELF64", path.display()))?;
+        LongMode::write(&self.memory)?;
+        self.vcpu.set_sregs(&LongMode::sregs(&self.vcpu.sregs()?))?;
+        *self.vcpu.regs_mut() = LongMode::regs(loaded.kernel_load.0);
+        Ok(())
+    }
+}
+
+fn read_bios(path: &Path) -> Result<Vec<u8>> {
+    let bios = fs::read(path).with_context(|| path.display().to_string())?;
+    let length = bios.len();
+    if length == 0 || length % BIOS_UNIT != 0 || length as u64 > 16 * MIB {
+        bail!(
+            "{} has {length} bytes; a BIOS has a multiple of 64 KiB, at most 16 MiB",
+            path.display()
+        );
+    }
+    Ok(bios)
+}
+
+fn real_mode_selector(gpa: u64) -> Result<u16> {
+    u16::try_from(gpa >> 4)
+        .ok()
+        .filter(|_| gpa % 16 == 0)
+        .with_context(|| {
+            format!(
+                "a flat image begins in real mode: {gpa:#x} is not a multiple of 16 below 1 MiB"
+            )
+        })
+}
+
+/// Ranges of guest memory, as address and length in bytes.
+struct Layout {
+    ram: Vec<(u64, u64)>,
+    rom: Option<(u64, u64)>,
+}
+
+impl Layout {
+    fn new(memory: u64) -> Result<Self> {
+        if !(MIB..=MOST_MEMORY).contains(&memory) {
+            bail!("a guest has from 1 MiB to 3072 MiB of memory");
+        }
+        let mut ram = vec![(0, LOW_MEMORY_END), (SHADOW, MIB - SHADOW)];
+        if memory > MIB {
+            ram.push((MIB, memory - MIB));
+        }
+        Ok(Self { ram, rom: None })
+    }
+
+    fn add_rom(&mut self, length: u64) {
+        self.rom = Some((GIB_4 - length, length));
+    }
+
+    fn map(&self, vm: &Vm) -> Result<GuestMemory> {
+        for (gpa, length) in &self.ram {
+            vm.map_memory(*gpa, *length, MapFlags::default())?;
+        }
+        if let Some((gpa, length)) = self.rom {
+            vm.map_memory(gpa, length, MapFlags::READONLY)?;
+        }
+        let ranges: Vec<_> = self
+            .ram
+            .iter()
+            .chain(&self.rom)
+            .map(|(gpa, length)| (*gpa, *length as usize))
+            .collect();
+        Ok(GuestMemory::map(vm, &ranges)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_has_a_hole_for_video() -> Result<()> {
+        let layout = Layout::new(64 * MIB)?;
+        assert_eq!(
+            layout.ram,
+            [(0, 0xa_0000), (0xc_0000, 0x4_0000), (MIB, 63 * MIB)]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn one_mib_is_enough_and_less_is_refused() -> Result<()> {
+        assert_eq!(Layout::new(MIB)?.ram.len(), 2);
+        assert!(Layout::new(MIB - 1).is_err());
+        assert!(Layout::new(4 << 30).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_rom_ends_at_4_gib() -> Result<()> {
+        let mut layout = Layout::new(MIB)?;
+        layout.add_rom(256 << 10);
+        assert_eq!(layout.rom, Some((0xfffc_0000, 0x4_0000)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_bios_of_odd_size_is_refused_by_name() {
+        let error = read_bios(Path::new("/proc/version"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("/proc/version has "), "{error}");
+    }
+
+    #[test]
+    fn a_flat_image_begins_where_a_segment_can() {
+        assert_eq!(real_mode_selector(0x7c00).ok(), Some(0x7c0));
+        assert_eq!(real_mode_selector(0xf_fff0).ok(), Some(0xffff));
+        assert!(real_mode_selector(0x7c01).is_err());
+        assert!(real_mode_selector(MIB).is_err());
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command `minivmx`: shows what a CPU can do, runs guests, measures exits.
+
+mod absent_memory;
+mod cli;
+mod code;
+mod devices;
+mod dump;
+mod info;
+mod input;
+mod machine;
+mod msrs;
+mod outcome;
+mod paging;
+mod registers;
+mod report;
+mod run;
+mod signals;
+mod sink;
+mod terminal;
+mod tick;
+mod trace;
+
+use std::{
+    io,
+    process::ExitCode, //
+};
+
+use anyhow::Result;
+use clap::{
+    CommandFactory,
+    Parser, //
+};
+
+use cli::{
+    Cli,
+    Command, //
+};
+
+fn main() -> ExitCode {
+    match execute(&Cli::parse().command) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("minivmx: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Info(arguments) => info::show(arguments)?,
+        Command::Run(arguments) => return run::run(arguments),
+        Command::Manual => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
+        Command::Completion { shell } => {
+            let (mut command, name) = (Cli::command(), env!("CARGO_BIN_NAME"));
+            clap_complete::generate(*shell, &mut command, name, &mut io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

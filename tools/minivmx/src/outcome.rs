@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a run can end.
+
+use std::process::ExitCode;
+
+use crate::signals::Stop;
+
+/// How a run ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The guest executed HLT and nothing can wake it.
+    Halted,
+    /// The text of `--until` appeared.
+    Seen,
+    /// As many exits came as `--stop-after` allows.
+    StoppedAfter(u64),
+    /// The guest asked for a reset.
+    Reset,
+    /// The time of `--timeout` is over.
+    Timeout,
+    /// Ctrl-C, or SIGTERM.
+    Interrupted,
+    /// The guest cannot go on, for this reason.
+    Failed(String),
+}
+
+/// As shells have it for SIGINT.
+const INTERRUPTED: u8 = 130;
+
+impl Outcome {
+    /// Name for `--json`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Halted => "halted",
+            Self::Seen => "seen",
+            Self::StoppedAfter(_) => "stopped",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The outcome for people; `until` is what the run was to wait for.
+    pub fn sentence(&self, until: Option<&str>, seen: bool) -> String {
+        let end = match self {
+            Self::Halted => "the guest halted".into(),
+            Self::Seen => "the guest printed what was waited for".into(),
+            Self::StoppedAfter(exits) => format!("stopped after {exits} exits"),
+            Self::Reset => "the guest asked for a reset".into(),
+            Self::Timeout => "the time is over and the guest still runs".into(),
+            Self::Interrupted => "interrupted".into(),
+            Self::Failed(why) => format!("the guest cannot go on: {why}"),
+        };
+        match until {
+            Some(text) if !seen => format!("{end}; it never printed {text:?}"),
+            _ => end,
+        }
+    }
+
+    /// The status of the program.
+    pub fn status(&self, until: Option<&str>, seen: bool) -> ExitCode {
+        match self {
+            Self::Interrupted => ExitCode::from(INTERRUPTED),
+            Self::Timeout | Self::Failed(_) => ExitCode::FAILURE,
+            _ if until.is_some() && !seen => ExitCode::FAILURE,
+            _ => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Interrupted => Self::Interrupted,
+            Stop::Timeout => Self::Timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halting_is_success_unless_something_was_awaited() {
+        let halted = Outcome::Halted;
+        assert_eq!(halted.status(None, false), ExitCode::SUCCESS);
+        assert_eq!(halted.status(Some("x"), true), ExitCode::SUCCESS);
+        assert_eq!(halted.status(Some("x"), false), ExitCode::FAILURE);
+        assert_eq!(
+            halted.sentence(Some("x"), false),
+            "the guest halted; it never printed \"x\""
+        );
+    }
+
+    #[test]
+    fn running_out_of_time_is_failure() {
+        assert_eq!(Outcome::Timeout.status(None, false), ExitCode::FAILURE);
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `minivmx run`: a guest from its first instruction to its end.
+
+use std::{
+    io,
+    process::ExitCode, //
+};
+
+use anyhow::{
+    Context,
+    Result, //
+};
+use minivmx::{
+    Answer,
+    Device,
+    Exit,
+    Reason, //
+};
+use serde_json::json;
+
+use crate::{
+    absent_memory,
+    cli,
+    devices::Devices,
+    dump,
+    info,
+    input::Input,
+    machine::Machine,
+    msrs::Msrs,
+    outcome::Outcome,
+    registers,
+    report,
+    signals,
+    sink::Sink,
+    tick,
+    trace, //
+};
+
+/// Runs a guest as the command line says, and reports how it ended.
+pub fn run(arguments: &cli::Run) -> Result<ExitCode> {
+    let mut run = Run::new(arguments)?;
+    let outcome = run.until_end()?;
+    run.report(&outcome)?;
+    Ok(outcome.status(arguments.until.as_deref(), run.awaited_seen()))
+}
+
+struct Run<'a> {
+    arguments: &'a cli::Run,
+    machine: Machine,
+    devices: Devices,
+    msrs: Msrs,
+    /// The exits that are seen only because of `--trace`.
+    traced: Vec<Reason>,
+    exits: u64,
+}
+
+impl<'a> Run<'a> {
+    fn new(arguments: &'a cli::Run) -> Result<Self> {
+        let device = Device::open()?;
+        let machine = Machine::new(&device, arguments.memory(), &arguments.image())?;
+        let info = device.info()?;
+        let mut traced = Vec::new();
+        if arguments.trace {
+            machine.vcpu.set_traps(trace::traps(&info))?;
+            traced = info::trappable(&info);
+        }
+        signals::stop_on_signals(machine.vcpu.immediate_exit())?;
+        if let Some(limit) = arguments.timeout() {
+            signals::stop_after(limit)?;
+        }
+        Ok(Self {
+            devices: devices(arguments),
+            arguments,
+            machine,
+            msrs: Msrs::default(),
+            traced,
+            exits: 0,
+        })
+    }
+
+    fn until_end(&mut self) -> Result<Outcome> {
+        loop {
+            if let Some(stop) = signals::stopped() {
+                return Ok(stop.into());
+            }
+            match self.machine.vcpu.run() {
+                Ok(_) => self.exits += 1,
+                Err(error) if error.errno().is_some_and(|errno| errno.0 == libc::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(outcome) = self.step()? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Deals with one exit.
+    fn step(&mut self) -> Result<Option<Outcome>> {
+        if self.arguments.trace {
+            eprintln!("{}", trace::line(&mut self.machine, self.exits));
+        }
+        let reason = self.machine.vcpu.exit_information().reason();
+        let outcome = self.answer()?;
+        if self.traced.contains(&reason) {
+            self.machine.vcpu.set_answer(Answer::Default);
+        }
+        Ok(outcome.or_else(|| self.limit()))
+    }
+
+    /// Whether enough has been seen.
+    fn limit(&self) -> Option<Outcome> {
+        let enough = self
+            .arguments
+            .stop_after
+            .is_some_and(|limit| self.exits >= limit);
+        match () {
+            () if self.awaited_seen() => Some(Outcome::Seen),
+            () if self.devices.reset_requested() => Some(Outcome::Reset),
+            () if enough => Some(Outcome::StoppedAfter(self.exits)),
+            () => None,
+        }
+    }
+
+    fn awaited_seen(&self) -> bool {
+        self.devices.serial().seen() || self.devices.debug().seen()
+    }
+
+    fn answer(&mut self) -> Result<Option<Outcome>> {
+        match self.machine.vcpu.exit() {
+            Exit::IoIn { port, form, data } => *data = self.devices.read(port, form.width),
+            Exit::IoOut { port, form, data } => self.devices.write(port, form.width, data),
+            Exit::Rdmsr {
+                index,
+                value,
+                fault,
+            } => match self.msrs.read(index) {
+                Some(kept) => *value = kept,
+                None => *fault = 1,
+            },
+            Exit::Wrmsr {
+                index,
+                value,
+                fault,
+            } => {
+                *fault = u32::from(self.msrs.write(index, value).is_none());
+            }
+            Exit::Memory { .. } => return self.absent_memory(),
+            Exit::Hlt => return self.halt(),
+            Exit::TripleFault => return Ok(Some(Outcome::Failed("triple fault".into()))),
+            Exit::EntryFailed { error, cause } => {
+                let failed = format!("the CPU refused to enter the guest: {cause} ({error:#x})");
+                return Ok(Some(Outcome::Failed(failed)));
+            }
+            Exit::Internal { cause } => return Ok(Some(Outcome::Failed(cause.into()))),
+            Exit::Cpuid(_)
+            | Exit::Hypercall(_)
+            | Exit::Exception { .. }
+            | Exit::ControlRegister { .. }
+            | Exit::Other(_) => return Ok(self.unexpected()),
+        }
+        Ok(None)
+    }
+
+    fn absent_memory(&mut self) -> Result<Option<Outcome>> {
+        let sregs = self.machine.vcpu.sregs()?;
+        let width = registers::code_width(&sregs.cs, sregs.efer);
+        let Exit::Memory {
+            gpa,
+            access,
+            instruction,
+            regs,
+        } = self.machine.vcpu.exit()
+        else {
+            return Ok(self.unexpected());
+        };
+        let completed = absent_memory::complete(regs, width, instruction, access)
+            .with_context(|| format!("access to absent memory at {gpa:#x}"));
+        Ok(completed
+            .err()
+            .map(|error| Outcome::Failed(format!("{error:#}"))))
+    }
+
+    /// A halted guest goes on at the next clock tick, where it can be given one.
+    fn halt(&mut self) -> Result<Option<Outcome>> {
+        let sregs = self.machine.vcpu.sregs()?;
+        if !tick::can_wake(self.machine.vcpu.regs(), &sregs) {
+            return Ok(Some(Outcome::Halted));
+        }
+        let Some(wait) = self.devices.next_tick() else {
+            return Ok(Some(Outcome::Halted));
+        };
+        std::thread::sleep(wait);
+        if let Some(vector) = self.devices.take_tick() {
+            tick::deliver(&mut self.machine, vector)?;
+        }
+        Ok(None)
+    }
+
+    /// An exit that only `--trace` should have brought here.
+    fn unexpected(&self) -> Option<Outcome> {
+        let information = self.machine.vcpu.exit_information();
+        let reason = information.reason();
+        (!self.traced.contains(&reason)).then(|| {
+            Outcome::Failed(format!(
+                "{reason}, qualification {:#x}, is not something that this guest may do",
+                information.qualification
+            ))
+        })
+    }
+
+    fn report(&self, outcome: &Outcome) -> Result<()> {
+        let stats = self.machine.vm.stats()?;
+        if let Outcome::Failed(_) = outcome {
+            eprint!("\n{}", dump::state(&self.machine, self.arguments.verbose));
+        }
+        let sentence = outcome.sentence(self.arguments.until.as_deref(), self.awaited_seen());
+        if self.arguments.json {
+            let object = json!({
+                "outcome": outcome.name(),
+                "sentence": sentence,
+                "serial": self.devices.serial().text(),
+                "debug": self.devices.debug().text(),
+                "stats": report::json(&stats),
+            });
+            println!("{object:#}");
+        } else {
+            println!("\n{}", report::Table(&stats));
+        }
+        eprintln!("minivmx: {sentence}");
+        Ok(())
+    }
+}
+
+fn devices(arguments: &cli::Run) -> Devices {
+    let until = arguments.until.as_deref();
+    let (serial, debug) = if arguments.json {
+        (Sink::captured(until), Sink::captured(until))
+    } else {
+        (
+            Sink::stream(io::stdout(), until),
+            Sink::stream(io::stderr(), until),
+        )
+    };
+    Devices::new(arguments.memory(), Input::standard(), serial, debug)
+}

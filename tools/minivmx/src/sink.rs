@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a guest's text goes: to the terminal, or into a string for `--json`;
+//! and whether the text that `--until` waits for has come by.
+
+use std::io::{
+    self,
+    Write, //
+};
+
+/// Most that a captured text grows to; a guest that prints for ever must not
+/// take all memory. The first bytes stay.
+const CAPTURE_LIMIT: usize = 1 << 20;
+
+/// The end of one of the guest's text channels.
+pub struct Sink {
+    target: Target,
+    awaited: Option<Awaited>,
+}
+
+enum Target {
+    Stream(Box<dyn Write>),
+    Captured(Vec<u8>),
+}
+
+struct Awaited {
+    text: Vec<u8>,
+    /// The bytes that came last, fewer than `text` has.
+    recent: Vec<u8>,
+    seen: bool,
+}
+
+impl Sink {
+    /// Passes the text on.
+    pub fn stream(target: impl Write + 'static, awaited: Option<&str>) -> Self {
+        Self::new(Target::Stream(Box::new(target)), awaited)
+    }
+
+    /// Keeps the text.
+    pub fn captured(awaited: Option<&str>) -> Self {
+        Self::new(Target::Captured(Vec::new()), awaited)
+    }
+
+    fn new(target: Target, awaited: Option<&str>) -> Self {
+        let awaited = awaited.map(|text| Awaited {
+            text: text.into(),
+            recent: Vec::new(),
+            seen: false,
+        });
+        Self { target, awaited }
+    }
+
+    /// Whether the awaited text has come by.
+    pub fn seen(&self) -> bool {
+        self.awaited.as_ref().is_some_and(|awaited| awaited.seen)
+    }
+
+    /// The text, if it is kept here.
+    pub fn text(&self) -> String {
+        match &self.target {
+            Target::Stream(_) => String::new(),
+            Target::Captured(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.pass(bytes);
+        }
+        match &mut self.target {
+            Target::Stream(stream) => stream.write_all(bytes)?,
+            Target::Captured(kept) => {
+                let room = CAPTURE_LIMIT.saturating_sub(kept.len());
+                kept.extend(bytes.iter().take(room));
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.target {
+            Target::Stream(stream) => stream.flush(),
+            Target::Captured(_) => Ok(()),
+        }
+    }
+}
+
+impl Awaited {
+    fn pass(&mut self, bytes: &[u8]) {
+        self.recent.extend(bytes);
+        let mut windows = self.recent.windows(self.text.len().max(1));
+        self.seen |= windows.any(|window| window == self.text);
+        let old = (self.recent.len() + 1).saturating_sub(self.text.len());
+        self.recent.drain(..old.min(self.recent.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(sink: &mut Sink, text: &str) {
+        sink.write_all(text.as_bytes())
+            .expect("it takes everything");
+    }
+
+    #[test]
+    fn a_text_is_seen_in_pieces() {
+        let mut sink = Sink::captured(Some("device."));
+        for byte in "No bootable devidevice".chars() {
+            write(&mut sink, &byte.to_string());
+            assert!(!sink.seen());
+        }
+        write(&mut sink, ".");
+        assert!(sink.seen());
+        write(&mut sink, " more");
+        assert!(sink.seen());
+    }
+
+    #[test]
+    fn a_text_is_seen_at_once() {
+        let mut sink = Sink::captured(Some("b"));
+        write(&mut sink, "abc");
+        assert!(sink.seen());
+        assert_eq!(sink.text(), "abc");
+    }
+
+    #[test]
+    fn nothing_is_seen_where_nothing_is_awaited() {
+        let mut sink = Sink::captured(None);
+        write(&mut sink, "text");
+        assert!(!sink.seen());
+    }
+
+    #[test]
+    fn a_captured_text_ends_at_the_limit() {
+        let mut sink = Sink::captured(None);
+        write(&mut sink, &"x".repeat(CAPTURE_LIMIT + 10));
+        assert_eq!(sink.text().len(), CAPTURE_LIMIT);
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `minivmx run --trace`: every exit in a line.
+
+use minivmx::{
+    Exit,
+    ExitInformation,
+    Info,
+    Reason,
+    Traps, //
+};
+
+use crate::{
+    code,
+    machine::Machine, //
+};
+
+/// Vectors that are not exceptions of the guest's own: NMI and machine check
+/// belong to the host.
+const NOT_THE_GUESTS: u32 = 1 << 2 | 1 << 18;
+
+/// All exits that the driver offers.
+pub fn traps(info: &Info) -> Traps {
+    let exits = info.traps();
+    let has_exceptions = exits[0] >> Reason::EXCEPTION_OR_NMI.0 & 1 != 0;
+    Traps {
+        exceptions: if has_exceptions { !NOT_THE_GUESTS } else { 0 },
+        exits,
+    }
+}
+
+/// The exit that was reported last, in a line: number, reason, RIP, details, instruction.
+pub fn line(machine: &mut Machine, number: u64) -> String {
+    let information = machine.vcpu.exit_information();
+    let regs = *machine.vcpu.regs();
+    let code = match machine.vcpu.sregs() {
+        Ok(sregs) => code::at_rip(&machine.memory, &sregs, &regs),
+        Err(error) => format!("({error})"),
+    };
+    let details = details(&machine.vcpu.exit(), &information);
+    format!(
+        "{number:>8}  {:<24}  rip {:#010x}  {details:<36}  {code}",
+        information.reason(),
+        regs.rip
+    )
+}
+
+fn details(exit: &Exit<'_>, information: &ExitInformation) -> String {
+    match exit {
+        Exit::IoIn { port, form, .. } => format!("in {port:#06x}, {} bytes", form.width),
+        Exit::IoOut { port, form, data } => {
+            format!("out {port:#06x}, {} bytes, {data:#x}", form.width)
+        }
+        Exit::Rdmsr { index, .. } => format!("msr {index:#x}"),
+        Exit::Wrmsr { index, value, .. } => format!("msr {index:#x} = {value:#x}"),
+        Exit::Memory { gpa, access, .. } => format!("gpa {gpa:#x}, {}", kinds(access)),
+        Exit::Cpuid(regs) => format!("leaf {:#x}, {:#x}", regs.rax as u32, regs.rcx as u32),
+        Exit::Hypercall(regs) => format!("number {:#x}", regs.rax),
+        Exit::Exception { vector, error, .. } => exception(*vector, *error, information),
+        Exit::ControlRegister { qualification } => control_register(*qualification),
+        Exit::EntryFailed { error, cause } => format!("{error}: {cause}"),
+        Exit::Internal { cause } => (*cause).to_owned(),
+        Exit::Hlt | Exit::TripleFault => String::new(),
+        Exit::Other(Reason::EPT_VIOLATION) => ept_violation(information),
+        Exit::Other(_) => format!("qualification {:#x}", information.qualification),
+    }
+}
+
+fn kinds(access: &minivmx::Access) -> String {
+    let kinds = [
+        (access.read, "read"),
+        (access.write, "write"),
+        (access.fetch, "fetch"),
+    ];
+    let named: Vec<_> = kinds
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, name)| *name)
+        .collect();
+    named.join(" and ")
+}
+
+fn exception(vector: u8, error: Option<u32>, information: &ExitInformation) -> String {
+    const PAGE_FAULT: u8 = 14;
+    let error = error.map_or(String::new(), |error| format!(", error {error:#x}"));
+    let address = match vector {
+        PAGE_FAULT => format!(", address {:#x}", information.qualification),
+        _ => String::new(),
+    };
+    format!("vector {vector}{error}{address}")
+}
+
+// SDM Vol. 3C, "Exit Qualification for Control-Register Accesses".
+fn control_register(qualification: u64) -> String {
+    let number = qualification & 15;
+    let register = qualification >> 8 & 15;
+    match qualification >> 4 & 3 {
+        0 => format!("cr{number} = register {register}"),
+        1 => format!("register {register} = cr{number}"),
+        2 => "clts".into(),
+        _ => format!("lmsw {:#x}", qualification >> 16 & 0xffff),
+    }
+}
+
+// SDM Vol. 3C, "Exit Qualification for EPT Violations".
+fn ept_violation(information: &ExitInformation) -> String {
+    let access = minivmx::Access {
+        read: information.qualification & 1 != 0,
+        write: information.qualification & 2 != 0,
+        fetch: information.qualification & 4 != 0,
+    };
+    format!(
+        "gpa {:#x}, {}",
+        information.physical_address,
+        kinds(&access)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minivmx::{uapi::minivmx_info, Access, IoForm, Regs};
+
+    fn plain(exit: Exit<'_>) -> String {
+        details(&exit, &ExitInformation::default())
+    }
+
+    #[test]
+    fn io_shows_port_width_and_data() {
+        let form = IoForm {
+            width: 1,
+            string: false,
+            rep: false,
+        };
+        let out = Exit::IoOut {
+            port: 0x402,
+            form,
+            data: 0x53,
+        };
+        assert_eq!(plain(out), "out 0x0402, 1 bytes, 0x53");
+    }
+
+    #[test]
+    fn accesses_are_named() {
+        let access = Access {
+            read: true,
+            write: true,
+            fetch: false,
+        };
+        let memory = Exit::Memory {
+            gpa: 0xfed4_0000,
+            access,
+            instruction: &[],
+            regs: &mut Regs::default(),
+        };
+        assert_eq!(plain(memory), "gpa 0xfed40000, read and write");
+    }
+
+    #[test]
+    fn a_page_fault_shows_its_address() {
+        let information = ExitInformation {
+            qualification: 0x40_0000,
+            ..Default::default()
+        };
+        assert_eq!(
+            exception(14, Some(2), &information),
+            "vector 14, error 0x2, address 0x400000"
+        );
+        assert_eq!(exception(6, None, &information), "vector 6");
+    }
+
+    #[test]
+    fn control_registers_show_the_direction() {
+        assert_eq!(control_register(0x003), "cr3 = register 0");
+        assert_eq!(control_register(0x213), "register 2 = cr3");
+        assert_eq!(control_register(0x020), "clts");
+    }
+
+    #[test]
+    fn exceptions_are_trapped_where_the_driver_offers_them() {
+        let offering = |word| {
+            traps(&Info::from(minivmx_info {
+                out_traps: [word, 0],
+                ..Default::default()
+            }))
+        };
+        assert_eq!(offering(1 << 10).exceptions, 0);
+        assert_eq!(offering(1).exceptions & (1 << 14 | 1 << 2), 1 << 14);
+    }
+}
