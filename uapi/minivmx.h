@@ -60,7 +60,7 @@
 /** define MINIVMX_TYPE - the ioctl type of all calls. */
 #define MINIVMX_TYPE		0xBB
 
-enum {
+enum minivmx_cmd {
 	MINIVMX_CMD_GET_INFO		= 0x00,
 	MINIVMX_CMD_CREATE_VM		= 0x01,
 

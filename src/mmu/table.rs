@@ -159,6 +159,11 @@ impl<P, const N: usize> Reaper<P, N> {
         self.len == 0
     }
 
+    /// How many tables there are to free.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Frees the pages; all CPUs have flushed since the last one came in.
     pub(crate) fn clear(&mut self) {
         self.tables = [const { None }; N];

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The only input of bindgen. */
+#include "../uapi/minivmx.h"
+#include "helpers.h"

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Descriptor tables and segment registers of this CPU, saved and put back around a VM exit.
+//!
+//! A VM exit leaves the limits of GDTR and IDTR at FFFFH, that of TR at 67H, LDTR unusable, and in
+//! the data segment registers what the host-state area can hold, which is not what a program may
+//! have there (SDM Vol. 3C, "Loading Host Segment and Descriptor-Table Registers").
+
+use super::{
+    bindings,
+    irq::IrqsDisabled,
+    msr::{
+        Msr,
+        SavedMsr, //
+    }, //
+};
+use kernel::{
+    asm,
+    prelude::*, //
+};
+
+/// IA32_FS_BASE.
+const FS_BASE: Msr = Msr(0xc000_0100);
+
+/// Operand of SGDT, SIDT, LGDT and LIDT.
+#[derive(Clone, Copy, Default)]
+#[repr(C, packed)]
+struct TableRegister {
+    limit: u16,
+    base: u64,
+}
+
+/// The registers as they were before.
+pub(crate) struct Descriptors {
+    gdtr: TableRegister,
+    idtr: TableRegister,
+    ldtr: u16,
+    es: u16,
+    ds: u16,
+    fs: u16,
+    gs: u16,
+    fs_base: SavedMsr,
+}
+
+macro_rules! read_selector {
+    ($instruction:literal) => {{
+        let selector: u16;
+        // SAFETY: Reading a selector has no side effect.
+        unsafe {
+            asm!(concat!($instruction, " {:x}");
+                 out(reg) selector, options(nomem, nostack, preserves_flags))
+        };
+        selector
+    }};
+}
+
+macro_rules! write_selector {
+    ($instruction:literal, $selector:expr) => {
+        // SAFETY: The selector was in that register before, so its descriptor is the current
+        // program's and can be loaded; should it have vanished, the register is left null.
+        unsafe {
+            asm!(concat!(
+                "1: ", $instruction, "
+                2:
+                .pushsection __ex_table, \"a\"
+                .balign 4
+                .long 1b - .
+                .long 2b - .
+                .long 1
+                .popsection
+                ");
+                in(reg) u32::from($selector), options(nostack, preserves_flags))
+        }
+    };
+}
+
+impl Descriptors {
+    /// Reads the registers.
+    #[inline]
+    pub(crate) fn save(irqs: &IrqsDisabled) -> Result<Self> {
+        let (mut gdtr, mut idtr) = (TableRegister::default(), TableRegister::default());
+        // SAFETY: Stores 10 bytes into `gdtr`.
+        unsafe { asm!("sgdt ({})"; in(reg) &raw mut gdtr, options(nostack, preserves_flags)) };
+        // SAFETY: Stores 10 bytes into `idtr`.
+        unsafe { asm!("sidt ({})"; in(reg) &raw mut idtr, options(nostack, preserves_flags)) };
+        Ok(Self {
+            gdtr,
+            idtr,
+            ldtr: read_selector!("sldt"),
+            es: read_selector!("mov %es,"),
+            ds: read_selector!("mov %ds,"),
+            fs: read_selector!("mov %fs,"),
+            gs: read_selector!("mov %gs,"),
+            fs_base: SavedMsr::save(irqs, FS_BASE)?,
+        })
+    }
+
+    /// Base address of the global descriptor table.
+    pub(crate) fn gdt_base(&self) -> u64 {
+        self.gdtr.base
+    }
+
+    /// Base address of the interrupt descriptor table.
+    pub(crate) fn idt_base(&self) -> u64 {
+        self.idtr.base
+    }
+
+    /// Base address of FS: the program's.
+    pub(crate) fn fs_base(&self) -> u64 {
+        self.fs_base.value()
+    }
+
+    /// Writes back what a VM exit did not leave as it was.
+    #[inline]
+    pub(crate) fn restore(&self, irqs: &IrqsDisabled) {
+        // SAFETY: The value is the one that this CPU had.
+        unsafe { asm!("lgdt ({})"; in(reg) &raw const self.gdtr, options(nostack, preserves_flags)) };
+        // SAFETY: As above.
+        unsafe { asm!("lidt ({})"; in(reg) &raw const self.idtr, options(nostack, preserves_flags)) };
+        // SAFETY: Interrupts are off, so the TSS meant is this CPU's.
+        unsafe { bindings::ext_invalidate_tss_limit() };
+        if self.has_selectors() {
+            self.restore_selectors(irqs);
+        }
+    }
+
+    /// Does the current program use segments at all? Few do.
+    fn has_selectors(&self) -> bool {
+        (self.ldtr | self.es | self.ds | self.fs | self.gs) != 0
+    }
+
+    #[cold]
+    fn restore_selectors(&self, irqs: &IrqsDisabled) {
+        if self.ldtr != 0 {
+            write_selector!("lldt {:x}", self.ldtr);
+        }
+        write_selector!("mov {:e}, %es", self.es);
+        write_selector!("mov {:e}, %ds", self.ds);
+        if self.fs != 0 {
+            write_selector!("mov {:e}, %fs", self.fs);
+            // The selector brought the base of its descriptor along.
+            self.fs_base.restore(irqs);
+        }
+        if self.gs != 0 {
+            // SAFETY: The selector was in GS before; the function keeps the kernel's GS base.
+            unsafe { bindings::ext_load_gs_index(u32::from(self.gs)) };
+        }
+    }
+}
+
+/// Address of this CPU's task-state segment, as TR has it.
+pub(crate) fn tss_base(_irqs: &IrqsDisabled) -> u64 {
+    // SAFETY: Interrupts are off, so the TSS meant is this CPU's.
+    unsafe { bindings::ext_tss_address() }
+}

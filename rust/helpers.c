@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <asm/gsseg.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/cpufeature.h>
+#include <asm/desc.h>
+#include "helpers.h"
+
+struct page *ext_alloc_zeroed_pages(unsigned int order)
+{
+	return alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
+			   (order ? __GFP_NOWARN : 0), order);
+}
+
+bool ext_cpu_has(unsigned int feature)
+{
+	return boot_cpu_has(feature);
+}
+
+bool ext_cpu_has_bug(unsigned int bug)
+{
+	return boot_cpu_has_bug(bug);
+}
+
+void ext_cond_resched(void)
+{
+	cond_resched();
+}
+
+void ext_get_page(struct page *page)
+{
+	get_page(page);
+}
+
+void ext_invalidate_tss_limit(void)
+{
+	invalidate_tss_limit();
+}
+
+unsigned long ext_local_irq_save(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+void ext_local_irq_restore(unsigned long flags)
+{
+	local_irq_restore(flags);
+}
+
+void ext_load_gs_index(unsigned int selector)
+{
+	load_gs_index(selector);
+}
+
+bool ext_need_resched(void)
+{
+	return need_resched();
+}
+
+void *ext_page_address(struct page *page)
+{
+	return page_address(page);
+}
+
+u64 ext_page_to_phys(struct page *page)
+{
+	return page_to_phys(page);
+}
+
+void *ext_phys_to_virt(u64 phys)
+{
+	return phys_to_virt(phys);
+}
+
+struct page *ext_phys_to_page(u64 phys)
+{
+	return phys_to_page(phys);
+}
+
+void ext_put_page(struct page *page)
+{
+	put_page(page);
+}
+
+unsigned int ext_smp_processor_id(void)
+{
+	return smp_processor_id();
+}
+
+void ext_split_page(struct page *page, unsigned int order)
+{
+	split_page(page, order);
+}
+
+u64 ext_tss_address(void)
+{
+	return (u64)&get_cpu_entry_area(smp_processor_id())->tss.x86_tss;
+}

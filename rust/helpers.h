@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Functions for what Rust cannot call: inline functions, macros, and functions
+ * that no binding of the kernel crate declares. No logic here.
+ */
+#ifndef _MINIVMX_HELPERS_H
+#define _MINIVMX_HELPERS_H
+
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/types.h>
+#include <asm/desc_defs.h>
+
+struct page *ext_alloc_zeroed_pages(unsigned int order);
+bool ext_cpu_has(unsigned int feature);
+bool ext_cpu_has_bug(unsigned int bug);
+void ext_cond_resched(void);
+void ext_get_page(struct page *page);
+void ext_invalidate_tss_limit(void);
+unsigned long ext_local_irq_save(void);
+void ext_local_irq_restore(unsigned long flags);
+void ext_load_gs_index(unsigned int selector);
+bool ext_need_resched(void);
+void *ext_page_address(struct page *page);
+u64 ext_page_to_phys(struct page *page);
+void *ext_phys_to_virt(u64 phys);
+struct page *ext_phys_to_page(u64 phys);
+void ext_put_page(struct page *page);
+unsigned int ext_smp_processor_id(void);
+void ext_split_page(struct page *page, unsigned int order);
+u64 ext_tss_address(void);
+
+enum {
+	ext_X86_FEATURE_FRED = X86_FEATURE_FRED,
+	ext_X86_FEATURE_XSAVE = X86_FEATURE_XSAVE,
+	ext_X86_FEATURE_FLUSH_L1D = X86_FEATURE_FLUSH_L1D,
+	ext_X86_BUG_L1TF = X86_BUG_L1TF,
+};
+
+/* Declared once more, for bindgen's list of what to make. */
+struct file *anon_inode_getfile(const char *name,
+				const struct file_operations *fops, void *priv,
+				int flags);
+
+#endif

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Interrupts off, as a value.
+
+use super::bindings;
+use kernel::{
+    prelude::*,
+    types::NotThreadSafe, //
+};
+
+/// Guard and proof that maskable interrupts are off on this CPU.
+///
+/// While a reference to it exists the task neither sleeps nor moves to another CPU.
+///
+/// # Invariants
+///
+/// Interrupts have been off on the current CPU since this value was made; `0` holds the flags from
+/// before.
+#[must_use = "interrupts come back on when the guard is dropped"]
+pub(crate) struct IrqsDisabled(c_ulong, NotThreadSafe);
+
+impl IrqsDisabled {
+    /// Turns interrupts off on this CPU.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        // SAFETY: Saving the flags and turning interrupts off has no preconditions.
+        let flags = unsafe { bindings::ext_local_irq_save() };
+        // INVARIANT: Interrupts are off now; the value cannot leave this CPU's task.
+        Self(flags, NotThreadSafe)
+    }
+
+    /// Does the scheduler want this CPU?
+    #[inline]
+    pub(crate) fn need_resched(&self) -> bool {
+        // SAFETY: Reading a flag of the current task has no preconditions.
+        unsafe { bindings::ext_need_resched() }
+    }
+}
+
+impl Drop for IrqsDisabled {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the flags come from the matching save on this CPU.
+        unsafe { bindings::ext_local_irq_restore(self.0) };
+    }
+}
+
+/// Lets the scheduler run another task if it wants to.
+///
+/// Interrupts are on: no caller can hold an [`IrqsDisabled`] by value and sleep; lockdep checks it.
+#[inline]
+pub(crate) fn cond_resched() {
+    // SAFETY: Called in process context, as all entries into the driver are.
+    unsafe { bindings::ext_cond_resched() };
+}

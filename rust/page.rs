@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages of memory with their physical address and their kernel mapping.
+
+use super::bindings;
+use core::{
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicU64,
+        AtomicU8, //
+    }, //
+};
+use kernel::{
+    alloc::AllocError,
+    bindings::{
+        page,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
+
+/// 64-bit words in a page.
+pub(crate) const WORDS: usize = PAGE_SIZE / size_of::<u64>();
+
+/// Order of a block of pages of 2 MiB.
+const ORDER_2M: u32 = 9;
+
+/// A zeroed page of 4 KiB, owned by reference count: the page lives until the last mapping of it
+/// into a program is gone, too.
+///
+/// Its contents are reached by atomic operations only, because a guest, a program or the CPU's page
+/// walker may reach them at the same time.
+///
+/// # Invariants
+///
+/// `0` is a page of order 0 in the direct map of which this value holds one reference.
+#[repr(transparent)]
+pub(crate) struct KernelPage(NonNull<page>);
+
+// SAFETY: A page is not bound to a thread.
+unsafe impl Send for KernelPage {}
+// SAFETY: All access to the contents is atomic.
+unsafe impl Sync for KernelPage {}
+
+impl KernelPage {
+    /// Allocates a zeroed page, charged to the calling program's memory cgroup.
+    pub(crate) fn new() -> Result<Self, AllocError> {
+        Self::alloc(0)
+    }
+
+    /// Allocates 512 pages that are one block of 2 MiB, aligned to its size.
+    ///
+    /// They are pages of their own from then on, to be given back one by one.
+    pub(crate) fn new_2m(out: &mut KVVec<Self>) -> Result<(), AllocError> {
+        out.reserve(1 << ORDER_2M, GFP_KERNEL_ACCOUNT)?;
+        let first = Self::alloc(ORDER_2M)?;
+        // SAFETY: By the allocation above this is an unshared block of that order, not compound.
+        unsafe { bindings::ext_split_page(first.0.as_ptr(), ORDER_2M) };
+        let start = core::mem::ManuallyDrop::new(first).0;
+        for index in 0..1usize << ORDER_2M {
+            // SAFETY: The block has that many pages, and their descriptors follow each other.
+            let page = unsafe { start.add(index) };
+            // INVARIANT: Splitting gave each page of the block one reference of its own.
+            out.push_within_capacity(Self(page)).map_err(|_| AllocError)?;
+        }
+        Ok(())
+    }
+
+    fn alloc(order: u32) -> Result<Self, AllocError> {
+        // SAFETY: Callers are in process context, where an allocation may sleep.
+        let page = unsafe { bindings::ext_alloc_zeroed_pages(order) };
+        // INVARIANT: The allocation comes with one reference, and is not highmem.
+        NonNull::new(page).map(Self).ok_or(AllocError)
+    }
+
+    /// Physical address.
+    #[inline]
+    pub(crate) fn phys(&self) -> u64 {
+        // SAFETY: By the type invariant this is a page.
+        unsafe { bindings::ext_page_to_phys(self.0.as_ptr()) }
+    }
+
+    /// Gives up ownership; [`Self::from_phys`] takes it back.
+    pub(crate) fn into_phys(self) -> u64 {
+        core::mem::ManuallyDrop::new(self).phys()
+    }
+
+    /// Takes back a page that was given up by [`Self::into_phys`].
+    ///
+    /// # Safety
+    ///
+    /// `phys` comes from [`Self::into_phys`], and was not taken back since.
+    pub(crate) unsafe fn from_phys(phys: u64) -> Self {
+        // SAFETY: The caller says that this is the address of a page.
+        let page = unsafe { bindings::ext_phys_to_page(phys) };
+        // INVARIANT: The reference is the one that `into_phys` gave up.
+        // SAFETY: The descriptor of an existing page is not null.
+        Self(unsafe { NonNull::new_unchecked(page) })
+    }
+
+    /// The contents as 64-bit words.
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64; WORDS] {
+        // SAFETY: By the type invariant the page is mapped for as long as `self` lives; it is
+        // aligned, and reached by atomic operations only.
+        unsafe { &*self.address().cast() }
+    }
+
+    /// The contents as 64-bit words, of a page that was given up by [`Self::into_phys`].
+    ///
+    /// # Safety
+    ///
+    /// `phys` comes from [`Self::into_phys`], and the page is not taken back during `'a`.
+    #[inline]
+    pub(crate) unsafe fn words_at<'a>(phys: u64) -> &'a [AtomicU64; WORDS] {
+        // SAFETY: The caller says that the page exists during `'a`; it is in the direct map by the
+        // type invariant it had.
+        unsafe { &*bindings::ext_phys_to_virt(phys).cast() }
+    }
+
+    /// The contents as bytes.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[AtomicU8; PAGE_SIZE] {
+        // SAFETY: As in `words`.
+        unsafe { &*self.address().cast() }
+    }
+
+    /// Address in the direct map.
+    #[inline]
+    pub(crate) fn address(&self) -> *mut c_void {
+        // SAFETY: By the type invariant this is a page in the direct map.
+        unsafe { bindings::ext_page_address(self.0.as_ptr()) }
+    }
+
+    /// One more reference to the page.
+    pub(crate) fn share(&self) -> Self {
+        // SAFETY: By the type invariant this is a page with a reference.
+        unsafe { bindings::ext_get_page(self.0.as_ptr()) };
+        // INVARIANT: The reference was taken in the line above.
+        Self(self.0)
+    }
+
+    /// Gives the page with its reference to code of the kernel.
+    pub(super) fn into_raw(self) -> *mut page {
+        core::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+}
+
+impl Drop for KernelPage {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this value holds a reference, which ends here.
+        unsafe { bindings::ext_put_page(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One value for each CPU, and interrupts sent to a CPU.
+
+use super::{
+    cpu,
+    irq::IrqsDisabled, //
+};
+use kernel::{
+    bindings,
+    cpu::nr_cpu_ids,
+    prelude::*, //
+};
+
+/// One `T` for each CPU that there can be.
+pub(crate) struct PerCpu<T>(KVVec<T>);
+
+impl<T> PerCpu<T> {
+    /// Makes the values one by one.
+    pub(crate) fn new(mut make: impl FnMut() -> Result<T>) -> Result<Self> {
+        let count = nr_cpu_ids() as usize;
+        let mut values = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            values.push(make()?, GFP_KERNEL)?;
+        }
+        Ok(Self(values))
+    }
+
+    /// This CPU's value; `None` only for a CPU that the kernel did not announce.
+    #[inline]
+    pub(crate) fn this(&self, irqs: &IrqsDisabled) -> Option<&T> {
+        self.0.get(cpu::id(irqs))
+    }
+}
+
+/// Interrupts a CPU and waits until it has taken the interrupt.
+///
+/// May sleep. A CPU that is offline runs nothing that needs to be interrupted.
+pub(crate) fn interrupt(cpu: i32) {
+    unsafe extern "C" fn nothing(_: *mut c_void) {}
+    // SAFETY: `nothing` can be called in any context; called with interrupts on.
+    let _offline =
+        unsafe { bindings::smp_call_function_single(cpu, Some(nothing), core::ptr::null_mut(), true) };
+}

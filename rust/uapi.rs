@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The structures and numbers of `uapi/minivmx.h`.
+
+use kernel::{
+    ioctl::{
+        _IOC_NR,
+        _IO, //
+    },
+    prelude::*, //
+};
+
+/// Number of a call, of [`cmd`]; `ENOTTY` if it is not one of this driver.
+pub(crate) fn command(command: u32) -> Result<u32> {
+    let number = _IOC_NR(command);
+    if command != _IO(MINIVMX_TYPE, number) {
+        return Err(ENOTTY);
+    }
+    Ok(number)
+}
+
+pub(crate) use super::bindings::{
+    minivmx_access as access,
+    minivmx_answer as answer,
+    minivmx_cap as cap,
+    minivmx_cmd as cmd,
+    minivmx_cpuid,
+    minivmx_cpuid_entry,
+    minivmx_cpuid_flags as cpuid_flags,
+    minivmx_create_vcpu,
+    minivmx_create_vm,
+    minivmx_exit as exit,
+    minivmx_io_flags as io_flags,
+    minivmx_map_flags as map_flags,
+    minivmx_mmu as mmu,
+    minivmx_vmx as vmx,
+    minivmx_info,
+    minivmx_io,
+    minivmx_map_memory,
+    minivmx_memory_exit,
+    minivmx_msr,
+    minivmx_msr_exit,
+    minivmx_msrs,
+    minivmx_regs,
+    minivmx_regs_arg,
+    minivmx_run,
+    minivmx_segment,
+    minivmx_sregs,
+    minivmx_stats,
+    minivmx_table,
+    minivmx_traps,
+    minivmx_unmap_memory,
+    minivmx_vmcs_field, //
+};
+
+pub(crate) use super::bindings::{
+    MINIVMX_API_VERSION,
+    MINIVMX_MAX_CPUID,
+    MINIVMX_MAX_MSRS,
+    MINIVMX_STATS_EXITS,
+    MINIVMX_TYPE, //
+};

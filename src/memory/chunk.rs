@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pages of guest memory, by where they are.
+
+use crate::{
+    mmu::address::{
+        Gpa,
+        GpaRange,
+        PageSize, //
+    },
+    support::page::KernelPage, //
+};
+use kernel::{
+    alloc::AllocError,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    }, //
+};
+
+/// Pages of 4 KiB in a chunk.
+pub(crate) const FRAMES_PER_CHUNK: usize = 512;
+
+/// Pages of 2 MiB of guest-physical addresses, those that are allocated.
+pub(crate) struct Chunk {
+    pages: KVVec<Option<KernelPage>>,
+    /// The pages were allocated as one block of 2 MiB, and are all still there.
+    whole: bool,
+}
+
+impl Chunk {
+    /// A chunk without pages. May sleep.
+    pub(crate) fn new() -> Result<Self, AllocError> {
+        let mut pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL_ACCOUNT)?;
+        for _ in 0..FRAMES_PER_CHUNK {
+            pages.push(None, GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(Self {
+            pages,
+            whole: false,
+        })
+    }
+
+    /// A chunk whose pages are one block of 2 MiB. May sleep.
+    pub(crate) fn new_2m() -> Result<Self, AllocError> {
+        let mut block = KVVec::new();
+        KernelPage::new_2m(&mut block)?;
+        let mut chunk = Self::new()?;
+        for (slot, page) in chunk.pages.iter_mut().zip(block) {
+            *slot = Some(page);
+        }
+        chunk.whole = true;
+        Ok(chunk)
+    }
+
+    fn slot(&mut self, gpa: Gpa) -> Option<&mut Option<KernelPage>> {
+        self.pages.get_mut(frame_in_chunk(gpa))
+    }
+
+    /// Puts a page where there is none; gives it back where there is one.
+    pub(crate) fn put(&mut self, gpa: Gpa, page: KernelPage) -> Option<KernelPage> {
+        match self.slot(gpa) {
+            Some(slot @ None) => slot.replace(page),
+            _ => Some(page),
+        }
+    }
+
+    /// Takes a page away.
+    fn take(&mut self, gpa: Gpa) -> Option<KernelPage> {
+        self.whole = false;
+        self.slot(gpa)?.take()
+    }
+
+    /// Number of pages.
+    pub(crate) fn count(&self) -> usize {
+        self.pages.iter().flatten().count()
+    }
+}
+
+/// The chunks of a VM, by number: guest-physical address divided by 2 MiB.
+#[derive(Default)]
+pub(crate) struct Chunks {
+    tree: RBTree<u64, Chunk>,
+    /// Pages in all of them.
+    count: u64,
+}
+
+impl Chunks {
+    /// The page that an address lies in, if it is allocated.
+    #[inline]
+    pub(crate) fn page(&self, gpa: Gpa) -> Option<&KernelPage> {
+        let chunk = self.tree.get(&number(gpa))?;
+        chunk.pages.get(frame_in_chunk(gpa))?.as_ref()
+    }
+
+    /// The first page of the block of 2 MiB that an address lies in, if it is one.
+    #[inline]
+    pub(crate) fn block(&self, gpa: Gpa) -> Option<&KernelPage> {
+        let chunk = self.tree.get(&number(gpa)).filter(|chunk| chunk.whole)?;
+        chunk.pages.first()?.as_ref()
+    }
+
+    /// Is there a chunk for an address?
+    pub(crate) fn contains(&self, gpa: Gpa) -> bool {
+        self.tree.get(&number(gpa)).is_some()
+    }
+
+    /// Number of pages.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Puts a page into its chunk; gives it back if there is no such chunk, or a page already.
+    pub(crate) fn put(&mut self, gpa: Gpa, page: KernelPage) -> Option<KernelPage> {
+        let Some(chunk) = self.tree.get_mut(&number(gpa)) else {
+            return Some(page);
+        };
+        let refused = chunk.put(gpa, page);
+        if refused.is_none() {
+            self.count = self.count.saturating_add(1);
+        }
+        refused
+    }
+
+    fn remove_chunk(&mut self, number: u64) -> Option<Removed> {
+        let node = self.tree.remove_node(&number)?;
+        Some(Removed::Chunk(ChunkNode { node, count: 0 }))
+    }
+
+    /// Adds a chunk where there is none; gives back one that was there all the same.
+    pub(crate) fn insert(&mut self, chunk: ChunkNode) -> Option<ChunkNode> {
+        let added = chunk.count;
+        let replaced = self.tree.insert(chunk.node);
+        self.count = self.count.saturating_add(added);
+        replaced.map(|node| ChunkNode { node, count: 0 })
+    }
+
+    /// Takes away what is in the first chunk of a range that has any: the chunk itself if the range
+    /// covers it, else the pages in the range, into `pages`, which has room for them. `None` when
+    /// nothing is left.
+    pub(crate) fn remove_first(
+        &mut self,
+        range: GpaRange,
+        pages: &mut KVVec<KernelPage>,
+    ) -> Option<Removed> {
+        let first = range.start_position() / PageSize::Size2M.bytes();
+        let found = *self.tree.cursor_lower_bound(&first)?.current().0;
+        let start = found.checked_mul(PageSize::Size2M.bytes())?;
+        if start >= range.end_position() {
+            return None;
+        }
+        let whole = GpaRange::page(Gpa::new(start), PageSize::Size2M)?;
+        let covered = range.start_position() <= whole.start_position()
+            && whole.end_position() <= range.end_position();
+        if covered {
+            let count = self.tree.get(&found)?.count();
+            // CAST: At most 512.
+            self.count = self.count.saturating_sub(count as u64);
+            return self.remove_chunk(found);
+        }
+        let part = GpaRange::new(
+            Gpa::new(start.max(range.start_position())),
+            Gpa::new(whole.end_position().min(range.end_position())),
+        )?;
+        let chunk = self.tree.get_mut(&found)?;
+        for gpa in part.pages(PageSize::Size4K) {
+            let page = chunk.take(gpa);
+            // There is room for the pages of a chunk.
+            let _ = page.map(|page| pages.push_within_capacity(page));
+        }
+        let empty = chunk.count() == 0;
+        // CAST: At most 512.
+        self.count = self.count.saturating_sub(pages.len() as u64);
+        if empty {
+            return self.remove_chunk(found);
+        }
+        Some(Removed::Pages(whole.end()))
+    }
+}
+
+/// A chunk in the memory that it takes in [`Chunks`]; to be dropped where sleeping is allowed.
+pub(crate) struct ChunkNode {
+    node: RBTreeNode<u64, Chunk>,
+    count: u64,
+}
+
+impl ChunkNode {
+    /// For the chunk that an address lies in. May sleep.
+    pub(crate) fn new(gpa: Gpa, chunk: Chunk) -> Result<Self> {
+        // CAST: At most 512.
+        let count = chunk.count() as u64;
+        let node = RBTreeNode::new(number(gpa), chunk, GFP_KERNEL_ACCOUNT)?;
+        Ok(Self { node, count })
+    }
+}
+
+/// What [`Chunks::remove_first`] took away.
+pub(crate) enum Removed {
+    /// A whole chunk.
+    Chunk(ChunkNode),
+    /// Pages of a chunk that ends at this address.
+    Pages(Gpa),
+}
+
+fn number(gpa: Gpa) -> u64 {
+    gpa.get() / PageSize::Size2M.bytes()
+}
+
+fn frame_in_chunk(gpa: Gpa) -> usize {
+    // CAST: Less than 512.
+    (gpa.offset(PageSize::Size2M) / PageSize::Size4K.bytes()) as usize
+}

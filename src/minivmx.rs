@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! minivmx: virtual machines on Intel VMX, small enough to be read in an afternoon.
+//!
+//! Where to begin: [`vmx`] tells how the driver gets into VMX operation for moments at a time,
+//! [`vcpu`] runs a guest there, [`memory`] and [`mmu`] give it memory, [`vm`] and [`device`] are the
+//! files that programs see. `support` is what the `kernel` crate does not have yet.
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+mod device;
+mod memory;
+mod mmu;
+#[path = "../rust/mod.rs"]
+mod support;
+mod vcpu;
+mod vm;
+mod vmx;
+
+module! {
+    type: MinivmxModule,
+    name: "minivmx",
+    authors: ["The minivmx authors"],
+    description: "Virtual machines on Intel VMX",
+    license: "GPL",
+    params: {
+        max_memory_mib: u32 {
+            default: 4096,
+            description: "MiB of guest memory that one VM may have",
+        },
+    },
+}
+
+/// The module: a device node for as long as it is loaded.
+#[pin_data]
+struct MinivmxModule {
+    #[pin]
+    _registration: support::file::Registration<device::Device>,
+}
+
+impl kernel::InPlaceModule for MinivmxModule {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let device: Result<Arc<device::Device>> = device::Device::new();
+        try_pin_init!(Self {
+            _registration <- support::file::Registration::new(device?),
+        })
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Translation of guest addresses.
+//!
+//! [`format`](self::format) says what an entry means, [`table`] owns tables and changes them while
+//! CPUs walk them, [`walk`] is the cursor that goes through them. These know nothing of the kernel,
+//! and are tested in userspace, too. [`generation`] makes CPUs forget what was removed.
+
+pub(crate) mod address;
+pub(crate) mod ept;
+pub(crate) mod format;
+pub(crate) mod generation;
+pub(crate) mod guest_walk;
+pub(crate) mod ia32e;
+pub(crate) mod page;
+pub(crate) mod table;
+pub(crate) mod walk;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Generations of a VM's translations: how a CPU comes to know that it must flush.
+//!
+//! Who removes or narrows a translation
+//!  1. changes the tables,
+//!  2. begins a new generation,
+//!  3. interrupts every CPU that runs a vCPU of the VM, and waits for that,
+//!
+//! and only then frees what it removed. Who enters the guest
+//!  1. says on which CPU it runs,
+//!  2. compares the generation with the last that this CPU has flushed for, and flushes if it differs.
+//!
+//! Memory order: both sides have a full barrier between their first and their last step, so that at
+//! least one sees the other. Either the vCPU sees the new generation and flushes, or the remover sees
+//! the vCPU and interrupts it, which ends its burst.
+
+use crate::support::{
+    irq::IrqsDisabled,
+    per_cpu::PerCpu, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        barrier::smp_mb, //
+    }, //
+};
+
+/// The generation of a VM's translations, and what each CPU knows of it.
+pub(crate) struct Generation {
+    current: Atomic<u64>,
+    flushed: PerCpu<Atomic<u64>>,
+}
+
+impl Generation {
+    /// The first generation, for which no CPU has flushed: tables of a VM that is gone may have had
+    /// the same address.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            current: Atomic::new(1),
+            flushed: PerCpu::new(|| Ok(Atomic::new(0)))?,
+        })
+    }
+
+    /// Begins a new generation.
+    pub(crate) fn advance(&self) {
+        self.current.fetch_add(1, Full);
+    }
+
+    /// Calls `flush` if this CPU may hold translations of an older generation.
+    #[inline]
+    pub(crate) fn catch_up(&self, irqs: &IrqsDisabled, flush: impl FnOnce()) {
+        let Some(flushed) = self.flushed.this(irqs) else {
+            return flush();
+        };
+        let current = self.current.load(Relaxed);
+        if flushed.load(Relaxed) != current {
+            flush();
+            flushed.store(current, Relaxed);
+        }
+    }
+}
+
+/// Where a vCPU runs.
+pub(crate) struct Whereabouts(Atomic<i32>);
+
+impl Whereabouts {
+    const NOWHERE: i32 = -1;
+
+    /// Nowhere.
+    pub(crate) fn new() -> Self {
+        Self(Atomic::new(Self::NOWHERE))
+    }
+
+    /// The vCPU begins a burst on this CPU. To be called before [`Generation::catch_up`].
+    #[inline]
+    pub(crate) fn enter(&self, cpu: usize) {
+        // CAST: There are far fewer CPUs than that.
+        self.0.store(cpu as i32, Relaxed);
+        // Pairs with the full barrier of `Generation::advance`.
+        smp_mb(Full);
+    }
+
+    /// The vCPU ended its burst.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.0.store(Self::NOWHERE, Relaxed);
+    }
+
+    /// The CPU that the vCPU runs on.
+    pub(crate) fn cpu(&self) -> Option<i32> {
+        let cpu = self.0.load(Relaxed);
+        (cpu != Self::NOWHERE).then_some(cpu)
+    }
+}

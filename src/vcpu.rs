@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A vCPU and its file.
+
+mod context;
+mod control_register;
+mod cpuid;
+mod debug_register;
+mod event;
+mod exits;
+mod io;
+mod linear;
+mod msr;
+mod run;
+mod run_page;
+mod setup;
+mod sregs;
+mod state;
+mod switched;
+mod traps;
+mod violation;
+
+pub(crate) use self::{
+    control_register::Cr4Rules,
+    setup::MsrBitmaps,
+    traps::TRAPPABLE, //
+};
+
+use self::{
+    context::Context,
+    cpuid::Cpuid,
+    msr::Refusal,
+    run_page::{
+        Frame,
+        RunPage, //
+    },
+    state::State,
+    traps::Traps, //
+};
+use crate::{
+    support::{
+        capable,
+        file::FileOperations,
+        page::KernelPage,
+        uaccess::{
+            self,
+            Argument, //
+        },
+        uapi::{
+            self,
+            cmd, //
+        }, //
+    },
+    vm::{
+        Member,
+        Vm, //
+    },
+    vmx::field::{
+        self,
+        GUEST_CR0,
+        GUEST_CR4,
+        GUEST_DEBUGCTL,
+        GUEST_EFER,
+        GUEST_RFLAGS,
+        GUEST_RIP,
+        GUEST_RSP,
+        VMCS_LINK_POINTER, //
+    }, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow,
+        Mutex, //
+    }, //
+};
+
+/// A vCPU. Its state is behind a mutex that is never waited for: who finds it taken gets `EBUSY`.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Vcpu {
+    vm: Arc<Vm>,
+    member: Arc<Member>,
+    page: RunPage,
+    vpid: Option<u16>,
+    #[pin]
+    state: Mutex<State>,
+}
+
+impl Vcpu {
+    /// Makes a vCPU in its state after power-up.
+    pub(crate) fn new(vm: Arc<Vm>, member: Arc<Member>, id: u32) -> Result<Arc<Self>> {
+        let capabilities = &vm.device.capabilities;
+        let page = RunPage::new()?;
+        run::initial(&page);
+        let vpid = match capabilities.vpid_extent() {
+            Some(_) => vm.device.vpids.take()?,
+            None => None,
+        };
+        let state = State::new(id, capabilities.revision, vpid);
+        let device = vm.device.clone();
+        Arc::pin_init(
+            try_pin_init!(Self {
+                vm,
+                member,
+                page,
+                vpid,
+                state <- new_mutex!(state?, "minivmx::Vcpu::state"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+        .inspect_err(|_| give_back(&device, vpid))
+    }
+
+    /// Does something with the VMCS and the state of a vCPU that does not run.
+    fn with_context<R>(&self, body: impl FnOnce(&mut Context<'_>) -> Result<R>) -> Result<R> {
+        let mut state = self.state.try_lock().ok_or(EBUSY)?;
+        self.burst(&mut state, body)?
+    }
+
+    fn get_regs(&self, argument: usize) -> Result<isize> {
+        let mut argument = read::<uapi::minivmx_regs_arg>(argument)?;
+        check_reserved(argument.value.__reserved)?;
+        let _state = self.state.try_lock().ok_or(EBUSY)?;
+        argument.value.regs = self.page.frame().into();
+        argument.write_back()?;
+        Ok(0)
+    }
+
+    fn set_regs(&self, argument: usize) -> Result<isize> {
+        let argument = read::<uapi::minivmx_regs_arg>(argument)?;
+        check_reserved(argument.value.__reserved)?;
+        let _state = self.state.try_lock().ok_or(EBUSY)?;
+        self.page.set_frame(&Frame::from(&argument.value.regs));
+        Ok(0)
+    }
+
+    fn get_sregs(&self, argument: usize) -> Result<isize> {
+        let mut argument = read::<uapi::minivmx_sregs>(argument)?;
+        sregs::check_reserved(&argument.value)?;
+        argument.value = self.with_context(|cx| Ok(sregs::get(cx)))?;
+        argument.write_back()?;
+        Ok(0)
+    }
+
+    fn set_sregs(&self, argument: usize) -> Result<isize> {
+        let argument = read::<uapi::minivmx_sregs>(argument)?;
+        sregs::check_reserved(&argument.value)?;
+        self.with_context(|cx| sregs::set(cx, &argument.value))?;
+        Ok(0)
+    }
+
+    fn msrs(&self, argument: usize, write: bool) -> Result<isize> {
+        let mut argument = read::<uapi::minivmx_msrs>(argument)?;
+        let request = argument.value;
+        check_reserved(request.__reserved)?;
+        if request.count > uapi::MINIVMX_MAX_MSRS {
+            return Err(E2BIG);
+        }
+        let mut done = 0;
+        let result = (0..request.count).try_for_each(|index| {
+            self.one_msr(request.entries, index as usize, write)?;
+            done += 1;
+            Ok(())
+        });
+        argument.value.out_done = done;
+        argument.write_back()?;
+        result.map(|()| 0)
+    }
+
+    fn one_msr(&self, entries: u64, index: usize, write: bool) -> Result {
+        let mut entry: uapi::minivmx_msr = uaccess::read_entry(entries, index)?;
+        check_reserved(entry.__reserved)?;
+        entry.value = self.with_context(|cx| {
+            if write {
+                msr::write(cx, entry.index, entry.value).map(|()| entry.value)
+            } else {
+                msr::read(cx, entry.index)
+            }
+            .map_err(|refusal| match refusal {
+                Refusal::Unknown => ENOENT,
+                Refusal::Invalid => EINVAL,
+            })
+        })?;
+        if write {
+            return Ok(());
+        }
+        uaccess::write_entry(entries, index, &entry)
+    }
+
+    fn set_cpuid(&self, argument: usize) -> Result<isize> {
+        let request = read::<uapi::minivmx_cpuid>(argument)?.value;
+        if request.count > uapi::MINIVMX_MAX_CPUID {
+            return Err(E2BIG);
+        }
+        let mut entries = KVec::with_capacity(request.count as usize, GFP_KERNEL_ACCOUNT)?;
+        for index in 0..request.count {
+            let entry: uapi::minivmx_cpuid_entry =
+                uaccess::read_entry(request.entries, index as usize)?;
+            let known = uapi::cpuid_flags::MINIVMX_CPUID_SUBLEAF;
+            if entry.flags & !known != 0 || entry.__reserved != 0 {
+                return Err(EOPNOTSUPP);
+            }
+            entries.push(entry, GFP_KERNEL_ACCOUNT)?;
+        }
+        let mut state = self.state.try_lock().ok_or(EBUSY)?;
+        state.guest.cpuid = Cpuid::new(entries);
+        Ok(0)
+    }
+
+    fn set_traps(&self, argument: usize) -> Result<isize> {
+        let traps = Traps::new(&read::<uapi::minivmx_traps>(argument)?.value)?;
+        self.with_context(|cx| {
+            cx.guest.traps = traps;
+            setup::write_traps(cx.vm, cx.vmcs, &traps);
+            Ok(())
+        })?;
+        Ok(0)
+    }
+
+    fn vmread(&self, argument: usize) -> Result<isize> {
+        let mut argument = read::<uapi::minivmx_vmcs_field>(argument)?;
+        let encoding = argument.value.encoding;
+        if !field::is_well_formed(encoding) {
+            return Err(EINVAL);
+        }
+        if (field::is_host_state(encoding) || field::is_wide_control(encoding))
+            && !capable::sys_admin()
+        {
+            return Err(EPERM);
+        }
+        argument.value.value = self.with_context(|cx| cx.vmcs.read_by_encoding(encoding))?;
+        if let Some(value) = self.page.frame().field(encoding) {
+            argument.value.value = value;
+        }
+        argument.write_back()?;
+        Ok(0)
+    }
+
+    fn vmwrite(&self, argument: usize) -> Result<isize> {
+        let request = read::<uapi::minivmx_vmcs_field>(argument)?.value;
+        if !field::is_well_formed(request.encoding) {
+            return Err(EINVAL);
+        }
+        if KEPT.contains(&request.encoding) {
+            return Err(EPERM);
+        }
+        self.with_context(|cx| cx.vmcs.write_by_encoding(request.encoding, request.value))?;
+        let mut frame = self.page.frame();
+        if let Some(value) = frame.field_mut(request.encoding) {
+            *value = request.value;
+            self.page.set_frame(&frame);
+        }
+        Ok(0)
+    }
+}
+
+/// Guest-state fields that the driver keeps itself.
+const KEPT: [u32; 5] = [
+    GUEST_CR0.encoding(),
+    GUEST_CR4.encoding(),
+    GUEST_EFER.encoding(),
+    GUEST_DEBUGCTL.encoding(),
+    VMCS_LINK_POINTER.encoding(),
+];
+
+impl Frame {
+    /// The value of a VMCS field that travels through the run page.
+    fn field(mut self, encoding: u32) -> Option<u64> {
+        self.field_mut(encoding).copied()
+    }
+
+    fn field_mut(&mut self, encoding: u32) -> Option<&mut u64> {
+        const RIP: u32 = GUEST_RIP.encoding();
+        const RSP: u32 = GUEST_RSP.encoding();
+        const RFLAGS: u32 = GUEST_RFLAGS.encoding();
+        match encoding {
+            RIP => Some(&mut self.rip),
+            RSP => self.general.0.get_mut(crate::vmx::entry::Registers::RSP),
+            RFLAGS => Some(&mut self.rflags),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the argument of a call whose structure has not grown since its first version.
+fn read<T: uaccess::Plain>(argument: usize) -> Result<Argument<T>> {
+    Argument::read(argument, size_of::<T>())
+}
+
+fn check_reserved(reserved: u32) -> Result {
+    if reserved != 0 {
+        return Err(EOPNOTSUPP);
+    }
+    Ok(())
+}
+
+fn give_back(device: &crate::device::Device, vpid: Option<u16>) {
+    if let Some(vpid) = vpid {
+        device.vpids.give_back(vpid);
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Vcpu {
+    fn drop(self: Pin<&mut Self>) {
+        // Its translations stay in TLBs: whoever gets the VPID next flushes before the first entry.
+        give_back(&self.vm.device, self.vpid);
+    }
+}
+
+impl FileOperations for Vcpu {
+    type Module = crate::MinivmxModule;
+    const NAME: &'static CStr = c"minivmx-vcpu";
+
+    fn ioctl(this: ArcBorrow<'_, Self>, command: u32, argument: usize) -> Result<isize> {
+        match uapi::command(command)? {
+            cmd::MINIVMX_CMD_RUN => this.run(argument),
+            cmd::MINIVMX_CMD_GET_REGS => this.get_regs(argument),
+            cmd::MINIVMX_CMD_SET_REGS => this.set_regs(argument),
+            cmd::MINIVMX_CMD_GET_SREGS => this.get_sregs(argument),
+            cmd::MINIVMX_CMD_SET_SREGS => this.set_sregs(argument),
+            cmd::MINIVMX_CMD_GET_MSRS => this.msrs(argument, false),
+            cmd::MINIVMX_CMD_SET_MSRS => this.msrs(argument, true),
+            cmd::MINIVMX_CMD_SET_CPUID => this.set_cpuid(argument),
+            cmd::MINIVMX_CMD_SET_TRAPS => this.set_traps(argument),
+            cmd::MINIVMX_CMD_VMREAD => this.vmread(argument),
+            cmd::MINIVMX_CMD_VMWRITE => this.vmwrite(argument),
+            _ => Err(ENOTTY),
+        }
+    }
+
+    fn check_mmap(&self, first: usize, pages: usize) -> Result {
+        if first != 0 || pages != 1 {
+            return Err(EINVAL);
+        }
+        Ok(())
+    }
+
+    fn fault(&self, offset: usize) -> Result<KernelPage> {
+        if offset != 0 {
+            return Err(EFAULT);
+        }
+        Ok(self.page.share())
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an exit handler works with, and what it decides.
+
+use super::{
+    control_register::Cr4Rules,
+    event::{
+        self,
+        Exception, //
+    },
+    state::Guest,
+    switched::LoadedMsrs, //
+};
+use crate::{
+    mmu::address::Gpa,
+    support::{
+        fpu::LoadedFpu,
+        uapi, //
+    },
+    vm::{
+        Counters,
+        Vm, //
+    },
+    vmx::{
+        entry::Registers,
+        field::*,
+        insn::Extent,
+        vmcs::CurrentVmcs, //
+    }, //
+};
+
+/// What comes after an exit.
+#[derive(Clone, Copy)]
+pub(crate) enum Next {
+    /// The guest goes on.
+    Enter,
+    /// The guest goes on in another burst: an interrupt waits, or what is in the CPU must change.
+    Pause,
+    /// The page at this address must be allocated, then the guest tries again.
+    Populate(Gpa),
+    /// The program gets the exit, which is in [`Guest::report`].
+    Return,
+}
+
+/// A guest in a burst: its VMCS is current, its registers and FPU are loaded or at hand.
+pub(crate) struct Context<'a> {
+    /// The VM.
+    pub(crate) vm: &'a Vm,
+    /// The guest's VMCS.
+    pub(crate) vmcs: &'a CurrentVmcs<'a>,
+    /// The rest of its state.
+    pub(crate) guest: &'a mut Guest,
+    /// Its FPU, in the CPU.
+    pub(crate) fpu: LoadedFpu<'a>,
+    /// Its MSRs that the VMCS does not hold.
+    pub(crate) switched: LoadedMsrs<'a>,
+    /// What is counted.
+    pub(crate) counters: &'a Counters,
+    pause: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Puts the parts together.
+    #[inline]
+    pub(crate) fn new(
+        vm: &'a Vm,
+        vmcs: &'a CurrentVmcs<'a>,
+        guest: &'a mut Guest,
+        fpu: LoadedFpu<'a>,
+        switched: LoadedMsrs<'a>,
+        counters: &'a Counters,
+    ) -> Self {
+        Self {
+            vm,
+            vmcs,
+            guest,
+            fpu,
+            switched,
+            counters,
+            pause: false,
+        }
+    }
+
+    /// The general registers.
+    #[inline]
+    pub(crate) fn registers(&mut self) -> &mut Registers {
+        &mut self.guest.frame.general
+    }
+
+    /// A general register by its number.
+    pub(crate) fn register(&self, number: usize) -> u64 {
+        if number == Registers::RSP {
+            self.vmcs.read(GUEST_RSP)
+        } else {
+            self.guest.frame.general.0[number & 15]
+        }
+    }
+
+    /// Sets a general register by its number.
+    pub(crate) fn set_register(&mut self, number: usize, value: u64) {
+        if number == Registers::RSP {
+            self.vmcs.write(GUEST_RSP, value);
+        } else {
+            self.guest.frame.general.0[number & 15] = value;
+        }
+    }
+
+    /// CR4 of guests on this machine.
+    pub(crate) fn cr4_rules(&self) -> &'a Cr4Rules {
+        &self.vm.device.cr4
+    }
+
+    /// Is IA32_PAT in the VMCS?
+    pub(crate) fn switches_pat(&self) -> bool {
+        self.vm.device.capabilities.switches_pat()
+    }
+
+    /// Ends the instruction that exited.
+    #[inline]
+    pub(crate) fn skip(&mut self) -> Next {
+        event::skip_instruction(self.vmcs);
+        self.next()
+    }
+
+    /// Raises an exception at the instruction that exited.
+    pub(crate) fn inject(&mut self, exception: Exception) -> Next {
+        event::inject(self.vmcs, exception);
+        self.count_injection();
+        self.next()
+    }
+
+    /// Counts an exception for the guest.
+    pub(crate) fn count_injection(&self) {
+        self.counters.injections.count();
+    }
+
+    /// Ends the burst after this exit, so that the next one loads what changed.
+    pub(crate) fn end_burst(&mut self) {
+        self.pause = true;
+    }
+
+    fn next(&mut self) -> Next {
+        if core::mem::take(&mut self.pause) {
+            Next::Pause
+        } else {
+            Next::Enter
+        }
+    }
+
+    /// Drops all translations that the CPU made from the guest's own tables.
+    pub(crate) fn flush_guest_tlb(&self) {
+        if let Some(vpid) = self.guest.vpid {
+            let capabilities = &self.vm.device.capabilities;
+            let extent = capabilities.vpid_extent().unwrap_or(Extent::All);
+            self.vmcs.invvpid(extent, vpid);
+            self.counters.flushes.count();
+        }
+    }
+
+    /// Gives the exit to the program as the CPU reported it.
+    pub(crate) fn report(&mut self, reason: u32) -> Next {
+        let vmcs = self.vmcs;
+        let physical_address = self.guest.physical_address(vmcs);
+        let report = &mut self.guest.report;
+        report.reason = reason;
+        report.entry_failure = 0;
+        report.qualification = vmcs.read(EXIT_QUALIFICATION);
+        report.linear_address = vmcs.read(GUEST_LINEAR_ADDRESS);
+        report.physical_address = physical_address;
+        report.instruction_length = vmcs.read(EXIT_INSTRUCTION_LENGTH);
+        report.instruction_info = vmcs.read(EXIT_INSTRUCTION_INFO);
+        report.interruption_info = vmcs.read(EXIT_INTERRUPTION_INFO);
+        report.interruption_error = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
+        report.vectoring_info = vmcs.read(IDT_VECTORING_INFO);
+        report.vectoring_error = vmcs.read(IDT_VECTORING_ERROR_CODE);
+        Next::Return
+    }
+
+    /// Gives up on the guest, with a sentence for the program.
+    #[cold]
+    pub(crate) fn internal_error(&mut self, cause: &str) -> Next {
+        let next = self.report(uapi::exit::MINIVMX_EXIT_INTERNAL);
+        self.guest.set_cause(cause);
+        next
+    }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Events for the guest: exceptions that the driver raises, events whose delivery an exit cut short,
+//! and the end of an instruction that the driver carried out.
+
+use crate::vmx::{
+    exit::{
+        event,
+        vector,
+        Interruptibility,
+        Interruption, //
+    },
+    field::*,
+    vmcs::CurrentVmcs, //
+};
+
+/// CR0.PE: protected mode.
+const CR0_PE: u64 = 1;
+/// RFLAGS.TF: single-step.
+const RFLAGS_TF: u64 = 1 << 8;
+/// BS of the pending debug exceptions: a single-step trap.
+const PENDING_SINGLE_STEP: u64 = 1 << 14;
+/// L of the access rights of CS: 64-bit code.
+const ACCESS_RIGHTS_L: u32 = 1 << 13;
+
+/// An exception for the guest.
+#[derive(Clone, Copy)]
+pub(crate) struct Exception {
+    vector: u8,
+    error_code: Option<u32>,
+}
+
+impl Exception {
+    /// #UD.
+    pub(crate) const INVALID_OPCODE: Self = Self {
+        vector: vector::INVALID_OPCODE,
+        error_code: None,
+    };
+    /// #GP(0).
+    pub(crate) const GENERAL_PROTECTION: Self = Self {
+        vector: vector::GENERAL_PROTECTION,
+        error_code: Some(0),
+    };
+    /// #DB; the caller sets DR6.
+    pub(crate) const DEBUG: Self = Self {
+        vector: vector::DEBUG,
+        error_code: None,
+    };
+
+    /// #PF with this error code; the caller sets CR2.
+    pub(crate) fn page_fault(error_code: u32) -> Self {
+        Self {
+            vector: vector::PAGE_FAULT,
+            error_code: Some(error_code),
+        }
+    }
+
+    fn interruption(self) -> Interruption {
+        Interruption::from_raw(0)
+            .with_valid(true)
+            .with_kind(kernel::num::Bounded::<u32, 3>::new::<{ event::HARDWARE_EXCEPTION }>())
+            .with_error_code(self.error_code.is_some())
+            .with_vector(self.vector)
+    }
+}
+
+/// Makes the next VM entry deliver an exception.
+pub(crate) fn inject(vmcs: &CurrentVmcs<'_>, exception: Exception) {
+    // Real mode has no error codes (SDM Vol. 3C, "Checks on VM-Entry Control Fields").
+    let protected = vmcs.read(GUEST_CR0) & CR0_PE != 0;
+    if let (true, Some(code)) = (protected, exception.error_code) {
+        vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, code);
+    }
+    let info = exception.interruption();
+    let info = info.with_error_code(info.error_code() && protected);
+    vmcs.write(ENTRY_INTERRUPTION_INFO, info.into_raw());
+}
+
+/// Makes the next VM entry deliver the event again whose delivery this exit cut short, if it did.
+pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>) {
+    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
+    if !vectoring.valid() {
+        return;
+    }
+    deliver_as(vmcs, vectoring, vmcs.read(IDT_VECTORING_ERROR_CODE));
+}
+
+/// Makes the next VM entry deliver the exception that this exit took instead of the guest.
+pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>) {
+    let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
+    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
+    if vectoring.valid() && is_double_fault(vectoring, exception) {
+        return inject(vmcs, DOUBLE_FAULT);
+    }
+    deliver_as(vmcs, exception, vmcs.read(EXIT_INTERRUPTION_ERROR_CODE));
+}
+
+const DOUBLE_FAULT: Exception = Exception {
+    vector: vector::DOUBLE_FAULT,
+    error_code: Some(0),
+};
+
+fn deliver_as(vmcs: &CurrentVmcs<'_>, event: Interruption, error_code: u32) {
+    let info = event.with_nmi_unblocking(false);
+    if info.error_code() {
+        vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, error_code);
+    }
+    if is_software(info) {
+        vmcs.write(ENTRY_INSTRUCTION_LENGTH, vmcs.read(EXIT_INSTRUCTION_LENGTH));
+    }
+    vmcs.write(ENTRY_INTERRUPTION_INFO, info.into_raw());
+}
+
+/// Events that an instruction raised: their return address is behind it.
+fn is_software(info: Interruption) -> bool {
+    matches!(
+        info.kind().get(),
+        event::SOFTWARE_INTERRUPT
+            | event::PRIVILEGED_SOFTWARE_EXCEPTION
+            | event::SOFTWARE_EXCEPTION
+    )
+}
+
+/// Does `second`, raised while `first` was delivered, make a double fault?
+/// (SDM Vol. 3A, "Interrupt 8 - Double Fault Exception (#DF)").
+fn is_double_fault(first: Interruption, second: Interruption) -> bool {
+    let contributory = |info: Interruption| {
+        info.kind().get() == event::HARDWARE_EXCEPTION
+            && matches!(info.vector().get(), 0 | 10..=13)
+    };
+    let page_fault = |info: Interruption| {
+        info.kind().get() == event::HARDWARE_EXCEPTION && info.is(vector::PAGE_FAULT)
+    };
+    (contributory(first) && contributory(second))
+        || (page_fault(first) && (contributory(second) || page_fault(second)))
+}
+
+/// Moves the guest behind the instruction that exited, as if the CPU had carried it out.
+#[inline]
+pub(crate) fn skip_instruction(vmcs: &CurrentVmcs<'_>) {
+    let rip = vmcs.read(GUEST_RIP);
+    let next = rip.wrapping_add(u64::from(vmcs.read(EXIT_INSTRUCTION_LENGTH)));
+    vmcs.write(GUEST_RIP, wrap_rip(vmcs, rip, next));
+    finish_instruction(vmcs);
+}
+
+/// Ends the shadow of STI and MOV SS, and raises the trap that single-stepping asks for.
+#[inline]
+pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
+    let interruptibility = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
+    if interruptibility.sti() || interruptibility.mov_ss() {
+        let clear = interruptibility.with_sti(false).with_mov_ss(false);
+        vmcs.write(GUEST_INTERRUPTIBILITY, clear.into_raw());
+    }
+    if vmcs.read(GUEST_RFLAGS) & RFLAGS_TF != 0 {
+        let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+        vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | PENDING_SINGLE_STEP);
+    }
+}
+
+/// Outside 64-bit mode the instruction pointer has 32 bits.
+#[inline]
+fn wrap_rip(vmcs: &CurrentVmcs<'_>, rip: u64, next: u64) -> u64 {
+    let crosses = (rip ^ next) >> 32 != 0;
+    if crosses && vmcs.read(GUEST_CS_ACCESS_RIGHTS) & ACCESS_RIGHTS_L == 0 {
+        next & 0xffff_ffff
+    } else {
+        next
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Guest memory by linear address: for string I/O, and to show the instruction at RIP.
+
+use super::{
+    context::{
+        Context,
+        Next, //
+    },
+    control_register::cr0,
+    event::Exception, //
+};
+use crate::{
+    memory::Memory,
+    mmu::{
+        address::{
+            Gpa,
+            Gva,
+            PageSize, //
+        },
+        guest_walk::{
+            self,
+            Access,
+            Mode,
+            Paging,
+            PhysicalMemory,
+            Stop, //
+        }, //
+    },
+    vmx::field::*, //
+};
+use core::sync::atomic::Ordering;
+
+/// CR0.WP.
+const CR0_WP: u64 = 1 << 16;
+/// CR4.PSE, CR4.PAE, CR4.SMEP, CR4.SMAP.
+const CR4_PSE: u64 = 1 << 4;
+const CR4_PAE: u64 = 1 << 5;
+const CR4_SMEP: u64 = 1 << 20;
+const CR4_SMAP: u64 = 1 << 21;
+/// IA32_EFER.LMA, IA32_EFER.NXE.
+const EFER_LMA: u64 = 1 << 10;
+const EFER_NXE: u64 = 1 << 11;
+/// RFLAGS.AC.
+const RFLAGS_AC: u64 = 1 << 18;
+
+/// Guest-physical memory whose pages are allocated.
+struct Allocated<'a>(&'a Memory);
+
+impl PhysicalMemory for Allocated<'_> {
+    type Error = Gpa;
+
+    fn read(&mut self, gpa: Gpa) -> Result<u64, Gpa> {
+        let page = self.0.chunks.page(gpa).ok_or(gpa)?;
+        Ok(page.words()[word(gpa)].load(Ordering::Relaxed))
+    }
+
+    fn set(&mut self, gpa: Gpa, old: u64, bits: u64) -> Result<(), Gpa> {
+        let page = self.0.chunks.page(gpa).ok_or(gpa)?;
+        // Who changed the entry in between has to reckon with an access by the old one.
+        let _ = page.words()[word(gpa)].compare_exchange(
+            old,
+            old | bits,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        Ok(())
+    }
+}
+
+fn word(gpa: Gpa) -> usize {
+    // CAST: Less than 512.
+    (gpa.offset(PageSize::Size4K) / 8) as usize
+}
+
+/// Reads the guest's memory as the instruction that exited would.
+pub(crate) fn read(cx: &mut Context<'_>, address: Gva, bytes: &mut [u8]) -> Result<(), Next> {
+    let access = access(cx, false, false);
+    for (offset, byte) in bytes.iter_mut().enumerate() {
+        *byte = with_byte(cx, address, offset, access, |cell| {
+            cell.load(Ordering::Relaxed)
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes the guest's memory as the instruction that exited would.
+pub(crate) fn write(cx: &mut Context<'_>, address: Gva, bytes: &[u8]) -> Result<(), Next> {
+    let access = access(cx, true, false);
+    // All bytes can be written, or none is.
+    for offset in 0..bytes.len() {
+        with_byte(cx, address, offset, access, |_| ())?;
+    }
+    for (offset, byte) in bytes.iter().enumerate() {
+        with_byte(cx, address, offset, access, |cell| {
+            cell.store(*byte, Ordering::Relaxed)
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads the bytes at RIP, as many as can be read without any effect on the guest.
+pub(crate) fn instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
+    let base = if long_code(cx) { 0 } else { cx.vmcs.read(GUEST_CS_BASE) };
+    let rip = base.wrapping_add(cx.vmcs.read(GUEST_RIP));
+    let access = access(cx, false, true);
+    for (offset, byte) in bytes.iter_mut().enumerate() {
+        match find_byte(cx, Gva::new(rip), offset, access, |cell| {
+            cell.load(Ordering::Relaxed)
+        }) {
+            Ok(value) => *byte = value,
+            Err(_) => return offset,
+        }
+    }
+    bytes.len()
+}
+
+fn long_code(cx: &Context<'_>) -> bool {
+    const L: u32 = 1 << 13;
+    cx.vmcs.read(GUEST_EFER) & EFER_LMA != 0 && cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS) & L != 0
+}
+
+/// Does something with a byte of guest memory, or says what must come first.
+fn with_byte<R>(
+    cx: &mut Context<'_>,
+    address: Gva,
+    offset: usize,
+    access: Access,
+    use_byte: impl FnOnce(&core::sync::atomic::AtomicU8) -> R,
+) -> Result<R, Next> {
+    match find_byte(cx, address, offset, access, use_byte) {
+        Ok(result) => Ok(result),
+        Err(Stop::Memory(gpa)) => Err(absent(cx, gpa, access)),
+        Err(Stop::NotCanonical) => Err(cx.inject(Exception::GENERAL_PROTECTION)),
+        Err(Stop::PageFault(code)) => {
+            cx.guest.cr2 = nth(address, offset).get();
+            crate::support::cpu::set_cr2(cx.vmcs.root().irqs(), cx.guest.cr2);
+            Err(cx.inject(Exception::page_fault(code)))
+        }
+    }
+}
+
+/// The page at this address is not allocated: it can be, or no memory is there at all.
+fn absent(cx: &mut Context<'_>, gpa: Gpa, access: Access) -> Next {
+    let region = cx.vm.memory.lock().regions.find(gpa);
+    match region {
+        Some(region) if !(access.write && region.kind.readonly) => Next::Populate(gpa),
+        _ => super::violation::report_memory(cx, gpa, access),
+    }
+}
+
+fn find_byte<R>(
+    cx: &Context<'_>,
+    address: Gva,
+    offset: usize,
+    access: Access,
+    use_byte: impl FnOnce(&core::sync::atomic::AtomicU8) -> R,
+) -> Result<R, Stop<Gpa>> {
+    let paging = paging(cx);
+    let memory = cx.vm.memory.lock();
+    let address = nth(address, offset);
+    let gpa = guest_walk::translate(&paging, address, access, &mut Allocated(&memory))?;
+    let writable = !access.write || memory.regions.find(gpa).is_some_and(|r| !r.kind.readonly);
+    let page = memory.chunks.page(gpa).filter(|_| writable);
+    let page = page.ok_or(Stop::Memory(gpa))?;
+    // CAST: Less than 4096.
+    Ok(use_byte(&page.bytes()[gpa.offset(PageSize::Size4K) as usize]))
+}
+
+fn nth(address: Gva, offset: usize) -> Gva {
+    // CAST: At most 15.
+    Gva::new(address.get().wrapping_add(offset as u64))
+}
+
+fn access(cx: &Context<'_>, write: bool, fetch: bool) -> Access {
+    let cpl = cx.vmcs.read(GUEST_SS_ACCESS_RIGHTS) >> 5 & 3;
+    Access {
+        user: cpl == 3,
+        write,
+        fetch,
+    }
+}
+
+fn paging(cx: &Context<'_>) -> Paging {
+    let vmcs = cx.vmcs;
+    let (cr0, cr4, efer) = (
+        vmcs.read(GUEST_CR0),
+        vmcs.read(GUEST_CR4),
+        vmcs.read(GUEST_EFER),
+    );
+    let mode = if cr0 & cr0::PG == 0 {
+        Mode::Off
+    } else if efer & EFER_LMA != 0 {
+        Mode::FourLevels
+    } else if cr4 & CR4_PAE != 0 {
+        Mode::Pae
+    } else {
+        Mode::Bits32 {
+            large: cr4 & CR4_PSE != 0,
+        }
+    };
+    Paging {
+        mode,
+        cr3: vmcs.read(GUEST_CR3),
+        write_protect: cr0 & CR0_WP != 0,
+        no_execute: efer & EFER_NXE != 0,
+        smep: cr4 & CR4_SMEP != 0,
+        smap: cr4 & CR4_SMAP != 0 && vmcs.read(GUEST_RFLAGS) & RFLAGS_AC == 0,
+    }
+}

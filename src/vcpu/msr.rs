@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The MSRs that the driver keeps for a guest. All others are the program's.
+//!
+//! Bases of FS and GS and the SYSENTER registers are in the VMCS, and the guest reaches them without
+//! an exit. What is written here is checked as WRMSR checks it (SDM Vol. 2, "WRMSR").
+
+use super::{
+    context::Context,
+    switched, //
+};
+use crate::vmx::{
+    controls::Entry,
+    field::*, //
+};
+use kernel::prelude::*;
+
+pub(super) const TSC: u32 = 0x10;
+const BIOS_SIGN_ID: u32 = 0x8b;
+const SYSENTER_CS: u32 = 0x174;
+const SYSENTER_ESP: u32 = 0x175;
+const SYSENTER_EIP: u32 = 0x176;
+const MISC_ENABLE: u32 = 0x1a0;
+const DEBUGCTL: u32 = 0x1d9;
+const PAT: u32 = 0x277;
+const EFER: u32 = 0xc000_0080;
+const STAR: u32 = 0xc000_0081;
+const FMASK: u32 = 0xc000_0084;
+const FS_BASE: u32 = 0xc000_0100;
+const GS_BASE: u32 = 0xc000_0101;
+
+/// MSRs that the guest reads and writes in the VMCS, without an exit.
+pub(crate) const DIRECT: [u32; 5] = [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, FS_BASE, GS_BASE];
+
+/// Fast strings; no performance monitoring, no Enhanced SpeedStep.
+const MISC_ENABLE_VALUE: u64 = 1;
+
+/// IA32_EFER bits (SDM Vol. 3A, "Extended Feature Enable Register").
+mod efer {
+    pub(super) const SCE: u64 = 1 << 0;
+    pub(super) const LME: u64 = 1 << 8;
+    pub(super) const LMA: u64 = 1 << 10;
+    pub(super) const NXE: u64 = 1 << 11;
+}
+
+/// CR0.PG.
+const CR0_PG: u64 = 1 << 31;
+
+/// Why an MSR was not read or written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// The driver does not keep this MSR.
+    Unknown,
+    /// The CPU would raise #GP(0).
+    Invalid,
+}
+
+/// Do SWAPGS and SYSCALL work with this IA32_EFER, or can they before the next exit?
+pub(crate) fn needs_switched(efer: u64) -> bool {
+    efer & (efer::LME | efer::LMA | efer::SCE) != 0
+}
+
+/// Reads an MSR of the guest.
+pub(crate) fn read(cx: &Context<'_>, index: u32) -> Result<u64, Refusal> {
+    let vmcs = cx.vmcs;
+    Ok(match index {
+        TSC => cx.guest.tsc(vmcs),
+        BIOS_SIGN_ID | DEBUGCTL => 0,
+        MISC_ENABLE => MISC_ENABLE_VALUE,
+        SYSENTER_CS => u64::from(vmcs.read(GUEST_SYSENTER_CS)),
+        SYSENTER_ESP => vmcs.read(GUEST_SYSENTER_ESP),
+        SYSENTER_EIP => vmcs.read(GUEST_SYSENTER_EIP),
+        PAT if cx.switches_pat() => vmcs.read(GUEST_PAT),
+        EFER => vmcs.read(GUEST_EFER),
+        FS_BASE => vmcs.read(GUEST_FS_BASE),
+        GS_BASE => vmcs.read(GUEST_GS_BASE),
+        _ => return cx.switched.read(index).ok_or(Refusal::Unknown),
+    })
+}
+
+/// Writes an MSR of the guest.
+pub(crate) fn write(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Refusal> {
+    let vmcs = cx.vmcs;
+    match index {
+        TSC => cx.guest.set_tsc(vmcs, value),
+        BIOS_SIGN_ID => {}
+        MISC_ENABLE => check(value == MISC_ENABLE_VALUE)?,
+        DEBUGCTL => check(value == 0)?,
+        // CAST: The CPU keeps 32 bits of it.
+        SYSENTER_CS => vmcs.write(GUEST_SYSENTER_CS, value as u32),
+        SYSENTER_ESP => vmcs.write(GUEST_SYSENTER_ESP, canonical(value)?),
+        SYSENTER_EIP => vmcs.write(GUEST_SYSENTER_EIP, canonical(value)?),
+        PAT if cx.switches_pat() => vmcs.write(GUEST_PAT, pat(value)?),
+        EFER => write_efer(cx, value)?,
+        FS_BASE => vmcs.write(GUEST_FS_BASE, canonical(value)?),
+        GS_BASE => vmcs.write(GUEST_GS_BASE, canonical(value)?),
+        _ => write_switched(cx, index, value)?,
+    }
+    Ok(())
+}
+
+fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Refusal> {
+    if !switched::contains(index) {
+        return Err(Refusal::Unknown);
+    }
+    match index {
+        STAR => {}
+        FMASK => check(value >> 32 == 0)?,
+        _ => {
+            canonical(value)?;
+        }
+    }
+    cx.switched.write(index, value).map_err(|_| Refusal::Invalid)
+}
+
+fn write_efer(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
+    let vmcs = cx.vmcs;
+    let old = vmcs.read(GUEST_EFER);
+    check(value & !(efer::SCE | efer::LME | efer::LMA | efer::NXE) == 0)?;
+    let paging = vmcs.read(GUEST_CR0) & CR0_PG != 0;
+    check(!(paging && (old ^ value) & efer::LME != 0))?;
+    let new = value & !efer::LMA | old & efer::LMA;
+    vmcs.write(GUEST_EFER, new);
+    if needs_switched(old) != needs_switched(new) {
+        cx.end_burst();
+    }
+    if (old ^ new) & efer::NXE != 0 {
+        cx.flush_guest_tlb();
+    }
+    Ok(())
+}
+
+/// Sets IA32_EFER without regard to what it was, for a program that sets all of the state.
+pub(crate) fn set_efer(cx: &Context<'_>, value: u64) -> Result {
+    if value & !(efer::SCE | efer::LME | efer::LMA | efer::NXE) != 0 {
+        return Err(EINVAL);
+    }
+    let vmcs = cx.vmcs;
+    let controls = vmcs.read(ENTRY_CONTROLS) & !Entry::IA32E_MODE_GUEST.raw();
+    let mode = if value & efer::LMA != 0 {
+        Entry::IA32E_MODE_GUEST.raw()
+    } else {
+        0
+    };
+    vmcs.write(ENTRY_CONTROLS, controls | mode);
+    vmcs.write(GUEST_EFER, value);
+    Ok(())
+}
+
+fn check(good: bool) -> Result<(), Refusal> {
+    if good {
+        Ok(())
+    } else {
+        Err(Refusal::Invalid)
+    }
+}
+
+/// Addresses have 48 bits here; the others are copies of the highest.
+pub(crate) fn is_canonical(address: u64) -> bool {
+    // CAST: The sign is what matters.
+    ((address as i64) << 16 >> 16) as u64 == address
+}
+
+fn canonical(value: u64) -> Result<u64, Refusal> {
+    check(is_canonical(value))?;
+    Ok(value)
+}
+
+/// Each byte of IA32_PAT is a memory type (SDM Vol. 3A, "IA32_PAT MSR").
+fn pat(value: u64) -> Result<u64, Refusal> {
+    let valid = |byte: &u8| matches!(byte, 0 | 1 | 4..=7);
+    check(value.to_le_bytes().iter().all(valid))?;
+    Ok(value)
+}

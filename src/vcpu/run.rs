@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Running the guest: `MINIVMX_RUN` and its bursts.
+
+use super::{
+    context::{
+        Context,
+        Next, //
+    },
+    debug_register,
+    exits,
+    msr,
+    run_page::RunPage,
+    setup,
+    state::{
+        Guest,
+        State, //
+    },
+    Vcpu, //
+};
+use crate::{
+    mmu::page::Stock,
+    support::{
+        cpu::{
+            self,
+            LentBreakpoints, //
+        },
+        irq::{
+            self,
+            IrqsDisabled, //
+        },
+        uapi::{
+            answer,
+            exit, //
+        }, //
+    },
+    vmx::{
+        entry::{
+            self,
+            EntryFailure, //
+        },
+        error,
+        field::*,
+        host::HostState,
+        insn::Extent,
+        root::VmxRoot, //
+    }, //
+};
+use kernel::prelude::*;
+
+impl Vcpu {
+    /// Answers `MINIVMX_RUN`.
+    pub(super) fn run(&self, argument: usize) -> Result<isize> {
+        if argument != 0 {
+            return Err(EINVAL);
+        }
+        let mut state = self.state.try_lock().ok_or(EBUSY)?;
+        let request = self.page.take_request();
+        if request.answer > answer::MINIVMX_ANSWER_DEFAULT {
+            return Err(EINVAL);
+        }
+        self.member.counters.runs.count();
+        state.guest.frame = self.page.frame();
+        let result = self.run_guest(&mut state, request.immediate_exit, request.answer);
+        self.page.set_frame(&state.guest.frame);
+        result?;
+        self.member.counters.returns.count();
+        let had_cause = core::mem::take(&mut state.guest.has_cause);
+        self.page.report(&state.guest.report, had_cause);
+        if had_cause {
+            state.guest.report.cause.fill(0);
+        }
+        Ok(0)
+    }
+
+    /// Finishes the last exit, then runs the guest until the program has to do something.
+    fn run_guest(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
+        let page = &self.page;
+        let mut next = self.burst(state, |cx| {
+            let frame = cx.guest.frame;
+            cx.vmcs.write(GUEST_RIP, frame.rip);
+            cx.vmcs.write(GUEST_RSP, frame.general.0[entry::Registers::RSP]);
+            cx.vmcs.write(GUEST_RFLAGS, frame.rflags);
+            match exits::finish(cx, answer, page) {
+                Next::Enter if immediate_exit => Next::Pause,
+                Next::Enter => run_in_burst(cx),
+                next => next,
+            }
+        })?;
+        loop {
+            match next {
+                Next::Return => return Ok(()),
+                Next::Populate(gpa) => match self.vm.populate(gpa) {
+                    // The region is gone by now; the guest will find out.
+                    Err(error) if error == ENOENT => {}
+                    result => result?,
+                },
+                Next::Pause | Next::Enter => {}
+            }
+            if immediate_exit || current!().signal_pending() {
+                return Err(EINTR);
+            }
+            irq::cond_resched();
+            next = self.burst(state, run_in_burst)?;
+        }
+    }
+
+    /// Does something with the guest's VMCS current and its registers loaded.
+    #[inline]
+    pub(super) fn burst<R>(
+        &self,
+        state: &mut State,
+        body: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> Result<R> {
+        state.guest.stock.fill(Stock::FOR_ONE_MAPPING)?;
+        let irqs = IrqsDisabled::new();
+        let host = HostState::save(&irqs)?;
+        let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
+        let vmcs = state.vmcs.load(&root)?;
+        self.member.counters.bursts.count();
+        self.member.whereabouts.enter(cpu::id(&irqs));
+        let vm = &*self.vm;
+        let switches_pat = vm.device.capabilities.switches_pat();
+        state.host.update(&vmcs, &host, switches_pat)?;
+        if !state.configured {
+            setup::configure(vm, &vmcs, &mut state.guest)?;
+            state.configured = true;
+        }
+        let this = Some(cpu::id(&irqs));
+        let moved = state.last_cpu != this;
+        state.last_cpu = this;
+
+        let efer = vmcs.read(GUEST_EFER);
+        let fpu = state.fpu.load(&irqs);
+        let switched = state.switched.load(&irqs, msr::needs_switched(efer))?;
+        let dr7 = vmcs.read(GUEST_DR7);
+        let _breakpoints = debug_register::has_breakpoints(dr7)
+            .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
+        cpu::set_cr2(&irqs, state.guest.cr2);
+
+        let counters = &self.member.counters;
+        let mut cx = Context::new(vm, &vmcs, &mut state.guest, fpu, switched, counters);
+        vm.generation.catch_up(&irqs, || {
+            let extent = vm.device.capabilities.ept_extent().unwrap_or(Extent::All);
+            vmcs.invept(extent, vm.eptp.into_raw());
+            counters.flushes.count();
+        });
+        if moved {
+            cx.flush_guest_tlb();
+        }
+        let result = body(&mut cx);
+        cx.guest.cr2 = cpu::cr2(&irqs);
+        save_frame(cx.vmcs, cx.guest);
+        self.member.whereabouts.leave();
+        vmcs.check()?;
+        Ok(result)
+    }
+}
+
+/// Copies the registers that the VMCS holds.
+#[inline]
+fn save_frame(vmcs: &crate::vmx::vmcs::CurrentVmcs<'_>, guest: &mut Guest) {
+    guest.frame.rip = vmcs.read(GUEST_RIP);
+    guest.frame.general.0[entry::Registers::RSP] = vmcs.read(GUEST_RSP);
+    guest.frame.rflags = vmcs.read(GUEST_RFLAGS);
+}
+
+/// Enters the guest again and again, until something has to be done outside of the burst.
+#[inline]
+fn run_in_burst(cx: &mut Context<'_>) -> Next {
+    loop {
+        cx.counters.entries.count();
+        let next = match entry::enter(cx.vmcs, &mut cx.guest.frame.general) {
+            Ok(reason) => exits::handle(cx, reason),
+            Err(failure) => return not_entered(cx, failure),
+        };
+        match next {
+            Next::Enter => {}
+            next => return next,
+        }
+    }
+}
+
+#[cold]
+fn not_entered(cx: &mut Context<'_>, failure: EntryFailure) -> Next {
+    let (number, cause) = match failure {
+        EntryFailure::Error(number) => (number, error::describe(number)),
+        EntryFailure::Vmx(_) => (0, "the CPU left VMX operation"),
+    };
+    let next = cx.report(exit::MINIVMX_EXIT_ENTRY_FAILED);
+    cx.guest.report.qualification = u64::from(number);
+    cx.guest.set_cause(cause);
+    next
+}
+
+/// Registers as the program sees them before the first run.
+pub(super) fn initial(page: &RunPage) {
+    let mut frame = super::run_page::Frame {
+        rip: setup::RESET_RIP,
+        rflags: 2,
+        ..Default::default()
+    };
+    // EDX has the processor's signature after power-up.
+    frame
+        .general
+        .set_low(entry::Registers::RDX, cpu::cpuid(1, 0).eax);
+    page.set_frame(&frame);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page that a program and its vCPU share: `struct minivmx_run`.
+//!
+//! The program can write it at any time. So what it sets is read once, at the beginning of a run,
+//! and the driver works on the copy; what the driver tells is written from a structure of its own.
+
+use crate::{
+    support::{
+        page::KernelPage,
+        uapi, //
+    },
+    vmx::entry::Registers, //
+};
+use core::{
+    mem::offset_of,
+    sync::atomic::Ordering, //
+};
+use kernel::prelude::*;
+
+/// General registers, RIP and RFLAGS: 18 words at the beginning of the page.
+const REGS: usize = size_of::<uapi::minivmx_regs>() / size_of::<u64>();
+const RIP: usize = word(offset_of!(uapi::minivmx_regs, rip));
+const RFLAGS: usize = word(offset_of!(uapi::minivmx_regs, rflags));
+/// `immediate_exit` in the low half, `answer` in the high half.
+const REQUEST: usize = word(offset_of!(uapi::minivmx_run, immediate_exit));
+const IO: usize = word(offset_of!(uapi::minivmx_run, io));
+const MSR: usize = word(offset_of!(uapi::minivmx_run, msr));
+
+static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
+static_assert!(RFLAGS + 1 == REGS);
+
+/// Index of the word at a byte offset; only for members that start at a word.
+const fn word(offset: usize) -> usize {
+    assert!(offset % size_of::<u64>() == 0);
+    offset / size_of::<u64>()
+}
+
+/// The registers of a vCPU, as they travel through the page.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Frame {
+    /// General registers, RSP among them.
+    pub(crate) general: Registers,
+    /// Instruction pointer.
+    pub(crate) rip: u64,
+    /// Flags.
+    pub(crate) rflags: u64,
+}
+
+impl From<Frame> for uapi::minivmx_regs {
+    fn from(frame: Frame) -> Self {
+        let [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15] =
+            frame.general.0;
+        let (rip, rflags) = (frame.rip, frame.rflags);
+        Self {
+            rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags,
+        }
+    }
+}
+
+impl From<&uapi::minivmx_regs> for Frame {
+    fn from(regs: &uapi::minivmx_regs) -> Self {
+        Self {
+            general: Registers([
+                regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi, regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
+            ]),
+            rip: regs.rip,
+            rflags: regs.rflags,
+        }
+    }
+}
+
+/// What the program asks for besides the registers.
+pub(crate) struct Request {
+    /// Return before the guest is entered.
+    pub(crate) immediate_exit: bool,
+    /// What becomes of the last exit, `enum minivmx_answer`.
+    pub(crate) answer: u32,
+}
+
+/// The page of one vCPU.
+pub(crate) struct RunPage(KernelPage);
+
+impl RunPage {
+    /// Allocates the page.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self(KernelPage::new()?))
+    }
+
+    /// One more reference to the page, for a mapping.
+    pub(crate) fn share(&self) -> KernelPage {
+        self.0.share()
+    }
+
+    fn load(&self, index: usize) -> u64 {
+        self.0.words()[index].load(Ordering::Relaxed)
+    }
+
+    fn store(&self, index: usize, value: u64) {
+        self.0.words()[index].store(value, Ordering::Relaxed);
+    }
+
+    /// Reads the registers.
+    pub(crate) fn frame(&self) -> Frame {
+        let mut frame = Frame {
+            rip: self.load(RIP),
+            rflags: self.load(RFLAGS),
+            ..Frame::default()
+        };
+        for (index, register) in frame.general.0.iter_mut().enumerate() {
+            *register = self.load(index);
+        }
+        frame
+    }
+
+    /// Writes the registers.
+    pub(crate) fn set_frame(&self, frame: &Frame) {
+        for (index, register) in frame.general.0.iter().enumerate() {
+            self.store(index, *register);
+        }
+        self.store(RIP, frame.rip);
+        self.store(RFLAGS, frame.rflags);
+    }
+
+    /// Reads the request, and resets the answer.
+    pub(crate) fn take_request(&self) -> Request {
+        let request = self.load(REQUEST);
+        // CAST: The two halves are taken apart on purpose.
+        let (immediate_exit, answer) = (request as u32, (request >> 32) as u32);
+        if answer != 0 {
+            self.store(REQUEST, u64::from(immediate_exit));
+        }
+        Request {
+            immediate_exit: immediate_exit != 0,
+            answer,
+        }
+    }
+
+    /// What the program left in `io.data`.
+    pub(crate) fn io_data(&self) -> u32 {
+        // CAST: The data are the high half of the word.
+        (self.load(IO) >> 32) as u32
+    }
+
+    /// What the program left in `msr`: fault, value.
+    pub(crate) fn msr(&self) -> (bool, u64) {
+        (self.load(MSR) >> 32 != 0, self.load(MSR + 1))
+    }
+
+    /// Writes what the driver tells: all from `reason` on. `cause` is part of it if `with_cause`.
+    pub(crate) fn report(&self, exit: &uapi::minivmx_run, with_cause: bool) {
+        const FIRST: usize = word(offset_of!(uapi::minivmx_run, reason));
+        const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));
+        const END: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
+        let end = if with_cause { END } else { CAUSE + 1 };
+        let words = exit.as_bytes().chunks_exact(size_of::<u64>());
+        for (index, bytes) in words.enumerate().take(end).skip(FIRST) {
+            let mut value = [0; size_of::<u64>()];
+            value.copy_from_slice(bytes);
+            self.store(index, u64::from_ne_bytes(value));
+        }
+    }
+}

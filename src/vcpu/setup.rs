@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VMCS at its first use: the controls, and a guest after power-up.
+//!
+//! | control | why |
+//! |---|---|
+//! | external-interrupt exiting, NMI exiting | the host's interrupts end a burst |
+//! | HLT, MWAIT, MONITOR exiting | waiting is the program's to decide |
+//! | unconditional I/O exiting | all ports are the program's |
+//! | MOV-DR exiting, CR8 exiting, RDPMC exiting | registers that are not switched |
+//! | use TSC offsetting | the guest's time starts with it |
+//! | use MSR bitmaps | bases of FS and GS, SYSENTER: in the VMCS, so without an exit |
+//! | enable EPT, unrestricted guest | memory; real mode and no paging |
+//! | enable VPID | translations survive VM entries and exits |
+//! | WBINVD exiting | a guest must not empty the host's caches |
+//!
+//! Exceptions exit for #DB, because DR6 is not switched, for #MC, which is the host's, and for those
+//! that the program traps.
+
+use super::{
+    control_register::{
+        self,
+        cr0, //
+    },
+    msr,
+    state::Guest,
+    traps::Traps, //
+};
+use crate::{
+    support::{
+        cpu,
+        page::KernelPage, //
+    },
+    vm::Vm,
+    vmx::{
+        capability::{
+            required,
+            Capabilities, //
+        },
+        controls::{
+            Allowed,
+            Controls,
+            Entry,
+            Exit,
+            PinBased,
+            Primary,
+            Secondary, //
+        },
+        exit::vector,
+        field::*,
+        vmcs::CurrentVmcs, //
+    }, //
+};
+use core::sync::atomic::Ordering;
+use kernel::prelude::*;
+
+/// MSR bitmaps (SDM Vol. 3C, "MSR-Bitmap Address"), the same for all vCPUs.
+pub(crate) struct MsrBitmaps {
+    usual: KernelPage,
+    trapping: KernelPage,
+}
+
+impl MsrBitmaps {
+    /// One that lets the guest reach what is in the VMCS, and one that lets it reach nothing.
+    pub(crate) fn new() -> Result<Self> {
+        let (usual, trapping) = (KernelPage::new()?, KernelPage::new()?);
+        for page in [&usual, &trapping] {
+            for word in page.words() {
+                word.store(u64::MAX, Ordering::Relaxed);
+            }
+        }
+        for index in msr::DIRECT {
+            allow(&usual, index);
+        }
+        Ok(Self { usual, trapping })
+    }
+}
+
+/// Lets the guest read and write an MSR without an exit.
+fn allow(bitmap: &KernelPage, index: u32) {
+    /// Words of each of the four bitmaps: reads of low and high MSRs, writes of low and high MSRs.
+    const WORDS: usize = 1024 / size_of::<u64>();
+    const WRITES: usize = 2 * WORDS;
+    let high = if index >> 31 != 0 { WORDS } else { 0 };
+    // CAST: 13 bits.
+    let bit = (index & 0x1fff) as usize;
+    for base in [high, high + WRITES] {
+        let word = &bitmap.words()[base + bit / 64];
+        word.fetch_and(!(1 << (bit % 64)), Ordering::Relaxed);
+    }
+}
+
+/// Writes controls and the state after power-up into a VMCS.
+pub(crate) fn configure(vm: &Vm, vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Result {
+    let capabilities = &vm.device.capabilities;
+    write_controls(vm, capabilities, vmcs, guest)?;
+    write_constants(vm, vmcs);
+    write_traps(vm, vmcs, &guest.traps);
+    reset(vm, vmcs)?;
+    vmcs.check()
+}
+
+fn write_controls(
+    vm: &Vm,
+    capabilities: &Capabilities,
+    vmcs: &CurrentVmcs<'_>,
+    guest: &Guest,
+) -> Result {
+    let vpid = match guest.vpid {
+        Some(vpid) => {
+            vmcs.write(VIRTUAL_PROCESSOR_ID, vpid);
+            Secondary::ENABLE_VPID
+        }
+        None => Secondary::NONE,
+    };
+    let pin = adjust(capabilities.pin_based, required::PIN_BASED, PinBased::VIRTUAL_NMIS)?;
+    let primary = required::PRIMARY.with(Primary::SECONDARY);
+    let primary = adjust(capabilities.primary, primary, Primary::USE_MSR_BITMAPS)?;
+    let secondary = Secondary::ENABLE_EPT
+        .with(Secondary::UNRESTRICTED_GUEST)
+        .with(vpid);
+    let secondary = adjust(capabilities.secondary, secondary, Secondary::WBINVD_EXITING)?;
+    let (exit_pat, entry_pat) = if capabilities.switches_pat() {
+        (Exit::LOAD_PAT.with(Exit::SAVE_PAT), Entry::LOAD_PAT)
+    } else {
+        (Exit::NONE, Entry::NONE)
+    };
+    let exit = required::EXIT.with(Exit::LOAD_EFER).with(Exit::SAVE_EFER);
+    let exit = adjust(capabilities.exit, exit, exit_pat)?;
+    let entry = required::ENTRY.with(Entry::LOAD_EFER);
+    let entry = adjust(capabilities.entry, entry, entry_pat)?;
+    vmcs.write(PIN_BASED_CONTROLS, pin.bits());
+    vmcs.write(PRIMARY_CONTROLS, primary.bits());
+    vmcs.write(SECONDARY_CONTROLS, secondary.bits());
+    vmcs.write(EXIT_CONTROLS, exit.bits());
+    vmcs.write(ENTRY_CONTROLS, entry.bits());
+    vmcs.write(EPT_POINTER, vm.eptp.into_raw());
+    Ok(())
+}
+
+fn adjust<C: Controls>(allowed: Allowed, required: C, optional: C) -> Result<C> {
+    allowed.adjust(required, optional).map_err(|missing| {
+        pr_err!("this CPU's VMX lacks the control \"{}\"\n", missing.first_name());
+        EOPNOTSUPP
+    })
+}
+
+/// Writes what never changes.
+fn write_constants(vm: &Vm, vmcs: &CurrentVmcs<'_>) {
+    for field in [
+        EXIT_MSR_STORE_COUNT,
+        EXIT_MSR_LOAD_COUNT,
+        ENTRY_MSR_LOAD_COUNT,
+        ENTRY_INTERRUPTION_INFO,
+        CR3_TARGET_COUNT,
+        PAGE_FAULT_ERROR_MASK,
+        PAGE_FAULT_ERROR_MATCH,
+    ] {
+        vmcs.write(field, 0);
+    }
+    vmcs.write(VMCS_LINK_POINTER, u64::MAX);
+    vmcs.write(CR0_MASK, !cr0::OWN);
+    vmcs.write(CR4_MASK, vm.device.cr4.mask());
+    vmcs.write(TSC_OFFSET, cpu::tsc().wrapping_neg());
+}
+
+/// Writes what depends on the traps.
+pub(crate) fn write_traps(vm: &Vm, vmcs: &CurrentVmcs<'_>, traps: &Traps) {
+    const ALWAYS: u32 = 1 << vector::DEBUG | 1 << vector::MACHINE_CHECK;
+    vmcs.write(EXCEPTION_BITMAP, traps.exceptions | ALWAYS);
+    let bitmaps = &vm.device.msr_bitmaps;
+    let bitmap = if traps.all_msrs() {
+        &bitmaps.trapping
+    } else {
+        &bitmaps.usual
+    };
+    vmcs.write(MSR_BITMAP, bitmap.phys());
+}
+
+/// Selector, base, limit and access rights of a segment register.
+type SegmentFields = (
+    Field<u16, crate::vmx::field::Guest>,
+    Field<Natural, crate::vmx::field::Guest>,
+    Field<u32, crate::vmx::field::Guest>,
+    Field<u32, crate::vmx::field::Guest>,
+);
+
+/// ES, CS, SS, DS, FS, GS, LDTR, TR.
+pub(crate) const SEGMENTS: [SegmentFields; 8] = [
+    (GUEST_ES_SELECTOR, GUEST_ES_BASE, GUEST_ES_LIMIT, GUEST_ES_ACCESS_RIGHTS),
+    (GUEST_CS_SELECTOR, GUEST_CS_BASE, GUEST_CS_LIMIT, GUEST_CS_ACCESS_RIGHTS),
+    (GUEST_SS_SELECTOR, GUEST_SS_BASE, GUEST_SS_LIMIT, GUEST_SS_ACCESS_RIGHTS),
+    (GUEST_DS_SELECTOR, GUEST_DS_BASE, GUEST_DS_LIMIT, GUEST_DS_ACCESS_RIGHTS),
+    (GUEST_FS_SELECTOR, GUEST_FS_BASE, GUEST_FS_LIMIT, GUEST_FS_ACCESS_RIGHTS),
+    (GUEST_GS_SELECTOR, GUEST_GS_BASE, GUEST_GS_LIMIT, GUEST_GS_ACCESS_RIGHTS),
+    (GUEST_LDTR_SELECTOR, GUEST_LDTR_BASE, GUEST_LDTR_LIMIT, GUEST_LDTR_ACCESS_RIGHTS),
+    (GUEST_TR_SELECTOR, GUEST_TR_BASE, GUEST_TR_LIMIT, GUEST_TR_ACCESS_RIGHTS),
+];
+
+/// RIP after power-up; with the base of CS it is the reset vector.
+pub(crate) const RESET_RIP: u64 = 0xfff0;
+
+/// The state after power-up (SDM Vol. 3A, "Processor State After Reset").
+fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
+    const DATA: u32 = 0x93;
+    const CODE: u32 = 0x9b;
+    const LDT: u32 = 0x82;
+    const BUSY_TSS: u32 = 0x8b;
+    const RIGHTS: [u32; 8] = [DATA, CODE, DATA, DATA, DATA, DATA, LDT, BUSY_TSS];
+    for ((selector, base, limit, rights), value) in SEGMENTS.into_iter().zip(RIGHTS) {
+        vmcs.write(selector, 0);
+        vmcs.write(base, 0);
+        vmcs.write(limit, 0xffff);
+        vmcs.write(rights, value);
+    }
+    vmcs.write(GUEST_CS_SELECTOR, 0xf000);
+    vmcs.write(GUEST_CS_BASE, 0xffff_0000);
+    vmcs.write(GUEST_GDTR_BASE, 0);
+    vmcs.write(GUEST_GDTR_LIMIT, 0xffff);
+    vmcs.write(GUEST_IDTR_BASE, 0);
+    vmcs.write(GUEST_IDTR_LIMIT, 0xffff);
+    control_register::set_cr0(vmcs, cr0::CD | cr0::NW | cr0::ET)?;
+    vmcs.write(GUEST_CR3, 0);
+    vm.device.cr4.set(vmcs, 0)?;
+    vmcs.write(GUEST_EFER, 0);
+    if vm.device.capabilities.switches_pat() {
+        vmcs.write(GUEST_PAT, 0x0007_0406_0007_0406);
+    }
+    vmcs.write(GUEST_DR7, cpu::DR7_OFF);
+    vmcs.write(GUEST_DEBUGCTL, 0);
+    vmcs.write(GUEST_SYSENTER_CS, 0);
+    vmcs.write(GUEST_SYSENTER_ESP, 0);
+    vmcs.write(GUEST_SYSENTER_EIP, 0);
+    vmcs.write(GUEST_INTERRUPTIBILITY, 0);
+    vmcs.write(GUEST_ACTIVITY, 0);
+    vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
+    vmcs.write(GUEST_RSP, 0);
+    vmcs.write(GUEST_RIP, RESET_RIP);
+    vmcs.write(GUEST_RFLAGS, 2);
+    Ok(())
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VM and its file.
+//!
+//! Lock order, outermost first:
+//!  1. a vCPU's `state` (mutex): held by RUN and every call on the vCPU
+//!  2. `layout` (mutex): held while regions are added or removed, and vCPUs created
+//!  3. `memory` (spinlock): regions, pages and page tables; held for a bounded time, with interrupts
+//!     on or off, never while waiting for another CPU
+//!
+//! RUN takes 1 and 3. A call on the VM takes 2 and 3, and waits for vCPUs to leave the guest with 2
+//! held: a vCPU needs 1 and 3 only to get there.
+
+mod memory;
+mod stats;
+
+pub(crate) use self::{
+    memory::{
+        max_bytes,
+        MAX_REGIONS, //
+    },
+    stats::Counters, //
+};
+
+use crate::{
+    device::Device,
+    memory::Memory,
+    mmu::{
+        ept::Eptp,
+        generation::{
+            Generation,
+            Whereabouts, //
+        }, //
+    },
+    support::{
+        file::{
+            open_anonymous,
+            FileOperations, //
+        },
+        page::KernelPage,
+        uaccess::Argument,
+        uapi, //
+    },
+    vcpu::Vcpu, //
+};
+use kernel::{
+    new_mutex,
+    new_spinlock,
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow,
+        Mutex,
+        SpinLock, //
+    }, //
+};
+
+/// vCPUs that a VM may have.
+pub(crate) const MAX_VCPUS: u32 = 64;
+
+/// What a VM knows of one of its vCPUs. It outlives the vCPU, so that nothing is lost of its counts.
+pub(crate) struct Member {
+    id: u32,
+    /// Where the vCPU runs.
+    pub(crate) whereabouts: Whereabouts,
+    /// What it did so far.
+    pub(crate) counters: Counters,
+}
+
+/// What changes with `layout` held.
+struct Layout {
+    members: KVec<Arc<Member>>,
+}
+
+/// A VM.
+#[pin_data]
+pub(crate) struct Vm {
+    /// The device that it was made on.
+    pub(crate) device: Arc<Device>,
+    /// Where its page tables are.
+    pub(crate) eptp: Eptp,
+    /// Which translations CPUs must have forgotten.
+    pub(crate) generation: Generation,
+    /// Its memory.
+    #[pin]
+    pub(crate) memory: SpinLock<Memory>,
+    #[pin]
+    layout: Mutex<Layout>,
+}
+
+impl Vm {
+    /// Makes a VM without memory and vCPUs.
+    pub(crate) fn new(device: Arc<Device>) -> Result<Arc<Self>> {
+        let capabilities = &device.capabilities;
+        let memory = Memory::new(KernelPage::new()?, capabilities.ept_vpid.page_2m());
+        let eptp = memory.eptp(capabilities.ept_vpid.accessed_dirty());
+        Arc::pin_init(
+            try_pin_init!(Self {
+                eptp,
+                generation: Generation::new()?,
+                memory <- new_spinlock!(memory, "minivmx::Vm::memory"),
+                layout <- new_mutex!(Layout { members: KVec::new() }, "minivmx::Vm::layout"),
+                device,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Is this one of the VM's vCPUs' numbers? It may have been used once only.
+    fn add_member(&self, id: u32) -> Result<Arc<Member>> {
+        let mut layout = self.layout.lock();
+        if layout.members.iter().any(|member| member.id == id) {
+            return Err(EEXIST);
+        }
+        let member = Arc::new(
+            Member {
+                id,
+                whereabouts: Whereabouts::new(),
+                counters: Counters::default(),
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        layout.members.push(member.clone(), GFP_KERNEL_ACCOUNT)?;
+        Ok(member)
+    }
+
+    fn remove_member(&self, id: u32) {
+        self.layout.lock().members.retain(|member| member.id != id);
+    }
+}
+
+impl FileOperations for Vm {
+    type Module = crate::MinivmxModule;
+    const NAME: &'static CStr = c"minivmx-vm";
+
+    fn ioctl(this: ArcBorrow<'_, Self>, command: u32, argument: usize) -> Result<isize> {
+        match uapi::command(command)? {
+            uapi::cmd::MINIVMX_CMD_MAP_MEMORY => this.map_memory(argument),
+            uapi::cmd::MINIVMX_CMD_UNMAP_MEMORY => this.unmap_memory(argument),
+            uapi::cmd::MINIVMX_CMD_CREATE_VCPU => create_vcpu(this.into(), argument),
+            uapi::cmd::MINIVMX_CMD_GET_STATS => this.get_stats(argument),
+            _ => Err(ENOTTY),
+        }
+    }
+
+    fn check_mmap(&self, _first: usize, _pages: usize) -> Result {
+        Ok(())
+    }
+
+    fn fault(&self, offset: usize) -> Result<KernelPage> {
+        self.page_for_program(offset)
+    }
+}
+
+fn create_vcpu(vm: Arc<Vm>, argument: usize) -> Result<isize> {
+    let argument =
+        Argument::<uapi::minivmx_create_vcpu>::read(argument, size_of::<uapi::minivmx_create_vcpu>())?;
+    let request = argument.value;
+    if request.__reserved != 0 || request.flags != 0 {
+        return Err(EOPNOTSUPP);
+    }
+    if request.id >= MAX_VCPUS {
+        return Err(E2BIG);
+    }
+    let member = vm.add_member(request.id)?;
+    Vcpu::new(vm.clone(), member, request.id)
+        .and_then(open_anonymous)
+        .inspect_err(|_| vm.remove_member(request.id))
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Adding and removing memory: what allocates, sleeps, and waits for vCPUs to leave the guest.
+
+use super::{
+    Layout,
+    Vm, //
+};
+use crate::{
+    memory::{
+        Chunk,
+        ChunkNode,
+        Kind,
+        Region,
+        Regions,
+        Removed,
+        FRAMES_PER_CHUNK,
+        REAPED, //
+    },
+    mmu::{
+        address::{
+            Gpa,
+            GpaRange,
+            PageSize, //
+        },
+        page::Stock,
+        table::Reaper, //
+    },
+    module_parameters,
+    support::{
+        irq,
+        page::KernelPage,
+        per_cpu,
+        uaccess::Argument,
+        uapi::{
+            self,
+            map_flags, //
+        }, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// Regions that a VM may have.
+pub(crate) const MAX_REGIONS: usize = 256;
+
+/// Bytes of memory that a VM may have.
+pub(crate) fn max_bytes() -> u64 {
+    u64::from(module_parameters::max_memory_mib.value()) << 20
+}
+
+impl Vm {
+    /// Answers `MINIVMX_MAP_MEMORY`.
+    pub(super) fn map_memory(&self, argument: usize) -> Result<isize> {
+        const FIRST_SIZE: usize = size_of::<uapi::minivmx_map_memory>();
+        let request = Argument::<uapi::minivmx_map_memory>::read(argument, FIRST_SIZE)?.value;
+        let known = map_flags::MINIVMX_MAP_READONLY
+            | map_flags::MINIVMX_MAP_2M
+            | map_flags::MINIVMX_MAP_POPULATE;
+        if request.flags & !known != 0 {
+            return Err(EOPNOTSUPP);
+        }
+        let kind = Kind {
+            readonly: request.flags & map_flags::MINIVMX_MAP_READONLY != 0,
+            huge: request.flags & map_flags::MINIVMX_MAP_2M != 0,
+        };
+        let range = self.range(request.gpa, request.length)?;
+        if kind.huge && !range.is_aligned(PageSize::Size2M) {
+            return Err(EINVAL);
+        }
+        self.add_region(Region { range, kind })?;
+        if request.flags & map_flags::MINIVMX_MAP_POPULATE != 0 {
+            self.populate_all(range, kind)
+                .inspect_err(|_| drop(self.remove_range(range)))?;
+        }
+        Ok(0)
+    }
+
+    /// Answers `MINIVMX_UNMAP_MEMORY`.
+    pub(super) fn unmap_memory(&self, argument: usize) -> Result<isize> {
+        const FIRST_SIZE: usize = size_of::<uapi::minivmx_unmap_memory>();
+        let request = Argument::<uapi::minivmx_unmap_memory>::read(argument, FIRST_SIZE)?.value;
+        if request.__reserved != 0 {
+            return Err(EOPNOTSUPP);
+        }
+        let range = self.range(request.gpa, request.length)?;
+        self.remove_range(range)?;
+        Ok(0)
+    }
+
+    /// The range of a request, if the guest can address it.
+    fn range(&self, gpa: u64, length: u64) -> Result<GpaRange> {
+        let range = GpaRange::from_len(Gpa::new(gpa), length).ok_or(EINVAL)?;
+        if range.end_position() > 1 << self.device.physical_bits() {
+            return Err(EINVAL);
+        }
+        Ok(range)
+    }
+
+    fn add_region(&self, region: Region) -> Result {
+        // Regions change with `layout` held only, so the copy stays true without `memory`.
+        let _layout = self.layout.lock();
+        let room = self.memory.lock().regions.count().saturating_add(1);
+        if room > MAX_REGIONS {
+            return Err(E2BIG);
+        }
+        let mut new = Regions::with_room(room)?;
+        {
+            let old = &self.memory.lock().regions;
+            if old.overlaps(region.range) {
+                return Err(EEXIST);
+            }
+            if old.bytes().saturating_add(region.range.len()) > max_bytes() {
+                return Err(E2BIG);
+            }
+            new.copy_with(old, region);
+        }
+        self.replace_regions(new);
+        Ok(())
+    }
+
+    fn replace_regions(&self, new: Regions) {
+        let old = core::mem::replace(&mut self.memory.lock().regions, new);
+        // Freed without the lock.
+        drop(old);
+    }
+
+    fn populate_all(&self, range: GpaRange, kind: Kind) -> Result {
+        let size = if kind.huge {
+            PageSize::Size2M
+        } else {
+            PageSize::Size4K
+        };
+        for gpa in range.pages(size) {
+            if current!().signal_pending() {
+                return Err(EINTR);
+            }
+            match self.populate(gpa) {
+                // Another thread takes the region away already.
+                Err(error) if error == ENOENT => return Ok(()),
+                result => result?,
+            }
+            irq::cond_resched();
+        }
+        Ok(())
+    }
+
+    /// Allocates the page that an address lies in, if it is in a region and has none yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if the address is in no region, `ENOMEM`.
+    pub(crate) fn populate(&self, gpa: Gpa) -> Result {
+        let (region, present, has_chunk) = {
+            let memory = self.memory.lock();
+            let region = memory.regions.find(gpa).ok_or(ENOENT)?;
+            let present = memory.chunks.page(gpa).is_some();
+            (region, present, memory.chunks.contains(gpa))
+        };
+        if present {
+            return Ok(());
+        }
+        let block = region.kind.huge && region.covers(gpa, PageSize::Size2M) && !has_chunk;
+        if block {
+            self.add_chunk(gpa, Chunk::new_2m()?)
+        } else if has_chunk {
+            self.add_page(gpa, KernelPage::new()?)
+        } else {
+            let mut chunk = Chunk::new()?;
+            let _none = chunk.put(gpa, KernelPage::new()?);
+            self.add_chunk(gpa, chunk)
+        }
+    }
+
+    /// Puts a chunk where there is none; another thread may have been faster, or the region be gone.
+    fn add_chunk(&self, gpa: Gpa, chunk: Chunk) -> Result {
+        let node = ChunkNode::new(gpa, chunk)?;
+        let refused = {
+            let mut memory = self.memory.lock();
+            if memory.regions.find(gpa).is_some() && !memory.chunks.contains(gpa) {
+                memory.chunks.insert(node)
+            } else {
+                Some(node)
+            }
+        };
+        drop(refused);
+        Ok(())
+    }
+
+    /// Puts a page into its chunk; another thread may have been faster, or the region be gone.
+    fn add_page(&self, gpa: Gpa, page: KernelPage) -> Result {
+        let refused = {
+            let mut memory = self.memory.lock();
+            if memory.regions.find(gpa).is_some() {
+                memory.chunks.put(gpa, page)
+            } else {
+                Some(page)
+            }
+        };
+        drop(refused);
+        Ok(())
+    }
+
+    /// The page at this offset of a mapping of the VM's file.
+    pub(super) fn page_for_program(&self, offset: usize) -> Result<KernelPage> {
+        // CAST: `usize` is 64 bits wide.
+        let address = (offset as u64).checked_mul(PageSize::Size4K.bytes());
+        let gpa = Gpa::new(address.ok_or(EFAULT)?);
+        loop {
+            self.populate(gpa)?;
+            // Between the two, the region can be removed and made again.
+            if let Some(page) = self.memory.lock().chunks.page(gpa) {
+                return Ok(page.share());
+            }
+        }
+    }
+
+    /// Takes a range away from the guest, then frees its pages.
+    fn remove_range(&self, range: GpaRange) -> Result {
+        let layout = self.layout.lock();
+        // All that can fail comes first. A range has two ends, so two large pages are split at most.
+        let mut stock = Stock::default();
+        stock.fill(2)?;
+        let pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL)?;
+        self.remove_regions(range)?;
+        // Nothing maps a page of the range from here on: it is in no region.
+        self.unmap(range, &layout, &mut stock);
+        self.free_pages(range, pages);
+        Ok(())
+    }
+
+    fn remove_regions(&self, range: GpaRange) -> Result {
+        let room = self.memory.lock().regions.count().saturating_add(1);
+        let mut rest = Regions::with_room(room)?;
+        {
+            let old = &self.memory.lock().regions;
+            if !old.overlaps(range) {
+                return Err(ENOENT);
+            }
+            rest.copy_without(old, range);
+        }
+        if rest.count() > MAX_REGIONS {
+            return Err(E2BIG);
+        }
+        self.replace_regions(rest);
+        Ok(())
+    }
+
+    /// Removes a range from the page tables, and waits until no CPU can use them for it.
+    fn unmap(&self, range: GpaRange, layout: &Layout, stock: &mut Stock) {
+        let mut reaper = Reaper::<KernelPage, REAPED>::new();
+        let mut rest = Some(range);
+        while let Some(range) = rest {
+            let progress = self.memory.lock().unmap(range, stock, &mut reaper);
+            if progress.flush.is_needed() {
+                self.generation.advance();
+                self.kick(layout);
+                reaper.clear();
+            }
+            rest = progress.rest.map(|(range, _)| range);
+            irq::cond_resched();
+        }
+    }
+
+    /// Interrupts the CPUs that run a vCPU of this VM, and waits until they have left the guest.
+    fn kick(&self, layout: &Layout) {
+        for member in &layout.members {
+            if let Some(cpu) = member.whereabouts.cpu() {
+                per_cpu::interrupt(cpu);
+                member.counters.kick();
+            }
+        }
+    }
+
+    /// Frees the pages of a range that no CPU can reach any more. `pages` has room for those of a
+    /// chunk.
+    fn free_pages(&self, range: GpaRange, mut pages: KVVec<KernelPage>) {
+        let mut rest = Some(range);
+        while let Some(range) = rest {
+            let removed = self.memory.lock().chunks.remove_first(range, &mut pages);
+            pages.clear();
+            rest = match removed {
+                Some(Removed::Pages(end)) => GpaRange::new(end, range.end()),
+                // The chunk is freed here, without the lock.
+                Some(Removed::Chunk(_)) => Some(range),
+                None => None,
+            };
+            irq::cond_resched();
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Intel VMX, as the SDM describes it, in types.
+//!
+//! The CPU is in VMX operation on our behalf only for moments. Three guards make that a ladder, each
+//! the proof that the next one takes, each undone by its drop:
+//!
+//! ```text
+//! IrqsDisabled   interrupts are off: the task stays on this CPU
+//!   VmxRoot      the CPU is in VMX root operation: our own, or KVM's, borrowed
+//!     CurrentVmcs   our VMCS is the current one: VMREAD, VMWRITE and VM entries mean it
+//! ```
+//!
+//! What happens between the first and the last is called a *burst*: VM entries and exits that the
+//! driver answers by itself. Nothing of it outlasts the burst, so there are no hooks for CPU
+//! hotplug, suspend, reboot or kexec, and no state of a vCPU is left on a CPU but translations in
+//! its TLB.
+//!
+//! `SDM` in comments means the Intel 64 and IA-32 Architectures Software Developer's Manual, edition
+//! 085 (October 2024), cited by volume and section title.
+
+pub(crate) mod capability;
+pub(crate) mod controls;
+pub(crate) mod entry;
+pub(crate) mod error;
+pub(crate) mod exit;
+pub(crate) mod field;
+pub(crate) mod host;
+pub(crate) mod insn;
+pub(crate) mod root;
+pub(crate) mod vmcs;
+pub(crate) mod vpid;

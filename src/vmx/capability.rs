@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What this CPU's VMX can do: the IA32_VMX_* MSRs, read once (SDM Vol. 3D, "VMX Capability
+//! Reporting Facility").
+
+use super::{
+    controls::{
+        Allowed,
+        Controls,
+        Entry,
+        Exit,
+        PinBased,
+        Primary,
+        Secondary, //
+    },
+    insn::Extent, //
+};
+use crate::support::{
+    cpu::{
+        self,
+        Feature, //
+    },
+    msr::Msr,
+    uapi::cap, //
+};
+use kernel::{
+    bitfield,
+    prelude::*, //
+};
+
+/// MSRs of the capability reporting facility.
+mod msrs {
+    use super::Msr;
+    pub(super) const FEATURE_CONTROL: Msr = Msr(0x3a);
+    pub(super) const BASIC: Msr = Msr(0x480);
+    pub(super) const CR0_FIXED0: Msr = Msr(0x486);
+    pub(super) const CR0_FIXED1: Msr = Msr(0x487);
+    pub(super) const CR4_FIXED0: Msr = Msr(0x488);
+    pub(super) const CR4_FIXED1: Msr = Msr(0x489);
+    pub(super) const SECONDARY: Msr = Msr(0x48b);
+    pub(super) const EPT_VPID: Msr = Msr(0x48c);
+    /// Pin-based, primary, exit and entry controls.
+    pub(super) const CONTROLS: [Msr; 4] = [Msr(0x481), Msr(0x482), Msr(0x483), Msr(0x484)];
+    /// The same where the default-1 controls can be cleared.
+    pub(super) const TRUE_CONTROLS: [Msr; 4] = [Msr(0x48d), Msr(0x48e), Msr(0x48f), Msr(0x490)];
+}
+
+bitfield! {
+    /// IA32_FEATURE_CONTROL (SDM Vol. 3D, "Enabling and Entering VMX Operation").
+    struct FeatureControl(u64) {
+        2:2 vmx_outside_smx => bool;
+        0:0 locked => bool;
+    }
+}
+
+bitfield! {
+    /// IA32_VMX_BASIC (SDM Vol. 3D, "Basic VMX Information").
+    struct Basic(u64) {
+        /// The controls that are 1 by default can be cleared.
+        55:55 true_controls => bool;
+        /// VMCS revision identifier.
+        30:0 revision;
+    }
+}
+
+bitfield! {
+    /// IA32_VMX_EPT_VPID_CAP (SDM Vol. 3D, "VPID and EPT Capabilities").
+    pub(crate) struct EptVpid(u64) {
+        42:42 invvpid_all => bool;
+        41:41 invvpid_single => bool;
+        32:32 invvpid => bool;
+        26:26 invept_all => bool;
+        25:25 invept_single => bool;
+        21:21 accessed_dirty => bool;
+        20:20 invept => bool;
+        17:17 page_1g => bool;
+        16:16 page_2m => bool;
+        14:14 write_back => bool;
+        6:6 four_levels => bool;
+        0:0 execute_only => bool;
+    }
+}
+
+/// Bits of a control register that must be 1, and bits that can be.
+#[derive(Clone, Copy)]
+pub(crate) struct Fixed {
+    /// Bits that must be 1 in VMX operation.
+    pub(crate) must: u64,
+    /// Bits that can be 1 in VMX operation.
+    pub(crate) can: u64,
+}
+
+/// What this CPU's VMX can do.
+#[derive(Clone, Copy)]
+pub(crate) struct Capabilities {
+    /// VMCS revision identifier.
+    pub(crate) revision: u32,
+    true_controls: bool,
+    /// Pin-based controls.
+    pub(crate) pin_based: Allowed,
+    /// Primary processor-based controls.
+    pub(crate) primary: Allowed,
+    /// Secondary processor-based controls.
+    pub(crate) secondary: Allowed,
+    /// VM-exit controls.
+    pub(crate) exit: Allowed,
+    /// VM-entry controls.
+    pub(crate) entry: Allowed,
+    /// EPT and VPID.
+    pub(crate) ept_vpid: EptVpid,
+    /// CR0 in VMX operation.
+    pub(crate) cr0: Fixed,
+    /// CR4 in VMX operation.
+    pub(crate) cr4: Fixed,
+    /// Width of a physical address.
+    pub(crate) physical_bits: u32,
+}
+
+/// What an EPT guest needs of [`cap`].
+const EPT_NEEDS: [(u32, &str); 4] = [
+    (cap::MINIVMX_CAP_EPT, "extended page tables (EPT)"),
+    (cap::MINIVMX_CAP_UNRESTRICTED_GUEST, "the unrestricted guest"),
+    (cap::MINIVMX_CAP_LOAD_EFER, "VM entries that load IA32_EFER"),
+    (cap::MINIVMX_CAP_TRUE_CONTROLS, "controls that leave CR3 to the guest"),
+];
+
+impl Capabilities {
+    /// Finds out whether the driver can work on this machine at all, and what its VMX can do.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`, after one sentence in the log that says what is missing.
+    pub(crate) fn detect() -> Result<Self> {
+        check_vmx()?;
+        check_feature_control()?;
+        if cpu::has(Feature::Fred) {
+            pr_err!("the kernel uses FRED, which this driver cannot restore after a VM exit\n");
+            return Err(EOPNOTSUPP);
+        }
+        let capabilities = Self::read()?;
+        capabilities.check_required()?;
+        Ok(capabilities)
+    }
+
+    fn read() -> Result<Self> {
+        let basic = Basic::from_raw(msrs::BASIC.read()?);
+        let controls = if basic.true_controls() {
+            msrs::TRUE_CONTROLS
+        } else {
+            msrs::CONTROLS
+        };
+        let [pin_based, primary, exit, entry] = controls;
+        let primary = Allowed::from_msr(primary.read()?);
+        let secondary = read_if(primary.allows(Primary::SECONDARY), msrs::SECONDARY)?;
+        let secondary = Allowed::from_msr(secondary);
+        let has_ept_vpid = secondary.allows(Secondary::ENABLE_EPT)
+            || secondary.allows(Secondary::ENABLE_VPID);
+        Ok(Self {
+            revision: basic.revision().get() as u32,
+            true_controls: basic.true_controls(),
+            pin_based: Allowed::from_msr(pin_based.read()?),
+            primary,
+            secondary,
+            exit: Allowed::from_msr(exit.read()?),
+            entry: Allowed::from_msr(entry.read()?),
+            ept_vpid: EptVpid::from_raw(read_if(has_ept_vpid, msrs::EPT_VPID)?),
+            cr0: Fixed {
+                must: msrs::CR0_FIXED0.read()?,
+                can: msrs::CR0_FIXED1.read()?,
+            },
+            cr4: Fixed {
+                must: msrs::CR4_FIXED0.read()?,
+                can: msrs::CR4_FIXED1.read()?,
+            },
+            physical_bits: cpu::cpuid(0x8000_0008, 0).eax & 0xff,
+        })
+    }
+
+    /// Checks the controls without which there is no guest at all, whatever its memory.
+    fn check_required(&self) -> Result {
+        require(self.pin_based, required::PIN_BASED)?;
+        require(self.primary, required::PRIMARY)?;
+        require(self.exit, required::EXIT)?;
+        require(self.entry, required::ENTRY)
+    }
+
+    /// The capabilities by the names of the interface.
+    pub(crate) fn mask(&self) -> u64 {
+        let ept = self.ept_vpid;
+        let has_ept = self.secondary.allows(Secondary::ENABLE_EPT)
+            && ept.four_levels()
+            && ept.write_back()
+            && self.ept_extent().is_some();
+        let has_vpid = self.secondary.allows(Secondary::ENABLE_VPID);
+        [
+            (cap::MINIVMX_CAP_EPT, has_ept),
+            (cap::MINIVMX_CAP_EPT_AD, has_ept && ept.accessed_dirty()),
+            (cap::MINIVMX_CAP_EPT_EXEC_ONLY, has_ept && ept.execute_only()),
+            (cap::MINIVMX_CAP_EPT_2M, has_ept && ept.page_2m()),
+            (cap::MINIVMX_CAP_EPT_1G, has_ept && ept.page_1g()),
+            (cap::MINIVMX_CAP_INVEPT_SINGLE, has_ept && ept.invept_single()),
+            (cap::MINIVMX_CAP_INVEPT_GLOBAL, has_ept && ept.invept_all()),
+            (cap::MINIVMX_CAP_VPID, has_vpid),
+            (cap::MINIVMX_CAP_INVVPID_SINGLE, has_vpid && ept.invvpid_single()),
+            (cap::MINIVMX_CAP_INVVPID_ALL, has_vpid && ept.invvpid_all()),
+            (
+                cap::MINIVMX_CAP_UNRESTRICTED_GUEST,
+                self.secondary.allows(Secondary::UNRESTRICTED_GUEST),
+            ),
+            (cap::MINIVMX_CAP_MTF, self.primary.allows(Primary::MONITOR_TRAP_FLAG)),
+            (
+                cap::MINIVMX_CAP_PREEMPTION_TIMER,
+                self.pin_based.allows(PinBased::PREEMPTION_TIMER),
+            ),
+            (
+                cap::MINIVMX_CAP_VIRTUAL_NMIS,
+                self.pin_based.allows(PinBased::VIRTUAL_NMIS),
+            ),
+            (
+                cap::MINIVMX_CAP_MSR_BITMAPS,
+                self.primary.allows(Primary::USE_MSR_BITMAPS),
+            ),
+            (cap::MINIVMX_CAP_LOAD_EFER, self.switches_efer()),
+            (cap::MINIVMX_CAP_LOAD_PAT, self.switches_pat()),
+            (cap::MINIVMX_CAP_TRUE_CONTROLS, self.true_controls),
+            (cap::MINIVMX_CAP_XSAVE, cpu::has(Feature::Xsave)),
+        ]
+        .iter()
+        .filter(|(_, present)| *present)
+        .fold(0, |mask, (bit, _)| mask | u64::from(*bit))
+    }
+
+    /// What an EPT guest needs and this CPU lacks, by the names of the interface.
+    pub(crate) fn missing_for_ept(&self) -> u64 {
+        let present = self.mask();
+        EPT_NEEDS
+            .iter()
+            .map(|(bit, _)| u64::from(*bit))
+            .filter(|bit| present & bit == 0)
+            .fold(0, |missing, bit| missing | bit)
+    }
+
+    /// `EOPNOTSUPP`, after one sentence in the log, if this CPU has not what an EPT guest needs.
+    pub(crate) fn check_ept(&self) -> Result {
+        let missing = self.missing_for_ept();
+        let Some((_, name)) = EPT_NEEDS.iter().find(|(bit, _)| missing & u64::from(*bit) != 0)
+        else {
+            return Ok(());
+        };
+        pr_err!("EPT guests need {name}, which this CPU's VMX does not have\n");
+        Err(EOPNOTSUPP)
+    }
+
+    /// Do VM entries and exits switch IA32_EFER?
+    pub(crate) fn switches_efer(&self) -> bool {
+        self.entry.allows(Entry::LOAD_EFER)
+            && self.exit.allows(Exit::LOAD_EFER.with(Exit::SAVE_EFER))
+    }
+
+    /// Do VM entries and exits switch IA32_PAT?
+    pub(crate) fn switches_pat(&self) -> bool {
+        self.entry.allows(Entry::LOAD_PAT) && self.exit.allows(Exit::LOAD_PAT.with(Exit::SAVE_PAT))
+    }
+
+    /// The least that INVEPT can drop; `None` if there is no INVEPT.
+    pub(crate) fn ept_extent(&self) -> Option<Extent> {
+        let ept = self.ept_vpid;
+        extent(ept.invept(), ept.invept_single(), ept.invept_all())
+    }
+
+    /// The least that INVVPID can drop; `None` if VPIDs cannot be used.
+    pub(crate) fn vpid_extent(&self) -> Option<Extent> {
+        let vpid = self.ept_vpid;
+        let usable = self.secondary.allows(Secondary::ENABLE_VPID) && vpid.invvpid();
+        extent(usable, vpid.invvpid_single(), vpid.invvpid_all())
+    }
+}
+
+/// Controls without which this driver runs no guest.
+pub(crate) mod required {
+    use super::{
+        Entry,
+        Exit,
+        PinBased,
+        Primary, //
+    };
+
+    /// Interrupts and NMIs are the host's.
+    pub(crate) const PIN_BASED: PinBased =
+        PinBased::EXTERNAL_INTERRUPT_EXITING.with(PinBased::NMI_EXITING);
+
+    /// What a guest must not do by itself.
+    pub(crate) const PRIMARY: Primary = Primary::HLT_EXITING
+        .with(Primary::UNCONDITIONAL_IO_EXITING)
+        .with(Primary::USE_TSC_OFFSETTING)
+        .with(Primary::MOV_DR_EXITING)
+        .with(Primary::MWAIT_EXITING)
+        .with(Primary::MONITOR_EXITING)
+        .with(Primary::RDPMC_EXITING)
+        .with(Primary::CR8_LOAD_EXITING)
+        .with(Primary::CR8_STORE_EXITING);
+
+    /// The host is a 64-bit kernel.
+    pub(crate) const EXIT: Exit =
+        Exit::HOST_ADDRESS_SPACE_SIZE.with(Exit::SAVE_DEBUG_CONTROLS);
+
+    /// The guest's DR7 and IA32_DEBUGCTL are its own.
+    pub(crate) const ENTRY: Entry = Entry::LOAD_DEBUG_CONTROLS;
+}
+
+fn check_vmx() -> Result {
+    /// CPUID.1:ECX.VMX.
+    const VMX: u32 = 1 << 5;
+    if cpu::cpuid(1, 0).ecx & VMX != 0 {
+        return Ok(());
+    }
+    pr_err!("this CPU has no VMX (CPUID.1:ECX.VMX is 0)\n");
+    Err(EOPNOTSUPP)
+}
+
+fn check_feature_control() -> Result {
+    let control = FeatureControl::from_raw(msrs::FEATURE_CONTROL.read()?);
+    if control.locked() && control.vmx_outside_smx() {
+        return Ok(());
+    }
+    pr_err!("the firmware turned VMX off (IA32_FEATURE_CONTROL is {:#x})\n", control.into_raw());
+    Err(EOPNOTSUPP)
+}
+
+fn require<C: Controls>(allowed: Allowed, required: C) -> Result {
+    let Err(missing) = allowed.adjust(required, required) else {
+        return Ok(());
+    };
+    pr_err!("this CPU's VMX lacks the control \"{}\"\n", missing.first_name());
+    Err(EOPNOTSUPP)
+}
+
+fn read_if(present: bool, msr: Msr) -> Result<u64> {
+    if present {
+        msr.read()
+    } else {
+        Ok(0)
+    }
+}
+
+fn extent(usable: bool, single: bool, all: bool) -> Option<Extent> {
+    match (usable, single, all) {
+        (true, true, _) => Some(Extent::Single),
+        (true, false, true) => Some(Extent::All),
+        _ => None,
+    }
+}

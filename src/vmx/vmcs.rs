@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Virtual-machine control structures.
+//!
+//! Which type you hold says what state the VMCS is in: a [`Vmcs`] is a region in memory that no CPU
+//! uses; a [`CurrentVmcs`] is the current VMCS of this CPU, and the only thing through which fields
+//! are read and written and the guest is entered. It goes back to a [`Vmcs`] by its drop, so that the
+//! next CPU can have it.
+
+use super::{
+    error::Failure,
+    field::{
+        self,
+        Access,
+        Field,
+        Width,
+        Writable, //
+    },
+    insn::{
+        self,
+        Extent, //
+    },
+    root::VmxRoot, //
+};
+use crate::support::page::KernelPage;
+use core::{
+    cell::Cell,
+    sync::atomic::Ordering, //
+};
+use kernel::prelude::*;
+
+/// A VMCS that is not active on any CPU.
+///
+/// # Invariants
+///
+/// The region starts with the CPU's VMCS revision identifier. Its launch state is clear, and no CPU
+/// has it active.
+pub(crate) struct Vmcs {
+    region: KernelPage,
+    /// Did VMCLEAR initialise the region?
+    cleared: bool,
+}
+
+impl Vmcs {
+    /// Allocates a region.
+    pub(crate) fn new(revision: u32) -> Result<Self> {
+        let region = KernelPage::new()?;
+        region.words()[0].store(u64::from(revision), Ordering::Relaxed);
+        // INVARIANT: A new region was never active.
+        Ok(Self {
+            region,
+            cleared: false,
+        })
+    }
+
+    /// Makes this the current VMCS, until the returned guard is dropped.
+    #[inline]
+    pub(crate) fn load<'a>(&'a mut self, root: &'a VmxRoot<'a>) -> Result<CurrentVmcs<'a>> {
+        let address = self.region.phys();
+        if !self.cleared {
+            // SAFETY: By the type invariant no CPU uses this VMCS region.
+            unsafe { insn::vmclear(address) }?;
+            self.cleared = true;
+        }
+        // SAFETY: By the type invariant no CPU uses this VMCS region; it lives as long as the guard.
+        unsafe { insn::vmptrld(address) }?;
+        // INVARIANT: VMPTRLD succeeded; the exclusive reference keeps others away.
+        Ok(CurrentVmcs {
+            address,
+            root,
+            launched: Cell::new(false),
+            failure: Cell::new(None),
+            _vmcs: self,
+        })
+    }
+}
+
+/// Guard and proof that a VMCS of this driver is the current one on this CPU.
+///
+/// # Invariants
+///
+/// From construction to drop the VMCS at `address` is the current one, and `launched` says whether
+/// its launch state is "launched".
+#[must_use = "the VMCS is given back when the guard is dropped"]
+pub(crate) struct CurrentVmcs<'a> {
+    address: u64,
+    root: &'a VmxRoot<'a>,
+    launched: Cell<bool>,
+    failure: Cell<Option<Failure>>,
+    _vmcs: &'a mut Vmcs,
+}
+
+impl<'a> CurrentVmcs<'a> {
+    /// The proof that this one stands on.
+    #[inline]
+    pub(crate) fn root(&self) -> &'a VmxRoot<'a> {
+        self.root
+    }
+
+    /// Reads a field that every CPU has, or one that the capabilities promise.
+    ///
+    /// Should it fail all the same, [`Self::check`] says so at the end of the burst.
+    #[inline(always)]
+    pub(crate) fn read<W: Width, A: Access>(&self, field: Field<W, A>) -> W::Value {
+        match insn::vmread(field.encoding()) {
+            Ok(raw) => W::from_u64(raw),
+            Err(failure) => {
+                self.note(failure);
+                W::from_u64(0)
+            }
+        }
+    }
+
+    /// Writes a field that every CPU has, or one that the capabilities promise.
+    ///
+    /// Control and host-state fields decide what a guest can reach: the files that write them
+    /// (`vmx/host.rs`, `vcpu/setup.rs`, and the owner of each feature) are where to look for that.
+    ///
+    /// Should it fail all the same, [`Self::check`] says so at the end of the burst.
+    #[inline(always)]
+    pub(crate) fn write<W: Width, A: Writable>(&self, field: Field<W, A>, value: W::Value) {
+        // SAFETY: By the type invariant the current VMCS is this driver's.
+        if let Err(failure) = unsafe { insn::vmwrite(field.encoding(), W::to_u64(value)) } {
+            self.note(failure);
+        }
+    }
+
+    /// Reads a field by its encoding; `ENOENT` if this CPU has none of it.
+    pub(crate) fn read_by_encoding(&self, encoding: u32) -> Result<u64> {
+        insn::vmread(encoding).map_err(|_| ENOENT)
+    }
+
+    /// Writes a guest-state field by its encoding; `EPERM` for any other kind, `ENOENT` if this CPU
+    /// has none of it.
+    pub(crate) fn write_by_encoding(&self, encoding: u32, value: u64) -> Result {
+        if !field::is_guest_state(encoding) {
+            return Err(EPERM);
+        }
+        // SAFETY: By the type invariant the current VMCS is this driver's. What a guest-state field
+        // holds is checked by the CPU at the next VM entry.
+        unsafe { insn::vmwrite(encoding, value) }.map_err(|_| ENOENT)
+    }
+
+    #[cold]
+    fn note(&self, failure: Failure) {
+        self.failure.set(Some(failure));
+    }
+
+    /// `EIO` if an access to a field failed since the VMCS was loaded.
+    #[inline]
+    pub(crate) fn check(&self) -> Result {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Is its launch state "launched", so that the next VM entry is VMRESUME?
+    #[inline]
+    pub(super) fn launched(&self) -> bool {
+        self.launched.get()
+    }
+
+    /// To be called when a VM entry succeeded.
+    #[inline]
+    pub(super) fn set_launched(&self) {
+        // INVARIANT: A successful VMLAUNCH sets the launch state.
+        self.launched.set(true);
+    }
+
+    /// Drops translations through EPT.
+    #[inline]
+    pub(crate) fn invept(&self, extent: Extent, eptp: u64) {
+        if let Err(failure) = insn::invept(extent, eptp) {
+            self.note(failure);
+        }
+    }
+
+    /// Drops translations of a virtual processor.
+    #[inline]
+    pub(crate) fn invvpid(&self, extent: Extent, vpid: u16) {
+        if let Err(failure) = insn::invvpid(extent, u64::from(vpid)) {
+            self.note(failure);
+        }
+    }
+}
+
+impl Drop for CurrentVmcs<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this CPU has the VMCS active, and no other.
+        // INVARIANT: (of `Vmcs`) It is active nowhere afterwards, and its launch state is clear.
+        if unsafe { insn::vmclear(self.address) }.is_err() {
+            pr_err!("VMCLEAR failed\n");
+        }
+    }
+}
