@@ -28,6 +28,7 @@ pub struct Cli {
 pub enum Command {
     Info(Info),
     Run(Run),
+    Bench(Bench),
     /// Print the manual page, for man(1)
     Manual,
     /// Print completions for a shell
@@ -104,6 +105,17 @@ pub enum Image {
     },
     /// A 64-bit program.
     Elf(PathBuf),
+}
+
+/// Compare what exits cost here and in KVM, with the same guest in the same boot
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Also write the figures to a file, as a JSON list
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Only these events
+    #[arg(long, value_name = "EVENT", value_delimiter = ',')]
+    pub events: Vec<crate::bench::Event>,
 }
 
 impl Run {
@@ -191,6 +203,7 @@ mod tests {
             ("minivmx run --flat f@0xg", "0xg is not an address"),
             ("minivmx run --bios b --timeout 0", "--timeout"),
             ("minivmx run --bios b --memory -1", "-1"),
+            ("minivmx bench --events sleep", "sleep"),
         ] {
             let error = parse(words).expect_err(words).to_string();
             assert!(error.contains(text), "{words}: {error}");

@@ -74,14 +74,18 @@ impl LongMode {
     ///
     /// The memory below 64 KiB is not mapped.
     pub fn write(memory: &GuestMemory) -> Result<()> {
-        memory.write(Self::PML4, &entry(Self::PDPT | PRESENT | WRITABLE))?;
-        memory.write(Self::PDPT, &entry(Self::DIRECTORY | PRESENT | WRITABLE))?;
-        let directory: Vec<u8> = (0..ENTRIES)
-            .flat_map(|index| entry(index << 21 | PRESENT | WRITABLE | PAGE_SIZE))
-            .collect();
-        memory.write(Self::DIRECTORY, &directory)?;
-        let gdt = [0, CODE_DESCRIPTOR, DATA_DESCRIPTOR];
-        memory.write(Self::GDT, &gdt.map(entry).concat())
+        memory.write(Self::PML4, &Self::image())
+    }
+
+    /// Page tables and GDT, to be put at [`Self::PML4`].
+    pub fn image() -> Vec<u8> {
+        let tables = [
+            table([Self::PDPT | PRESENT | WRITABLE]),
+            table([Self::DIRECTORY | PRESENT | WRITABLE]),
+            table((0..ENTRIES).map(|index| index << 21 | PRESENT | WRITABLE | PAGE_SIZE)),
+            table([0, CODE_DESCRIPTOR, DATA_DESCRIPTOR]),
+        ];
+        tables.concat()
     }
 
     /// System registers for it; what it does not set stays as in `before`.
@@ -124,8 +128,11 @@ impl LongMode {
     }
 }
 
-fn entry(value: u64) -> [u8; 8] {
-    value.to_le_bytes()
+/// A page that begins with these entries.
+fn table(entries: impl IntoIterator<Item = u64>) -> Vec<u8> {
+    let mut page: Vec<u8> = entries.into_iter().flat_map(u64::to_le_bytes).collect();
+    page.resize(4096, 0);
+    page
 }
 
 fn segment(selector: u16, access_rights: u32) -> minivmx_segment {

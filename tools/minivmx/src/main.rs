@@ -3,6 +3,7 @@
 //! The command `minivmx`: shows what a CPU can do, runs guests, measures exits.
 
 mod absent_memory;
+mod bench;
 mod cli;
 mod code;
 mod devices;
@@ -52,6 +53,7 @@ fn execute(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Info(arguments) => info::show(arguments)?,
         Command::Run(arguments) => return run::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments)?,
         Command::Manual => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
         Command::Completion { shell } => {
             let (mut command, name) = (Cli::command(), env!("CARGO_BIN_NAME"));

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `minivmx bench`: what exits cost here and in KVM.
+
+mod event;
+mod figure;
+mod hypervisor;
+mod kvm;
+mod measure;
+mod minivmx;
+
+use std::{
+    fs,
+    path::Path, //
+};
+
+use ::minivmx::{
+    Device,
+    Mmu, //
+};
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use clap::ValueEnum;
+
+pub use event::Event;
+use figure::{
+    Figure,
+    Host,
+    Table, //
+};
+use hypervisor::Hypervisor;
+
+use crate::cli;
+
+/// Measures, prints, and writes the file if there is to be one.
+pub fn run(arguments: &cli::Bench) -> Result<()> {
+    let events = match arguments.events.as_slice() {
+        [] => Event::value_variants(),
+        some => some,
+    };
+    let host = Host::here();
+    stay_on_this_cpu()?;
+    let mut figures = measure_minivmx(events, &host)?;
+    figures.extend(measure_kvm(events, &host)?);
+    if figures.is_empty() {
+        bail!("there is nothing to measure");
+    }
+    println!("{}, CPUs: {}\n", host.model, host.cpus);
+    println!(
+        "{}",
+        Table {
+            events,
+            figures: &figures
+        }
+    );
+    println!("{}", figure::MEANING);
+    match &arguments.json {
+        Some(path) => write_json(path, &figures),
+        None => Ok(()),
+    }
+}
+
+/// Every MMU that the CPU has; one guest at a time, as each takes its memory.
+fn measure_minivmx(events: &[Event], host: &Host) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    let device = match Device::open() {
+        Ok(device) => device,
+        Err(error) => return left_out("minivmx", &error),
+    };
+    let info = device.info()?;
+    for mmu in Mmu::ALL {
+        if info.supports(*mmu) {
+            let guest = minivmx::Minivmx::new(&device, *mmu)?;
+            figures.extend(measure(guest, events, host)?);
+        } else {
+            let missing = info.missing(*mmu).names().join(", ");
+            println!(
+                "minivmx, {}: left out, this CPU lacks {missing}",
+                mmu.name()
+            );
+        }
+    }
+    Ok(figures)
+}
+
+fn measure_kvm(events: &[Event], host: &Host) -> Result<Vec<Figure>> {
+    match kvm_ioctls::Kvm::new() {
+        Ok(device) => measure(kvm::Kvm::new(&device)?, events, host),
+        Err(error) => left_out(
+            "kvm",
+            &format!("/dev/kvm: {}", ::minivmx::Errno(error.errno())),
+        ),
+    }
+}
+
+fn left_out(subject: &str, why: &dyn std::fmt::Display) -> Result<Vec<Figure>> {
+    println!("{subject}: left out, {why}");
+    Ok(Vec::new())
+}
+
+fn measure(mut guest: impl Hypervisor, events: &[Event], host: &Host) -> Result<Vec<Figure>> {
+    let (subject, mmu) = (guest.subject(), guest.mmu());
+    let figure = |event: &Event| {
+        let ticks = measure::ticks(&mut guest, *event)
+            .with_context(|| format!("{subject}: {}", event.name()))?;
+        Ok(Figure {
+            event: event.name(),
+            subject,
+            mmu,
+            ticks,
+            cpus: host.cpus,
+            model: host.model.clone(),
+        })
+    };
+    events.iter().map(figure).collect()
+}
+
+/// Time-stamp counters of different CPUs need not agree.
+fn stay_on_this_cpu() -> Result<()> {
+    // SAFETY: All bit patterns are values of this structure.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `sched_getcpu()` takes no argument; CPU_SET checks the number; the set is only read.
+    let answer = unsafe {
+        libc::CPU_SET(usize::try_from(libc::sched_getcpu()).unwrap_or(0), &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &set)
+    };
+    match answer {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()).context("staying on one CPU"),
+    }
+}
+
+fn write_json(path: &Path, figures: &[Figure]) -> Result<()> {
+    let text = serde_json::to_string_pretty(figures)?;
+    fs::write(path, text + "\n").with_context(|| path.display().to_string())
+}
