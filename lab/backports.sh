@@ -1,10 +1,11 @@
-#!/bin/bash
+#!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
 # mmdebstrap's customize hook, run with the new root as $1: adds the kernel
-# source from backports. The mirror is the one that mmdebstrap chose.
+# source from backports. The mirror is the one that mmdebstrap chose. It is given
+# as text to a shell whose user may not be able to read this file.
 
-set -euo pipefail
+set -eu
 root=$1
 suite=trixie-backports
 

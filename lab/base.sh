@@ -21,14 +21,15 @@ bootstrap() {
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--customize-hook="$LAB/backports.sh" \
+		--customize-hook="$(cat "$LAB/backports.sh")" \
 		"${@:2}" "$suite" - | tar -x --no-same-owner --exclude='./dev/*' -C "$1"
 }
 
 # A mirror that lags serves Release files past their date; the signatures are
 # checked all the same.
 bootstrap_or_lag() {
-	bootstrap "$1" && return
+	bootstrap "$1" 2>&1 | tee "$1.said" && return
+	grep -q 'Release file .* is expired' "$1.said" || return
 	echo "trying again, and accepting Release files that have expired"
 	remove_tree "$1"
 	mkdir "$1"
