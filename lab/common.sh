@@ -11,8 +11,6 @@ TOP=$(dirname "$LAB")
 BUILD=$TOP/build
 CACHE=${MINIVMX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/minivmx}
 export MINIVMX_CACHE=$CACHE
-# chroot and the like are not in an ordinary user's path.
-PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$BUILD/log" "$CACHE"
 
 die() {

@@ -11,6 +11,9 @@
 passed=(T KVM CPU_MODEL CPUS ENGINE CI TERM MINIVMX_CACHE
 	http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
 
+# chroot is not in an ordinary user's path.
+PATH=$PATH:/usr/sbin:/sbin
+
 # Namespaces: mounts disappear, and processes die, with the command. Root keeps
 # its identity; anyone else becomes root of a user namespace.
 namespaces=(--mount --pid --fork --kill-child=KILL)
