@@ -49,7 +49,7 @@ pub struct Devices {
 
 impl Devices {
     /// The devices of a machine with so many bytes of memory.
-    pub fn new(memory: u64, input: Input, serial: Sink, debug: Sink) -> Self {
+    pub fn new(memory: u64, input: Box<dyn Input>, serial: Sink, debug: Sink) -> Self {
         let start = Instant::now();
         Self {
             serial: serial::SerialPort::new(input, serial),
@@ -141,7 +141,7 @@ mod tests {
 
     fn devices() -> Devices {
         let captured = || Sink::captured(None);
-        Devices::new(64 << 20, Input::from_bytes(b""), captured(), captured())
+        Devices::new(64 << 20, Box::new(&b""[..]), captured(), captured())
     }
 
     #[test]

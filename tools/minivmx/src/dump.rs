@@ -162,12 +162,14 @@ mod tests {
     #[test]
     fn segments_show_their_hidden_part() {
         let mut text = String::new();
-        let mut sregs = Sregs::default();
-        sregs.cs = Segment {
-            base: 0xffff_0000,
-            selector: 0xf000,
-            access_rights: 0x9b,
-            ..Segment::default()
+        let sregs = Sregs {
+            cs: Segment {
+                base: 0xffff_0000,
+                selector: 0xf000,
+                access_rights: 0x9b,
+                ..Segment::default()
+            },
+            ..Sregs::default()
         };
         system(&mut text, &sregs).expect("a string takes everything");
         let expected = "cs     f000  base 00000000ffff0000  limit 00000000  rights 0009b";

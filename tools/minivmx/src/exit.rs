@@ -313,7 +313,7 @@ mod tests {
     use super::*;
     use crate::uapi::minivmx_run;
 
-    fn decode<'a>(run: &'a mut minivmx_run) -> Exit<'a> {
+    fn decode(run: &mut minivmx_run) -> Exit<'_> {
         let information = ExitInformation {
             reason: run.reason,
             entry_failure: run.entry_failure != 0,

@@ -96,7 +96,7 @@ fn vmx(mode: VmxMode) -> (String, String) {
 pub fn trappable(info: &Info) -> Vec<Reason> {
     let words = info.traps();
     (0..128)
-        .filter(|reason| words[reason / 64] >> (reason % 64) & 1 != 0)
+        .filter(|reason| (words[reason / 64] >> (reason % 64)) & 1 != 0)
         .map(|reason| Reason(reason as u32))
         .collect()
 }

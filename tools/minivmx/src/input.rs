@@ -1,66 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is typed for the guest: standard input, without waiting for it.
+//! What is typed for the guest, without waiting for it.
 
-use std::{
-    collections::VecDeque,
-    os::fd::AsRawFd, //
-};
+use std::os::fd::AsRawFd;
 
 use crate::terminal::KeyByKey;
 
 /// A source of bytes that never blocks.
-pub enum Input {
-    /// Standard input; a terminal is in key-by-key mode as long as this lives.
-    Standard {
-        /// Puts the terminal back when it is dropped.
-        _terminal: Option<KeyByKey>,
-        /// The end has been read: there is no need to look again.
-        ended: bool,
-    },
-    /// These bytes and no more.
-    Bytes(VecDeque<u8>),
-}
-
-impl Input {
-    /// Standard input.
-    pub fn standard() -> Self {
-        Self::Standard {
-            _terminal: KeyByKey::new(),
-            ended: false,
-        }
-    }
-
-    /// Input that is known in advance.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self::Bytes(bytes.iter().copied().collect())
-    }
-
+pub trait Input {
     /// Takes what is there, at most as much as there is room for; says how much.
-    pub fn read(&mut self, room: &mut [u8]) -> usize {
-        match self {
-            Self::Standard { ended: true, .. } => 0,
-            Self::Standard { ended, .. } => read_standard(room, ended),
-            Self::Bytes(bytes) => {
-                let count = room.len().min(bytes.len());
-                room.iter_mut()
-                    .zip(bytes.drain(..count))
-                    .for_each(|(to, from)| *to = from);
-                count
-            }
+    fn read(&mut self, room: &mut [u8]) -> usize;
+}
+
+/// Standard input; a terminal is in key-by-key mode as long as this lives.
+pub struct Standard {
+    /// The end has been read: there is no need to look again.
+    ended: bool,
+    _terminal: Option<KeyByKey>,
+}
+
+impl Standard {
+    pub fn new() -> Self {
+        Self {
+            ended: false,
+            _terminal: KeyByKey::new(),
         }
     }
 }
 
-fn read_standard(room: &mut [u8], ended: &mut bool) -> usize {
-    if room.is_empty() || !is_ready() {
-        return 0;
+impl Input for Standard {
+    fn read(&mut self, room: &mut [u8]) -> usize {
+        if self.ended || room.is_empty() || !is_ready() {
+            return 0;
+        }
+        let stdin = std::io::stdin().as_raw_fd();
+        // SAFETY: The pointer and the length are those of a slice that is lent exclusively.
+        let count = unsafe { libc::read(stdin, room.as_mut_ptr().cast(), room.len()) };
+        self.ended = count == 0;
+        usize::try_from(count).unwrap_or(0)
     }
-    let stdin = std::io::stdin().as_raw_fd();
-    // SAFETY: The pointer and the length are those of a slice that is lent exclusively.
-    let count = unsafe { libc::read(stdin, room.as_mut_ptr().cast(), room.len()) };
-    *ended = count == 0;
-    usize::try_from(count).unwrap_or(0)
 }
 
 fn is_ready() -> bool {
@@ -74,16 +52,21 @@ fn is_ready() -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
+    /// Input that is known in advance.
+    impl Input for &'static [u8] {
+        fn read(&mut self, room: &mut [u8]) -> usize {
+            let (now, later) = self.split_at(room.len().min(self.len()));
+            room[..now.len()].copy_from_slice(now);
+            *self = later;
+            now.len()
+        }
+    }
+
     #[test]
-    fn no_more_is_taken_than_there_is_room_for() {
-        let mut input = Input::from_bytes(b"abc");
-        let mut room = [0; 2];
-        assert_eq!(input.read(&mut room), 2);
-        assert_eq!(&room, b"ab");
-        assert_eq!(input.read(&mut room), 1);
-        assert_eq!(input.read(&mut room), 0);
+    fn no_room_takes_nothing() {
+        assert_eq!(Standard::new().read(&mut []), 0);
     }
 }

@@ -82,7 +82,7 @@ impl LongMode {
         let tables = [
             table([Self::PDPT | PRESENT | WRITABLE]),
             table([Self::DIRECTORY | PRESENT | WRITABLE]),
-            table((0..ENTRIES).map(|index| index << 21 | PRESENT | WRITABLE | PAGE_SIZE)),
+            table((0..ENTRIES).map(|index| (index << 21) | PRESENT | WRITABLE | PAGE_SIZE)),
             table([0, CODE_DESCRIPTOR, DATA_DESCRIPTOR]),
         ];
         tables.concat()

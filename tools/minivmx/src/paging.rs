@@ -34,7 +34,7 @@ pub fn translate(memory: &GuestMemory, sregs: &Sregs, linear: u64) -> Option<u64
     let mut table = mode.root;
     for level in (0..mode.levels).rev() {
         let shift = 12 + level * mode.index_bits;
-        let index = linear >> shift & ((1 << mode.index_bits) - 1);
+        let index = (linear >> shift) & ((1 << mode.index_bits) - 1);
         let entry = read(memory, table + index * mode.entry_bytes, mode.entry_bytes)?;
         if entry & PRESENT == 0 {
             return None;

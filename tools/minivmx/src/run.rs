@@ -25,7 +25,7 @@ use crate::{
     devices::Devices,
     dump,
     info,
-    input::Input,
+    input,
     machine::Machine,
     msrs::Msrs,
     outcome::Outcome,
@@ -242,5 +242,10 @@ fn devices(arguments: &cli::Run) -> Devices {
             Sink::stream(io::stderr(), until),
         )
     };
-    Devices::new(arguments.memory(), Input::standard(), serial, debug)
+    Devices::new(
+        arguments.memory(),
+        Box::new(input::Standard::new()),
+        serial,
+        debug,
+    )
 }

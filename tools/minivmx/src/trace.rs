@@ -17,12 +17,12 @@ use crate::{
 
 /// Vectors that are not exceptions of the guest's own: NMI and machine check
 /// belong to the host.
-const NOT_THE_GUESTS: u32 = 1 << 2 | 1 << 18;
+const NOT_THE_GUESTS: u32 = (1 << 2) | (1 << 18);
 
 /// All exits that the driver offers.
 pub fn traps(info: &Info) -> Traps {
     let exits = info.traps();
-    let has_exceptions = exits[0] >> Reason::EXCEPTION_OR_NMI.0 & 1 != 0;
+    let has_exceptions = (exits[0] >> Reason::EXCEPTION_OR_NMI.0) & 1 != 0;
     Traps {
         exceptions: if has_exceptions { !NOT_THE_GUESTS } else { 0 },
         exits,
@@ -93,12 +93,12 @@ fn exception(vector: u8, error: Option<u32>, information: &ExitInformation) -> S
 // SDM Vol. 3C, "Exit Qualification for Control-Register Accesses".
 fn control_register(qualification: u64) -> String {
     let number = qualification & 15;
-    let register = qualification >> 8 & 15;
-    match qualification >> 4 & 3 {
+    let register = (qualification >> 8) & 15;
+    match (qualification >> 4) & 3 {
         0 => format!("cr{number} = register {register}"),
         1 => format!("register {register} = cr{number}"),
         2 => "clts".into(),
-        _ => format!("lmsw {:#x}", qualification >> 16 & 0xffff),
+        _ => format!("lmsw {:#x}", (qualification >> 16) & 0xffff),
     }
 }
 
@@ -185,6 +185,6 @@ mod tests {
             }))
         };
         assert_eq!(offering(1 << 10).exceptions, 0);
-        assert_eq!(offering(1).exceptions & (1 << 14 | 1 << 2), 1 << 14);
+        assert_eq!(offering(1).exceptions & ((1 << 14) | (1 << 2)), 1 << 14);
     }
 }

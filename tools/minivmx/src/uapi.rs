@@ -4,5 +4,6 @@
 //! every item.
 
 #![allow(missing_docs, non_camel_case_types)]
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 include!(concat!(env!("OUT_DIR"), "/uapi.rs"));

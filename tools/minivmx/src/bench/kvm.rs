@@ -161,7 +161,7 @@ fn long_mode(before: kvm_sregs) -> kvm_sregs {
 }
 
 fn segment(segment: &Segment) -> kvm_segment {
-    let bits = |shift: u32, mask: u32| (segment.access_rights >> shift & mask) as u8;
+    let bits = |shift: u32, mask: u32| ((segment.access_rights >> shift) & mask) as u8;
     kvm_segment {
         base: segment.base,
         limit: segment.limit,

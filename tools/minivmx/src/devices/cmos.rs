@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn word(cmos: &mut Cmos, register: u32) -> u32 {
-        read(cmos, register) | read(cmos, register + 1) << 8
+        read(cmos, register) | (read(cmos, register + 1) << 8)
     }
 
     #[test]

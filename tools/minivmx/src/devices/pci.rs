@@ -57,7 +57,7 @@ impl Device for Pci {
                 let bytes = self.bridge.iter().skip(register).take(width.into());
                 bytes
                     .rev()
-                    .fold(0, |value, byte| value << 8 | u32::from(*byte))
+                    .fold(0, |value, byte| (value << 8) | u32::from(*byte))
             }),
             _ => u32::MAX,
         }
@@ -88,7 +88,7 @@ mod tests {
 
     fn select(device: u32, register: u32) -> Pci {
         let mut pci = Pci::default();
-        pci.write(0xcf8, 4, ENABLE | device << 11 | register);
+        pci.write(0xcf8, 4, ENABLE | (device << 11) | register);
         pci
     }
 

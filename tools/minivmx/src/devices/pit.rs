@@ -63,9 +63,9 @@ impl Pit {
             debug_assert_eq!(value >> 6, READ_BACK);
             return;
         };
-        match value >> 4 & 3 {
+        match (value >> 4) & 3 {
             0 => counter.latch((self.clock)()),
-            access => counter.program(access, value >> 1 & 7),
+            access => counter.program(access, (value >> 1) & 7),
         }
     }
 
@@ -154,7 +154,7 @@ impl Counter {
         let count = match (self.access, self.low.take()) {
             (Access::Low, _) => u32::from(value),
             (Access::High, _) => u32::from(value) << 8,
-            (Access::LowThenHigh, Some(low)) => u32::from(value) << 8 | u32::from(low),
+            (Access::LowThenHigh, Some(low)) => (u32::from(value) << 8) | u32::from(low),
             (Access::LowThenHigh, None) => {
                 self.low = Some(value);
                 return;
@@ -281,9 +281,9 @@ mod tests {
         time.set(Duration::from_millis(10));
         pit.write(0x43, 1, 0x00);
         time.set(Duration::from_millis(20));
-        let latched = pit.read(0x40, 1) | pit.read(0x40, 1) << 8;
+        let latched = pit.read(0x40, 1) | (pit.read(0x40, 1) << 8);
         assert_eq!(latched, 65536 - 11931);
-        let live = pit.read(0x40, 1) | pit.read(0x40, 1) << 8;
+        let live = pit.read(0x40, 1) | (pit.read(0x40, 1) << 8);
         assert_eq!(live, 65536 - 23863);
     }
 

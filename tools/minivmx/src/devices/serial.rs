@@ -23,7 +23,7 @@ const LINE_STATUS: u8 = 5;
 /// COM1, without interrupts.
 pub struct SerialPort {
     uart: Serial<NoInterrupt, NoEvents, Sink>,
-    input: Input,
+    input: Box<dyn Input>,
 }
 
 /// The guest polls: the driver cannot inject interrupts yet.
@@ -38,7 +38,7 @@ impl Trigger for NoInterrupt {
 }
 
 impl SerialPort {
-    pub fn new(input: Input, output: Sink) -> Self {
+    pub fn new(input: Box<dyn Input>, output: Sink) -> Self {
         Self {
             uart: Serial::new(NoInterrupt, output),
             input,
@@ -79,9 +79,13 @@ impl Device for SerialPort {
 mod tests {
     use super::*;
 
+    fn typed(bytes: &'static [u8]) -> Box<dyn Input> {
+        Box::new(bytes)
+    }
+
     #[test]
     fn bytes_go_out_and_come_in() {
-        let mut serial = SerialPort::new(Input::from_bytes(b"k"), Sink::captured(None));
+        let mut serial = SerialPort::new(typed(b"k"), Sink::captured(None));
         serial.write(0x3f8, 1, u32::from(b'!'));
         assert_eq!(serial.output().text(), "!");
         assert_eq!(serial.read(0x3fd, 1) & 1, 1, "data is ready");
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_transmitter_is_always_ready() {
-        let mut serial = SerialPort::new(Input::from_bytes(b""), Sink::captured(None));
+        let mut serial = SerialPort::new(typed(b""), Sink::captured(None));
         assert_eq!(serial.read(0x3fd, 1) & 0x60, 0x60);
     }
 }
