@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading: refused while a file is open, refused on a CPU without
+ * VMX, and without a trace however often it happens.
+ */
+#include <fcntl.h>
+#include <sys/klog.h>
+#include <sys/syscall.h>
+
+#include "minivmx_harness.h"
+
+#define MODULE		"/lib/modules/minivmx.ko"
+#define CYCLES		200
+#define LOG_SIZE	(1 << 20)
+#define LOG_READ_ALL	3	/* SYSLOG_ACTION_READ_ALL */
+
+static int load_error(void)
+{
+	int file = open(MODULE, O_RDONLY | O_CLOEXEC);
+	int error = 0;
+
+	require(file >= 0, "open of " MODULE ": %s", strerrorname_np(errno));
+	if (syscall(SYS_finit_module, file, "", 0))
+		error = errno;
+	close(file);
+	return error;
+}
+
+static int unload_error(void)
+{
+	return syscall(SYS_delete_module, "minivmx", O_NONBLOCK) ? errno : 0;
+}
+
+static const char *kernel_log(void)
+{
+	static char log[LOG_SIZE];
+	int length = klogctl(LOG_READ_ALL, log, sizeof(log) - 1);
+
+	require(length >= 0, "syslog: %s", strerrorname_np(errno));
+	log[length] = 0;
+	return log;
+}
+
+/* Returns NULL, or the reason to skip; leaves the module loaded, unused. */
+static const char *need_loaded_module(void)
+{
+	const char *reason;
+	int device;
+
+	reason = open_device(&device);
+	if (reason)
+		return reason;
+	close(device);
+	return access(MODULE, R_OK) ? "no " MODULE " to load again" : NULL;
+}
+
+/* What is left open while the module is to go. */
+FIXTURE(held)
+{
+};
+
+FIXTURE_VARIANT(held)
+{
+	bool device, vm, vcpu, memory, run_page;
+};
+
+FIXTURE_VARIANT_ADD(held, by_device) { .device = true };
+FIXTURE_VARIANT_ADD(held, by_vm) { .vm = true };
+FIXTURE_VARIANT_ADD(held, by_vcpu) { .vcpu = true };
+FIXTURE_VARIANT_ADD(held, by_memory_mapping) { .memory = true };
+FIXTURE_VARIANT_ADD(held, by_run_page_mapping) { .run_page = true };
+
+FIXTURE_SETUP(held)
+{
+	const char *reason = need_loaded_module();
+
+	if (reason)
+		SKIP(return, "%s", reason);
+}
+
+FIXTURE_TEARDOWN(held)
+{
+}
+
+static void close_unless(bool kept, int fd)
+{
+	if (!kept)
+		close(fd);
+}
+
+static void unmap_unless(bool kept, void *memory, size_t length)
+{
+	if (!kept)
+		munmap(memory, length);
+}
+
+TEST_F(held, unload_is_refused)
+{
+	struct vm vm;
+	const char *reason = create_vm(&vm);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	vm.memory[0] = 1;
+	close_unless(variant->device, vm.device);
+	close_unless(variant->vm, vm.fd);
+	close_unless(variant->vcpu, vm.vcpu.fd);
+	unmap_unless(variant->memory, vm.memory, GUEST_MEMORY);
+	unmap_unless(variant->run_page, vm.vcpu.run, MINIVMX_RUN_SIZE);
+	EXPECT_EQ(EAGAIN, unload_error());
+	if (variant->memory) {
+		EXPECT_EQ(1, vm.memory[0]);
+	}
+}
+
+TEST(load_twice)
+{
+	const char *reason = need_loaded_module();
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	EXPECT_EQ(EEXIST, load_error());
+}
+
+static void cycle(void)
+{
+	int error = unload_error();
+
+	require(!error, "unloading fails: %s", strerrorname_np(error));
+	error = load_error();
+	require(!error, "loading fails: %s", strerrorname_np(error));
+}
+
+/* One page lost in each cycle would be twice of what is allowed for caches. */
+TEST(load_and_unload)
+{
+	const char *reason = need_loaded_module();
+	long before, after;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	for (int i = 0; i < 10; i++)
+		cycle();
+	before = meminfo("MemFree");
+	for (int i = 0; i < CYCLES; i++)
+		cycle();
+	after = meminfo("MemFree");
+	EXPECT_LT(before - after, CYCLES * 4 / 2)
+		TH_LOG("%ld KiB lost in %d cycles", before - after, CYCLES);
+}
+
+TEST(kernel_did_not_complain)
+{
+	static const char *const complaints[] = {
+		"WARNING:", "BUG:", "Oops", "general protection", "Call Trace:",
+		"unchecked MSR",
+	};
+	const char *log = kernel_log();
+
+	for (size_t i = 0; i < ARRAY_SIZE(complaints); i++) {
+		EXPECT_EQ(NULL, strstr(log, complaints[i]))
+			TH_LOG("the kernel log has '%s'", complaints[i]);
+	}
+}
+
+/* One errno, and one sentence where a person would look. */
+TEST(refused_without_vmx)
+{
+	if (machine() != MACHINE_NO_VMX)
+		SKIP(return, "this CPU has VMX");
+	EXPECT_EQ(EOPNOTSUPP, load_error());
+	EXPECT_NE(NULL, strstr(kernel_log(), "minivmx: "));
+	EXPECT_EQ(-1, access("/dev/minivmx", F_OK));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several vCPUs of one VM at once, on CPUs of their own: they share memory, and
+ * what is taken away is gone for all of them.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "minivmx_harness.h"
+
+#define BASE		(64 * MIB)
+#define VCPUS		2
+#define ADDITIONS	20000
+
+struct smp_vcpu {
+	struct vcpu vcpu;
+	int cpu;
+	volatile u64 memory_exits;
+	pthread_t thread;
+};
+
+FIXTURE(smp) {
+	struct vm vm;
+	struct smp_vcpu vcpus[VCPUS];
+};
+
+FIXTURE_SETUP(smp)
+{
+	const char *reason = create_vm(&self->vm);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	if (online_cpus() < VCPUS)
+		SKIP(return, "this machine has one CPU");
+	load_program(&self->vm);
+	self->vcpus[0].vcpu = self->vm.vcpu;
+	create_vcpu(&self->vm, 1, &self->vcpus[1].vcpu);
+}
+
+FIXTURE_TEARDOWN(smp)
+{
+	close_vcpu(&self->vcpus[1].vcpu);
+	close_vm(&self->vm);
+}
+
+static struct {
+	volatile u64 counter;
+	volatile u64 ready[VCPUS];
+	volatile u64 apic_ids[VCPUS];
+	volatile u64 reads[VCPUS];
+	volatile u64 generation;
+	volatile u64 stop;
+} shared;
+
+static u64 own_apic_id(void)
+{
+	u32 a = 1, b, c = 0, d;
+
+	asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return b >> 24;
+}
+
+static void start_all(FIXTURE_DATA(smp) *self, void (*code)(void),
+		      void *(*run)(void *))
+{
+	for (int i = 0; i < VCPUS; i++) {
+		struct smp_vcpu *vcpu = &self->vcpus[i];
+
+		vcpu->cpu = i;
+		vcpu->memory_exits = 0;
+		start_long_mode(&self->vm, &vcpu->vcpu, i, code);
+		require(!pthread_create(&vcpu->thread, NULL, run, vcpu),
+			"pthread_create fails");
+	}
+}
+
+static void join_all(FIXTURE_DATA(smp) *self)
+{
+	for (int i = 0; i < VCPUS; i++)
+		pthread_join(self->vcpus[i].thread, NULL);
+}
+
+/* Runs to the guest's end on a CPU of its own; tries missing memory again. */
+static void *run_on(void *arg)
+{
+	struct smp_vcpu *vcpu = arg;
+
+	require(pin_to_cpu(vcpu->cpu), "no CPU %d", vcpu->cpu);
+	for (;;) {
+		vcpu_run(&vcpu->vcpu);
+		if (vcpu->vcpu.run->reason != MINIVMX_EXIT_MEMORY)
+			break;
+		require(vcpu->vcpu.run->memory.gpa == BASE,
+			"exit at guest-physical address %#llx",
+			vcpu->vcpu.run->memory.gpa);
+		vcpu->memory_exits++;
+	}
+	require(get_ucall(&vcpu->vcpu) == UCALL_DONE, "%s",
+		describe_exit(&vcpu->vcpu));
+	return NULL;
+}
+
+/* Each waits for the other, so both must run at the same time. */
+static void guest_adds(void)
+{
+	u64 id = own_apic_id();
+
+	shared.apic_ids[id] = id;
+	shared.ready[id] = 1;
+	while (!shared.ready[!id])
+		asm volatile("pause");
+	for (int i = 0; i < ADDITIONS; i++)
+		__atomic_fetch_add(&shared.counter, 1, __ATOMIC_RELAXED);
+}
+
+TEST_F(smp, shared_counter)
+{
+	start_all(self, guest_adds, run_on);
+	join_all(self);
+	EXPECT_EQ(VCPUS * ADDITIONS, guest_copy(&self->vm, shared)->counter);
+	EXPECT_EQ(1, guest_copy(&self->vm, shared)->apic_ids[1]);
+}
+
+/* As in memory_test: a value read is not older than the generation before it. */
+static void guest_reads_on(void)
+{
+	volatile u64 *page = (u64 *)BASE;
+	u64 id = own_apic_id();
+
+	while (!shared.stop) {
+		u64 generation = shared.generation;
+		u64 value = *page;
+
+		GUEST_ASSERT(!value || value >= generation);
+		shared.reads[id]++;
+	}
+}
+
+static void wait_for_reads(FIXTURE_DATA(smp) *self)
+{
+	__typeof__(shared) *copy = guest_copy(&self->vm, shared);
+
+	for (int i = 0; i < VCPUS; i++) {
+		u64 before = copy->reads[i];
+
+		while (copy->reads[i] < before + 50)
+			sched_yield();
+	}
+}
+
+static void write_generation(const struct vm *vm, u64 generation)
+{
+	u64 *page = mmap_memory(vm, BASE, PAGE_4K);
+
+	*page = generation;
+	munmap(page, PAGE_4K);
+}
+
+TEST_F(smp, memory_goes_for_all)
+{
+	__typeof__(shared) *copy = guest_copy(&self->vm, shared);
+	const int rounds = 20;
+
+	map_memory(&self->vm, BASE, PAGE_4K, 0);
+	start_all(self, guest_reads_on, run_on);
+	for (u64 round = 1; round <= rounds; round++) {
+		u64 exits[VCPUS];
+
+		wait_for_reads(self);
+		for (int i = 0; i < VCPUS; i++)
+			exits[i] = self->vcpus[i].memory_exits;
+		unmap_memory(&self->vm, BASE, PAGE_4K);
+		copy->generation = round;
+		for (int i = 0; i < VCPUS; i++) {
+			while (self->vcpus[i].memory_exits == exits[i])
+				sched_yield();
+		}
+		map_memory(&self->vm, BASE, PAGE_4K, 0);
+		write_generation(&self->vm, round);
+	}
+	copy->stop = 1;
+	join_all(self);
+	/* Some vCPU was running at some unmapping, and had to be stopped. */
+	EXPECT_LT(0, get_stats(&self->vm).out_kicks);
+}
+
+/* Both touch the same fresh pages at once: each page comes once. */
+static void guest_touches(void)
+{
+	u64 id = own_apic_id();
+
+	shared.ready[id] = 1;
+	while (!shared.ready[!id])
+		asm volatile("pause");
+	for (u64 page = 0; page < 256; page++) {
+		volatile u64 *words = (u64 *)(BASE + page * PAGE_4K);
+
+		__atomic_fetch_add(&words[0], 1, __ATOMIC_RELAXED);
+	}
+}
+
+TEST_F(smp, first_touch_races)
+{
+	u64 *words, pages;
+
+	map_memory(&self->vm, BASE, 256 * PAGE_4K, 0);
+	start_all(self, guest_touches, run_on);
+	join_all(self);
+	words = mmap_memory(&self->vm, BASE, 256 * PAGE_4K);
+	for (int page = 0; page < 256; page++) {
+		EXPECT_EQ(VCPUS, words[page * PAGE_4K / 8])
+			TH_LOG("page %d", page);
+	}
+	pages = get_stats(&self->vm).out_pages;
+	unmap_memory(&self->vm, BASE, 256 * PAGE_4K);
+	EXPECT_EQ(256, pages - get_stats(&self->vm).out_pages);
+}
+
+static void no_action(int signal)
+{
+	(void)signal;
+}
+
+static void *run_to_signal(void *arg)
+{
+	struct smp_vcpu *vcpu = arg;
+	int error;
+
+	require(pin_to_cpu(vcpu->cpu), "no CPU %d", vcpu->cpu);
+	error = run_error(&vcpu->vcpu);
+	require(error == EINTR, "MINIVMX_RUN: %s, expected EINTR",
+		strerrorname_np(error));
+	return NULL;
+}
+
+static void guest_spins(void)
+{
+	shared.ready[own_apic_id()] = 1;
+	for (;;)
+		asm volatile("pause");
+}
+
+/* A signal of one CPU reaches the thread that runs a guest on another. */
+TEST_F(smp, signals_reach_other_cpus)
+{
+	struct sigaction action = { .sa_handler = no_action };
+	__typeof__(shared) *copy = guest_copy(&self->vm, shared);
+
+	sigaction(SIGUSR1, &action, NULL);
+	start_all(self, guest_spins, run_to_signal);
+	for (int i = 0; i < VCPUS; i++) {
+		while (!copy->ready[i])
+			sched_yield();
+		pthread_kill(self->vcpus[i].thread, SIGUSR1);
+	}
+	join_all(self);
+}
+
+TEST_HARNESS_MAIN
