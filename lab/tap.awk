@@ -6,9 +6,11 @@
 # not explain, is a failure of its own. KTAP's nested results count in place of the
 # result that sums them up.
 
+# What was said since the last result says more about this one.
 function fail(why) {
 	failed++
 	print "  " group ": " why
+	printf "%s", said
 }
 
 function close_group() {
@@ -59,10 +61,11 @@ function result(line,    depth, good) {
 }
 
 { sub(/\r$/, "") }
+/^ *# .*:[0-9]+:/ { said = said "      " substr($0, 3) "\n" }
 /^#@ run / { open_group($3); next }
 /^#@ status / { status = $4; close_group(); next }
 /^1\.\.[0-9]+/ { if (group != "") plan = substr($1, 4) + 0; next }
-/^ *(not )?ok / { if (group != "") result($0) }
+/^ *(not )?ok / { if (group != "") result($0); said = "" }
 END {
 	close_group()
 	print passed + 0, failed + 0, skipped + 0

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds, statically linked, what runs in the lab machine beside busybox: the tool
-# (build/bin/minivmx) and the selftests (build/selftests). Runs inside the base.
+# (build/bin/minivmx), its guests (build/guests) and the selftests (build/selftests).
+# Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -18,10 +19,15 @@ build_tool() {
 	ln -sf "../cargo/$target/release/minivmx" "$BUILD/bin/minivmx"
 }
 
+build_guests() {
+	make -s -C "$TOP/tools/guests" all OUT="$BUILD/guests"
+}
+
 build_selftests() {
 	make -s -j"$(nproc)" -C "$TOP/selftests" all \
 		KSRC="$("$LAB/kernel.sh" --source)" OUT="$BUILD/selftests"
 }
 
 step "tool" build_tool
+step "guests" build_guests
 step "selftests" build_selftests
