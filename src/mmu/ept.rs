@@ -212,7 +212,8 @@ impl Format for Ept {
     const ROOT: Level = Level::Pml4;
     const LARGEST_PAGE: PageSize = PageSize::Size1G;
 
-    #[inline]
+    // Always: most callers want one kind of entry only, and need not decode the others.
+    #[inline(always)]
     fn decode(level: Level, raw: u64) -> Entry<Attributes> {
         let bits = Bits::from_raw(raw);
         if raw & Bits::ACCESS_MASK == 0 {

@@ -38,7 +38,7 @@ impl<A: Copy + PartialEq> Mapping<A> {
     #[inline]
     pub(crate) fn at(self, offset: u64) -> Self {
         // The page is aligned to its size, so that the offset takes bits that are clear.
-        let hpa = Hpa::new(self.hpa.get() | offset % self.size.bytes());
+        let hpa = Hpa::new(self.hpa.get() | (offset % self.size.bytes()));
         Self { hpa, ..self }
     }
 

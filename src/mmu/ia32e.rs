@@ -92,7 +92,8 @@ impl Format for Ia32e {
     const ROOT: Level = Level::Pml4;
     const LARGEST_PAGE: PageSize = PageSize::Size1G;
 
-    #[inline]
+    // Always: as in the format of EPT.
+    #[inline(always)]
     fn decode(level: Level, raw: u64) -> Entry<Attributes> {
         let bits = Bits::from_raw(raw);
         if !bits.present() {

@@ -47,6 +47,9 @@ use core::{
     }, //
 };
 
+/// Entries that [`PageTable::unmap`] and [`PageTable::protect`] look at in one call.
+const SHARE: usize = 4096;
+
 /// The entries of a table.
 pub(crate) type Entries = [AtomicU64; Level::ENTRIES];
 
@@ -194,9 +197,6 @@ pub(crate) struct PageTable<F: Format, P: TablePage> {
 }
 
 impl<F: Format, P: TablePage> PageTable<F, P> {
-    /// Entries that [`Self::unmap`] and [`Self::protect`] look at in one call.
-    const SHARE: usize = 4096;
-
     /// A table that maps nothing.
     pub(crate) fn new(root: P) -> Self {
         // An address range spans four levels, not more, not less.
@@ -248,12 +248,12 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
         };
         let mut node = self.node();
         while node.level > size.level() {
-            node = match node.entry(position) {
-                Entry::Empty => node.grow(position, pages).ok_or(MapError::OutOfPages)?,
-                _ => match node.child(position) {
-                    Some(child) => child,
-                    None => break,
-                },
+            node = match node.child(position) {
+                Some(child) => child,
+                None if node.is_vacant(position) => {
+                    node.grow(position, pages).ok_or(MapError::OutOfPages)?
+                }
+                None => break,
             };
         }
         node.install(position, mapping)
@@ -304,36 +304,14 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
         range: AddressRange<F::Input>,
         attributes: Option<F::Attributes>,
         pages: &mut impl FnMut() -> Option<P>,
-        mut leave: impl FnMut(&Cursor<'_, F, P>) -> Result<Flush, Pause>,
+        leave: impl FnMut(&Cursor<'_, F, P>) -> Result<Flush, Pause>,
     ) -> Progress<F::Input> {
         let mut flush = Flush::NotNeeded;
         let mut cursor = Cursor::new(self.node(), range);
-        for _ in 0..Self::SHARE {
-            if cursor.step_down() {
-                continue;
-            }
-            match cursor.edit(attributes, pages) {
-                Edit::Done(change) => flush = flush.or(change),
-                Edit::Split => continue,
-                Edit::OutOfPages => {
-                    let rest = cursor.rest().map(|rest| (rest, Pause::OutOfPages));
-                    return Progress { flush, rest };
-                }
-            }
-            let over = cursor.step_over(|cursor| {
-                flush = flush.or(leave(cursor)?);
-                Ok(())
-            });
-            match over {
-                Ok(true) => (),
-                Ok(false) => return Progress { flush, rest: None },
-                Err(pause) => {
-                    let rest = cursor.rest_from_entry().map(|rest| (rest, pause));
-                    return Progress { flush, rest };
-                }
-            }
-        }
-        let rest = cursor.rest().map(|rest| (rest, Pause::Share));
+        let rest = match cursor.edit_share(attributes, pages, leave, &mut flush) {
+            Ok(()) => None,
+            Err(pause) => cursor.rest().map(|rest| (rest, pause)),
+        };
         Progress { flush, rest }
     }
 
@@ -427,7 +405,8 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
     }
 
     /// What the entry on the way to `position` says.
-    #[inline]
+    // Always, for the same reason as `Format::decode`.
+    #[inline(always)]
     pub(super) fn entry(self, position: u64) -> Entry<F::Attributes> {
         F::decode(self.level, self.slot(position).load(Ordering::Relaxed))
     }
@@ -442,6 +421,12 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
         // SAFETY: By the invariants of `PageTable` the entry points to a table of the next lower
         // level, which lives as long as the one that points there.
         Some(unsafe { Self::new(table, level) })
+    }
+
+    /// Whether the entry on the way to `position` is empty.
+    #[inline]
+    fn is_vacant(self, position: u64) -> bool {
+        matches!(self.entry(position), Entry::Empty)
     }
 
     /// Links a new table at the empty entry on the way to `position`.
@@ -557,29 +542,57 @@ enum Edit {
     Done(Flush),
     /// The entry refers to a table now: look there.
     Split,
-    /// No page for the table.
-    OutOfPages,
 }
 
 impl<F: Format, P: TablePage> Cursor<'_, F, P> {
+    /// Does a share of [`PageTable::edit`], from the current entry on.
+    ///
+    /// Returns why it stopped before the end, if it did.
+    fn edit_share(
+        &mut self,
+        attributes: Option<F::Attributes>,
+        pages: &mut impl FnMut() -> Option<P>,
+        mut leave: impl FnMut(&Self) -> Result<Flush, Pause>,
+        flush: &mut Flush,
+    ) -> Result<(), Pause> {
+        for _ in 0..SHARE {
+            if self.step_down() {
+                continue;
+            }
+            match self.edit(attributes, pages)? {
+                Edit::Done(change) => *flush = flush.or(change),
+                Edit::Split => continue,
+            }
+            let more = self.step_over(|cursor| {
+                *flush = flush.or(leave(cursor)?);
+                Ok(())
+            })?;
+            if !more {
+                return Ok(());
+            }
+        }
+        Err(Pause::Share)
+    }
+
     /// Gives attributes to what of the current entry's page is in the range, or with [`None`]
     /// removes it.
     fn edit(
         &self,
         attributes: Option<F::Attributes>,
         pages: &mut impl FnMut() -> Option<P>,
-    ) -> Edit {
+    ) -> Result<Edit, Pause> {
         match self.entry() {
             Entry::Leaf(old) if attributes != Some(old.attributes) => {
                 if self.covers_entry() {
-                    Edit::Done(self.node().replace(self.position(), attributes))
+                    let flush = self.node().replace(self.position(), attributes);
+                    Ok(Edit::Done(flush))
                 } else if self.node().split(self.position(), pages) {
-                    Edit::Split
+                    Ok(Edit::Split)
                 } else {
-                    Edit::OutOfPages
+                    Err(Pause::OutOfPages)
                 }
             }
-            _ => Edit::Done(Flush::NotNeeded),
+            _ => Ok(Edit::Done(Flush::NotNeeded)),
         }
     }
 

@@ -82,14 +82,11 @@ impl<'a, F: Format, P: TablePage> Cursor<'a, F, P> {
         self.range.start_position() <= self.base() && self.after() <= self.range.end_position()
     }
 
-    /// What of the range is not before the current position.
+    /// What of the range is left: a walk of that goes on where this one is.
+    ///
+    /// After a step up, that includes the end of the table that was left, so that it is left again.
     pub(super) fn rest(&self) -> Option<AddressRange<F::Input>> {
         self.range.from(self.position)
-    }
-
-    /// What of the range is not before what the current entry covers.
-    pub(super) fn rest_from_entry(&self) -> Option<AddressRange<F::Input>> {
-        self.range.from(self.base())
     }
 
     /// Goes to the table that the current entry refers to, if it refers to one.
