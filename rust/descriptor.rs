@@ -19,6 +19,10 @@ use kernel::{
     prelude::*, //
 };
 
+/// Selector of the task-state segment.
+// CAST: A small constant.
+const TSS_SELECTOR: u16 = (kernel::bindings::GDT_ENTRY_TSS * 8) as u16;
+
 /// IA32_FS_BASE.
 const FS_BASE: Msr = Msr(0xc000_0100);
 
@@ -113,15 +117,38 @@ impl Descriptors {
     /// Writes back what a VM exit did not leave as it was.
     #[inline]
     pub(crate) fn restore(&self, irqs: &IrqsDisabled) {
+        self.restore_tss_limit();
+        load_gdt(&self.gdtr);
         // SAFETY: The value is the one that this CPU had.
-        unsafe { asm!("lgdt ({})"; in(reg) &raw const self.gdtr, options(nostack, preserves_flags)) };
-        // SAFETY: As above.
         unsafe { asm!("lidt ({})"; in(reg) &raw const self.idtr, options(nostack, preserves_flags)) };
-        // SAFETY: Interrupts are off, so the TSS meant is this CPU's.
-        unsafe { bindings::ext_invalidate_tss_limit() };
         if self.has_selectors() {
             self.restore_selectors(irqs);
         }
+    }
+
+    /// The limit of TR matters for the bitmap of I/O ports only: the kernel reloads TR when it
+    /// switches to a program that has one. If the current program does, that is now.
+    #[inline]
+    fn restore_tss_limit(&self) {
+        // SAFETY: Reads a flag of the current task.
+        if unsafe { bindings::ext_has_io_bitmap() } {
+            self.reload_tr();
+        } else {
+            // SAFETY: Interrupts are off, so the CPU meant is this one.
+            unsafe { bindings::ext_set_tss_limit_invalid() };
+        }
+    }
+
+    /// Reloads TR; the caller reloads GDTR afterwards.
+    #[cold]
+    fn reload_tr(&self) {
+        // SAFETY: Interrupts are off, so the descriptor meant is this CPU's.
+        let base = unsafe { bindings::ext_set_tss_available() };
+        let writable = TableRegister { base, ..self.gdtr };
+        // LTR marks the descriptor busy, so it needs the table where it can be written.
+        load_gdt(&writable);
+        // SAFETY: The descriptor is that of this CPU's TSS, and available.
+        unsafe { asm!("ltr {:x}"; in(reg) TSS_SELECTOR, options(nostack, preserves_flags)) };
     }
 
     /// Does the current program use segments at all? Few do.
@@ -146,6 +173,13 @@ impl Descriptors {
             unsafe { bindings::ext_load_gs_index(u32::from(self.gs)) };
         }
     }
+}
+
+/// Loads GDTR with a table of the kernel.
+#[inline]
+fn load_gdt(table: &TableRegister) {
+    // SAFETY: All callers give this CPU's global descriptor table, in one of its two mappings.
+    unsafe { asm!("lgdt ({})"; in(reg) table, options(nostack, preserves_flags)) };
 }
 
 /// Address of this CPU's task-state segment, as TR has it.

@@ -34,9 +34,24 @@ void ext_get_page(struct page *page)
 	get_page(page);
 }
 
-void ext_invalidate_tss_limit(void)
+bool ext_has_io_bitmap(void)
 {
-	invalidate_tss_limit();
+	return test_thread_flag(TIF_IO_BITMAP);
+}
+
+void ext_set_tss_limit_invalid(void)
+{
+	this_cpu_write(__tss_limit_invalid, true);
+}
+
+u64 ext_set_tss_available(void)
+{
+	struct desc_struct *gdt = get_current_gdt_rw();
+	tss_desc tss = *(tss_desc *)&gdt[GDT_ENTRY_TSS];
+
+	tss.type = DESC_TSS;
+	write_gdt_entry(gdt, GDT_ENTRY_TSS, &tss, DESC_TSS);
+	return (u64)gdt;
 }
 
 unsigned long ext_local_irq_save(void)

@@ -97,7 +97,7 @@ impl Device {
         const FIRST_SIZE: usize = size_of::<uapi::minivmx_info>();
         let mut argument = Argument::<uapi::minivmx_info>::read(argument, FIRST_SIZE)?;
         if argument.value.__reserved != 0 || argument.value.__reserved2 != 0 {
-            return Err(EOPNOTSUPP);
+            return Err(EINVAL);
         }
         let capabilities = &self.capabilities;
         let ept_missing = capabilities.missing_for_ept();
@@ -136,8 +136,14 @@ impl FileOperations for Device {
 fn create_vm(device: Arc<Device>, argument: usize) -> Result<isize> {
     const FIRST_SIZE: usize = size_of::<uapi::minivmx_create_vm>();
     let request = Argument::<uapi::minivmx_create_vm>::read(argument, FIRST_SIZE)?.value;
-    if request.__reserved != 0 || request.flags != 0 || request.mmu != mmu::MINIVMX_MMU_EPT {
-        return Err(EOPNOTSUPP);
+    if request.__reserved != 0 || request.flags != 0 {
+        return Err(EINVAL);
+    }
+    match request.mmu {
+        mmu::MINIVMX_MMU_EPT => {}
+        // Kept for policies of shadow paging.
+        2..=7 => return Err(EOPNOTSUPP),
+        _ => return Err(EINVAL),
     }
     device.capabilities.check_ept()?;
     // Nobody can be in the way of VMX now; whether that stays so is seen at each burst.

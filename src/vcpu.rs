@@ -200,7 +200,7 @@ impl Vcpu {
                 uaccess::read_entry(request.entries, index as usize)?;
             let known = uapi::cpuid_flags::MINIVMX_CPUID_SUBLEAF;
             if entry.flags & !known != 0 || entry.__reserved != 0 {
-                return Err(EOPNOTSUPP);
+                return Err(EINVAL);
             }
             entries.push(entry, GFP_KERNEL_ACCOUNT)?;
         }
@@ -291,7 +291,7 @@ fn read<T: uaccess::Plain>(argument: usize) -> Result<Argument<T>> {
 
 fn check_reserved(reserved: u32) -> Result {
     if reserved != 0 {
-        return Err(EOPNOTSUPP);
+        return Err(EINVAL);
     }
     Ok(())
 }

@@ -157,7 +157,7 @@ fn create_vcpu(vm: Arc<Vm>, argument: usize) -> Result<isize> {
         Argument::<uapi::minivmx_create_vcpu>::read(argument, size_of::<uapi::minivmx_create_vcpu>())?;
     let request = argument.value;
     if request.__reserved != 0 || request.flags != 0 {
-        return Err(EOPNOTSUPP);
+        return Err(EINVAL);
     }
     if request.id >= MAX_VCPUS {
         return Err(E2BIG);

@@ -75,7 +75,7 @@ fn trapped(cx: &mut Context<'_>, basic: u32) -> Next {
 #[inline]
 fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
     match basic {
-        basic::EXTERNAL_INTERRUPT => Next::Pause,
+        basic::EXTERNAL_INTERRUPT | basic::PREEMPTION_TIMER => Next::Pause,
         basic::CPUID => cpuid_exit(cx),
         basic::VMCALL => vmcall(cx),
         basic::EPT_VIOLATION => violation::handle(cx),

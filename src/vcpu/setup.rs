@@ -5,6 +5,7 @@
 //! | control | why |
 //! |---|---|
 //! | external-interrupt exiting, NMI exiting | the host's interrupts end a burst |
+//! | VMX-preemption timer | some emulators do not let the host's interrupts through, see below |
 //! | HLT, MWAIT, MONITOR exiting | waiting is the program's to decide |
 //! | unconditional I/O exiting | all ports are the program's |
 //! | MOV-DR exiting, CR8 exiting, RDPMC exiting | registers that are not switched |
@@ -13,6 +14,10 @@
 //! | enable EPT, unrestricted guest | memory; real mode and no paging |
 //! | enable VPID | translations survive VM entries and exits |
 //! | WBINVD exiting | a guest must not empty the host's caches |
+//!
+//! Bochs (3.0) leaves the host's interrupts masked for as long as a guest keeps its own off: they end
+//! no burst then. So the VMX-preemption timer bounds a stay in the guest where the CPU has it. A real
+//! CPU is interrupted long before.
 //!
 //! Exceptions exit for #DB, because DR6 is not switched, for #MC, which is the host's, and for those
 //! that the program traps.
@@ -90,6 +95,9 @@ fn allow(bitmap: &KernelPage, index: u32) {
     }
 }
 
+/// Longest stay in the guest, in ticks of the time-stamp counter: less than a millisecond.
+const STAY: u32 = 1 << 21;
+
 /// Writes controls and the state after power-up into a VMCS.
 pub(crate) fn configure(vm: &Vm, vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Result {
     let capabilities = &vm.device.capabilities;
@@ -113,7 +121,11 @@ fn write_controls(
         }
         None => Secondary::NONE,
     };
-    let pin = adjust(capabilities.pin_based, required::PIN_BASED, PinBased::VIRTUAL_NMIS)?;
+    let pin_optional = PinBased::VIRTUAL_NMIS.with(PinBased::PREEMPTION_TIMER);
+    let pin = adjust(capabilities.pin_based, required::PIN_BASED, pin_optional)?;
+    if pin.contains(PinBased::PREEMPTION_TIMER) {
+        vmcs.write(PREEMPTION_TIMER_VALUE, capabilities.preemption_timer(STAY));
+    }
     let primary = required::PRIMARY.with(Primary::SECONDARY);
     let primary = adjust(capabilities.primary, primary, Primary::USE_MSR_BITMAPS)?;
     let secondary = Secondary::ENABLE_EPT

@@ -64,7 +64,7 @@ pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
     }
 }
 
-/// `EOPNOTSUPP` if a reserved member is not 0.
+/// `EINVAL` if a reserved member is not 0.
 pub(crate) fn check_reserved(sregs: &minivmx_sregs) -> Result {
     let segments = segments(sregs);
     let tables = [&sregs.gdtr, &sregs.idtr];
@@ -75,7 +75,7 @@ pub(crate) fn check_reserved(sregs: &minivmx_sregs) -> Result {
     if zero {
         Ok(())
     } else {
-        Err(EOPNOTSUPP)
+        Err(EINVAL)
     }
 }
 

@@ -57,7 +57,7 @@ impl Vm {
             | map_flags::MINIVMX_MAP_2M
             | map_flags::MINIVMX_MAP_POPULATE;
         if request.flags & !known != 0 {
-            return Err(EOPNOTSUPP);
+            return Err(EINVAL);
         }
         let kind = Kind {
             readonly: request.flags & map_flags::MINIVMX_MAP_READONLY != 0,
@@ -80,7 +80,7 @@ impl Vm {
         const FIRST_SIZE: usize = size_of::<uapi::minivmx_unmap_memory>();
         let request = Argument::<uapi::minivmx_unmap_memory>::read(argument, FIRST_SIZE)?.value;
         if request.__reserved != 0 {
-            return Err(EOPNOTSUPP);
+            return Err(EINVAL);
         }
         let range = self.range(request.gpa, request.length)?;
         self.remove_range(range)?;

@@ -109,7 +109,7 @@ impl Vm {
         const FIRST_SIZE: usize = size_of::<uapi::minivmx_stats>();
         let mut argument = Argument::<uapi::minivmx_stats>::read(argument, FIRST_SIZE)?;
         if argument.value.__reserved != 0 {
-            return Err(EOPNOTSUPP);
+            return Err(EINVAL);
         }
         let stats = &mut argument.value;
         *stats = uapi::minivmx_stats::new_zeroed();

@@ -33,6 +33,7 @@ mod msrs {
     use super::Msr;
     pub(super) const FEATURE_CONTROL: Msr = Msr(0x3a);
     pub(super) const BASIC: Msr = Msr(0x480);
+    pub(super) const MISC: Msr = Msr(0x485);
     pub(super) const CR0_FIXED0: Msr = Msr(0x486);
     pub(super) const CR0_FIXED1: Msr = Msr(0x487);
     pub(super) const CR4_FIXED0: Msr = Msr(0x488);
@@ -60,6 +61,14 @@ bitfield! {
         55:55 true_controls => bool;
         /// VMCS revision identifier.
         30:0 revision;
+    }
+}
+
+bitfield! {
+    /// IA32_VMX_MISC (SDM Vol. 3D, "Miscellaneous Data").
+    struct Misc(u64) {
+        /// The VMX-preemption timer counts down when this bit of the time-stamp counter changes.
+        4:0 timer_rate;
     }
 }
 
@@ -108,6 +117,7 @@ pub(crate) struct Capabilities {
     pub(crate) entry: Allowed,
     /// EPT and VPID.
     pub(crate) ept_vpid: EptVpid,
+    misc: Misc,
     /// CR0 in VMX operation.
     pub(crate) cr0: Fixed,
     /// CR4 in VMX operation.
@@ -164,6 +174,7 @@ impl Capabilities {
             exit: Allowed::from_msr(exit.read()?),
             entry: Allowed::from_msr(entry.read()?),
             ept_vpid: EptVpid::from_raw(read_if(has_ept_vpid, msrs::EPT_VPID)?),
+            misc: Misc::from_raw(msrs::MISC.read()?),
             cr0: Fixed {
                 must: msrs::CR0_FIXED0.read()?,
                 can: msrs::CR0_FIXED1.read()?,
@@ -260,6 +271,12 @@ impl Capabilities {
     /// Do VM entries and exits switch IA32_PAT?
     pub(crate) fn switches_pat(&self) -> bool {
         self.entry.allows(Entry::LOAD_PAT) && self.exit.allows(Exit::LOAD_PAT.with(Exit::SAVE_PAT))
+    }
+
+    /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter.
+    pub(crate) fn preemption_timer(&self, ticks: u32) -> u32 {
+        // CAST: The field has 5 bits.
+        (ticks >> self.misc.timer_rate().get() as u32).max(1)
     }
 
     /// The least that INVEPT can drop; `None` if there is no INVEPT.

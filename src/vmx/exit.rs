@@ -63,6 +63,7 @@ pub(crate) mod basic {
     pub(crate) const EPT_MISCONFIGURATION: u32 = 49;
     pub(crate) const INVEPT: u32 = 50;
     pub(crate) const RDTSCP: u32 = 51;
+    pub(crate) const PREEMPTION_TIMER: u32 = 52;
     pub(crate) const INVVPID: u32 = 53;
     pub(crate) const WBINVD: u32 = 54;
     pub(crate) const XSETBV: u32 = 55;
