@@ -118,9 +118,8 @@ fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
         | basic::UMWAIT
         | basic::TPAUSE
         | basic::LOADIWKEY => cx.inject(Exception::INVALID_OPCODE),
-        basic::TRIPLE_FAULT => cx.report(basic),
+        basic::TRIPLE_FAULT | basic::TASK_SWITCH => cx.report(basic),
         basic::EPT_MISCONFIGURATION => cx.internal_error("EPT misconfiguration"),
-        basic::TASK_SWITCH => cx.internal_error("the guest switched tasks by hardware"),
         // INIT and SIPI are for processors without VMX to wait for; what else there is cannot occur
         // with the controls as they are.
         _ => cx.internal_error("an exit that the controls do not ask for"),
@@ -256,8 +255,25 @@ fn entry_failure(cx: &mut Context<'_>, basic: u32) -> Next {
 }
 
 /// Does with the exit that waits for it what the program answered.
+///
+/// If that takes a page that is not allocated yet, the exit waits on.
+#[inline]
 pub(crate) fn finish(cx: &mut Context<'_>, request: u32, page: &RunPage) -> Next {
     let pending = core::mem::replace(&mut cx.guest.pending, Pending::Nothing);
+    let next = finish_pending(cx, pending, request, page);
+    if let Next::Populate(_) = next {
+        cx.guest.pending = pending;
+    }
+    next
+}
+
+#[inline]
+fn finish_pending(
+    cx: &mut Context<'_>,
+    pending: Pending,
+    request: u32,
+    page: &RunPage,
+) -> Next {
     match (pending, request) {
         (Pending::Nothing, _) => Next::Enter,
         (_, answer::MINIVMX_ANSWER_SKIP) => cx.skip(),

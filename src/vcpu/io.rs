@@ -99,7 +99,6 @@ fn finish_string(cx: &mut Context<'_>, access: IoAccess, width: u8, data: u32) -
             return next;
         }
     }
-    cx.guest.pending = Pending::Nothing;
     let index = if access.input() {
         Registers::RDI
     } else {

@@ -14,6 +14,7 @@ use super::{
     setup,
     state::{
         Guest,
+        Pending,
         State, //
     },
     Vcpu, //
@@ -43,7 +44,8 @@ use crate::{
         field::*,
         host::HostState,
         insn::Extent,
-        root::VmxRoot, //
+        root::VmxRoot,
+        vmcs::CurrentVmcs, //
     }, //
 };
 use kernel::prelude::*;
@@ -77,15 +79,8 @@ impl Vcpu {
     fn run_guest(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
         let page = &self.page;
         let mut next = self.burst(state, |cx| {
-            let frame = cx.guest.frame;
-            cx.vmcs.write(GUEST_RIP, frame.rip);
-            cx.vmcs.write(GUEST_RSP, frame.general.0[entry::Registers::RSP]);
-            cx.vmcs.write(GUEST_RFLAGS, frame.rflags);
-            match exits::finish(cx, answer, page) {
-                Next::Enter if immediate_exit => Next::Pause,
-                Next::Enter => run_in_burst(cx),
-                next => next,
-            }
+            load_frame(cx.vmcs, cx.guest);
+            finish_and_run(cx, immediate_exit, answer, page)
         })?;
         loop {
             match next {
@@ -97,11 +92,12 @@ impl Vcpu {
                 },
                 Next::Pause | Next::Enter => {}
             }
-            if immediate_exit || current!().signal_pending() {
+            let finished = state.guest.pending == Pending::Nothing;
+            if finished && (immediate_exit || current!().signal_pending()) {
                 return Err(EINTR);
             }
             irq::cond_resched();
-            next = self.burst(state, run_in_burst)?;
+            next = self.burst(state, |cx| finish_and_run(cx, immediate_exit, answer, page))?;
         }
     }
 
@@ -157,9 +153,27 @@ impl Vcpu {
     }
 }
 
+/// Ends the exit that waits for it, then runs the guest.
+#[inline]
+fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page: &RunPage) -> Next {
+    match exits::finish(cx, answer, page) {
+        Next::Enter if immediate_exit => Next::Pause,
+        Next::Enter => run_in_burst(cx),
+        next => next,
+    }
+}
+
+/// Writes the registers that the VMCS holds.
+#[inline]
+fn load_frame(vmcs: &CurrentVmcs<'_>, guest: &Guest) {
+    vmcs.write(GUEST_RIP, guest.frame.rip);
+    vmcs.write(GUEST_RSP, guest.frame.general.0[entry::Registers::RSP]);
+    vmcs.write(GUEST_RFLAGS, guest.frame.rflags);
+}
+
 /// Copies the registers that the VMCS holds.
 #[inline]
-fn save_frame(vmcs: &crate::vmx::vmcs::CurrentVmcs<'_>, guest: &mut Guest) {
+fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
     guest.frame.rip = vmcs.read(GUEST_RIP);
     guest.frame.general.0[entry::Registers::RSP] = vmcs.read(GUEST_RSP);
     guest.frame.rflags = vmcs.read(GUEST_RFLAGS);
