@@ -12,6 +12,7 @@
 
 #define GUEST_RIP		0x681e
 #define GUEST_SYSENTER_EIP	0x6826
+#define IA32_SYSENTER_CS	0x174
 #define IA32_EFER		0xc0000080
 #define SPARE			(64 * MIB)	/* nothing is mapped here */
 
@@ -31,6 +32,8 @@ struct call {
 	  &(const struct minivmx_##type){				\
 		.size = sizeof(struct minivmx_##type), ##__VA_ARGS__ } }
 
+static struct minivmx_msr one_msr = { .index = IA32_SYSENTER_CS };
+
 static const struct call calls[] = {
 	CALL(DEVICE, GET_INFO, info),
 	CALL(DEVICE, CREATE_VM, create_vm, .mmu = MINIVMX_MMU_EPT),
@@ -42,8 +45,8 @@ static const struct call calls[] = {
 	CALL(VCPU, SET_REGS, regs_arg, .regs.rflags = 2),
 	CALL(VCPU, GET_SREGS, sregs),
 	CALL(VCPU, SET_SREGS, sregs),
-	CALL(VCPU, GET_MSRS, msrs),
-	CALL(VCPU, SET_MSRS, msrs),
+	CALL(VCPU, GET_MSRS, msrs, .count = 1, .entries = (uintptr_t)&one_msr),
+	CALL(VCPU, SET_MSRS, msrs, .count = 1, .entries = (uintptr_t)&one_msr),
 	CALL(VCPU, SET_CPUID, cpuid),
 	CALL(VCPU, SET_TRAPS, traps),
 	CALL(VCPU, VMREAD, vmcs_field, .encoding = GUEST_SYSENTER_EIP),
@@ -500,9 +503,9 @@ TEST_F(api, vcpu_numbers)
 	close(fd);
 	test_err(EEXIST, vm, MINIVMX_CREATE_VCPU,
 		 ARG(create_vcpu, .id = info.out_max_vcpus - 1));
-	test_err(EINVAL, vm, MINIVMX_CREATE_VCPU,
+	test_err(E2BIG, vm, MINIVMX_CREATE_VCPU,
 		 ARG(create_vcpu, .id = info.out_max_vcpus));
-	test_err(EINVAL, vm, MINIVMX_CREATE_VCPU, ARG(create_vcpu, .id = ~0U));
+	test_err(E2BIG, vm, MINIVMX_CREATE_VCPU, ARG(create_vcpu, .id = ~0U));
 }
 
 TEST_F(api, map_arguments)

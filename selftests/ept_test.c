@@ -370,7 +370,8 @@ static void move_page_directory(const struct vm *vm, u64 gpa)
 
 /*
  * The walk of the guest's own tables ends in a hole. With accessed and dirty
- * flags in EPT, such an access counts as a write too.
+ * flags in EPT, such an access counts as a write; the CPU should then set bit 0
+ * as well as bit 1, but Bochs 3.0 does not.
  */
 MINIVMX_TEST(ept, table_walk_into_a_hole, guest_read)
 {
@@ -383,10 +384,9 @@ MINIVMX_TEST(ept, table_walk_into_a_hole, guest_read)
 	EXPECT_EQ(HOLE + 5 * 8, run->memory.gpa);
 	EXPECT_EQ(HOLE + 5 * 8, run->physical_address);
 	EXPECT_EQ(linear, run->linear_address);
-	EXPECT_QUALIFICATION(QUAL_READ | QUAL_LINEAR, ad ? QUAL_WRITE : 0,
-			     "walk");
-	EXPECT_TRUE(run->memory.access & MINIVMX_ACCESS_READ);
-	EXPECT_FALSE(run->memory.access & MINIVMX_ACCESS_FETCH);
+	EXPECT_QUALIFICATION((ad ? QUAL_WRITE : QUAL_READ) | QUAL_LINEAR,
+			     ad ? QUAL_READ : 0, "walk");
+	EXPECT_EQ(run->qualification & 7, run->memory.access);
 }
 
 /* Guest tables in read-only memory: the CPU cannot set their accessed flag. */

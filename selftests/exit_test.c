@@ -510,7 +510,7 @@ static void guest_known_msrs(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		GUEST_ASSERT(try_rdmsr(known[i], &value) == NO_FAULT);
-		GUEST_ASSERT(try_wrmsr(known[i], 0x0101010101) == NO_FAULT);
+		GUEST_ASSERT(try_wrmsr(known[i], 0x01010101) == NO_FAULT);
 		GUEST_ASSERT(try_rdmsr(known[i], &value) == NO_FAULT);
 		GUEST_ASSERT((value & 0xff) == 1);
 	}
@@ -523,10 +523,10 @@ static void guest_known_msrs(void)
 MINIVMX_TEST(exits, msrs_of_the_driver, guest_known_msrs)
 {
 	run_to_done(vcpu);
-	EXPECT_EQ(0x0101010101, get_msr(vcpu, IA32_LSTAR));
-	EXPECT_EQ(0x0101010101, get_msr(vcpu, IA32_FS_BASE));
-	EXPECT_EQ(0x0101010101, get_msr(vcpu, IA32_KERNEL_GS_BASE));
-	EXPECT_EQ(0x0101010101, get_sregs(vcpu).fs.base);
+	EXPECT_EQ(0x01010101, get_msr(vcpu, IA32_LSTAR));
+	EXPECT_EQ(0x01010101, get_msr(vcpu, IA32_FS_BASE));
+	EXPECT_EQ(0x01010101, get_msr(vcpu, IA32_KERNEL_GS_BASE));
+	EXPECT_EQ(0x01010101, get_sregs(vcpu).fs.base);
 }
 
 static void guest_efer(void)
@@ -1071,7 +1071,7 @@ static void guest_exceptions(void)
 	GUEST_ASSERT(guest_fault.cr2 == NOT_MAPPED && guest_fault.error == 0);
 	GUEST_ASSERT(GUEST_TRY("movq %%rax, (%%rbx)", &gprs) == VECTOR_PF);
 	GUEST_ASSERT(guest_fault.cr2 == NOT_MAPPED && guest_fault.error == 2);
-	GUEST_ASSERT(GUEST_TRY("call *%%rbx", &gprs) == VECTOR_PF);
+	GUEST_ASSERT(GUEST_TRY("jmp *%%rbx", &gprs) == VECTOR_PF);
 	GUEST_ASSERT(guest_fault.rip == NOT_MAPPED && guest_fault.error == 0x10);
 
 	gprs.b = NOT_CANONICAL;
@@ -1229,9 +1229,9 @@ static void guest_shadows(void)
 {
 	struct gprs gprs = { 0 };
 
-	GUEST_ASSERT(GUEST_TRY("sti; cpuid; cli", &gprs) == NO_FAULT);
+	GUEST_ASSERT(GUEST_TRY("cli; sti; cpuid", &gprs) == NO_FAULT);
 	gprs.a = 0;
-	GUEST_ASSERT(GUEST_TRY("sti; outb %%al, $0x77; cli", &gprs) == NO_FAULT);
+	GUEST_ASSERT(GUEST_TRY("cli; sti; outb %%al, $0x77", &gprs) == NO_FAULT);
 	GUEST_ASSERT(GUEST_TRY("mov %%ss, %%ecx; mov %%ecx, %%ss; cpuid", &gprs) ==
 		     NO_FAULT);
 }

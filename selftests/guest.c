@@ -197,8 +197,13 @@ void start_long_mode(const struct vm *vm, const struct vcpu *vcpu, u32 id,
 	memcpy(vm->memory + stack, &return_address, sizeof(return_address));
 	set_long_mode(&sregs, tss);
 	set_sregs(vcpu, &sregs);
+	/*
+	 * With interrupts on, though none are injected: after an entry with
+	 * IF = 0, Bochs 3.0 holds back the host's interrupts until the guest
+	 * executes CLI, STI or POPF, whatever the pin-based controls say.
+	 */
 	vcpu->run->regs = (struct minivmx_regs) {
-		.rip = (uintptr_t)code, .rsp = stack, .rflags = 2,
+		.rip = (uintptr_t)code, .rsp = stack, .rflags = 0x202,
 	};
 }
 

@@ -61,6 +61,16 @@ static void guest_syncs(void)
 		GUEST_SYNC(1);
 }
 
+static void expect_same_sregs(struct __test_metadata *_metadata,
+			      const struct minivmx_sregs *a,
+			      const struct minivmx_sregs *b)
+{
+	for (size_t i = 0; i < sizeof(*a); i++) {
+		EXPECT_EQ(((u8 *)a)[i], ((u8 *)b)[i])
+			TH_LOG("at offset %zu of struct minivmx_sregs", i);
+	}
+}
+
 MINIVMX_TEST(regs, sregs_round_trip, guest_syncs)
 {
 	struct minivmx_sregs in = get_sregs(vcpu), out;
@@ -77,12 +87,12 @@ MINIVMX_TEST(regs, sregs_round_trip, guest_syncs)
 	in.dr[5] = 0x401;
 	set_sregs(vcpu, &in);
 	out = get_sregs(vcpu);
-	EXPECT_EQ(0, memcmp(&in, &out, sizeof(in)));
+	expect_same_sregs(_metadata, &in, &out);
 	in.dr[5] = 0x400;
 	set_sregs(vcpu, &in);
 	run_to_sync(vcpu, 1);
 	out = get_sregs(vcpu);
-	EXPECT_EQ(0, memcmp(&in, &out, sizeof(in)));
+	expect_same_sregs(_metadata, &in, &out);
 }
 
 /* As MOV and WRMSR would refuse it; and then nothing at all has changed. */
@@ -107,7 +117,7 @@ MINIVMX_TEST(regs, sregs_refused, guest_syncs)
 		EXPECT_EQ(EINVAL, call_error(vcpu->fd, MINIVMX_SET_SREGS, &bad[i]))
 			TH_LOG("case %zu", i);
 		now = get_sregs(vcpu);
-		EXPECT_EQ(0, memcmp(&good, &now, sizeof(now)));
+		expect_same_sregs(_metadata, &good, &now);
 	}
 	run_to_sync(vcpu, 1);
 }

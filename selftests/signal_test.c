@@ -51,8 +51,19 @@ static void set_alarm(long milliseconds)
 	setitimer(ITIMER_REAL, &alarm, NULL);
 }
 
-MINIVMX_TEST(signals, alarm, guest_spins)
+/* The guest's own interrupt flag is no matter of the host's. */
+static void guest_spins_without_interrupts(void)
 {
+	for (;;) {
+		asm volatile("cli");
+		turns++;
+	}
+}
+
+static void expect_alarms_to_end_runs(struct __test_metadata *_metadata,
+				      const struct vm *vm)
+{
+	const struct vcpu *vcpu = &vm->vcpu;
 	volatile u64 *seen = guest_copy(vm, turns);
 
 	catch_signal(SIGALRM, no_action);
@@ -65,6 +76,16 @@ MINIVMX_TEST(signals, alarm, guest_spins)
 		EXPECT_GT(1.0, now() - start);
 		EXPECT_LT(before, *seen);
 	}
+}
+
+MINIVMX_TEST(signals, alarm, guest_spins)
+{
+	expect_alarms_to_end_runs(_metadata, vm);
+}
+
+MINIVMX_TEST(signals, alarm_with_interrupts_off, guest_spins_without_interrupts)
+{
+	expect_alarms_to_end_runs(_metadata, vm);
 }
 
 static void guest_counts(void)
