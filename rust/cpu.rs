@@ -4,10 +4,14 @@
 
 use super::{
     bindings,
-    irq::IrqsDisabled, //
+    irq::IrqsDisabled,
+    msr::Msr, //
 };
 use core::arch::x86_64::CpuidResult;
-use kernel::asm;
+use kernel::{
+    asm,
+    prelude::*, //
+};
 
 /// CR4.VMXE: VMX operation can be entered.
 pub(crate) const CR4_VMXE: u64 = 1 << 13;
@@ -29,10 +33,20 @@ pub(crate) fn has(feature: Feature) -> bool {
     unsafe { bindings::ext_cpu_has(feature as u32) }
 }
 
-/// Is the CPU open to L1 Terminal Fault?
-pub(crate) fn has_l1tf() -> bool {
+/// Must the L1 data cache be empty when a guest is entered, and can it be emptied?
+pub(crate) fn must_flush_l1d() -> bool {
     // SAFETY: As in `has`.
-    unsafe { bindings::ext_cpu_has_bug(bindings::ext_X86_BUG_L1TF as u32) }
+    let l1tf = unsafe { bindings::ext_cpu_has_bug(bindings::ext_X86_BUG_L1TF) };
+    l1tf && has(Feature::FlushL1d)
+}
+
+/// Empties the L1 data cache: what is in it, a guest could find out on a CPU with L1 Terminal Fault.
+pub(crate) fn flush_l1d(_irqs: &IrqsDisabled) {
+    const FLUSH_CMD: Msr = Msr(0x10b);
+    // SAFETY: The command changes no state.
+    if unsafe { FLUSH_CMD.write(1) }.is_err() {
+        pr_err!("the L1 data cache could not be flushed\n");
+    }
 }
 
 /// Executes CPUID.

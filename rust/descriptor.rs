@@ -120,7 +120,9 @@ impl Descriptors {
         self.restore_tss_limit();
         load_gdt(&self.gdtr);
         // SAFETY: The value is the one that this CPU had.
-        unsafe { asm!("lidt ({})"; in(reg) &raw const self.idtr, options(nostack, preserves_flags)) };
+        unsafe {
+            asm!("lidt ({})"; in(reg) &raw const self.idtr, options(nostack, preserves_flags))
+        };
         if self.has_selectors() {
             self.restore_selectors(irqs);
         }

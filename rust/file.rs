@@ -176,9 +176,8 @@ impl<T: FileOperations> Table<T> {
         // deregistered before open() is over.
         let device = unsafe { (*file).private_data }.cast::<kernel_bindings::miscdevice>();
         // SAFETY: The device lies in a `Registration<T>`, by the caller's word.
-        let registration = unsafe {
-            &*kernel::container_of!(Opaque::cast_from(device), Registration<T>, inner)
-        };
+        let registration =
+            unsafe { &*kernel::container_of!(Opaque::cast_from(device), Registration<T>, inner) };
         let private = registration.object.clone().into_foreign();
         // SAFETY: The file is not in use before open() is over.
         unsafe { (*file).private_data = private };
@@ -229,8 +228,8 @@ impl<T: FileOperations> Table<T> {
             let first = unsafe { (*vma).__bindgen_anon_1.__bindgen_anon_1.vm_start };
             // SAFETY: As above.
             let offset = unsafe { (*vma).vm_pgoff };
-            let pages = (area.end() - first as usize) / kernel_bindings::PAGE_SIZE;
-            object.check_mmap(offset as usize, pages)?;
+            let pages = (area.end() - first) / kernel_bindings::PAGE_SIZE;
+            object.check_mmap(offset, pages)?;
             area.set_dontexpand();
             area.set_dontdump();
             // SAFETY: The area is not in use yet; the operations are static.
@@ -252,7 +251,7 @@ impl<T: FileOperations> Table<T> {
         };
         // SAFETY: The area holds a reference to its file, whose private data stays as it is.
         let object = unsafe { Arc::<T>::borrow((*(*vma).vm_file).private_data) };
-        match object.fault(offset as usize) {
+        match object.fault(offset) {
             Ok(page) => {
                 // SAFETY: The result of a fault is written by its handler alone; the kernel takes
                 // over the reference to the page.

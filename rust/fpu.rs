@@ -72,11 +72,6 @@ impl GuestFpu {
         value & 1 != 0 && value & !self.xcr0_allowed() == 0 && !avx_without_sse
     }
 
-    /// Changes XCR0; the new value is in the CPU from the next [`Self::load`] on.
-    pub(crate) fn set_xcr0(&mut self, value: u64) {
-        self.xcr0 = value;
-    }
-
     /// Puts the guest's registers into the CPU until the returned guard is dropped.
     #[inline]
     pub(crate) fn load<'a>(&'a mut self, _irqs: &'a IrqsDisabled) -> LoadedFpu<'a> {

@@ -72,11 +72,6 @@ void ext_load_gs_index(unsigned int selector)
 	load_gs_index(selector);
 }
 
-bool ext_need_resched(void)
-{
-	return need_resched();
-}
-
 void *ext_page_address(struct page *page)
 {
 	return page_address(page);

@@ -23,7 +23,6 @@ u64 ext_set_tss_available(void);
 unsigned long ext_local_irq_save(void);
 void ext_local_irq_restore(unsigned long flags);
 void ext_load_gs_index(unsigned int selector);
-bool ext_need_resched(void);
 void *ext_page_address(struct page *page);
 u64 ext_page_to_phys(struct page *page);
 void *ext_phys_to_virt(u64 phys);

@@ -28,13 +28,6 @@ impl IrqsDisabled {
         // INVARIANT: Interrupts are off now; the value cannot leave this CPU's task.
         Self(flags, NotThreadSafe)
     }
-
-    /// Does the scheduler want this CPU?
-    #[inline]
-    pub(crate) fn need_resched(&self) -> bool {
-        // SAFETY: Reading a flag of the current task has no preconditions.
-        unsafe { bindings::ext_need_resched() }
-    }
 }
 
 impl Drop for IrqsDisabled {

@@ -61,7 +61,8 @@ impl KernelPage {
             // SAFETY: The block has that many pages, and their descriptors follow each other.
             let page = unsafe { start.add(index) };
             // INVARIANT: Splitting gave each page of the block one reference of its own.
-            out.push_within_capacity(Self(page)).map_err(|_| AllocError)?;
+            out.push_within_capacity(Self(page))
+                .map_err(|_| AllocError)?;
         }
         Ok(())
     }

@@ -37,8 +37,9 @@ impl<T> PerCpu<T> {
 ///
 /// May sleep. A CPU that is offline runs nothing that needs to be interrupted.
 pub(crate) fn interrupt(cpu: i32) {
-    unsafe extern "C" fn nothing(_: *mut c_void) {}
+    extern "C" fn nothing(_: *mut c_void) {}
     // SAFETY: `nothing` can be called in any context; called with interrupts on.
-    let _offline =
-        unsafe { bindings::smp_call_function_single(cpu, Some(nothing), core::ptr::null_mut(), true) };
+    let _offline = unsafe {
+        bindings::smp_call_function_single(cpu, Some(nothing), core::ptr::null_mut(), true)
+    };
 }

@@ -4,8 +4,8 @@
 
 use kernel::{
     ioctl::{
-        _IOC_NR,
         _IO, //
+        _IOC_NR,
     },
     prelude::*, //
 };
@@ -30,14 +30,13 @@ pub(crate) use super::bindings::{
     minivmx_create_vcpu,
     minivmx_create_vm,
     minivmx_exit as exit,
-    minivmx_io_flags as io_flags,
-    minivmx_map_flags as map_flags,
-    minivmx_mmu as mmu,
-    minivmx_vmx as vmx,
     minivmx_info,
     minivmx_io,
+    minivmx_io_flags as io_flags,
+    minivmx_map_flags as map_flags,
     minivmx_map_memory,
     minivmx_memory_exit,
+    minivmx_mmu as mmu,
     minivmx_msr,
     minivmx_msr_exit,
     minivmx_msrs,
@@ -51,6 +50,7 @@ pub(crate) use super::bindings::{
     minivmx_traps,
     minivmx_unmap_memory,
     minivmx_vmcs_field, //
+    minivmx_vmx as vmx,
 };
 
 pub(crate) use super::bindings::{

@@ -4,6 +4,7 @@
 
 use crate::{
     support::{
+        cpu,
         file::{
             open_anonymous,
             FileOperations, //
@@ -51,6 +52,8 @@ pub(crate) struct Device {
     pub(crate) vmxon: VmxonRegions,
     /// CR4 of guests.
     pub(crate) cr4: Cr4Rules,
+    /// Must a burst begin with an empty L1 data cache?
+    pub(crate) flush_l1d: bool,
     /// MSR bitmaps.
     pub(crate) msr_bitmaps: MsrBitmaps,
     /// Virtual-processor identifiers.
@@ -69,6 +72,7 @@ impl Device {
             try_pin_init!(Self {
                 vmxon: VmxonRegions::new(capabilities.revision)?,
                 cr4: Cr4Rules::new(&capabilities),
+                flush_l1d: cpu::must_flush_l1d(),
                 msr_bitmaps: MsrBitmaps::new()?,
                 vpids <- Vpids::new(),
                 capabilities,
@@ -105,7 +109,11 @@ impl Device {
             out_api_version: uapi::MINIVMX_API_VERSION,
             out_vmx: self.vmx()?,
             out_capabilities: capabilities.mask(),
-            out_mmus: if ept_missing == 0 { 1 << mmu::MINIVMX_MMU_EPT } else { 0 },
+            out_mmus: if ept_missing == 0 {
+                1 << mmu::MINIVMX_MMU_EPT
+            } else {
+                0
+            },
             out_ept_missing: ept_missing,
             out_traps: vcpu::TRAPPABLE,
             out_max_memory: vm::max_bytes(),

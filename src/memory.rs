@@ -51,8 +51,6 @@ use crate::{
     },
     support::page::KernelPage, //
 };
-use kernel::prelude::*;
-
 /// Tables that a call may unlink before the CPUs have to flush.
 pub(crate) const REAPED: usize = 32;
 
@@ -115,7 +113,9 @@ impl Memory {
         let hpa = Hpa::new(page.phys());
         let stocked = stock.len();
         let gpa = gpa.page_base(size);
-        let mapped = self.tables.map(gpa, size, hpa, attributes, &mut || stock.take());
+        let mapped = self
+            .tables
+            .map(gpa, size, hpa, attributes, &mut || stock.take());
         self.count_tables(stocked.saturating_sub(stock.len()), 0);
         match mapped {
             // Another vCPU may have mapped it in the meantime, in pages of another size.

@@ -153,8 +153,10 @@ impl FileOperations for Vm {
 }
 
 fn create_vcpu(vm: Arc<Vm>, argument: usize) -> Result<isize> {
-    let argument =
-        Argument::<uapi::minivmx_create_vcpu>::read(argument, size_of::<uapi::minivmx_create_vcpu>())?;
+    let argument = Argument::<uapi::minivmx_create_vcpu>::read(
+        argument,
+        size_of::<uapi::minivmx_create_vcpu>(),
+    )?;
     let request = argument.value;
     if request.__reserved != 0 || request.flags != 0 {
         return Err(EINVAL);

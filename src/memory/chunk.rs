@@ -198,7 +198,7 @@ impl ChunkNode {
 /// What [`Chunks::remove_first`] took away.
 pub(crate) enum Removed {
     /// A whole chunk.
-    Chunk(ChunkNode),
+    Chunk(#[expect(dead_code, reason = "dropping it is all that is left to do")] ChunkNode),
     /// Pages of a chunk that ends at this address.
     Pages(Gpa),
 }

@@ -48,7 +48,6 @@ pub(crate) mod cr0 {
 /// CR4 (SDM Vol. 3A, "Control Registers").
 pub(crate) mod cr4 {
     pub(crate) const MCE: u64 = 1 << 6;
-    pub(crate) const VMXE: u64 = 1 << 13;
     /// VME PVI TSD DE PSE PAE PGE PCE OSFXSR OSXMMEXCPT.
     pub(crate) const BASE: u64 = 0x7bf;
     pub(crate) const UMIP: u64 = 1 << 11;

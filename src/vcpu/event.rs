@@ -58,7 +58,9 @@ impl Exception {
     fn interruption(self) -> Interruption {
         Interruption::from_raw(0)
             .with_valid(true)
-            .with_kind(kernel::num::Bounded::<u32, 3>::new::<{ event::HARDWARE_EXCEPTION }>())
+            .with_kind(kernel::num::Bounded::<u32, 3>::new::<
+                { event::HARDWARE_EXCEPTION },
+            >())
             .with_error_code(self.error_code.is_some())
             .with_vector(self.vector)
     }
@@ -125,8 +127,7 @@ fn is_software(info: Interruption) -> bool {
 /// (SDM Vol. 3A, "Interrupt 8 - Double Fault Exception (#DF)").
 fn is_double_fault(first: Interruption, second: Interruption) -> bool {
     let contributory = |info: Interruption| {
-        info.kind().get() == event::HARDWARE_EXCEPTION
-            && matches!(info.vector().get(), 0 | 10..=13)
+        info.kind().get() == event::HARDWARE_EXCEPTION && matches!(info.vector().get(), 0 | 10..=13)
     };
     let page_fault = |info: Interruption| {
         info.kind().get() == event::HARDWARE_EXCEPTION && info.is(vector::PAGE_FAULT)
@@ -154,7 +155,10 @@ pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
     }
     if vmcs.read(GUEST_RFLAGS) & RFLAGS_TF != 0 {
         let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
-        vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | PENDING_SINGLE_STEP);
+        vmcs.write(
+            GUEST_PENDING_DEBUG_EXCEPTIONS,
+            pending | PENDING_SINGLE_STEP,
+        );
     }
 }
 

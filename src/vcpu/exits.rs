@@ -250,7 +250,8 @@ fn entry_failure(cx: &mut Context<'_>, basic: u32) -> Next {
     let next = cx.report(basic);
     cx.guest.report.entry_failure = 1;
     let qualification = cx.guest.report.qualification;
-    cx.guest.set_cause(describe_entry_failure(basic, qualification));
+    cx.guest
+        .set_cause(describe_entry_failure(basic, qualification));
     next
 }
 
@@ -268,12 +269,7 @@ pub(crate) fn finish(cx: &mut Context<'_>, request: u32, page: &RunPage) -> Next
 }
 
 #[inline]
-fn finish_pending(
-    cx: &mut Context<'_>,
-    pending: Pending,
-    request: u32,
-    page: &RunPage,
-) -> Next {
+fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &RunPage) -> Next {
     match (pending, request) {
         (Pending::Nothing, _) => Next::Enter,
         (_, answer::MINIVMX_ANSWER_SKIP) => cx.skip(),
@@ -284,7 +280,9 @@ fn finish_pending(
         (Pending::Other(_), _) => Next::Enter,
         (Pending::Io { rip }, _) if at(cx, rip) => io::finish(cx, page.io_data()),
         (Pending::Io { .. }, _) => Next::Enter,
-        (Pending::Msr { write, .. }, answer::MINIVMX_ANSWER_DEFAULT) => default_msr(cx, write, page),
+        (Pending::Msr { write, .. }, answer::MINIVMX_ANSWER_DEFAULT) => {
+            default_msr(cx, write, page)
+        }
         (Pending::Msr { rip, write }, _) if at(cx, rip) => finish_msr(cx, write, page),
         (Pending::Msr { .. }, _) => Next::Enter,
     }

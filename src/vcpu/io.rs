@@ -131,7 +131,10 @@ fn count(cx: &Context<'_>) -> u64 {
 }
 
 fn address_mask(cx: &Context<'_>) -> u64 {
-    match StringInfo::from_raw(cx.vmcs.read(EXIT_INSTRUCTION_INFO)).address_size().get() {
+    match StringInfo::from_raw(cx.vmcs.read(EXIT_INSTRUCTION_INFO))
+        .address_size()
+        .get()
+    {
         0 => 0xffff,
         1 => 0xffff_ffff,
         _ => u64::MAX,

@@ -101,7 +101,11 @@ pub(crate) fn write(cx: &mut Context<'_>, address: Gva, bytes: &[u8]) -> Result<
 
 /// Reads the bytes at RIP, as many as can be read without any effect on the guest.
 pub(crate) fn instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
-    let base = if long_code(cx) { 0 } else { cx.vmcs.read(GUEST_CS_BASE) };
+    let base = if long_code(cx) {
+        0
+    } else {
+        cx.vmcs.read(GUEST_CS_BASE)
+    };
     let rip = base.wrapping_add(cx.vmcs.read(GUEST_RIP));
     let access = access(cx, false, true);
     for (offset, byte) in bytes.iter_mut().enumerate() {
@@ -164,7 +168,9 @@ fn find_byte<R>(
     let page = memory.chunks.page(gpa).filter(|_| writable);
     let page = page.ok_or(Stop::Memory(gpa))?;
     // CAST: Less than 4096.
-    Ok(use_byte(&page.bytes()[gpa.offset(PageSize::Size4K) as usize]))
+    Ok(use_byte(
+        &page.bytes()[gpa.offset(PageSize::Size4K) as usize],
+    ))
 }
 
 fn nth(address: Gva, offset: usize) -> Gva {

@@ -134,6 +134,9 @@ impl Vcpu {
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
         cpu::set_cr2(&irqs, state.guest.cr2);
 
+        if vm.device.flush_l1d {
+            cpu::flush_l1d(&irqs);
+        }
         let counters = &self.member.counters;
         let mut cx = Context::new(vm, &vmcs, &mut state.guest, fpu, switched, counters);
         vm.generation.catch_up(&irqs, || {
@@ -199,7 +202,7 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
 fn not_entered(cx: &mut Context<'_>, failure: EntryFailure) -> Next {
     let (number, cause) = match failure {
         EntryFailure::Error(number) => (number, error::describe(number)),
-        EntryFailure::Vmx(_) => (0, "the CPU left VMX operation"),
+        EntryFailure::Fault => (0, "the CPU left VMX operation"),
     };
     let next = cx.report(exit::MINIVMX_EXIT_ENTRY_FAILED);
     cx.guest.report.qualification = u64::from(number);

@@ -18,8 +18,7 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// General registers, RIP and RFLAGS: 18 words at the beginning of the page.
-const REGS: usize = size_of::<uapi::minivmx_regs>() / size_of::<u64>();
+/// The registers are the first 18 words of the page; these two are the last of them.
 const RIP: usize = word(offset_of!(uapi::minivmx_regs, rip));
 const RFLAGS: usize = word(offset_of!(uapi::minivmx_regs, rflags));
 /// `immediate_exit` in the low half, `answer` in the high half.
@@ -28,7 +27,7 @@ const IO: usize = word(offset_of!(uapi::minivmx_run, io));
 const MSR: usize = word(offset_of!(uapi::minivmx_run, msr));
 
 static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
-static_assert!(RFLAGS + 1 == REGS);
+static_assert!((RFLAGS + 1) * size_of::<u64>() == size_of::<uapi::minivmx_regs>());
 
 /// Index of the word at a byte offset; only for members that start at a word.
 const fn word(offset: usize) -> usize {
@@ -53,7 +52,24 @@ impl From<Frame> for uapi::minivmx_regs {
             frame.general.0;
         let (rip, rflags) = (frame.rip, frame.rflags);
         Self {
-            rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags,
+            rax,
+            rcx,
+            rdx,
+            rbx,
+            rsp,
+            rbp,
+            rsi,
+            rdi,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+            rip,
+            rflags,
         }
     }
 }
@@ -62,7 +78,8 @@ impl From<&uapi::minivmx_regs> for Frame {
     fn from(regs: &uapi::minivmx_regs) -> Self {
         Self {
             general: Registers([
-                regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi, regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
+                regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi,
+                regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
             ]),
             rip: regs.rip,
             rflags: regs.rflags,

@@ -23,15 +23,14 @@ use zerocopy::FromZeros;
 /// Reads them.
 pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
     let vmcs = cx.vmcs;
-    let [es, cs, ss, ds, fs, gs, ldtr, tr] = SEGMENTS.map(|(selector, base, limit, rights)| {
-        minivmx_segment {
+    let [es, cs, ss, ds, fs, gs, ldtr, tr] =
+        SEGMENTS.map(|(selector, base, limit, rights)| minivmx_segment {
             base: vmcs.read(base),
             limit: vmcs.read(limit),
             selector: vmcs.read(selector),
             access_rights: vmcs.read(rights),
             ..minivmx_segment::new_zeroed()
-        }
-    });
+        });
     let [dr0, dr1, dr2, dr3] = cx.guest.debug.address;
     minivmx_sregs {
         es,
@@ -68,7 +67,9 @@ pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
 pub(crate) fn check_reserved(sregs: &minivmx_sregs) -> Result {
     let segments = segments(sregs);
     let tables = [&sregs.gdtr, &sregs.idtr];
-    let zero = segments.iter().all(|s| s.__reserved == 0 && s.__reserved2 == 0)
+    let zero = segments
+        .iter()
+        .all(|s| s.__reserved == 0 && s.__reserved2 == 0)
         && tables.iter().all(|table| table.__reserved == 0)
         && sregs.__reserved == 0
         && sregs.__reserved2 == 0;
@@ -81,7 +82,14 @@ pub(crate) fn check_reserved(sregs: &minivmx_sregs) -> Result {
 
 fn segments(sregs: &minivmx_sregs) -> [&minivmx_segment; 8] {
     [
-        &sregs.es, &sregs.cs, &sregs.ss, &sregs.ds, &sregs.fs, &sregs.gs, &sregs.ldtr, &sregs.tr,
+        &sregs.es,
+        &sregs.cs,
+        &sregs.ss,
+        &sregs.ds,
+        &sregs.fs,
+        &sregs.gs,
+        &sregs.ldtr,
+        &sregs.tr,
     ]
 }
 
@@ -104,7 +112,8 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     cx.guest.debug.dr6 = dr6;
     cx.vmcs.write(GUEST_DR7, dr7);
     set_segments(cx, sregs);
-    cx.vmcs.write(GUEST_INTERRUPTIBILITY, sregs.interruptibility);
+    cx.vmcs
+        .write(GUEST_INTERRUPTIBILITY, sregs.interruptibility);
     // Whatever the guest's tables were, other ones may stand there now.
     cx.flush_guest_tlb();
     Ok(())

@@ -30,7 +30,6 @@ use crate::{
         field::*, //
     }, //
 };
-use kernel::prelude::*;
 use zerocopy::FromZeros;
 
 /// Answers an EPT violation.

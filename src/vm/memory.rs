@@ -69,8 +69,11 @@ impl Vm {
         }
         self.add_region(Region { range, kind })?;
         if request.flags & map_flags::MINIVMX_MAP_POPULATE != 0 {
-            self.populate_all(range, kind)
-                .inspect_err(|_| drop(self.remove_range(range)))?;
+            if let Err(error) = self.populate_all(range, kind) {
+                // Should this fail, too, the program can still unmap what it was not given.
+                let _ = self.remove_range(range);
+                return Err(error);
+            }
         }
         Ok(0)
     }

@@ -20,7 +20,9 @@ use zerocopy::FromZeros;
 pub(crate) struct Counter(Atomic<u64>);
 
 impl Counter {
-    const ZERO: Self = Self(Atomic::new(0));
+    const fn new() -> Self {
+        Self(Atomic::new(0))
+    }
 
     /// Counts one.
     #[inline]
@@ -58,14 +60,14 @@ pub(crate) struct Counters {
 impl Default for Counters {
     fn default() -> Self {
         Self {
-            runs: Counter::ZERO,
-            bursts: Counter::ZERO,
-            entries: Counter::ZERO,
-            returns: Counter::ZERO,
-            injections: Counter::ZERO,
-            flushes: Counter::ZERO,
-            kicks: Counter::ZERO,
-            exits: [Counter::ZERO; EXITS],
+            runs: Counter::new(),
+            bursts: Counter::new(),
+            entries: Counter::new(),
+            returns: Counter::new(),
+            injections: Counter::new(),
+            flushes: Counter::new(),
+            kicks: Counter::new(),
+            exits: [const { Counter::new() }; EXITS],
         }
     }
 }

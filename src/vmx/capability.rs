@@ -34,8 +34,6 @@ mod msrs {
     pub(super) const FEATURE_CONTROL: Msr = Msr(0x3a);
     pub(super) const BASIC: Msr = Msr(0x480);
     pub(super) const MISC: Msr = Msr(0x485);
-    pub(super) const CR0_FIXED0: Msr = Msr(0x486);
-    pub(super) const CR0_FIXED1: Msr = Msr(0x487);
     pub(super) const CR4_FIXED0: Msr = Msr(0x488);
     pub(super) const CR4_FIXED1: Msr = Msr(0x489);
     pub(super) const SECONDARY: Msr = Msr(0x48b);
@@ -118,8 +116,6 @@ pub(crate) struct Capabilities {
     /// EPT and VPID.
     pub(crate) ept_vpid: EptVpid,
     misc: Misc,
-    /// CR0 in VMX operation.
-    pub(crate) cr0: Fixed,
     /// CR4 in VMX operation.
     pub(crate) cr4: Fixed,
     /// Width of a physical address.
@@ -129,9 +125,15 @@ pub(crate) struct Capabilities {
 /// What an EPT guest needs of [`cap`].
 const EPT_NEEDS: [(u32, &str); 4] = [
     (cap::MINIVMX_CAP_EPT, "extended page tables (EPT)"),
-    (cap::MINIVMX_CAP_UNRESTRICTED_GUEST, "the unrestricted guest"),
+    (
+        cap::MINIVMX_CAP_UNRESTRICTED_GUEST,
+        "the unrestricted guest",
+    ),
     (cap::MINIVMX_CAP_LOAD_EFER, "VM entries that load IA32_EFER"),
-    (cap::MINIVMX_CAP_TRUE_CONTROLS, "controls that leave CR3 to the guest"),
+    (
+        cap::MINIVMX_CAP_TRUE_CONTROLS,
+        "controls that leave CR3 to the guest",
+    ),
 ];
 
 impl Capabilities {
@@ -163,8 +165,8 @@ impl Capabilities {
         let primary = Allowed::from_msr(primary.read()?);
         let secondary = read_if(primary.allows(Primary::SECONDARY), msrs::SECONDARY)?;
         let secondary = Allowed::from_msr(secondary);
-        let has_ept_vpid = secondary.allows(Secondary::ENABLE_EPT)
-            || secondary.allows(Secondary::ENABLE_VPID);
+        let has_ept_vpid =
+            secondary.allows(Secondary::ENABLE_EPT) || secondary.allows(Secondary::ENABLE_VPID);
         Ok(Self {
             revision: basic.revision().get() as u32,
             true_controls: basic.true_controls(),
@@ -175,10 +177,6 @@ impl Capabilities {
             entry: Allowed::from_msr(entry.read()?),
             ept_vpid: EptVpid::from_raw(read_if(has_ept_vpid, msrs::EPT_VPID)?),
             misc: Misc::from_raw(msrs::MISC.read()?),
-            cr0: Fixed {
-                must: msrs::CR0_FIXED0.read()?,
-                can: msrs::CR0_FIXED1.read()?,
-            },
             cr4: Fixed {
                 must: msrs::CR4_FIXED0.read()?,
                 can: msrs::CR4_FIXED1.read()?,
@@ -206,19 +204,31 @@ impl Capabilities {
         [
             (cap::MINIVMX_CAP_EPT, has_ept),
             (cap::MINIVMX_CAP_EPT_AD, has_ept && ept.accessed_dirty()),
-            (cap::MINIVMX_CAP_EPT_EXEC_ONLY, has_ept && ept.execute_only()),
+            (
+                cap::MINIVMX_CAP_EPT_EXEC_ONLY,
+                has_ept && ept.execute_only(),
+            ),
             (cap::MINIVMX_CAP_EPT_2M, has_ept && ept.page_2m()),
             (cap::MINIVMX_CAP_EPT_1G, has_ept && ept.page_1g()),
-            (cap::MINIVMX_CAP_INVEPT_SINGLE, has_ept && ept.invept_single()),
+            (
+                cap::MINIVMX_CAP_INVEPT_SINGLE,
+                has_ept && ept.invept_single(),
+            ),
             (cap::MINIVMX_CAP_INVEPT_GLOBAL, has_ept && ept.invept_all()),
             (cap::MINIVMX_CAP_VPID, has_vpid),
-            (cap::MINIVMX_CAP_INVVPID_SINGLE, has_vpid && ept.invvpid_single()),
+            (
+                cap::MINIVMX_CAP_INVVPID_SINGLE,
+                has_vpid && ept.invvpid_single(),
+            ),
             (cap::MINIVMX_CAP_INVVPID_ALL, has_vpid && ept.invvpid_all()),
             (
                 cap::MINIVMX_CAP_UNRESTRICTED_GUEST,
                 self.secondary.allows(Secondary::UNRESTRICTED_GUEST),
             ),
-            (cap::MINIVMX_CAP_MTF, self.primary.allows(Primary::MONITOR_TRAP_FLAG)),
+            (
+                cap::MINIVMX_CAP_MTF,
+                self.primary.allows(Primary::MONITOR_TRAP_FLAG),
+            ),
             (
                 cap::MINIVMX_CAP_PREEMPTION_TIMER,
                 self.pin_based.allows(PinBased::PREEMPTION_TIMER),
@@ -254,7 +264,9 @@ impl Capabilities {
     /// `EOPNOTSUPP`, after one sentence in the log, if this CPU has not what an EPT guest needs.
     pub(crate) fn check_ept(&self) -> Result {
         let missing = self.missing_for_ept();
-        let Some((_, name)) = EPT_NEEDS.iter().find(|(bit, _)| missing & u64::from(*bit) != 0)
+        let Some((_, name)) = EPT_NEEDS
+            .iter()
+            .find(|(bit, _)| missing & u64::from(*bit) != 0)
         else {
             return Ok(());
         };
@@ -318,8 +330,7 @@ pub(crate) mod required {
         .with(Primary::CR8_STORE_EXITING);
 
     /// The host is a 64-bit kernel.
-    pub(crate) const EXIT: Exit =
-        Exit::HOST_ADDRESS_SPACE_SIZE.with(Exit::SAVE_DEBUG_CONTROLS);
+    pub(crate) const EXIT: Exit = Exit::HOST_ADDRESS_SPACE_SIZE.with(Exit::SAVE_DEBUG_CONTROLS);
 
     /// The guest's DR7 and IA32_DEBUGCTL are its own.
     pub(crate) const ENTRY: Entry = Entry::LOAD_DEBUG_CONTROLS;
@@ -340,7 +351,10 @@ fn check_feature_control() -> Result {
     if control.locked() && control.vmx_outside_smx() {
         return Ok(());
     }
-    pr_err!("the firmware turned VMX off (IA32_FEATURE_CONTROL is {:#x})\n", control.into_raw());
+    pr_err!(
+        "the firmware turned VMX off (IA32_FEATURE_CONTROL is {:#x})\n",
+        control.into_raw()
+    );
     Err(EOPNOTSUPP)
 }
 
@@ -348,7 +362,10 @@ fn require<C: Controls>(allowed: Allowed, required: C) -> Result {
     let Err(missing) = allowed.adjust(required, required) else {
         return Ok(());
     };
-    pr_err!("this CPU's VMX lacks the control \"{}\"\n", missing.first_name());
+    pr_err!(
+        "this CPU's VMX lacks the control \"{}\"\n",
+        missing.first_name()
+    );
     Err(EOPNOTSUPP)
 }
 

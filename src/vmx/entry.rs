@@ -3,7 +3,6 @@
 //! Entering the guest: the safe side of `vmenter.S`.
 
 use super::{
-    error::Failure,
     exit::ExitReason,
     field::{
         Field,
@@ -59,8 +58,8 @@ impl Registers {
 pub(crate) enum EntryFailure {
     /// VMLAUNCH or VMRESUME failed with this VM-instruction error.
     Error(u32),
-    /// VMLAUNCH or VMRESUME faulted, or there was no current VMCS.
-    Vmx(Failure),
+    /// VMLAUNCH or VMRESUME faulted: the CPU is not in VMX operation.
+    Fault,
 }
 
 unsafe extern "C" {
@@ -91,6 +90,6 @@ pub(crate) fn enter(
             Ok(ExitReason::from_raw(vmcs.read(EXIT_REASON)))
         }
         1 => Err(EntryFailure::Error(vmcs.read(VM_INSTRUCTION_ERROR))),
-        _ => Err(EntryFailure::Vmx(Failure::Fault)),
+        _ => Err(EntryFailure::Fault),
     }
 }

@@ -23,6 +23,7 @@ impl ExitReason {
 }
 
 /// Basic exit reasons that the driver knows by name (SDM Vol. 3D, "VMX Basic Exit Reasons").
+#[allow(dead_code)] // The names are complete as far as they can occur.
 pub(crate) mod basic {
     pub(crate) const EXCEPTION_OR_NMI: u32 = 0;
     pub(crate) const EXTERNAL_INTERRUPT: u32 = 1;
@@ -211,7 +212,9 @@ bitfield! {
 pub(crate) fn describe_entry_failure(basic: u32, qualification: u64) -> &'static str {
     match (basic, qualification) {
         (basic::INVALID_GUEST_STATE, 2) => "invalid guest state: PDPTEs",
-        (basic::INVALID_GUEST_STATE, 3) => "invalid guest state: NMI injected while NMIs are blocked",
+        (basic::INVALID_GUEST_STATE, 3) => {
+            "invalid guest state: NMI injected while NMIs are blocked"
+        }
         (basic::INVALID_GUEST_STATE, 4) => "invalid guest state: VMCS link pointer",
         (basic::INVALID_GUEST_STATE, _) => {
             "invalid guest state: the checks on guest registers failed"

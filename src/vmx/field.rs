@@ -151,10 +151,12 @@ pub(crate) fn is_well_formed(encoding: u32) -> bool {
 macro_rules! fields {
     ($($width:ty, $access:ty { $($(#[$doc:meta])* $name:ident = $encoding:literal;)* })*) => {
         $($($(#[$doc])*
+            #[allow(dead_code)] // The list is complete, whoever needs what of it.
             pub(crate) const $name: Field<$width, $access> = Field::new($encoding);
         )*)*
 
         /// All fields by name, in the order of their encodings.
+        #[allow(dead_code)] // For who reads them in userspace.
         pub(crate) const ALL: &[(&str, u32)] = &[$($((stringify!($name), $encoding),)*)*];
     };
 }

@@ -76,7 +76,12 @@ impl HostArea {
         write_changed(vmcs, HOST_CR0, &mut self.cr0, cpu::cr0(irqs));
         write_changed(vmcs, HOST_CR3, &mut self.cr3, cpu::cr3(irqs));
         write_changed(vmcs, HOST_CR4, &mut self.cr4, cpu::cr4(irqs));
-        write_changed(vmcs, HOST_FS_BASE, &mut self.fs_base, host.descriptors.fs_base());
+        write_changed(
+            vmcs,
+            HOST_FS_BASE,
+            &mut self.fs_base,
+            host.descriptors.fs_base(),
+        );
         Ok(())
     }
 }
