@@ -6,6 +6,8 @@
  * high address as well. All that the tables say are guest-physical addresses;
  * where the memory really is, the guest cannot know.
  */
+#include <stdalign.h>
+
 #include "guest.h"
 #include "serial.h"
 
@@ -31,7 +33,7 @@
 
 typedef u64 table_t[ENTRIES];
 
-static _Alignas(4096) table_t tables[16];
+static alignas(4096) table_t tables[16];
 static unsigned int tables_used;
 
 static const char *const level_names[LEVELS] = {

@@ -11,6 +11,7 @@ mod reset;
 mod serial;
 
 use std::{
+    io,
     rc::Rc,
     time::{
         Duration,
@@ -94,6 +95,12 @@ impl Devices {
     /// What the guest wrote to its debug port.
     pub fn debug(&self) -> &Sink {
         self.debug_port.output()
+    }
+
+    /// Ends the lines that the guest has begun on both channels.
+    pub fn end_lines(&mut self) -> io::Result<()> {
+        self.serial.output_mut().end_line()?;
+        self.debug_port.output_mut().end_line()
     }
 
     /// Whether the guest asked for a reset.

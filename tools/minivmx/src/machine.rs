@@ -56,7 +56,7 @@ pub struct Machine {
 impl Machine {
     /// Makes a machine with so many bytes of memory, and loads an image.
     pub fn new(device: &Device, memory: u64, image: &Image) -> Result<Self> {
-        let vm = device.create_vm(Mmu::Ept)?;
+        let vm = create_vm(device)?;
         let mut layout = Layout::new(memory)?;
         let bios = match image {
             Image::Bios(path) => Some(read_bios(path)?),
@@ -114,6 +114,16 @@ impl Machine {
         *self.vcpu.regs_mut() = LongMode::regs(loaded.kernel_load.0);
         Ok(())
     }
+}
+
+/// A refusal alone does not say what the CPU lacks.
+fn create_vm(device: &Device) -> Result<Vm> {
+    let missing = device.info()?.missing(Mmu::Ept).names().join(", ");
+    let created = device.create_vm(Mmu::Ept);
+    if missing.is_empty() {
+        return Ok(created?);
+    }
+    created.with_context(|| format!("EPT needs what this CPU lacks, {missing}"))
 }
 
 fn read_bios(path: &Path) -> Result<Vec<u8>> {

@@ -209,7 +209,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn report(&self, outcome: &Outcome) -> Result<()> {
+    fn report(&mut self, outcome: &Outcome) -> Result<()> {
+        self.devices.end_lines()?;
         let stats = self.machine.vm.stats()?;
         if let Outcome::Failed(_) = outcome {
             eprint!("\n{}", dump::state(&self.machine, self.arguments.verbose));
@@ -234,13 +235,16 @@ impl<'a> Run<'a> {
 
 fn devices(arguments: &cli::Run) -> Devices {
     let until = arguments.until.as_deref();
-    let (serial, debug) = if arguments.json {
-        (Sink::captured(until), Sink::captured(until))
-    } else {
-        (
+    let (serial, debug) = match (arguments.json, arguments.trace) {
+        (true, _) => (Sink::captured(until), Sink::captured(until)),
+        (_, true) => (
+            Sink::lines(io::stdout(), until),
+            Sink::lines(io::stderr(), until),
+        ),
+        _ => (
             Sink::stream(io::stdout(), until),
             Sink::stream(io::stderr(), until),
-        )
+        ),
     };
     Devices::new(
         arguments.memory(),

@@ -5,6 +5,7 @@
 
 use std::io::{
     self,
+    LineWriter,
     Write, //
 };
 
@@ -16,10 +17,12 @@ const CAPTURE_LIMIT: usize = 1 << 20;
 pub struct Sink {
     target: Target,
     awaited: Option<Awaited>,
+    mid_line: bool,
 }
 
 enum Target {
     Stream(Box<dyn Write>),
+    Lines(LineWriter<Box<dyn Write>>),
     Captured(Vec<u8>),
 }
 
@@ -36,6 +39,11 @@ impl Sink {
         Self::new(Target::Stream(Box::new(target)), awaited)
     }
 
+    /// Passes the text on line by line, for where others write as well.
+    pub fn lines(target: impl Write + 'static, awaited: Option<&str>) -> Self {
+        Self::new(Target::Lines(LineWriter::new(Box::new(target))), awaited)
+    }
+
     /// Keeps the text.
     pub fn captured(awaited: Option<&str>) -> Self {
         Self::new(Target::Captured(Vec::new()), awaited)
@@ -47,7 +55,11 @@ impl Sink {
             recent: Vec::new(),
             seen: false,
         });
-        Self { target, awaited }
+        Self {
+            target,
+            awaited,
+            mid_line: false,
+        }
     }
 
     /// Whether the awaited text has come by.
@@ -55,10 +67,19 @@ impl Sink {
         self.awaited.as_ref().is_some_and(|awaited| awaited.seen)
     }
 
+    /// Ends a line that was begun, so that others can write.
+    pub fn end_line(&mut self) -> io::Result<()> {
+        match (&mut self.target, self.mid_line) {
+            (Target::Stream(stream), true) => stream.write_all(b"\n"),
+            (Target::Lines(stream), true) => stream.write_all(b"\n"),
+            _ => Ok(()),
+        }
+    }
+
     /// The text, if it is kept here.
     pub fn text(&self) -> String {
         match &self.target {
-            Target::Stream(_) => String::new(),
+            Target::Stream(_) | Target::Lines(_) => String::new(),
             Target::Captured(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         }
     }
@@ -69,8 +90,10 @@ impl Write for Sink {
         if let Some(awaited) = &mut self.awaited {
             awaited.pass(bytes);
         }
+        self.mid_line = bytes.last().map_or(self.mid_line, |last| *last != b'\n');
         match &mut self.target {
             Target::Stream(stream) => stream.write_all(bytes)?,
+            Target::Lines(stream) => stream.write_all(bytes)?,
             Target::Captured(kept) => {
                 let room = CAPTURE_LIMIT.saturating_sub(kept.len());
                 kept.extend(bytes.iter().take(room));
@@ -82,7 +105,7 @@ impl Write for Sink {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.target {
             Target::Stream(stream) => stream.flush(),
-            Target::Captured(_) => Ok(()),
+            Target::Lines(_) | Target::Captured(_) => Ok(()),
         }
     }
 }
@@ -100,6 +123,7 @@ impl Awaited {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{cell::RefCell, rc::Rc};
 
     fn write(sink: &mut Sink, text: &str) {
         sink.write_all(text.as_bytes())
@@ -125,6 +149,41 @@ mod tests {
         write(&mut sink, "abc");
         assert!(sink.seen());
         assert_eq!(sink.text(), "abc");
+    }
+
+    /// A stream that can be looked at.
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_come_whole() {
+        let stream = Shared::default();
+        let mut sink = Sink::lines(stream.clone(), None);
+        write(&mut sink, "a");
+        sink.flush().expect("it takes everything");
+        assert_eq!(*stream.0.borrow(), b"");
+        write(&mut sink, "b\nc");
+        sink.end_line().expect("it takes everything");
+        assert_eq!(*stream.0.borrow(), b"ab\nc\n");
+    }
+
+    #[test]
+    fn a_line_that_has_ended_is_not_ended_again() {
+        let stream = Shared::default();
+        let mut sink = Sink::stream(stream.clone(), None);
+        write(&mut sink, "a\n");
+        sink.end_line().expect("it takes everything");
+        assert_eq!(*stream.0.borrow(), b"a\n");
     }
 
     #[test]

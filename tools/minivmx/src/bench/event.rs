@@ -26,6 +26,10 @@ pub enum Event {
 // pages begin. They run wherever they are copied to.
 global_asm!(
     ".pushsection .rodata.minivmx_bench, \"a\", @progbits",
+    ".globl bench_run_hlt, bench_out_userspace, bench_cpuid",
+    ".globl bench_vmcall, bench_ept_violation, bench_end",
+    ".hidden bench_run_hlt, bench_out_userspace, bench_cpuid",
+    ".hidden bench_vmcall, bench_ept_violation, bench_end",
     "bench_run_hlt:",
     "1: hlt",
     "jmp 1b",

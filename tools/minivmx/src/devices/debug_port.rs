@@ -20,6 +20,11 @@ impl DebugPort {
         Self { output }
     }
 
+    /// Where the guest's text goes.
+    pub fn output_mut(&mut self) -> &mut Sink {
+        &mut self.output
+    }
+
     /// What the guest wrote.
     pub fn output(&self) -> &Sink {
         &self.output

@@ -44,8 +44,9 @@ impl Pci {
         (self.address & ENABLE != 0 && device_is_bridge).then_some(offset)
     }
 
+    /// Identities, and base addresses: the bridge decodes no range of its own.
     fn is_read_only(register: usize) -> bool {
-        matches!(register, 0x00..=0x03 | 0x08..=0x0b | 0x0e | 0x2c..=0x2f)
+        matches!(register, 0x00..=0x03 | 0x08..=0x0b | 0x0e | 0x10..=0x33)
     }
 }
 
@@ -116,6 +117,15 @@ mod tests {
         let mut pci = select(0, 0);
         pci.write(0xcfc, 4, 0);
         assert_eq!(pci.read(0xcfc, 4), 0x1237_8086);
+    }
+
+    #[test]
+    fn the_bridge_asks_for_no_addresses() {
+        for register in [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30] {
+            let mut pci = select(0, register);
+            pci.write(0xcfc, 4, u32::MAX);
+            assert_eq!(pci.read(0xcfc, 4), 0);
+        }
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl SerialPort {
         }
     }
 
+    /// Where the guest's text goes.
+    pub fn output_mut(&mut self) -> &mut Sink {
+        self.uart.writer_mut()
+    }
+
     /// What the guest wrote.
     pub fn output(&self) -> &Sink {
         self.uart.writer()
