@@ -9,7 +9,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo check bench run module
+lab_commands := demo check bench run module format
 
 .PHONY: all help modules clean check-env $(lab_commands)
 
@@ -38,6 +38,7 @@ help:
 #: make run          a shell on the emulated machine, module loaded
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
 #: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
+#: make format       all Rust sources in the kernel's format
 #: make check-env    what this machine has and lacks for the above
 #: make clean        remove build/
 #:

@@ -32,8 +32,9 @@ images() {
 total() {
 	local name passed failed skipped sum=(0 0 0)
 	while read -r name _; do
-		read -r passed failed skipped <"$BUILD/check/$name.count" || failed=1
-		sum=($((sum[0] + ${passed:-0})) $((sum[1] + failed)) $((sum[2] + ${skipped:-0})))
+		[ -s "$BUILD/check/$name.count" ] || echo 0 1 0 >"$BUILD/check/$name.count"
+		read -r passed failed skipped <"$BUILD/check/$name.count"
+		sum=($((sum[0] + passed)) $((sum[1] + failed)) $((sum[2] + skipped)))
 	done < <(rungs)
 	printf '%d passed, %d failed, %d skipped\n' "${sum[@]}"
 	[ "${sum[0]}" -gt 0 ] && [ "${sum[1]}" = 0 ]
@@ -41,6 +42,10 @@ total() {
 
 rm -rf "$BUILD/check"
 mkdir -p "$BUILD/check"
-images | xargs -n 1 "$LAB/image.sh"
+if ! images | xargs -n 1 "$LAB/image.sh"; then
+	echo "What is to be tested could not be built."
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+fi
 rungs | xargs -L 1 -P "$(nproc)" "$LAB/rung.sh" || :
 total
