@@ -211,3 +211,77 @@ fn frame_in_chunk(gpa: Gpa) -> usize {
     // CAST: Less than 512.
     (gpa.offset(PageSize::Size2M) / PageSize::Size4K.bytes()) as usize
 }
+
+#[kunit_tests(minivmx_chunks)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::Ordering;
+
+    const CHUNK: u64 = 2 << 20;
+
+    fn chunks(starts: &[u64]) -> Result<Chunks> {
+        let mut chunks = Chunks::default();
+        for start in starts {
+            let gpa = Gpa::new(*start);
+            assert!(chunks.insert(ChunkNode::new(gpa, Chunk::new()?)?).is_none());
+            assert!(chunks.put(gpa, KernelPage::new()?).is_none());
+        }
+        Ok(chunks)
+    }
+
+    fn range(start: u64, length: u64) -> Result<GpaRange> {
+        GpaRange::from_len(Gpa::new(start), length).ok_or(EINVAL)
+    }
+
+    // A page is where it was put, and a second one for the same place is given back.
+    #[test]
+    fn keeps_pages() -> Result {
+        let mut chunks = chunks(&[0])?;
+        let gpa = Gpa::new(0x5000);
+        let page = KernelPage::new()?;
+        let phys = page.phys();
+        assert!(chunks.put(gpa, page).is_none());
+        assert!(chunks.put(gpa, KernelPage::new()?).is_some());
+        assert_eq!(chunks.page(Gpa::new(0x5fff)).map(KernelPage::phys), Some(phys));
+        assert!(chunks.page(Gpa::new(0x6000)).is_none());
+        assert!(chunks.put(Gpa::new(CHUNK), KernelPage::new()?).is_some());
+        assert_eq!(chunks.count(), 2);
+        Ok(())
+    }
+
+    // A block of 2 MiB is contiguous, aligned and zero; one page less, and it is no block any more.
+    #[test]
+    fn splits_blocks() -> Result {
+        let mut chunks = Chunks::default();
+        let gpa = Gpa::new(CHUNK);
+        let _none = chunks.insert(ChunkNode::new(gpa, Chunk::new_2m()?)?);
+        let first = chunks.block(gpa).map(KernelPage::phys).ok_or(ENOENT)?;
+        assert_eq!(first % CHUNK, 0);
+        let last = chunks.page(Gpa::new(2 * CHUNK - 1)).ok_or(ENOENT)?;
+        assert_eq!(last.phys(), first + CHUNK - 4096);
+        assert!(last.words().iter().all(|word| word.load(Ordering::Relaxed) == 0));
+
+        let mut pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL)?;
+        let removed = chunks.remove_first(range(CHUNK + 0x1000, 0x1000)?, &mut pages);
+        assert!(matches!(removed, Some(Removed::Pages(_))));
+        assert_eq!(pages.len(), 1);
+        assert!(chunks.block(gpa).is_none());
+        assert_eq!(chunks.count(), 511);
+        Ok(())
+    }
+
+    // Removing goes from chunk to chunk, over holes, and ends at the end of the range.
+    #[test]
+    fn removes_chunks() -> Result {
+        let mut chunks = chunks(&[0, 4 * CHUNK, 5 * CHUNK, 9 * CHUNK])?;
+        let mut pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL)?;
+        let range = range(CHUNK, 7 * CHUNK)?;
+        for _ in 0..2 {
+            let removed = chunks.remove_first(range, &mut pages);
+            assert!(matches!(removed, Some(Removed::Chunk(_))));
+        }
+        assert!(chunks.remove_first(range, &mut pages).is_none());
+        assert_eq!(chunks.count(), 2);
+        Ok(())
+    }
+}

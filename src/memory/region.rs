@@ -114,3 +114,77 @@ fn remainder(whole: GpaRange, hole: GpaRange) -> [Option<GpaRange>; 2] {
         GpaRange::new(hole.end(), whole.end()),
     ]
 }
+
+#[kunit_tests(minivmx_regions)]
+mod tests {
+    use super::*;
+
+    const KIND: Kind = Kind {
+        readonly: false,
+        huge: false,
+    };
+
+    fn range(start: u64, pages: u64) -> Option<GpaRange> {
+        GpaRange::from_len(Gpa::new(start), pages * 4096)
+    }
+
+    fn region(start: u64, pages: u64) -> Option<Region> {
+        let range = range(start, pages)?;
+        Some(Region { range, kind: KIND })
+    }
+
+    /// Regions at these places, of as many pages.
+    fn regions(places: &[(u64, u64)]) -> Result<Regions> {
+        let mut all = Regions::default();
+        for (start, pages) in places {
+            let mut more = Regions::with_room(all.count() + 1)?;
+            more.copy_with(&all, region(*start, *pages).ok_or(EINVAL)?);
+            all = more;
+        }
+        Ok(all)
+    }
+
+    // Whatever the order they come in, they are found by each of their addresses and no other.
+    #[test]
+    fn finds_regions() -> Result {
+        let all = regions(&[(0x8000, 2), (0x1000, 1), (0x4000, 1)])?;
+        for (gpa, start) in [(0x1000, 0x1000), (0x4fff, 0x4000), (0x9fff, 0x8000)] {
+            let found = all.find(Gpa::new(gpa)).ok_or(ENOENT)?;
+            assert_eq!(found.range.start_position(), start);
+        }
+        for gpa in [0, 0xfff, 0x2000, 0x5000, 0x7fff, 0xa000, u64::MAX] {
+            assert!(all.find(Gpa::new(gpa)).is_none());
+        }
+        assert_eq!(all.bytes(), 4 * 4096);
+        Ok(())
+    }
+
+    // A range is taken out of the middle of one region, and off the ends of two others.
+    #[test]
+    fn removes_ranges() -> Result {
+        let all = regions(&[(0x1000, 4), (0x6000, 2), (0x9000, 4)])?;
+        let mut rest = Regions::with_room(4)?;
+        rest.copy_without(&all, range(0x2000, 1).ok_or(EINVAL)?);
+        assert_eq!(rest.count(), 4);
+        assert!(rest.find(Gpa::new(0x2000)).is_none());
+        assert!(rest.find(Gpa::new(0x1fff)).is_some());
+        assert!(rest.find(Gpa::new(0x3000)).is_some());
+
+        let mut rest = Regions::with_room(4)?;
+        rest.copy_without(&all, range(0x4000, 6).ok_or(EINVAL)?);
+        assert_eq!(rest.count(), 2);
+        assert_eq!(rest.bytes(), 6 * 4096);
+        Ok(())
+    }
+
+    // Ranges that only touch do not overlap.
+    #[test]
+    fn knows_overlaps() -> Result {
+        let all = regions(&[(0x4000, 2)])?;
+        assert!(!all.overlaps(range(0x3000, 1).ok_or(EINVAL)?));
+        assert!(!all.overlaps(range(0x6000, 1).ok_or(EINVAL)?));
+        assert!(all.overlaps(range(0x5000, 1).ok_or(EINVAL)?));
+        assert!(all.overlaps(range(0x3000, 8).ok_or(EINVAL)?));
+        Ok(())
+    }
+}
