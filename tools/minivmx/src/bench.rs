@@ -89,10 +89,7 @@ fn measure_minivmx(events: &[Event], host: &Host) -> Result<Vec<Figure>> {
 fn measure_kvm(events: &[Event], host: &Host) -> Result<Vec<Figure>> {
     match kvm_ioctls::Kvm::new() {
         Ok(device) => measure(kvm::Kvm::new(&device)?, events, host),
-        Err(error) => left_out(
-            "kvm",
-            &format!("/dev/kvm: {}", ::minivmx::Errno(error.errno())),
-        ),
+        Err(error) => left_out("kvm", &format!("/dev/kvm: {error}")),
     }
 }
 

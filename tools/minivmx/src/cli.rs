@@ -18,7 +18,7 @@ use clap_complete::Shell;
 
 /// Virtual machines on Intel VMX, to see how it works
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -29,8 +29,11 @@ pub enum Command {
     Info(Info),
     Run(Run),
     Bench(Bench),
-    /// Print the manual page, for man(1)
-    Manual,
+    /// Print a manual page, for man(1)
+    Manual {
+        /// The page of this command, instead of the program's
+        command: Option<String>,
+    },
     /// Print completions for a shell
     Completion {
         /// The shell

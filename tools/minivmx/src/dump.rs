@@ -36,7 +36,7 @@ pub fn state(machine: &Machine, vmcs: bool) -> String {
             let _ = writeln!(
                 text,
                 "code   {}",
-                code::at_rip(&machine.memory, &sregs, regs)
+                code::at_rip(machine.memory.view(), &sregs, regs)
             );
         }
         Err(error) => drop(writeln!(text, "system registers: {error}")),

@@ -11,6 +11,7 @@ mod dump;
 mod info;
 mod input;
 mod machine;
+mod manual;
 mod msrs;
 mod outcome;
 mod paging;
@@ -54,7 +55,7 @@ fn execute(command: &Command) -> Result<ExitCode> {
         Command::Info(arguments) => info::show(arguments)?,
         Command::Run(arguments) => return run::run(arguments),
         Command::Bench(arguments) => bench::run(arguments)?,
-        Command::Manual => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
+        Command::Manual { command } => manual::write(command.as_deref(), &mut io::stdout())?,
         Command::Completion { shell } => {
             let (mut command, name) = (Cli::command(), env!("CARGO_BIN_NAME"));
             clap_complete::generate(*shell, &mut command, name, &mut io::stdout());

@@ -3,9 +3,11 @@
 //! The guest's own page tables, walked as the CPU does (SDM Vol. 3A,
 //! "Paging"), to find the code at RIP.
 
-use minivmx::{
-    GuestMemory,
-    Sregs, //
+use minivmx::Sregs;
+use vm_memory::{
+    Bytes,
+    GuestAddress,
+    GuestMemoryMmap, //
 };
 
 const CR0_PG: u64 = 1 << 31;
@@ -27,7 +29,7 @@ struct Mode {
 }
 
 /// The guest-physical address behind a linear one; `None` if it is not mapped.
-pub fn translate(memory: &GuestMemory, sregs: &Sregs, linear: u64) -> Option<u64> {
+pub fn translate(memory: &GuestMemoryMmap, sregs: &Sregs, linear: u64) -> Option<u64> {
     let Some(mode) = mode(sregs) else {
         return Some(linear & u64::from(u32::MAX));
     };
@@ -82,8 +84,91 @@ impl Mode {
     }
 }
 
-fn read(memory: &GuestMemory, gpa: u64, bytes: u64) -> Option<u64> {
+fn read(memory: &GuestMemoryMmap, gpa: u64, bytes: u64) -> Option<u64> {
     let mut entry = [0; 8];
-    memory.read(gpa, entry.get_mut(..bytes as usize)?).ok()?;
+    let room = entry.get_mut(..bytes as usize)?;
+    memory.read_slice(room, GuestAddress(gpa)).ok()?;
     Some(u64::from_le_bytes(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minivmx::LongMode;
+
+    const CR0_PE: u64 = 1;
+
+    fn memory(entries: &[(u64, u64)]) -> GuestMemoryMmap {
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 0x1_0000)]).expect("memory");
+        for (gpa, entry) in entries {
+            memory
+                .write_slice(&entry.to_le_bytes(), GuestAddress(*gpa))
+                .expect("it is in the range");
+        }
+        memory
+    }
+
+    fn sregs(cr4: u64, efer: u64) -> Sregs {
+        Sregs {
+            cr0: CR0_PG | CR0_PE,
+            cr3: 0x1000,
+            cr4,
+            efer,
+            ..Sregs::default()
+        }
+    }
+
+    #[test]
+    fn without_paging_addresses_are_the_same() {
+        let sregs = Sregs::default();
+        assert_eq!(
+            translate(&memory(&[]), &sregs, 0xffff_fff0),
+            Some(0xffff_fff0)
+        );
+    }
+
+    #[test]
+    fn the_tables_of_long_mode_are_understood() {
+        let memory = memory(&[]);
+        let tables = GuestAddress(LongMode::PML4);
+        memory
+            .write_slice(&LongMode::image(), tables)
+            .expect("it is in the range");
+        let sregs = LongMode::sregs(&Sregs::default());
+        assert_eq!(translate(&memory, &sregs, 0x3fff_fff8), Some(0x3fff_fff8));
+        assert_eq!(translate(&memory, &sregs, 0x4000_0000), None);
+    }
+
+    #[test]
+    fn four_kib_pages_are_found_at_the_last_level() {
+        let memory = memory(&[
+            (0x1800, 0x2003),
+            (0x2000, 0x3003),
+            (0x3008, 0x4003),
+            (0x4010, 0x7003),
+        ]);
+        let address = 0xffff_8000_0020_2abc;
+        assert_eq!(
+            translate(&memory, &sregs(CR4_PAE, EFER_LMA), address),
+            Some(0x7abc)
+        );
+    }
+
+    #[test]
+    fn pae_and_two_level_tables_have_large_pages() {
+        let pae = memory(&[(0x1018, 0x2001), (0x2008, 0x60_0083)]);
+        assert_eq!(
+            translate(&pae, &sregs(CR4_PAE, 0), 0xc020_1234),
+            Some(0x60_1234)
+        );
+        let two = memory(&[(0x1c00, 0x80_0083), (0x1004, 0x2003), (0x2004, 0x9003)]);
+        assert_eq!(translate(&two, &sregs(0, 0), 0xc012_3456), Some(0x92_3456));
+        assert_eq!(translate(&two, &sregs(0, 0), 0x0040_1008), Some(0x9008));
+    }
+
+    #[test]
+    fn tables_outside_of_memory_map_nothing() {
+        let memory = memory(&[(0x1000, 0xdead_0003)]);
+        assert_eq!(translate(&memory, &sregs(CR4_PAE, EFER_LMA), 0), None);
+    }
 }

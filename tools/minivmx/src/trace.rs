@@ -32,9 +32,14 @@ pub fn traps(info: &Info) -> Traps {
 /// The exit that was reported last, in a line: number, reason, RIP, details, instruction.
 pub fn line(machine: &mut Machine, number: u64) -> String {
     let information = machine.vcpu.exit_information();
-    let regs = *machine.vcpu.regs();
+    let mut regs = *machine.vcpu.regs();
+    if information.reason() == Reason::HLT {
+        // The driver has moved RIP behind it.
+        let length = information.instruction_length.into();
+        regs.rip = regs.rip.wrapping_sub(length);
+    }
     let code = match machine.vcpu.sregs() {
-        Ok(sregs) => code::at_rip(&machine.memory, &sregs, &regs),
+        Ok(sregs) => code::at_rip(machine.memory.view(), &sregs, &regs),
         Err(error) => format!("({error})"),
     };
     let details = details(&machine.vcpu.exit(), &information);
@@ -47,9 +52,9 @@ pub fn line(machine: &mut Machine, number: u64) -> String {
 
 fn details(exit: &Exit<'_>, information: &ExitInformation) -> String {
     match exit {
-        Exit::IoIn { port, form, .. } => format!("in {port:#06x}, {} bytes", form.width),
+        Exit::IoIn { port, form, .. } => format!("in {port:#06x}, {} bits", 8 * form.width),
         Exit::IoOut { port, form, data } => {
-            format!("out {port:#06x}, {} bytes, {data:#x}", form.width)
+            format!("out {port:#06x}, {} bits, {data:#x}", 8 * form.width)
         }
         Exit::Rdmsr { index, .. } => format!("msr {index:#x}"),
         Exit::Wrmsr { index, value, .. } => format!("msr {index:#x} = {value:#x}"),
@@ -137,7 +142,7 @@ mod tests {
             form,
             data: 0x53,
         };
-        assert_eq!(plain(out), "out 0x0402, 1 bytes, 0x53");
+        assert_eq!(plain(out), "out 0x0402, 8 bits, 0x53");
     }
 
     #[test]
