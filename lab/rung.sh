@@ -19,12 +19,13 @@ one_result() {
 }
 
 run_boot() {
-	local kernel=$1 status=0
+	local kernel=$1 limit=300 status=0
+	[ "$kernel" != debug ] || limit=900
 	if [ "$2" = vng ] && [ "$(ENGINE='' "$LAB/engine.sh")" != vng ]; then
 		one_result "boots # SKIP this machine has no nested VMX" 0
 		return
 	fi
-	ENGINE=$2 CPU_MODEL=$3 CPUS=$4 LIMIT=600 \
+	ENGINE=$2 CPU_MODEL=$3 CPUS=$4 LIMIT=$limit \
 		"$LAB/boot.sh" "$name" "$kernel" JOB=test "${@:5}" 2>"$results.verdict" || status=$?
 	cat "$BUILD/boot/$name/output.log"
 	one_result "boots, powers off, no complaint from the kernel" "$status"
