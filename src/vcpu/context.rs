@@ -14,6 +14,7 @@ use super::{
 use crate::{
     mmu::address::Gpa,
     support::{
+        cpu,
         fpu::LoadedFpu,
         uapi, //
     },
@@ -113,6 +114,12 @@ impl<'a> Context<'a> {
     /// Is IA32_PAT in the VMCS?
     pub(crate) fn switches_pat(&self) -> bool {
         self.vm.device.capabilities.switches_pat()
+    }
+
+    /// Sets CR2, which is in the CPU during a burst.
+    pub(crate) fn set_cr2(&mut self, address: u64) {
+        self.guest.cr2 = address;
+        cpu::set_cr2(self.vmcs.root().irqs(), address);
     }
 
     /// Ends the instruction that exited.

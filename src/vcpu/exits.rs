@@ -237,8 +237,7 @@ fn deliver_exception(cx: &mut Context<'_>) -> Next {
     }
     if info.is(vector::PAGE_FAULT) {
         // The exit qualification has what CR2 would have got.
-        let address = cx.vmcs.read(EXIT_QUALIFICATION);
-        cpu::set_cr2(cx.vmcs.root().irqs(), address);
+        cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
     }
     event::reflect(cx.vmcs);
     cx.count_injection();

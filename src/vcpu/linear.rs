@@ -137,8 +137,7 @@ fn with_byte<R>(
         Err(Stop::Memory(gpa)) => Err(absent(cx, gpa, access)),
         Err(Stop::NotCanonical) => Err(cx.inject(Exception::GENERAL_PROTECTION)),
         Err(Stop::PageFault(code)) => {
-            cx.guest.cr2 = nth(address, offset).get();
-            crate::support::cpu::set_cr2(cx.vmcs.root().irqs(), cx.guest.cr2);
+            cx.set_cr2(nth(address, offset).get());
             Err(cx.inject(Exception::page_fault(code)))
         }
     }

@@ -107,7 +107,7 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     if !xcr0_kept {
         cx.fpu.set_xcr0(sregs.xcr0);
     }
-    cx.guest.cr2 = sregs.cr2;
+    cx.set_cr2(sregs.cr2);
     cx.guest.debug.address = address;
     cx.guest.debug.dr6 = dr6;
     cx.vmcs.write(GUEST_DR7, dr7);
