@@ -389,17 +389,25 @@ MINIVMX_TEST(ept, table_walk_into_a_hole, guest_read)
 	EXPECT_EQ(run->qualification & 7, run->memory.access);
 }
 
-/* Guest tables in read-only memory: the CPU cannot set their accessed flag. */
+/*
+ * Guest tables in read-only memory: the CPU cannot set their accessed flag. Where
+ * EPT has no such flags itself, tables that need no update do.
+ */
 MINIVMX_TEST(ept, table_walk_in_read_only_memory, guest_read)
 {
+	bool ad = get_info(vm->device).out_capabilities & MINIVMX_CAP_EPT_AD;
 	const u64 linear = (1UL << 30) + 5 * PAGE_2M;
 	u64 *table;
 
 	map_memory(vm, BASE, PAGE_4K, MINIVMX_MAP_READONLY);
 	table = mmap_memory(vm, BASE, PAGE_4K);
-	table[5] = 0x83;
+	table[5] = ad ? 0x83 : 0xa3;
 	move_page_directory(vm, BASE);
 	set_address(vm, linear);
+	if (!ad) {
+		run_to_done(vcpu);
+		return;
+	}
 	run_to_exit(vcpu, MINIVMX_EXIT_MEMORY);
 	EXPECT_EQ(BASE + 5 * 8, run->memory.gpa);
 	EXPECT_TRUE(run->memory.access & MINIVMX_ACCESS_WRITE);

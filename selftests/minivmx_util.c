@@ -276,19 +276,37 @@ bool kvm_loaded(void)
 	return !access("/sys/module/kvm_intel", F_OK);
 }
 
-long meminfo(const char *field)
+static FILE *open_proc(const char *path)
 {
-	FILE *file = fopen("/proc/meminfo", "r");
-	char line[128];
-	long value = -1;
+	FILE *file = fopen(path, "r");
 
-	require(file, "open of /proc/meminfo: %s", strerrorname_np(errno));
+	require(file, "open of %s: %s", path, strerrorname_np(errno));
+	return file;
+}
+
+/* The sum of the numbers behind @name, over all lines that begin with it. */
+static long sum_of(const char *path, const char *name)
+{
+	FILE *file = open_proc(path);
+	char line[256];
+	long sum = 0;
+	int lines = 0;
+
 	while (fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, field, strlen(field)) &&
-		    line[strlen(field)] == ':')
-			value = strtol(line + strlen(field) + 1, NULL, 10);
+		const char *start = line + strspn(line, " ");
+
+		if (strncmp(start, name, strlen(name)))
+			continue;
+		sum += strtol(start + strlen(name), NULL, 10);
+		lines++;
 	}
 	fclose(file);
-	require(value >= 0, "no %s in /proc/meminfo", field);
-	return value;
+	require(lines, "no %s in %s", name, path);
+	return sum;
+}
+
+long free_memory(void)
+{
+	return sum_of("/proc/meminfo", "MemFree:") +
+	       sum_of("/proc/zoneinfo", "count:") * 4;
 }

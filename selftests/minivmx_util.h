@@ -163,7 +163,10 @@ const char *describe_exit(const struct vcpu *vcpu);
 bool pin_to_cpu(int cpu);
 int online_cpus(void);
 bool kvm_loaded(void);
-/* A field of /proc/meminfo, in KiB. */
-long meminfo(const char *field);
+/*
+ * Free memory in KiB, with the pages that the kernel keeps ready for each CPU:
+ * those come and go by megabytes.
+ */
+long free_memory(void);
 
 #endif /* MINIVMX_UTIL_H */

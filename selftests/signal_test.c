@@ -246,10 +246,10 @@ TEST_F(signals, killed_in_run)
 
 	for (int i = 0; i < 3; i++)
 		run_and_be_killed(_metadata);
-	before = meminfo("MemFree");
+	before = free_memory();
 	for (int i = 0; i < 10; i++)
 		run_and_be_killed(_metadata);
-	after = meminfo("MemFree");
+	after = free_memory();
 	/* One VM lost would be 8 MiB. */
 	EXPECT_LT(before - after, 4096) TH_LOG("%ld KiB lost", before - after);
 }
