@@ -77,19 +77,9 @@ void *ext_page_address(struct page *page)
 	return page_address(page);
 }
 
-u64 ext_page_to_phys(struct page *page)
-{
-	return page_to_phys(page);
-}
-
 void *ext_phys_to_virt(u64 phys)
 {
 	return phys_to_virt(phys);
-}
-
-struct page *ext_phys_to_page(u64 phys)
-{
-	return phys_to_page(phys);
 }
 
 void ext_put_page(struct page *page)
@@ -110,4 +100,14 @@ void ext_split_page(struct page *page, unsigned int order)
 u64 ext_tss_address(void)
 {
 	return (u64)&get_cpu_entry_area(smp_processor_id())->tss.x86_tss;
+}
+
+struct page *ext_virt_to_page(void *address)
+{
+	return virt_to_page(address);
+}
+
+u64 ext_virt_to_phys(void *address)
+{
+	return virt_to_phys(address);
 }

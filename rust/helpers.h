@@ -24,13 +24,13 @@ unsigned long ext_local_irq_save(void);
 void ext_local_irq_restore(unsigned long flags);
 void ext_load_gs_index(unsigned int selector);
 void *ext_page_address(struct page *page);
-u64 ext_page_to_phys(struct page *page);
 void *ext_phys_to_virt(u64 phys);
-struct page *ext_phys_to_page(u64 phys);
 void ext_put_page(struct page *page);
 unsigned int ext_smp_processor_id(void);
 void ext_split_page(struct page *page, unsigned int order);
 u64 ext_tss_address(void);
+struct page *ext_virt_to_page(void *address);
+u64 ext_virt_to_phys(void *address);
 
 enum {
 	ext_X86_FEATURE_FRED = X86_FEATURE_FRED,

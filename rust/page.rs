@@ -4,6 +4,7 @@
 
 use super::bindings;
 use core::{
+    mem::ManuallyDrop,
     ptr::NonNull,
     sync::atomic::{
         AtomicU64,
@@ -33,9 +34,12 @@ const ORDER_2M: u32 = 9;
 ///
 /// # Invariants
 ///
-/// `0` is a page of order 0 in the direct map of which this value holds one reference.
+/// `0` is the address in the direct map of a page of order 0, of which this value holds one reference.
 #[repr(transparent)]
-pub(crate) struct KernelPage(NonNull<page>);
+pub(crate) struct KernelPage(NonNull<Words>);
+
+/// The contents of a page.
+type Words = [AtomicU64; WORDS];
 
 // SAFETY: A page is not bound to a thread.
 unsafe impl Send for KernelPage {}
@@ -55,13 +59,13 @@ impl KernelPage {
         out.reserve(1 << ORDER_2M, GFP_KERNEL_ACCOUNT)?;
         let first = Self::alloc(ORDER_2M)?;
         // SAFETY: By the allocation above this is an unshared block of that order, not compound.
-        unsafe { bindings::ext_split_page(first.0.as_ptr(), ORDER_2M) };
-        let start = core::mem::ManuallyDrop::new(first).0;
+        unsafe { bindings::ext_split_page(first.page(), ORDER_2M) };
+        let start = ManuallyDrop::new(first).0;
         for index in 0..1usize << ORDER_2M {
-            // SAFETY: The block has that many pages, and their descriptors follow each other.
-            let page = unsafe { start.add(index) };
+            // SAFETY: The block has that many pages, which follow each other in the direct map.
+            let address = unsafe { start.add(index) };
             // INVARIANT: Splitting gave each page of the block one reference of its own.
-            out.push_within_capacity(Self(page))
+            out.push_within_capacity(Self(address))
                 .map_err(|_| AllocError)?;
         }
         Ok(())
@@ -70,20 +74,31 @@ impl KernelPage {
     fn alloc(order: u32) -> Result<Self, AllocError> {
         // SAFETY: Callers are in process context, where an allocation may sleep.
         let page = unsafe { bindings::ext_alloc_zeroed_pages(order) };
-        // INVARIANT: The allocation comes with one reference, and is not highmem.
-        NonNull::new(page).map(Self).ok_or(AllocError)
+        if page.is_null() {
+            return Err(AllocError);
+        }
+        // SAFETY: The page was allocated in the line above, and is not highmem.
+        let address = unsafe { bindings::ext_page_address(page) };
+        // INVARIANT: The allocation comes with one reference.
+        NonNull::new(address.cast()).map(Self).ok_or(AllocError)
     }
 
     /// Physical address.
     #[inline]
     pub(crate) fn phys(&self) -> u64 {
-        // SAFETY: By the type invariant this is a page.
-        unsafe { bindings::ext_page_to_phys(self.0.as_ptr()) }
+        // SAFETY: By the type invariant this is an address in the direct map.
+        unsafe { bindings::ext_virt_to_phys(self.0.as_ptr().cast()) }
+    }
+
+    /// The page's descriptor.
+    fn page(&self) -> *mut page {
+        // SAFETY: By the type invariant this is an address in the direct map.
+        unsafe { bindings::ext_virt_to_page(self.0.as_ptr().cast()) }
     }
 
     /// Gives up ownership; [`Self::from_phys`] takes it back.
     pub(crate) fn into_phys(self) -> u64 {
-        core::mem::ManuallyDrop::new(self).phys()
+        ManuallyDrop::new(self).phys()
     }
 
     /// Takes back a page that was given up by [`Self::into_phys`].
@@ -92,19 +107,19 @@ impl KernelPage {
     ///
     /// `phys` comes from [`Self::into_phys`], and was not taken back since.
     pub(crate) unsafe fn from_phys(phys: u64) -> Self {
-        // SAFETY: The caller says that this is the address of a page.
-        let page = unsafe { bindings::ext_phys_to_page(phys) };
+        // SAFETY: The caller says that this is the address of a page in the direct map.
+        let address = unsafe { bindings::ext_phys_to_virt(phys) };
         // INVARIANT: The reference is the one that `into_phys` gave up.
-        // SAFETY: The descriptor of an existing page is not null.
-        Self(unsafe { NonNull::new_unchecked(page) })
+        // SAFETY: An address in the direct map is not null.
+        Self(unsafe { NonNull::new_unchecked(address.cast()) })
     }
 
     /// The contents as 64-bit words.
     #[inline]
-    pub(crate) fn words(&self) -> &[AtomicU64; WORDS] {
+    pub(crate) fn words(&self) -> &Words {
         // SAFETY: By the type invariant the page is mapped for as long as `self` lives; it is
         // aligned, and reached by atomic operations only.
-        unsafe { &*self.address().cast() }
+        unsafe { self.0.as_ref() }
     }
 
     /// The contents as 64-bit words, of a page that was given up by [`Self::into_phys`].
@@ -113,7 +128,7 @@ impl KernelPage {
     ///
     /// `phys` comes from [`Self::into_phys`], and the page is not taken back during `'a`.
     #[inline]
-    pub(crate) unsafe fn words_at<'a>(phys: u64) -> &'a [AtomicU64; WORDS] {
+    pub(crate) unsafe fn words_at<'a>(phys: u64) -> &'a Words {
         // SAFETY: The caller says that the page exists during `'a`; it is in the direct map by the
         // type invariant it had.
         unsafe { &*bindings::ext_phys_to_virt(phys).cast() }
@@ -123,33 +138,32 @@ impl KernelPage {
     #[inline]
     pub(crate) fn bytes(&self) -> &[AtomicU8; PAGE_SIZE] {
         // SAFETY: As in `words`.
-        unsafe { &*self.address().cast() }
+        unsafe { self.0.cast().as_ref() }
     }
 
     /// Address in the direct map.
     #[inline]
     pub(crate) fn address(&self) -> *mut c_void {
-        // SAFETY: By the type invariant this is a page in the direct map.
-        unsafe { bindings::ext_page_address(self.0.as_ptr()) }
+        self.0.as_ptr().cast()
     }
 
     /// One more reference to the page.
     pub(crate) fn share(&self) -> Self {
         // SAFETY: By the type invariant this is a page with a reference.
-        unsafe { bindings::ext_get_page(self.0.as_ptr()) };
+        unsafe { bindings::ext_get_page(self.page()) };
         // INVARIANT: The reference was taken in the line above.
         Self(self.0)
     }
 
     /// Gives the page with its reference to code of the kernel.
     pub(super) fn into_raw(self) -> *mut page {
-        core::mem::ManuallyDrop::new(self).0.as_ptr()
+        ManuallyDrop::new(self).page()
     }
 }
 
 impl Drop for KernelPage {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this value holds a reference, which ends here.
-        unsafe { bindings::ext_put_page(self.0.as_ptr()) };
+        unsafe { bindings::ext_put_page(self.page()) };
     }
 }

@@ -242,7 +242,10 @@ mod tests {
         let phys = page.phys();
         assert!(chunks.put(gpa, page).is_none());
         assert!(chunks.put(gpa, KernelPage::new()?).is_some());
-        assert_eq!(chunks.page(Gpa::new(0x5fff)).map(KernelPage::phys), Some(phys));
+        assert_eq!(
+            chunks.page(Gpa::new(0x5fff)).map(KernelPage::phys),
+            Some(phys)
+        );
         assert!(chunks.page(Gpa::new(0x6000)).is_none());
         assert!(chunks.put(Gpa::new(CHUNK), KernelPage::new()?).is_some());
         assert_eq!(chunks.count(), 2);
@@ -259,7 +262,10 @@ mod tests {
         assert_eq!(first % CHUNK, 0);
         let last = chunks.page(Gpa::new(2 * CHUNK - 1)).ok_or(ENOENT)?;
         assert_eq!(last.phys(), first + CHUNK - 4096);
-        assert!(last.words().iter().all(|word| word.load(Ordering::Relaxed) == 0));
+        assert!(last
+            .words()
+            .iter()
+            .all(|word| word.load(Ordering::Relaxed) == 0));
 
         let mut pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL)?;
         let removed = chunks.remove_first(range(CHUNK + 0x1000, 0x1000)?, &mut pages);

@@ -7,7 +7,10 @@
 
 use super::{
     context::Context,
-    switched, //
+    switched::{
+        self,
+        Needed, //
+    }, //
 };
 use crate::vmx::{
     controls::Entry,
@@ -55,9 +58,13 @@ pub(crate) enum Refusal {
     Invalid,
 }
 
-/// Do SWAPGS and SYSCALL work with this IA32_EFER, or can they before the next exit?
-pub(crate) fn needs_switched(efer: u64) -> bool {
-    efer & (efer::LME | efer::LMA | efer::SCE) != 0
+/// What SWAPGS and SYSCALL need with this IA32_EFER, now or before the next exit.
+#[inline]
+pub(crate) fn needs_switched(efer: u64) -> Needed {
+    Needed {
+        swapgs: efer & (efer::LME | efer::LMA) != 0,
+        syscall: efer & efer::SCE != 0,
+    }
 }
 
 /// Reads an MSR of the guest.

@@ -169,12 +169,12 @@ impl RunPage {
         const FIRST: usize = word(offset_of!(uapi::minivmx_run, reason));
         const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));
         const END: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
+        let Ok(words) = <[u64; END]>::ref_from_bytes(exit.as_bytes()) else {
+            return;
+        };
         let end = if with_cause { END } else { CAUSE + 1 };
-        let words = exit.as_bytes().chunks_exact(size_of::<u64>());
-        for (index, bytes) in words.enumerate().take(end).skip(FIRST) {
-            let mut value = [0; size_of::<u64>()];
-            value.copy_from_slice(bytes);
-            self.store(index, u64::from_ne_bytes(value));
+        for (to, from) in self.0.words()[FIRST..end].iter().zip(&words[FIRST..end]) {
+            to.store(*from, Ordering::Relaxed);
         }
     }
 }

@@ -3,8 +3,8 @@
 //! MSRs that neither the VMCS nor a VM exit switches: the base that SWAPGS exchanges, and where
 //! SYSCALL goes.
 //!
-//! SWAPGS and SYSCALL work in 64-bit mode only, which begins with IA32_EFER.LME; so a guest without
-//! it leaves the host's values where they are.
+//! SWAPGS works in 64-bit mode only, which begins with IA32_EFER.LME, and SYSCALL with IA32_EFER.SCE;
+//! for a guest without them the host's values stay where they are.
 
 use crate::support::{
     irq::IrqsDisabled,
@@ -15,64 +15,96 @@ use crate::support::{
 };
 use kernel::prelude::*;
 
-const KERNEL_GS_BASE: usize = 0;
+/// The base that SWAPGS exchanges.
+const KERNEL_GS_BASE: Msr = Msr(0xc000_0102);
 
-/// The registers.
-const MSRS: [Msr; 5] = [
-    Msr(0xc000_0102),
+/// Where SYSCALL goes, and what it does with the flags.
+const SYSCALL: [Msr; 4] = [
     Msr(0xc000_0081),
     Msr(0xc000_0082),
     Msr(0xc000_0083),
     Msr(0xc000_0084),
 ];
 
+/// Which of them must be in the CPU while the guest runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Needed {
+    /// IA32_KERNEL_GS_BASE.
+    pub(crate) swapgs: bool,
+    /// The others.
+    pub(crate) syscall: bool,
+}
+
 /// IA32_KERNEL_GS_BASE, IA32_STAR, IA32_LSTAR, IA32_CSTAR and IA32_FMASK of a guest.
 #[derive(Default)]
-pub(crate) struct SwitchedMsrs([u64; MSRS.len()]);
+pub(crate) struct SwitchedMsrs {
+    kernel_gs_base: u64,
+    syscall: [u64; SYSCALL.len()],
+}
 
 impl SwitchedMsrs {
-    /// Puts the guest's values into the CPU if `needed`.
+    /// Puts the guest's values into the CPU, those that are needed.
     #[inline]
     pub(crate) fn load<'a>(
         &'a mut self,
         irqs: &'a IrqsDisabled,
-        needed: bool,
+        needed: Needed,
     ) -> Result<LoadedMsrs<'a>> {
-        let lent = if needed { Some(self.lend(irqs)?) } else { None };
-        Ok(LoadedMsrs { lent, guest: self })
+        let swapgs = match needed.swapgs {
+            true => Some(LentMsr::new(irqs, KERNEL_GS_BASE, self.kernel_gs_base)?),
+            false => None,
+        };
+        let syscall = match needed.syscall {
+            true => Some(self.lend_syscall(irqs)?),
+            false => None,
+        };
+        Ok(LoadedMsrs {
+            swapgs,
+            syscall,
+            guest: self,
+        })
     }
 
-    fn lend<'a>(&self, irqs: &'a IrqsDisabled) -> Result<[LentMsr<'a>; MSRS.len()]> {
-        let lend = |index: usize| LentMsr::new(irqs, MSRS[index], self.0[index]);
-        Ok([lend(0)?, lend(1)?, lend(2)?, lend(3)?, lend(4)?])
+    fn lend_syscall<'a>(&self, irqs: &'a IrqsDisabled) -> Result<[LentMsr<'a>; SYSCALL.len()]> {
+        let lend = |index: usize| LentMsr::new(irqs, SYSCALL[index], self.syscall[index]);
+        Ok([lend(0)?, lend(1)?, lend(2)?, lend(3)?])
     }
 }
 
-/// Guard: the guest's values are in the CPU, if they were needed.
+/// Guard: the guest's values are in the CPU, those that are needed.
 #[must_use = "the host's values are put back when the guard is dropped"]
 pub(crate) struct LoadedMsrs<'a> {
-    lent: Option<[LentMsr<'a>; MSRS.len()]>,
+    swapgs: Option<LentMsr<'a>>,
+    syscall: Option<[LentMsr<'a>; SYSCALL.len()]>,
     guest: &'a mut SwitchedMsrs,
 }
 
 impl LoadedMsrs<'_> {
     /// What the guest has in an MSR; `None` if it is not one of these.
     pub(crate) fn read(&self, index: u32) -> Option<u64> {
-        let place = place(index)?;
-        match &self.lent {
-            Some(lent) => lent[place].get().ok(),
-            None => Some(self.guest.0[place]),
+        if index != KERNEL_GS_BASE.0 {
+            return place(index).map(|place| self.guest.syscall[place]);
+        }
+        match &self.swapgs {
+            Some(lent) => lent.get().ok(),
+            None => Some(self.guest.kernel_gs_base),
         }
     }
 
     /// Writes an MSR of the guest. The caller checked that it is one of these and that the value can
     /// be in it.
     pub(crate) fn write(&mut self, index: u32, value: u64) -> Result {
-        let place = place(index).ok_or(ENOENT)?;
-        if let Some(lent) = &self.lent {
-            lent[place].set(value)?;
+        let (lent, kept) = match place(index) {
+            Some(place) => (
+                self.syscall.as_ref().map(|lent| &lent[place]),
+                &mut self.guest.syscall[place],
+            ),
+            None => (self.swapgs.as_ref(), &mut self.guest.kernel_gs_base),
+        };
+        if let Some(lent) = lent {
+            lent.set(value)?;
         }
-        self.guest.0[place] = value;
+        *kept = value;
         Ok(())
     }
 }
@@ -80,18 +112,18 @@ impl LoadedMsrs<'_> {
 impl Drop for LoadedMsrs<'_> {
     #[inline]
     fn drop(&mut self) {
-        let Some(lent) = &self.lent else { return };
-        if let Ok(value) = lent[KERNEL_GS_BASE].get() {
-            self.guest.0[KERNEL_GS_BASE] = value;
+        // SWAPGS changes it without an exit; the others change by WRMSR only, which exits.
+        if let Some(Ok(value)) = self.swapgs.as_ref().map(LentMsr::get) {
+            self.guest.kernel_gs_base = value;
         }
     }
 }
 
 /// Is this one of the registers?
 pub(crate) fn contains(index: u32) -> bool {
-    place(index).is_some()
+    index == KERNEL_GS_BASE.0 || place(index).is_some()
 }
 
 fn place(index: u32) -> Option<usize> {
-    MSRS.iter().position(|msr| msr.0 == index)
+    SYSCALL.iter().position(|msr| msr.0 == index)
 }
