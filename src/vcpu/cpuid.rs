@@ -70,8 +70,14 @@ impl Cpuid {
         Self(entries)
     }
 
-    /// What CPUID answers.
-    pub(crate) fn answer(&self, leaf: u32, subleaf: u32, context: &Context) -> CpuidResult {
+    /// What CPUID answers. Few leaves ask for the context.
+    #[inline]
+    pub(crate) fn answer(
+        &self,
+        leaf: u32,
+        subleaf: u32,
+        context: impl Fn() -> Context,
+    ) -> CpuidResult {
         let mut result = match self.find(leaf, subleaf) {
             Some(entry) => CpuidResult {
                 eax: entry.eax,
@@ -79,10 +85,10 @@ impl Cpuid {
                 ecx: entry.ecx,
                 edx: entry.edx,
             },
-            None => host(leaf, subleaf, context),
+            None => host(leaf, subleaf, &context),
         };
         if leaf == 1 {
-            let osxsave = context.cr4 & CR4_OSXSAVE != 0;
+            let osxsave = context().cr4 & CR4_OSXSAVE != 0;
             result.ecx = result.ecx & !OSXSAVE | if osxsave { OSXSAVE } else { 0 };
         }
         result
@@ -97,15 +103,15 @@ impl Cpuid {
 }
 
 /// What the host's CPU answers, less what guests do not get.
-fn host(leaf: u32, subleaf: u32, context: &Context) -> CpuidResult {
+fn host(leaf: u32, subleaf: u32, context: &impl Fn() -> Context) -> CpuidResult {
     match leaf {
         HYPERVISOR_LEAF => signature(),
         0 => limit(leaf, LAST_BASIC_LEAF),
-        1 => version(context),
+        1 => version(&context()),
         2 | 0x8000_0002..=0x8000_0006 => cpu::cpuid(leaf, subleaf),
         4 => cache(subleaf),
         7 => structured_features(subleaf),
-        0xd => xsave(subleaf, context),
+        0xd => xsave(subleaf, &context()),
         0x8000_0000 => limit(leaf, LAST_EXTENDED_LEAF),
         0x8000_0001 => extended_features(),
         0x8000_0007 => CpuidResult {

@@ -7,31 +7,32 @@ use crate::support::{
     uaccess::Argument,
     uapi, //
 };
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering, //
 };
+use kernel::prelude::*;
 use zerocopy::FromZeros;
 
 /// A counter with one writer at a time, the holder of its vCPU.
-pub(crate) struct Counter(Atomic<u64>);
+///
+/// These are Rust's own atomics: the kernel's are calls of C functions, and one exit counts twice.
+/// No order is asked of them.
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     const fn new() -> Self {
-        Self(Atomic::new(0))
+        Self(AtomicU64::new(0))
     }
 
     /// Counts one.
     #[inline]
     pub(crate) fn count(&self) {
-        self.0.store(self.get().wrapping_add(1), Relaxed);
+        self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.0.load(Ordering::Relaxed)
     }
 }
 

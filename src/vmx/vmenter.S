@@ -90,20 +90,18 @@ SYM_INNER_LABEL_ALIGN(minivmx_vmexit, SYM_L_GLOBAL)
 	xor	%eax, %eax
 
 .Lout:
-	/* What a mispredicted path could use must not be the guest's. */
+	/*
+	 * What a mispredicted path could use must not be the guest's. The other
+	 * registers are loaded below.
+	 */
 	xor	%ecx, %ecx
 	xor	%edx, %edx
-	xor	%ebx, %ebx
 	xor	%esi, %esi
 	xor	%edi, %edi
 	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
 
 	/* Before the first return, whose predicted target may be the guest's. */
 	FILL_RETURN_BUFFER %_ASM_CX, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
