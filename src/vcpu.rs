@@ -57,6 +57,7 @@ use crate::{
     },
     vmx::field::{
         self,
+        GUEST_ACTIVITY,
         GUEST_CR0,
         GUEST_CR4,
         GUEST_DEBUGCTL,
@@ -64,6 +65,7 @@ use crate::{
         GUEST_RFLAGS,
         GUEST_RIP,
         GUEST_RSP,
+        PREEMPTION_TIMER_VALUE,
         VMCS_LINK_POINTER, //
     }, //
 };
@@ -251,7 +253,7 @@ impl Vcpu {
         if !field::is_well_formed(request.encoding) {
             return Err(EINVAL);
         }
-        if KEPT.contains(&request.encoding) {
+        if KEPT.contains(&request.encoding) || is_deaf(&request) {
             return Err(EPERM);
         }
         self.with_context(|cx| cx.vmcs.write_by_encoding(request.encoding, request.value))?;
@@ -264,13 +266,20 @@ impl Vcpu {
     }
 }
 
+/// Would this put the guest into an activity state in which interrupts do not end a burst: shutdown, or
+/// wait-for-SIPI?
+fn is_deaf(request: &uapi::minivmx_vmcs_field) -> bool {
+    request.encoding == GUEST_ACTIVITY.encoding() && matches!(request.value, 2 | 3)
+}
+
 /// Guest-state fields that the driver keeps itself.
-const KEPT: [u32; 5] = [
+const KEPT: [u32; 6] = [
     GUEST_CR0.encoding(),
     GUEST_CR4.encoding(),
     GUEST_EFER.encoding(),
     GUEST_DEBUGCTL.encoding(),
     VMCS_LINK_POINTER.encoding(),
+    PREEMPTION_TIMER_VALUE.encoding(),
 ];
 
 impl Frame {

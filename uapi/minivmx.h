@@ -849,7 +849,8 @@ struct minivmx_vmcs_field {
  *
  * Return: 0, or EPERM for a field that is not guest state, or one that the
  * driver keeps itself (CR0, CR4, IA32_EFER, IA32_DEBUGCTL, the VMCS link
- * pointer), ENOENT if this CPU's VMCS has no such field, EBUSY, E2BIG, EFAULT,
+ * pointer, the VMX-preemption timer; the activity states that do not heed
+ * interrupts), ENOENT if this CPU's VMCS has no such field, EBUSY, E2BIG, EFAULT,
  * EINVAL, EIO.
  */
 #define MINIVMX_VMWRITE		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMWRITE)
