@@ -54,15 +54,12 @@ static const struct call calls[] = {
 };
 
 #define for_each_call(call)						\
-	for (const struct call *call = calls;				\
-	     call < calls + ARRAY_SIZE(calls); call++)
+	for ((call) = calls; (call) < calls + ARRAY_SIZE(calls); (call)++)
 
 /* An argument that ends where readable memory ends. */
 struct argument {
 	unsigned char *end;
 };
-
-MINIVMX_FIXTURE(api)
 
 static int file_of(const struct vm *vm, enum kind kind)
 {
@@ -131,8 +128,9 @@ static int try_call(const struct vm *vm, const struct call *call, void *arg)
 			       strerrorname_np(_seen));			\
 	} while (0)
 
-TEST_F(api, exact_size)
+TEST_F(vm, exact_size)
 {
+	const struct call *call;
 	struct argument argument = make_argument();
 
 	for_each_call(call)
@@ -141,8 +139,9 @@ TEST_F(api, exact_size)
 				     place(&argument, &self->vm, call, 0)));
 }
 
-TEST_F(api, short_sizes)
+TEST_F(vm, short_sizes)
 {
+	const struct call *call;
 	struct argument argument = make_argument();
 
 	for_each_call(call) {
@@ -159,8 +158,9 @@ TEST_F(api, short_sizes)
 	}
 }
 
-TEST_F(api, future_sizes_with_zeroes)
+TEST_F(vm, future_sizes_with_zeroes)
 {
+	const struct call *call;
 	struct argument argument = make_argument();
 
 	for_each_call(call) {
@@ -175,8 +175,9 @@ TEST_F(api, future_sizes_with_zeroes)
 	}
 }
 
-TEST_F(api, future_sizes_with_contents)
+TEST_F(vm, future_sizes_with_contents)
 {
+	const struct call *call;
 	struct argument argument = make_argument();
 
 	for_each_call(call) {
@@ -193,8 +194,9 @@ TEST_F(api, future_sizes_with_contents)
 }
 
 /* A size beyond what is mapped: never success, whatever is found first. */
-TEST_F(api, absurd_sizes)
+TEST_F(vm, absurd_sizes)
 {
+	const struct call *call;
 	struct argument argument = make_argument();
 
 	for_each_call(call) {
@@ -214,8 +216,9 @@ TEST_F(api, absurd_sizes)
 	}
 }
 
-TEST_F(api, size_crosses_out_of_memory)
+TEST_F(vm, size_crosses_out_of_memory)
 {
+	const struct call *call;
 	struct argument argument = make_argument();
 
 	for_each_call(call) {
@@ -228,8 +231,9 @@ TEST_F(api, size_crosses_out_of_memory)
 	}
 }
 
-TEST_F(api, bad_pointers)
+TEST_F(vm, bad_pointers)
 {
+	const struct call *call;
 	const void *const pointers[] = {
 		NULL, (void *)8, (void *)0x7ffffffff000, (void *)~0xfUL,
 		(void *)0xffff888000000000,
@@ -243,8 +247,9 @@ TEST_F(api, bad_pointers)
 	}
 }
 
-TEST_F(api, results_into_read_only_memory)
+TEST_F(vm, results_into_read_only_memory)
 {
+	const struct call *call;
 	static const unsigned long writers[] = {
 		MINIVMX_GET_INFO, MINIVMX_GET_STATS, MINIVMX_GET_REGS,
 		MINIVMX_GET_SREGS, MINIVMX_VMREAD,
@@ -304,6 +309,8 @@ static const struct reserved {
 
 static const struct call *call_of(unsigned long number)
 {
+	const struct call *call;
+
 	for_each_call(call) {
 		if (call->number == number)
 			return call;
@@ -311,7 +318,7 @@ static const struct call *call_of(unsigned long number)
 	fail_test(__FILE__, __LINE__, "no call %#lx", number);
 }
 
-TEST_F(api, reserved_members)
+TEST_F(vm, reserved_members)
 {
 	struct argument argument = make_argument();
 
@@ -332,7 +339,7 @@ TEST_F(api, reserved_members)
 	}
 }
 
-TEST_F(api, reserved_in_entries)
+TEST_F(vm, reserved_in_entries)
 {
 	struct minivmx_msr msr = { .index = IA32_EFER, .__reserved = 1 };
 	struct minivmx_cpuid_entry cpuid = { .__reserved = 1 };
@@ -350,7 +357,7 @@ TEST_F(api, reserved_in_entries)
 }
 
 /* What the driver writes only may hold anything before. */
-TEST_F(api, results_are_not_read)
+TEST_F(vm, results_are_not_read)
 {
 	struct minivmx_info info;
 	struct minivmx_stats stats;
@@ -370,7 +377,7 @@ TEST_F(api, results_are_not_read)
 	EXPECT_EQ(0, stats.out_runs);
 }
 
-TEST_F(api, unknown_flags_and_values)
+TEST_F(vm, unknown_flags_and_values)
 {
 	const struct vm *vm = &self->vm;
 
@@ -387,8 +394,9 @@ TEST_F(api, unknown_flags_and_values)
 		 ARG(create_vm, .mmu = ~0U));
 }
 
-TEST_F(api, wrong_kind_of_file)
+TEST_F(vm, wrong_kind_of_file)
 {
+	const struct call *call;
 	struct argument argument = make_argument();
 
 	for_each_call(call) {
@@ -406,7 +414,7 @@ TEST_F(api, wrong_kind_of_file)
 	test_err(ENOTTY, self->vm.fd, MINIVMX_RUN, NULL);
 }
 
-TEST_F(api, unknown_calls)
+TEST_F(vm, unknown_calls)
 {
 	const unsigned long unknown[] = {
 		_IO(MINIVMX_TYPE, 0x02), _IO(MINIVMX_TYPE, 0x13),
@@ -423,7 +431,7 @@ TEST_F(api, unknown_calls)
 	}
 }
 
-TEST_F(api, no_read_write)
+TEST_F(vm, no_read_write)
 {
 	char byte = 0;
 
@@ -437,13 +445,13 @@ TEST_F(api, no_read_write)
 	}
 }
 
-TEST_F(api, files_close_on_exec)
+TEST_F(vm, files_close_on_exec)
 {
 	EXPECT_EQ(FD_CLOEXEC, fcntl(self->vm.fd, F_GETFD));
 	EXPECT_EQ(FD_CLOEXEC, fcntl(self->vm.vcpu.fd, F_GETFD));
 }
 
-TEST_F(api, no_file_left)
+TEST_F(vm, no_file_left)
 {
 	struct rlimit limit;
 	int next = dup(self->vm.device);
@@ -469,7 +477,7 @@ static void guest_counts(void)
 }
 
 /* A vCPU needs neither the VM's file, nor the device's, nor the mapping. */
-MINIVMX_TEST(api, vcpu_outlives_vm, guest_counts)
+MINIVMX_TEST(vcpu_outlives_vm, guest_counts)
 {
 	run_to_sync(vcpu, 0);
 	munmap(vm->memory, GUEST_MEMORY);
@@ -480,7 +488,7 @@ MINIVMX_TEST(api, vcpu_outlives_vm, guest_counts)
 }
 
 /* The run page is the vCPU's as long as it is mapped. */
-MINIVMX_TEST(api, run_page_outlives_vcpu, guest_counts)
+MINIVMX_TEST(run_page_outlives_vcpu, guest_counts)
 {
 	run_to_sync(vcpu, 0);
 	close(vcpu->fd);
@@ -490,7 +498,7 @@ MINIVMX_TEST(api, run_page_outlives_vcpu, guest_counts)
 	EXPECT_EQ(0x1234, run->regs.rax);
 }
 
-TEST_F(api, vcpu_numbers)
+TEST_F(vm, vcpu_numbers)
 {
 	struct minivmx_info info = get_info(self->vm.device);
 	const int vm = self->vm.fd;
@@ -508,7 +516,7 @@ TEST_F(api, vcpu_numbers)
 	test_err(E2BIG, vm, MINIVMX_CREATE_VCPU, ARG(create_vcpu, .id = ~0U));
 }
 
-TEST_F(api, map_arguments)
+TEST_F(vm, map_arguments)
 {
 	const struct minivmx_info info = get_info(self->vm.device);
 	const u64 end = 1ULL << info.out_physical_bits;
@@ -550,7 +558,7 @@ TEST_F(api, map_arguments)
 	}
 }
 
-TEST_F(api, unmap_arguments)
+TEST_F(vm, unmap_arguments)
 {
 	const struct {
 		int error;
@@ -581,7 +589,7 @@ TEST_F(api, unmap_arguments)
 	}
 }
 
-TEST_F(api, memory_limit)
+TEST_F(vm, memory_limit)
 {
 	struct minivmx_info info = get_info(self->vm.device);
 	u64 rest = info.out_max_memory - GUEST_MEMORY;
@@ -596,7 +604,7 @@ TEST_F(api, memory_limit)
 	map_memory(&self->vm, GUEST_MEMORY, PAGE_4K, 0);
 }
 
-TEST_F(api, region_limit)
+TEST_F(vm, region_limit)
 {
 	struct minivmx_info info = get_info(self->vm.device);
 	u32 i;
@@ -613,7 +621,7 @@ TEST_F(api, region_limit)
 	unmap_memory(&self->vm, MIB, PAGE_4K);
 }
 
-TEST_F(api, counts)
+TEST_F(vm, counts)
 {
 	static struct minivmx_msr msrs[MINIVMX_MAX_MSRS + 1];
 	static struct minivmx_cpuid_entry cpuid[MINIVMX_MAX_CPUID + 1];
@@ -637,7 +645,7 @@ TEST_F(api, counts)
 		     .entries = (uintptr_t)cpuid));
 }
 
-TEST_F(api, bad_entries)
+TEST_F(vm, bad_entries)
 {
 	const int fd = self->vm.vcpu.fd;
 	const uintptr_t bad[] = { 0, 16, ~0xfUL, 0xffff888000000000 };
@@ -652,7 +660,7 @@ TEST_F(api, bad_entries)
 	}
 }
 
-TEST_F(api, msr_errors)
+TEST_F(vm, msr_errors)
 {
 	const int fd = self->vm.vcpu.fd;
 	struct minivmx_msr msrs[] = {
@@ -674,7 +682,7 @@ TEST_F(api, msr_errors)
 	EXPECT_EQ(0, arg.out_done);
 }
 
-TEST_F(api, traps_that_cannot_be)
+TEST_F(vm, traps_that_cannot_be)
 {
 	struct minivmx_info info = get_info(self->vm.device);
 
@@ -693,7 +701,7 @@ TEST_F(api, traps_that_cannot_be)
 	EXPECT_EQ(0, info.out_traps[0] & (1ULL << EXIT_INTERRUPT));
 }
 
-TEST_F(api, vmcs_fields)
+TEST_F(vm, vmcs_fields)
 {
 	const int fd = self->vm.vcpu.fd;
 
@@ -707,7 +715,7 @@ TEST_F(api, vmcs_fields)
 	test_err(EPERM, fd, MINIVMX_VMWRITE, ARG(vmcs_field, .encoding = 0x6c16));
 }
 
-TEST_F(api, run_arguments)
+TEST_F(vm, run_arguments)
 {
 	const struct vcpu *vcpu = &self->vm.vcpu;
 
@@ -728,7 +736,7 @@ static int mmap_error(int fd, size_t length, int prot, int flags, off_t offset)
 	return 0;
 }
 
-TEST_F(api, mmap_of_the_run_page)
+TEST_F(vm, mmap_of_the_run_page)
 {
 	const int fd = self->vm.vcpu.fd, rw = PROT_READ | PROT_WRITE;
 
@@ -739,7 +747,7 @@ TEST_F(api, mmap_of_the_run_page)
 	EXPECT_EQ(EINVAL, mmap_error(fd, PAGE_4K, rw, MAP_PRIVATE, 0));
 }
 
-TEST_F(api, mmap_of_guest_memory)
+TEST_F(vm, mmap_of_guest_memory)
 {
 	const struct vm *vm = &self->vm;
 	const int rw = PROT_READ | PROT_WRITE;
@@ -776,8 +784,9 @@ static void *run_in_thread(void *vcpu)
 }
 
 /* While one thread is in MINIVMX_RUN, the vCPU is busy for all others. */
-MINIVMX_TEST(api, busy, guest_spins)
+MINIVMX_TEST(busy, guest_spins)
 {
+	const struct call *call;
 	volatile struct guest_fault *fault = guest_copy(vm, guest_fault);
 	struct argument argument = make_argument();
 	pthread_t thread;
@@ -819,7 +828,7 @@ static void *create_and_close(void *device)
 	return NULL;
 }
 
-TEST_F(api, creation_races)
+TEST_F(vm, creation_races)
 {
 	pthread_t thread;
 
@@ -847,7 +856,7 @@ static void *claim_numbers(void *arg)
 }
 
 /* Two threads want the same numbers: each is given once. */
-TEST_F(api, vcpu_number_races)
+TEST_F(vm, vcpu_number_races)
 {
 	pthread_t thread;
 	void *theirs;
@@ -870,7 +879,7 @@ static void guest_two_cpuids(void)
 	asm volatile("hlt");
 }
 
-MINIVMX_TEST(api, stats, guest_two_cpuids)
+MINIVMX_TEST(stats, guest_two_cpuids)
 {
 	struct minivmx_stats before = get_stats(vm), after;
 
@@ -910,12 +919,10 @@ TEST(info)
 	error = call_error(device, MINIVMX_CREATE_VM,
 			   ARG(create_vm, .mmu = MINIVMX_MMU_EPT));
 	EXPECT_EQ(info.out_ept_missing ? EOPNOTSUPP : 0, error);
-	if (machine() == MACHINE_EPT) {
+	if (machine() == MACHINE_EPT)
 		EXPECT_EQ(0, info.out_ept_missing);
-	}
-	if (machine() == MACHINE_NO_EPT) {
+	if (machine() == MACHINE_NO_EPT)
 		EXPECT_TRUE(info.out_ept_missing & MINIVMX_CAP_EPT);
-	}
 }
 
 TEST_HARNESS_MAIN

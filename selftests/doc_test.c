@@ -5,7 +5,9 @@
  */
 #include <sys/wait.h>
 
-#include "minivmx_harness.h"
+#include "guest.h"
+#include "kselftest_harness.h"
+#include "minivmx_util.h"
 
 int example_main(void);
 

@@ -55,8 +55,6 @@ enum vmcs_field {
 
 #define NOT_CANONICAL	(1UL << 63)
 
-MINIVMX_FIXTURE(entry)
-
 static void guest_syncs(void)
 {
 	for (;;)
@@ -126,7 +124,7 @@ static const struct {
 };
 
 /* Each is reported, and repaired by what was there before. */
-MINIVMX_TEST(entry, invalid_guest_state, guest_syncs)
+MINIVMX_TEST(invalid_guest_state, guest_syncs)
 {
 	run_to_sync(vcpu, 7);
 	for (size_t i = 0; i < ARRAY_SIZE(invalid); i++) {
@@ -143,7 +141,7 @@ MINIVMX_TEST(entry, invalid_guest_state, guest_syncs)
 	}
 }
 
-MINIVMX_TEST(entry, invalid_registers, guest_syncs)
+MINIVMX_TEST(invalid_registers, guest_syncs)
 {
 	struct minivmx_sregs good = get_sregs(vcpu), compatibility = good;
 
@@ -164,7 +162,7 @@ MINIVMX_TEST(entry, invalid_registers, guest_syncs)
 }
 
 /* Segments that no CPU can have come by MINIVMX_SET_SREGS as well. */
-MINIVMX_TEST(entry, invalid_segments, guest_syncs)
+MINIVMX_TEST(invalid_segments, guest_syncs)
 {
 	struct minivmx_sregs good = get_sregs(vcpu), bad = good;
 
@@ -179,7 +177,7 @@ MINIVMX_TEST(entry, invalid_segments, guest_syncs)
 	run_to_sync(vcpu, 7);
 }
 
-MINIVMX_TEST(entry, failed_entries_are_counted, guest_syncs)
+MINIVMX_TEST(failed_entries_are_counted, guest_syncs)
 {
 	struct minivmx_stats before, after;
 
@@ -194,7 +192,7 @@ MINIVMX_TEST(entry, failed_entries_are_counted, guest_syncs)
 		     before.out_exits[EXIT_INVALID_GUEST]);
 }
 
-MINIVMX_TEST(entry, fields_agree_with_registers, guest_syncs)
+MINIVMX_TEST(fields_agree_with_registers, guest_syncs)
 {
 	struct minivmx_sregs sregs = get_sregs(vcpu);
 
@@ -219,7 +217,7 @@ MINIVMX_TEST(entry, fields_agree_with_registers, guest_syncs)
 }
 
 /* Every encoding there can be: each is read or is not there, and none kills. */
-MINIVMX_TEST(entry, all_fields, guest_syncs)
+MINIVMX_TEST(all_fields, guest_syncs)
 {
 	int there = 0;
 
@@ -243,7 +241,7 @@ MINIVMX_TEST(entry, all_fields, guest_syncs)
 }
 
 /* What holds addresses of the kernel is for CAP_SYS_ADMIN. */
-MINIVMX_TEST(entry, fields_of_the_kernel, guest_syncs)
+MINIVMX_TEST(fields_of_the_kernel, guest_syncs)
 {
 	const u32 kernel[] = {
 		HOST_RIP, HOST_CR3, HOST_EFER, HOST_SYSENTER_CS, MSR_BITMAP,
@@ -255,9 +253,8 @@ MINIVMX_TEST(entry, fields_of_the_kernel, guest_syncs)
 	};
 
 	run_to_sync(vcpu, 7);
-	for (size_t i = 0; i < ARRAY_SIZE(kernel); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(kernel); i++)
 		EXPECT_EQ(0, vmread_error(vcpu, kernel[i]));
-	}
 	ASSERT_EQ(0, seteuid(65534));
 	for (size_t i = 0; i < ARRAY_SIZE(kernel); i++) {
 		EXPECT_EQ(EPERM, vmread_error(vcpu, kernel[i]))
@@ -270,7 +267,7 @@ MINIVMX_TEST(entry, fields_of_the_kernel, guest_syncs)
 	ASSERT_EQ(0, seteuid(0));
 }
 
-MINIVMX_TEST(entry, fields_that_cannot_be_written, guest_syncs)
+MINIVMX_TEST(fields_that_cannot_be_written, guest_syncs)
 {
 	const u32 fields[] = {
 		/* the driver's own, though guest state */

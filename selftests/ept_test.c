@@ -24,8 +24,6 @@
 
 #define RETURN		0xc3	/* RET, for guests that call into a page */
 
-MINIVMX_FIXTURE(ept)
-
 static struct {
 	volatile u64 *address;
 } job;
@@ -70,14 +68,17 @@ struct access_case {
 static const struct access_case read_case = {
 	"read", guest_read, MINIVMX_ACCESS_READ, QUAL_READ, 0
 };
+
 static const struct access_case write_case = {
 	"write", guest_write, MINIVMX_ACCESS_WRITE, QUAL_WRITE, 0
 };
+
 /* A locked access reads as well: the SDM leaves bit 0 open. */
 static const struct access_case rmw_case = {
 	"read-modify-write", guest_read_modify_write, MINIVMX_ACCESS_WRITE,
 	QUAL_WRITE, QUAL_READ
 };
+
 static const struct access_case fetch_case = {
 	"fetch", guest_fetch, MINIVMX_ACCESS_FETCH, QUAL_FETCH, 0
 };
@@ -155,7 +156,7 @@ static void check_access(struct __test_metadata *_metadata, struct vm *vm,
 			     c->may, c->name);
 }
 
-TEST_F(ept, access_outside_regions)
+TEST_F(vm, access_outside_regions)
 {
 	struct vm *vm = &self->vm;
 
@@ -192,12 +193,12 @@ static void check_read_only(struct __test_metadata *_metadata, struct vm *vm,
 	EXPECT_EQ(RETURN, shared[PAGE_4K]);
 }
 
-TEST_F(ept, write_to_read_only_4k)
+TEST_F(vm, write_to_read_only_4k)
 {
 	check_read_only(_metadata, &self->vm, 0);
 }
 
-TEST_F(ept, write_to_read_only_2m)
+TEST_F(vm, write_to_read_only_2m)
 {
 	check_read_only(_metadata, &self->vm, MINIVMX_MAP_2M);
 }
@@ -218,12 +219,12 @@ static void check_read_write(struct vm *vm, u32 flags)
 	}
 }
 
-TEST_F(ept, read_write_4k)
+TEST_F(vm, read_write_4k)
 {
 	check_read_write(&self->vm, 0);
 }
 
-TEST_F(ept, read_write_2m)
+TEST_F(vm, read_write_2m)
 {
 	check_read_write(&self->vm, MINIVMX_MAP_2M);
 }
@@ -260,18 +261,18 @@ static void check_first_touch(struct __test_metadata *_metadata, struct vm *vm,
 	}
 }
 
-TEST_F(ept, first_touch_4k)
+TEST_F(vm, first_touch_4k)
 {
 	check_first_touch(_metadata, &self->vm, 0);
 }
 
-TEST_F(ept, first_touch_2m)
+TEST_F(vm, first_touch_2m)
 {
 	check_first_touch(_metadata, &self->vm, MINIVMX_MAP_2M);
 }
 
 /* The program brings the missing memory, and the guest tries again. */
-MINIVMX_TEST(ept, memory_on_demand, guest_read)
+MINIVMX_TEST(memory_on_demand, guest_read)
 {
 	set_address(vm, HOLE);
 	run_to_exit(vcpu, MINIVMX_EXIT_MEMORY);
@@ -281,7 +282,7 @@ MINIVMX_TEST(ept, memory_on_demand, guest_read)
 }
 
 /* The bytes in the exit are those of the program, which the guest is. */
-TEST_F(ept, instruction_bytes)
+TEST_F(vm, instruction_bytes)
 {
 	struct vm *vm = &self->vm;
 	struct minivmx_memory_exit *memory = &vm->vcpu.run->memory;
@@ -302,7 +303,7 @@ TEST_F(ept, instruction_bytes)
 }
 
 /* mov (%rax), %rax as the last bytes before a hole: three bytes, no more. */
-TEST_F(ept, instruction_bytes_end_at_a_hole)
+TEST_F(vm, instruction_bytes_end_at_a_hole)
 {
 	static const u8 code[] = { 0x48, 0x8b, 0x00 };
 	struct vm *vm = &self->vm;
@@ -327,7 +328,7 @@ GUEST_BLOB(real_mode_read, 16,
 	   "	hlt\n");
 
 /* In real mode the linear address is the segment's base and the offset. */
-TEST_F(ept, instruction_bytes_in_real_mode)
+TEST_F(vm, instruction_bytes_in_real_mode)
 {
 	struct vm *vm = &self->vm;
 	struct minivmx_run *run = vm->vcpu.run;
@@ -350,7 +351,7 @@ TEST_F(ept, instruction_bytes_in_real_mode)
 }
 
 /* An access across the end of a region: the missing part is reported. */
-MINIVMX_TEST(ept, access_crosses_into_a_hole, guest_read)
+MINIVMX_TEST(access_crosses_into_a_hole, guest_read)
 {
 	map_memory(vm, BASE, PAGE_4K, 0);
 	set_address(vm, BASE + PAGE_4K - 4);
@@ -373,7 +374,7 @@ static void move_page_directory(const struct vm *vm, u64 gpa)
  * flags in EPT, such an access counts as a write; the CPU should then set bit 0
  * as well as bit 1, but Bochs 3.0 does not.
  */
-MINIVMX_TEST(ept, table_walk_into_a_hole, guest_read)
+MINIVMX_TEST(table_walk_into_a_hole, guest_read)
 {
 	bool ad = get_info(vm->device).out_capabilities & MINIVMX_CAP_EPT_AD;
 	const u64 linear = (1UL << 30) + 5 * PAGE_2M + 0x123000;
@@ -393,7 +394,7 @@ MINIVMX_TEST(ept, table_walk_into_a_hole, guest_read)
  * Guest tables in read-only memory: the CPU cannot set their accessed flag. Where
  * EPT has no such flags itself, tables that need no update do.
  */
-MINIVMX_TEST(ept, table_walk_in_read_only_memory, guest_read)
+MINIVMX_TEST(table_walk_in_read_only_memory, guest_read)
 {
 	bool ad = get_info(vm->device).out_capabilities & MINIVMX_CAP_EPT_AD;
 	const u64 linear = (1UL << 30) + 5 * PAGE_2M;
@@ -416,7 +417,7 @@ MINIVMX_TEST(ept, table_walk_in_read_only_memory, guest_read)
 }
 
 /* The CPU keeps accessed and dirty flags in the guest's tables as ever. */
-MINIVMX_TEST(ept, guest_accessed_and_dirty, guest_read)
+MINIVMX_TEST(guest_accessed_and_dirty, guest_read)
 {
 	u64 *pd = (u64 *)(vm->memory + GUEST_PML4 + 2 * PAGE_4K);
 	const int entry = BASE / PAGE_2M;
@@ -432,7 +433,7 @@ MINIVMX_TEST(ept, guest_accessed_and_dirty, guest_read)
 }
 
 /* Accessed and dirty flags in EPT are the driver's: a guest sees no trace. */
-TEST_F(ept, capabilities_are_consistent)
+TEST_F(vm, capabilities_are_consistent)
 {
 	u64 caps = get_info(self->vm.device).out_capabilities;
 
@@ -453,7 +454,7 @@ static void guest_undefined(void)
 }
 
 /* The IDT is missing when an exception needs it: the event is not lost. */
-MINIVMX_TEST(ept, violation_while_delivering_an_exception, guest_undefined)
+MINIVMX_TEST(violation_while_delivering_an_exception, guest_undefined)
 {
 	struct minivmx_sregs sregs = get_sregs(vcpu);
 	void *idt;
@@ -482,7 +483,7 @@ static void guest_general_protection(void)
 }
 
 /* The same for the stack, and an exception that has an error code. */
-MINIVMX_TEST(ept, violation_while_pushing_an_error, guest_general_protection)
+MINIVMX_TEST(violation_while_pushing_an_error, guest_general_protection)
 {
 	const u64 stack = HOLE + PAGE_4K;
 

@@ -86,7 +86,7 @@ static void guest_return(void)
 
 static void copy_segments(const struct vm *vm)
 {
-	const ElfW(Phdr) *header = (void *)getauxval(AT_PHDR);
+	const Elf64_Phdr *header = (void *)getauxval(AT_PHDR);
 	unsigned long nr = getauxval(AT_PHNUM);
 
 	for (; nr--; header++) {

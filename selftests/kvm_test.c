@@ -14,8 +14,6 @@
 #define SPINS		2000	/* of each guest in a round */
 #define KVM_CODE	0x1000
 
-MINIVMX_FIXTURE(beside_kvm)
-
 /*
  * Counts EBX up by SPINS, tells the host, and again; ESI and EDI must stay as
  * they are.
@@ -145,7 +143,7 @@ TEST(how_vmx_is_obtained)
 }
 
 /* The scheduler switches between the two threads wherever it likes. */
-MINIVMX_TEST(beside_kvm, same_cpu, guest_counts)
+MINIVMX_TEST(same_cpu, guest_counts)
 {
 	struct kvm_guest kvm;
 	const char *reason = create_kvm_guest(&kvm);
@@ -162,7 +160,7 @@ MINIVMX_TEST(beside_kvm, same_cpu, guest_counts)
 }
 
 /* One thread: KVM's VMCS stays current on the CPU between its rounds. */
-MINIVMX_TEST(beside_kvm, in_turns, guest_counts)
+MINIVMX_TEST(in_turns, guest_counts)
 {
 	struct kvm_guest kvm;
 	const char *reason = create_kvm_guest(&kvm);
@@ -178,7 +176,7 @@ MINIVMX_TEST(beside_kvm, in_turns, guest_counts)
 }
 
 /* KVM's guests come and go while ours lives. */
-MINIVMX_TEST(beside_kvm, kvm_comes_and_goes, guest_counts)
+MINIVMX_TEST(kvm_comes_and_goes, guest_counts)
 {
 	for (u64 i = 1; i <= 10; i++) {
 		struct kvm_guest kvm;

@@ -13,8 +13,6 @@
 #define BASE		(64 * MIB)	/* where the tests put their regions */
 #define PATTERN		0x5555aaaa12345678UL
 
-MINIVMX_FIXTURE(memory)
-
 /* Arguments of the guests. The host writes them into the guest's copy. */
 static struct {
 	volatile u64 *address;
@@ -61,7 +59,7 @@ static void expect_memory_exit(struct __test_metadata *_metadata,
 	EXPECT_EQ(access, vcpu->run->memory.access);
 }
 
-MINIVMX_TEST(memory, coherence, guest_peek_and_poke)
+MINIVMX_TEST(coherence, guest_peek_and_poke)
 {
 	volatile u64 *shared;
 
@@ -76,7 +74,7 @@ MINIVMX_TEST(memory, coherence, guest_peek_and_poke)
 }
 
 /* The guest is first to touch the page, then the program maps it. */
-MINIVMX_TEST(memory, guest_touches_first, guest_peek_and_poke)
+MINIVMX_TEST(guest_touches_first, guest_peek_and_poke)
 {
 	volatile u64 *shared;
 
@@ -89,7 +87,7 @@ MINIVMX_TEST(memory, guest_touches_first, guest_peek_and_poke)
 	EXPECT_EQ(PATTERN, shared[1]);
 }
 
-MINIVMX_TEST(memory, comes_zeroed, guest_check_range)
+MINIVMX_TEST(comes_zeroed, guest_check_range)
 {
 	const u32 flags[] = {
 		0, MINIVMX_MAP_POPULATE, MINIVMX_MAP_2M,
@@ -106,7 +104,7 @@ MINIVMX_TEST(memory, comes_zeroed, guest_check_range)
 	}
 }
 
-TEST_F(memory, populate)
+TEST_F(vm, populate)
 {
 	const struct vm *vm = &self->vm;
 	u64 pages = get_stats(vm).out_pages;
@@ -122,7 +120,7 @@ TEST_F(memory, populate)
 	EXPECT_EQ(pages, get_stats(vm).out_pages);
 }
 
-MINIVMX_TEST(memory, pages_come_at_first_use, guest_peek_and_poke)
+MINIVMX_TEST(pages_come_at_first_use, guest_peek_and_poke)
 {
 	u64 pages;
 
@@ -163,12 +161,12 @@ static void check_read_only(struct __test_metadata *_metadata, struct vm *vm,
 			   MINIVMX_ACCESS_WRITE);
 }
 
-TEST_F(memory, read_only)
+TEST_F(vm, read_only)
 {
 	check_read_only(_metadata, &self->vm, 0);
 }
 
-TEST_F(memory, read_only_2m)
+TEST_F(vm, read_only_2m)
 {
 	check_read_only(_metadata, &self->vm, MINIVMX_MAP_2M);
 }
@@ -180,7 +178,7 @@ static void fill(u64 *memory, size_t bytes, u64 value)
 }
 
 /* Removing a part of a 2 MiB page leaves the rest with its contents. */
-MINIVMX_TEST(memory, split_of_a_large_page, guest_check_range)
+MINIVMX_TEST(split_of_a_large_page, guest_check_range)
 {
 	const u64 hole = 100 * PAGE_4K;
 	u64 *shared;
@@ -203,7 +201,7 @@ MINIVMX_TEST(memory, split_of_a_large_page, guest_check_range)
 	EXPECT_EQ(PATTERN, shared[hole / 8 - 512]);
 }
 
-MINIVMX_TEST(memory, unmap_spans_regions, guest_peek_and_poke)
+MINIVMX_TEST(unmap_spans_regions, guest_peek_and_poke)
 {
 	map_memory(vm, BASE, 4 * PAGE_4K, 0);
 	map_memory(vm, BASE + 8 * PAGE_4K, 4 * PAGE_4K, MINIVMX_MAP_READONLY);
@@ -222,7 +220,7 @@ MINIVMX_TEST(memory, unmap_spans_regions, guest_peek_and_poke)
 }
 
 /* A removed page is the mapping's as long as that stands. */
-MINIVMX_TEST(memory, mapping_keeps_its_page, guest_peek_and_poke)
+MINIVMX_TEST(mapping_keeps_its_page, guest_peek_and_poke)
 {
 	volatile u64 *old, *new;
 
@@ -246,7 +244,7 @@ MINIVMX_TEST(memory, mapping_keeps_its_page, guest_peek_and_poke)
 	EXPECT_EQ(1, old[0]);
 }
 
-TEST_F(memory, mapping_outlives_everything)
+TEST_F(vm, mapping_outlives_everything)
 {
 	struct vm *vm = &self->vm;
 	volatile u64 *shared;
@@ -285,7 +283,7 @@ static bool raises_bus_error(volatile u8 *address)
 	return false;
 }
 
-TEST_F(memory, hole_is_a_bus_error)
+TEST_F(vm, hole_is_a_bus_error)
 {
 	const struct vm *vm = &self->vm;
 	u8 *range = mmap_memory(vm, BASE, 4 * PAGE_4K);
@@ -393,23 +391,23 @@ static void race_with_guest(struct __test_metadata *_metadata, struct vm *vm,
 	EXPECT_LE(ROUNDS / 2, runner.memory_exits);
 }
 
-MINIVMX_TEST(memory, removed_while_running, guest_reads_on)
+MINIVMX_TEST(removed_while_running, guest_reads_on)
 {
 	race_with_guest(_metadata, vm, 0, PAGE_4K, PAGE_4K);
 }
 
-MINIVMX_TEST(memory, large_page_removed_while_running, guest_reads_on)
+MINIVMX_TEST(large_page_removed_while_running, guest_reads_on)
 {
 	race_with_guest(_metadata, vm, MINIVMX_MAP_2M, PAGE_2M, PAGE_2M);
 }
 
-MINIVMX_TEST(memory, large_page_split_while_running, guest_reads_on)
+MINIVMX_TEST(large_page_split_while_running, guest_reads_on)
 {
 	race_with_guest(_metadata, vm, MINIVMX_MAP_2M, PAGE_2M, PAGE_4K);
 }
 
 /* Other regions come and go; the guest's own is not disturbed. */
-MINIVMX_TEST(memory, neighbours_change_while_running, guest_reads_on)
+MINIVMX_TEST(neighbours_change_while_running, guest_reads_on)
 {
 	volatile __typeof__(race) *shared = guest_copy(vm, race);
 	struct runner runner = { .vcpu = vcpu };
@@ -453,7 +451,7 @@ static void live_and_die(void)
  * One page lost in each life would show as 4 KiB times the lives, four times what
  * the kernel's own caches are allowed to grow by.
  */
-TEST_F(memory, all_comes_back)
+TEST_F(vm, all_comes_back)
 {
 	const int lives = 250;
 	long before, after;

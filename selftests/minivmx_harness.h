@@ -11,38 +11,41 @@
 #include "guest.h"
 #include "minivmx_util.h"
 
-#define MINIVMX_FIXTURE(name)						\
-	FIXTURE(name) {							\
-		struct vm vm;						\
-	};								\
-									\
-	FIXTURE_SETUP(name) {						\
-		const char *reason = create_vm(&self->vm);		\
-									\
-		if (reason)						\
-			SKIP(return, "%s", reason);			\
-	}								\
-									\
-	FIXTURE_TEARDOWN(name) {					\
-		close_vm(&self->vm);					\
-	}
+FIXTURE(vm)
+{
+	struct vm vm;
+};
+
+FIXTURE_SETUP(vm)
+{
+	const char *reason = create_vm(&self->vm);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+}
+
+FIXTURE_TEARDOWN(vm)
+{
+	close_vm(&self->vm);
+}
 
 /* A test whose guest is the C function @guest_code, in 64-bit mode. */
-#define MINIVMX_TEST(suite, test, guest_code)				\
-static void suite##_##test##_body(struct __test_metadata *_metadata,	\
-				  struct vm *vm, struct vcpu *vcpu,	\
-				  struct minivmx_run *run);		\
+#define MINIVMX_TEST(test, guest_code)					\
+static void test##_body(struct __test_metadata *_metadata,		\
+			struct vm *vm, struct vcpu *vcpu,		\
+			struct minivmx_run *run);			\
 									\
-TEST_F(suite, test)							\
+TEST_F(vm, test)							\
 {									\
 	start_guest(&self->vm, guest_code);				\
-	suite##_##test##_body(_metadata, &self->vm, &self->vm.vcpu,	\
-			      self->vm.vcpu.run);			\
+	test##_body(_metadata, &self->vm, &self->vm.vcpu,		\
+		    self->vm.vcpu.run);					\
 }									\
-static void suite##_##test##_body(					\
-	struct __test_metadata *_metadata __maybe_unused,	\
-	struct vm *vm __maybe_unused,				\
-	struct vcpu *vcpu __maybe_unused,			\
+									\
+static void test##_body(						\
+	struct __test_metadata *_metadata __maybe_unused,		\
+	struct vm *vm __maybe_unused,					\
+	struct vcpu *vcpu __maybe_unused,				\
 	struct minivmx_run *run __maybe_unused)
 
 #endif /* MINIVMX_HARNESS_H */

@@ -23,6 +23,8 @@ typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
 
+#define __aligned(n)	__attribute__((aligned(n)))
+#define __packed	__attribute__((packed))
 #define BIT(n)		(1UL << (n))
 #define PAGE_4K		0x1000UL
 #define PAGE_2M		0x200000UL

@@ -7,7 +7,9 @@
 #include <sys/klog.h>
 #include <sys/syscall.h>
 
-#include "minivmx_harness.h"
+#include "guest.h"
+#include "kselftest_harness.h"
+#include "minivmx_util.h"
 
 #define MODULE		"/lib/modules/minivmx.ko"
 #define CYCLES		200
@@ -112,18 +114,8 @@ TEST_F(held, unload_is_refused)
 	unmap_unless(variant->memory, vm.memory, GUEST_MEMORY);
 	unmap_unless(variant->run_page, vm.vcpu.run, MINIVMX_RUN_SIZE);
 	EXPECT_EQ(EAGAIN, unload_error());
-	if (variant->memory) {
+	if (variant->memory)
 		EXPECT_EQ(1, vm.memory[0]);
-	}
-}
-
-TEST(load_twice)
-{
-	const char *reason = need_loaded_module();
-
-	if (reason)
-		SKIP(return, "%s", reason);
-	EXPECT_EQ(EEXIST, load_error());
 }
 
 static void cycle(void)
@@ -135,14 +127,32 @@ static void cycle(void)
 	require(!error, "loading fails: %s", strerrorname_np(error));
 }
 
-/* One page lost in each cycle would be four times what is allowed for caches. */
-TEST(load_and_unload)
+FIXTURE(loaded)
+{
+};
+
+FIXTURE_SETUP(loaded)
 {
 	const char *reason = need_loaded_module();
-	long before, after;
 
 	if (reason)
 		SKIP(return, "%s", reason);
+}
+
+FIXTURE_TEARDOWN(loaded)
+{
+}
+
+TEST_F(loaded, load_twice)
+{
+	EXPECT_EQ(EEXIST, load_error());
+}
+
+/* One page lost in each cycle would be four times what is allowed for caches. */
+TEST_F_TIMEOUT(loaded, load_and_unload, 100)
+{
+	long before, after;
+
 	for (int i = 0; i < 10; i++)
 		cycle();
 	before = free_memory();
@@ -153,17 +163,14 @@ TEST(load_and_unload)
 		TH_LOG("%ld KiB lost in %d cycles", before - after, CYCLES);
 }
 
-TEST(kernel_did_not_complain)
+TEST_F(loaded, kernel_did_not_complain)
 {
 	static const char *const complaints[] = {
 		"WARNING:", "BUG:", "Oops", "general protection", "Call Trace:",
 		"unchecked MSR",
 	};
-	const char *log, *reason = need_loaded_module();
+	const char *log = kernel_log();
 
-	if (reason)
-		SKIP(return, "%s", reason);
-	log = kernel_log();
 	for (size_t i = 0; i < ARRAY_SIZE(complaints); i++) {
 		EXPECT_EQ(NULL, strstr(log, complaints[i]))
 			TH_LOG("the kernel log has '%s'", complaints[i]);

@@ -27,8 +27,6 @@
 #define CR4_OSXSAVE		BIT(18)
 #define USER_DS			0x2b
 
-MINIVMX_FIXTURE(regs)
-
 /* ------------------------------------------------------------- round trips */
 
 static void fill_regs(struct minivmx_regs *regs, u64 seed)
@@ -39,7 +37,7 @@ static void fill_regs(struct minivmx_regs *regs, u64 seed)
 		values[i] = seed * 0x9e3779b97f4a7c15UL + i;
 }
 
-TEST_F(regs, regs_round_trip)
+TEST_F(vm, regs_round_trip)
 {
 	const struct vcpu *vcpu = &self->vm.vcpu;
 	struct minivmx_regs_arg in = { .size = sizeof(in) }, out = in;
@@ -71,7 +69,7 @@ static void expect_same_sregs(struct __test_metadata *_metadata,
 	}
 }
 
-MINIVMX_TEST(regs, sregs_round_trip, guest_syncs)
+MINIVMX_TEST(sregs_round_trip, guest_syncs)
 {
 	struct minivmx_sregs in = get_sregs(vcpu), out;
 
@@ -96,7 +94,7 @@ MINIVMX_TEST(regs, sregs_round_trip, guest_syncs)
 }
 
 /* As MOV and WRMSR would refuse it; and then nothing at all has changed. */
-MINIVMX_TEST(regs, sregs_refused, guest_syncs)
+MINIVMX_TEST(sregs_refused, guest_syncs)
 {
 	const struct minivmx_sregs good = get_sregs(vcpu);
 	struct minivmx_sregs bad[7], now;
@@ -122,7 +120,7 @@ MINIVMX_TEST(regs, sregs_refused, guest_syncs)
 	run_to_sync(vcpu, 1);
 }
 
-MINIVMX_TEST(regs, msrs_round_trip, guest_syncs)
+MINIVMX_TEST(msrs_round_trip, guest_syncs)
 {
 	const u32 msrs[] = {
 		0x174, 0x175, 0x176, IA32_STAR, IA32_LSTAR, 0xc0000084,
@@ -141,13 +139,13 @@ MINIVMX_TEST(regs, msrs_round_trip, guest_syncs)
 /* Exits that the driver answers, then one for the program; touches nothing. */
 void guest_bare(void);
 asm(".text\n"
-    "guest_bare:\n"
-    "	wbinvd\n"
-    "	invd\n"
-    "	outb	%al, $0x66\n"
-    "	jmp	guest_bare\n");
+	"guest_bare:\n"
+	"	wbinvd\n"
+	"	invd\n"
+	"	outb	%al, $0x66\n"
+	"	jmp	guest_bare\n");
 
-MINIVMX_TEST(regs, all_registers_survive_exits, guest_bare)
+MINIVMX_TEST(all_registers_survive_exits, guest_bare)
 {
 	struct minivmx_regs expected;
 
@@ -170,12 +168,7 @@ MINIVMX_TEST(regs, all_registers_survive_exits, guest_bare)
 
 struct vectors {
 	u8 ymm[VECTORS][32];
-} __attribute__((aligned(32)));
-
-#define EACH_VECTOR	".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-#define CLOBBER_VECTORS							\
-	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",	\
-	"xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+} __aligned(32);
 
 static struct vectors guest_in, guest_out;
 static bool guest_avx;
@@ -183,16 +176,21 @@ static u64 guest_rounds;
 
 /* Loads @in, executes @code, stores to @out: nothing else comes between. */
 #define WITH_VECTORS(load, reg, code, in, out, ...)			\
-	asm volatile(EACH_VECTOR					\
-		     load " \\i*32(%[from]), %%" reg "\\i\n"		\
-		     ".endr\n"						\
-		     code "\n"						\
-		     EACH_VECTOR					\
-		     load " %%" reg "\\i, \\i*32(%[to])\n"		\
-		     ".endr\n"						\
-		     : __VA_ARGS__					\
-		     : [from] "r"(in), [to] "r"(out)			\
-		     : "rcx", "r11", "memory", CLOBBER_VECTORS)
+	({								\
+		asm volatile(".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n" \
+			     load " \\i*32(%[from]), %%" reg "\\i\n"	\
+			     ".endr\n"					\
+			     code "\n"					\
+			     ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n" \
+			     load " %%" reg "\\i, \\i*32(%[to])\n"	\
+			     ".endr\n"					\
+			     : __VA_ARGS__				\
+			     : [from] "r"(in), [to] "r"(out)		\
+			     : "rcx", "r11", "memory", "xmm0", "xmm1",	\
+			       "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",	\
+			       "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",	\
+			       "xmm12", "xmm13", "xmm14", "xmm15");	\
+	})
 
 static bool same_vectors(const struct vectors *a, const struct vectors *b,
 			 int bytes)
@@ -272,17 +270,14 @@ static void *dirty_vectors(void *stop)
 static long run_with_vectors(const struct vcpu *vcpu, bool avx,
 			     const struct vectors *in, struct vectors *out)
 {
-	long result = SYS_ioctl;
-	register long rdi asm("rdi") = vcpu->fd;
-	register long rsi asm("rsi") = MINIVMX_RUN;
-	register long rdx asm("rdx") = 0;
+	long result = SYS_ioctl, fd = vcpu->fd, number = MINIVMX_RUN, arg = 0;
 
 	if (avx)
 		WITH_VECTORS("vmovdqu", "ymm", "syscall", in, out,
-			     "+a"(result), "+r"(rdi), "+r"(rsi), "+r"(rdx));
+			     "+a"(result), "+D"(fd), "+S"(number), "+d"(arg));
 	else
 		WITH_VECTORS("movdqu", "xmm", "syscall", in, out,
-			     "+a"(result), "+r"(rdi), "+r"(rsi), "+r"(rdx));
+			     "+a"(result), "+D"(fd), "+S"(number), "+d"(arg));
 	return result;
 }
 
@@ -327,7 +322,7 @@ static void check_vectors(struct __test_metadata *_metadata, struct vm *vm,
 	EXPECT_LE(300, *guest_copy(vm, guest_rounds));
 }
 
-MINIVMX_TEST(regs, sse_never_mixes, guest_keeps_vectors)
+MINIVMX_TEST(sse_never_mixes, guest_keeps_vectors)
 {
 	check_vectors(_metadata, vm, false);
 }
@@ -339,7 +334,7 @@ static bool host_has_avx(void)
 	return __get_cpuid(1, &a, &b, &c, &d) && c & bit_AVX && c & bit_OSXSAVE;
 }
 
-MINIVMX_TEST(regs, avx_never_mixes, guest_keeps_vectors)
+MINIVMX_TEST(avx_never_mixes, guest_keeps_vectors)
 {
 	if (!host_has_avx())
 		SKIP(return, "this CPU has no AVX");
@@ -367,7 +362,7 @@ static u64 host_xcr0(void)
 	return (u64)high << 32 | low;
 }
 
-MINIVMX_TEST(regs, host_x87_and_xcr0, guest_changes_x87_and_xcr0)
+MINIVMX_TEST(host_x87_and_xcr0, guest_changes_x87_and_xcr0)
 {
 	bool xsave = host_has_avx();
 	u64 before = xsave ? host_xcr0() : 0;
@@ -380,9 +375,8 @@ MINIVMX_TEST(regs, host_x87_and_xcr0, guest_changes_x87_and_xcr0)
 	asm volatile("fnstcw %0; fnstsw %1; fstp %%st(0)" : "=m"(seen), "=m"(top));
 	EXPECT_EQ(control, seen);
 	EXPECT_EQ(7, top >> 11 & 7);
-	if (xsave) {
+	if (xsave)
 		EXPECT_EQ(before, host_xcr0());
-	}
 }
 
 /* ----------------------------------------------------------- debug registers */
@@ -419,7 +413,7 @@ static int watch(volatile void *address)
 }
 
 /* A breakpoint of the host sees the host's writes, all of them, and no other. */
-MINIVMX_TEST(regs, host_debug_registers, guest_uses_debug_registers)
+MINIVMX_TEST(host_debug_registers, guest_uses_debug_registers)
 {
 	u64 count = 0;
 	int perf = watch(&watched);
@@ -482,7 +476,7 @@ static u16 get_es(void)
 	return selector;
 }
 
-MINIVMX_TEST(regs, host_fs_and_gs_bases, guest_spoils_segments)
+MINIVMX_TEST(host_fs_and_gs_bases, guest_spoils_segments)
 {
 	u64 fs, gs, seen;
 
@@ -500,7 +494,7 @@ MINIVMX_TEST(regs, host_fs_and_gs_bases, guest_spoils_segments)
 	}
 }
 
-MINIVMX_TEST(regs, host_tsc_aux, guest_spoils_segments)
+MINIVMX_TEST(host_tsc_aux, guest_spoils_segments)
 {
 	u32 a, b, c, d;
 
@@ -516,7 +510,7 @@ MINIVMX_TEST(regs, host_tsc_aux, guest_spoils_segments)
 	}
 }
 
-MINIVMX_TEST(regs, host_data_selectors, guest_spoils_segments)
+MINIVMX_TEST(host_data_selectors, guest_spoils_segments)
 {
 	asm volatile("mov %0, %%ds; mov %0, %%es" : : "r"(USER_DS));
 	for (int i = 0; i < 10; i++) {
@@ -540,7 +534,7 @@ static u64 read_gs(void)
 }
 
 /* A selector of the local descriptor table, loaded before and after. */
-MINIVMX_TEST(regs, host_ldt, guest_spoils_segments)
+MINIVMX_TEST(host_ldt, guest_spoils_segments)
 {
 	const u16 selector = 7;
 	struct user_desc entry = {
@@ -548,11 +542,12 @@ MINIVMX_TEST(regs, host_ldt, guest_spoils_segments)
 		.limit = 0xfffff,
 		.seg_32bit = 1,
 		.limit_in_pages = 1,
-		.useable = 1,
 	};
 
-	if (syscall(SYS_modify_ldt, 1, &entry, sizeof(entry)) && errno == ENOSYS)
+	if (syscall(SYS_modify_ldt, 1, &entry, sizeof(entry))) {
+		ASSERT_STREQ("ENOSYS", strerrorname_np(errno));
 		SKIP(return, "this kernel has no modify_ldt()");
+	}
 	asm volatile("mov %0, %%gs" : : "r"(selector));
 	ASSERT_EQ(0xfeedface, read_gs());
 	for (int i = 0; i < 10; i++) {
@@ -586,10 +581,10 @@ static bool may_write_port(u16 port)
 }
 
 /* The I/O bitmap lies behind the limit that a VM exit gives the TSS. */
-MINIVMX_TEST(regs, host_io_bitmap, guest_spoils_segments)
+MINIVMX_TEST(host_io_bitmap, guest_spoils_segments)
 {
 	if (ioperm(0x80, 1, 1)) {
-		ASSERT_EQ(ENOSYS, errno);
+		ASSERT_STREQ("ENOSYS", strerrorname_np(errno));
 		SKIP(return, "this kernel has no ioperm()");
 	}
 	ASSERT_TRUE(may_write_port(0x80));
@@ -604,9 +599,9 @@ MINIVMX_TEST(regs, host_io_bitmap, guest_spoils_segments)
 }
 
 /* The limits of GDTR and IDTR, which a VM exit raises to FFFFH. */
-MINIVMX_TEST(regs, host_table_limits, guest_spoils_segments)
+MINIVMX_TEST(host_table_limits, guest_spoils_segments)
 {
-	struct __attribute__((packed)) {
+	struct __packed {
 		u16 limit;
 		u64 base;
 	} gdt[2], idt[2];

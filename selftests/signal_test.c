@@ -12,8 +12,6 @@
 
 #include "minivmx_harness.h"
 
-MINIVMX_FIXTURE(signals)
-
 static volatile u64 turns;
 
 static void guest_spins(void)
@@ -78,12 +76,12 @@ static void expect_alarms_to_end_runs(struct __test_metadata *_metadata,
 	}
 }
 
-MINIVMX_TEST(signals, alarm, guest_spins)
+MINIVMX_TEST(alarm, guest_spins)
 {
 	expect_alarms_to_end_runs(_metadata, vm);
 }
 
-MINIVMX_TEST(signals, alarm_with_interrupts_off, guest_spins_without_interrupts)
+MINIVMX_TEST(alarm_with_interrupts_off, guest_spins_without_interrupts)
 {
 	expect_alarms_to_end_runs(_metadata, vm);
 }
@@ -94,7 +92,7 @@ static void guest_counts(void)
 		GUEST_SYNC(i);
 }
 
-MINIVMX_TEST(signals, immediate_exit, guest_counts)
+MINIVMX_TEST(immediate_exit, guest_counts)
 {
 	u64 entries;
 
@@ -117,7 +115,7 @@ static void ask_for_exit(int signal)
 }
 
 /* The signal may come before the call: the flag that its handler sets stays. */
-MINIVMX_TEST(signals, immediate_exit_by_a_handler, guest_spins)
+MINIVMX_TEST(immediate_exit_by_a_handler, guest_spins)
 {
 	run_of_handler = run;
 	catch_signal(SIGUSR1, ask_for_exit);
@@ -133,7 +131,7 @@ static void guest_reads_a_port(void)
 }
 
 /* An answer is taken once, whether or not the guest was entered then. */
-MINIVMX_TEST(signals, answer_survives_eintr, guest_reads_a_port)
+MINIVMX_TEST(answer_survives_eintr, guest_reads_a_port)
 {
 	run_to_exit(vcpu, EXIT_IO);
 	run->io.data = 0x5555;
@@ -150,7 +148,7 @@ static void *run_in_thread(void *vcpu)
 }
 
 /* One CPU for both: the guest is preempted as any program. */
-MINIVMX_TEST(signals, host_goes_on, guest_spins)
+MINIVMX_TEST(host_goes_on, guest_spins)
 {
 	volatile u64 *seen = guest_copy(vm, turns);
 	double start = now();
@@ -240,7 +238,7 @@ static void run_and_be_killed(struct __test_metadata *_metadata)
 	munmap((void *)started, PAGE_4K);
 }
 
-TEST_F(signals, killed_in_run)
+TEST_F(vm, killed_in_run)
 {
 	long before, after;
 
@@ -260,7 +258,7 @@ static void *sync_in_thread(void *arg)
 	return NULL;
 }
 
-MINIVMX_TEST(signals, threads_take_turns, guest_counts)
+MINIVMX_TEST(threads_take_turns, guest_counts)
 {
 	for (turns = 0; turns < 20; turns++) {
 		pthread_t thread;
@@ -270,7 +268,7 @@ MINIVMX_TEST(signals, threads_take_turns, guest_counts)
 	}
 }
 
-MINIVMX_TEST(signals, cpus_take_turns, guest_counts)
+MINIVMX_TEST(cpus_take_turns, guest_counts)
 {
 	if (online_cpus() < 2)
 		SKIP(return, "this machine has one CPU");
@@ -302,7 +300,7 @@ static void guest_remaps(void)
  * The guest flushes its own translation on one CPU, and is then moved to the
  * other, which may hold the stale one from before.
  */
-MINIVMX_TEST(signals, invlpg_counts_on_all_cpus, guest_remaps)
+MINIVMX_TEST(invlpg_counts_on_all_cpus, guest_remaps)
 {
 	if (online_cpus() < 2)
 		SKIP(return, "this machine has one CPU");

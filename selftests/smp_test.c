@@ -7,7 +7,9 @@
 #include <sched.h>
 #include <signal.h>
 
-#include "minivmx_harness.h"
+#include "guest.h"
+#include "kselftest_harness.h"
+#include "minivmx_util.h"
 
 #define BASE		(64 * MIB)
 #define VCPUS		2
@@ -20,28 +22,36 @@ struct smp_vcpu {
 	pthread_t thread;
 };
 
-FIXTURE(smp) {
+struct smp {
 	struct vm vm;
 	struct smp_vcpu vcpus[VCPUS];
 };
 
+FIXTURE(smp)
+{
+	struct smp smp;
+};
+
 FIXTURE_SETUP(smp)
 {
-	const char *reason = create_vm(&self->vm);
+	struct smp *smp = &self->smp;
+	const char *reason = create_vm(&smp->vm);
 
 	if (reason)
 		SKIP(return, "%s", reason);
 	if (online_cpus() < VCPUS)
 		SKIP(return, "this machine has one CPU");
-	load_program(&self->vm);
-	self->vcpus[0].vcpu = self->vm.vcpu;
-	create_vcpu(&self->vm, 1, &self->vcpus[1].vcpu);
+	load_program(&smp->vm);
+	smp->vcpus[0].vcpu = smp->vm.vcpu;
+	create_vcpu(&smp->vm, 1, &smp->vcpus[1].vcpu);
 }
 
 FIXTURE_TEARDOWN(smp)
 {
-	close_vcpu(&self->vcpus[1].vcpu);
-	close_vm(&self->vm);
+	struct smp *smp = &self->smp;
+
+	close_vcpu(&smp->vcpus[1].vcpu);
+	close_vm(&smp->vm);
 }
 
 static struct {
@@ -61,24 +71,24 @@ static u64 own_apic_id(void)
 	return b >> 24;
 }
 
-static void start_all(FIXTURE_DATA(smp) *self, void (*code)(void),
+static void start_all(struct smp *smp, void (*code)(void),
 		      void *(*run)(void *))
 {
 	for (int i = 0; i < VCPUS; i++) {
-		struct smp_vcpu *vcpu = &self->vcpus[i];
+		struct smp_vcpu *vcpu = &smp->vcpus[i];
 
 		vcpu->cpu = i;
 		vcpu->memory_exits = 0;
-		start_long_mode(&self->vm, &vcpu->vcpu, i, code);
+		start_long_mode(&smp->vm, &vcpu->vcpu, i, code);
 		require(!pthread_create(&vcpu->thread, NULL, run, vcpu),
 			"pthread_create fails");
 	}
 }
 
-static void join_all(FIXTURE_DATA(smp) *self)
+static void join_all(struct smp *smp)
 {
 	for (int i = 0; i < VCPUS; i++)
-		pthread_join(self->vcpus[i].thread, NULL);
+		pthread_join(smp->vcpus[i].thread, NULL);
 }
 
 /* Runs to the guest's end on a CPU of its own; tries missing memory again. */
@@ -116,10 +126,12 @@ static void guest_adds(void)
 
 TEST_F(smp, shared_counter)
 {
-	start_all(self, guest_adds, run_on);
-	join_all(self);
-	EXPECT_EQ(VCPUS * ADDITIONS, guest_copy(&self->vm, shared)->counter);
-	EXPECT_EQ(1, guest_copy(&self->vm, shared)->apic_ids[1]);
+	struct smp *smp = &self->smp;
+
+	start_all(smp, guest_adds, run_on);
+	join_all(smp);
+	EXPECT_EQ(VCPUS * ADDITIONS, guest_copy(&smp->vm, shared)->counter);
+	EXPECT_EQ(1, guest_copy(&smp->vm, shared)->apic_ids[1]);
 }
 
 /* As in memory_test: a value read is not older than the generation before it. */
@@ -137,9 +149,9 @@ static void guest_reads_on(void)
 	}
 }
 
-static void wait_for_reads(FIXTURE_DATA(smp) *self)
+static void wait_for_reads(struct smp *smp)
 {
-	__typeof__(shared) *copy = guest_copy(&self->vm, shared);
+	__typeof__(shared) *copy = guest_copy(&smp->vm, shared);
 
 	for (int i = 0; i < VCPUS; i++) {
 		u64 before = copy->reads[i];
@@ -159,30 +171,31 @@ static void write_generation(const struct vm *vm, u64 generation)
 
 TEST_F(smp, memory_goes_for_all)
 {
-	__typeof__(shared) *copy = guest_copy(&self->vm, shared);
+	struct smp *smp = &self->smp;
+	__typeof__(shared) *copy = guest_copy(&smp->vm, shared);
 	const int rounds = 20;
 
-	map_memory(&self->vm, BASE, PAGE_4K, 0);
-	start_all(self, guest_reads_on, run_on);
+	map_memory(&smp->vm, BASE, PAGE_4K, 0);
+	start_all(smp, guest_reads_on, run_on);
 	for (u64 round = 1; round <= rounds; round++) {
 		u64 exits[VCPUS];
 
-		wait_for_reads(self);
+		wait_for_reads(smp);
 		for (int i = 0; i < VCPUS; i++)
-			exits[i] = self->vcpus[i].memory_exits;
-		unmap_memory(&self->vm, BASE, PAGE_4K);
+			exits[i] = smp->vcpus[i].memory_exits;
+		unmap_memory(&smp->vm, BASE, PAGE_4K);
 		copy->generation = round;
 		for (int i = 0; i < VCPUS; i++) {
-			while (self->vcpus[i].memory_exits == exits[i])
+			while (smp->vcpus[i].memory_exits == exits[i])
 				sched_yield();
 		}
-		map_memory(&self->vm, BASE, PAGE_4K, 0);
-		write_generation(&self->vm, round);
+		map_memory(&smp->vm, BASE, PAGE_4K, 0);
+		write_generation(&smp->vm, round);
 	}
 	copy->stop = 1;
-	join_all(self);
+	join_all(smp);
 	/* Some vCPU was running at some unmapping, and had to be stopped. */
-	EXPECT_LT(0, get_stats(&self->vm).out_kicks);
+	EXPECT_LT(0, get_stats(&smp->vm).out_kicks);
 }
 
 /* Both touch the same fresh pages at once: each page comes once. */
@@ -202,19 +215,20 @@ static void guest_touches(void)
 
 TEST_F(smp, first_touch_races)
 {
+	struct smp *smp = &self->smp;
 	u64 *words, pages;
 
-	map_memory(&self->vm, BASE, 256 * PAGE_4K, 0);
-	start_all(self, guest_touches, run_on);
-	join_all(self);
-	words = mmap_memory(&self->vm, BASE, 256 * PAGE_4K);
+	map_memory(&smp->vm, BASE, 256 * PAGE_4K, 0);
+	start_all(smp, guest_touches, run_on);
+	join_all(smp);
+	words = mmap_memory(&smp->vm, BASE, 256 * PAGE_4K);
 	for (int page = 0; page < 256; page++) {
 		EXPECT_EQ(VCPUS, words[page * PAGE_4K / 8])
 			TH_LOG("page %d", page);
 	}
-	pages = get_stats(&self->vm).out_pages;
-	unmap_memory(&self->vm, BASE, 256 * PAGE_4K);
-	EXPECT_EQ(256, pages - get_stats(&self->vm).out_pages);
+	pages = get_stats(&smp->vm).out_pages;
+	unmap_memory(&smp->vm, BASE, 256 * PAGE_4K);
+	EXPECT_EQ(256, pages - get_stats(&smp->vm).out_pages);
 }
 
 static void no_action(int signal)
@@ -244,17 +258,18 @@ static void guest_spins(void)
 /* A signal of one CPU reaches the thread that runs a guest on another. */
 TEST_F(smp, signals_reach_other_cpus)
 {
+	struct smp *smp = &self->smp;
 	struct sigaction action = { .sa_handler = no_action };
-	__typeof__(shared) *copy = guest_copy(&self->vm, shared);
+	__typeof__(shared) *copy = guest_copy(&smp->vm, shared);
 
 	sigaction(SIGUSR1, &action, NULL);
-	start_all(self, guest_spins, run_to_signal);
+	start_all(smp, guest_spins, run_to_signal);
 	for (int i = 0; i < VCPUS; i++) {
 		while (!copy->ready[i])
 			sched_yield();
-		pthread_kill(self->vcpus[i].thread, SIGUSR1);
+		pthread_kill(smp->vcpus[i].thread, SIGUSR1);
 	}
-	join_all(self);
+	join_all(smp);
 }
 
 TEST_HARNESS_MAIN
