@@ -36,6 +36,7 @@ enum vmcs_field {
 	GUEST_INTERRUPTIBILITY	= 0x4824,
 	GUEST_ACTIVITY		= 0x4826,
 	GUEST_SYSENTER_CS	= 0x482a,
+	PREEMPTION_TIMER_VALUE	= 0x482e,
 	HOST_SYSENTER_CS	= 0x4c00,
 	EXIT_QUALIFICATION	= 0x6400,
 	GUEST_CR0		= 0x6800,
@@ -272,7 +273,7 @@ MINIVMX_TEST(fields_that_cannot_be_written, guest_syncs)
 	const u32 fields[] = {
 		/* the driver's own, though guest state */
 		GUEST_CR0, GUEST_CR4, GUEST_EFER, GUEST_DEBUGCTL,
-		VMCS_LINK_POINTER,
+		VMCS_LINK_POINTER, PREEMPTION_TIMER_VALUE,
 		/* controls */
 		PIN_CONTROLS, PROCESSOR_CONTROLS, EXCEPTION_BITMAP,
 		EXIT_CONTROLS, ENTRY_CONTROLS, ENTRY_INTERRUPTION_INFO,
@@ -287,6 +288,9 @@ MINIVMX_TEST(fields_that_cannot_be_written, guest_syncs)
 		EXPECT_EQ(EPERM, vmwrite_error(vcpu, fields[i], 0))
 			TH_LOG("field %#x", fields[i]);
 	}
+	/* Shutdown and wait-for-SIPI: no interrupt would end them. */
+	EXPECT_EQ(EPERM, vmwrite_error(vcpu, GUEST_ACTIVITY, 2));
+	EXPECT_EQ(EPERM, vmwrite_error(vcpu, GUEST_ACTIVITY, 3));
 	run_to_sync(vcpu, 7);
 }
 
