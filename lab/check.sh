@@ -20,7 +20,11 @@ one_boot() {
 	local engine model=${CPU_MODEL:-haswell} expect=
 	engine=$("$LAB/engine.sh")
 	[ "$engine" != vng ] || model=${CPU_MODEL:-host}
-	[ "$engine" != tcg ] || expect=EXPECT=refuse
+	case $engine-$model in
+	tcg-*) expect=EXPECT=no-vmx ;;
+	bochs-penryn) expect=EXPECT=no-ept ;;
+	bochs-*) expect=EXPECT=ept ;;
+	esac
 	echo "selftests boot lab $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect"
 }
 

@@ -31,12 +31,18 @@ unpack() {
 	tar -x --strip-components=1 -C "$1" -f /usr/src/linux-source-7.3.tar.xz
 }
 
+# What the fragments ask for; the last word on an option counts.
+wanted_options() {
+	cat "${fragments[@]}" | sed -nE 's/^(# )?(CONFIG_[A-Z0-9_]+)[= ].*/\2 &/p' |
+		tac | awk '!seen[$1]++ { sub($1 " ", ""); print }'
+}
+
 # olddefconfig silently drops an option whose dependencies are not met.
 verify_config() {
 	local option missing=()
 	while read -r option; do
 		grep -qx "$option" "$1/.config" || missing+=("$option")
-	done < <(grep -hE '^(# )?CONFIG_' "${fragments[@]}")
+	done < <(wanted_options)
 	[ ${#missing[@]} = 0 ] || die "options that did not take effect: ${missing[*]}"
 }
 

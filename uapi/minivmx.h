@@ -221,8 +221,8 @@ struct minivmx_create_vm {
  * enum minivmx_map_flags - properties of a range of guest memory
  * @MINIVMX_MAP_READONLY: the guest cannot write it; a write is a
  *	MINIVMX_EXIT_MEMORY. The program can, through mmap().
- * @MINIVMX_MAP_2M: made of 2 MiB pages; address and length are multiples of
- *	2 MiB
+ * @MINIVMX_MAP_2M: made of 2 MiB pages, or of 4 KiB pages where the kernel has
+ *	no free block of 2 MiB left; address and length are multiples of 2 MiB
  * @MINIVMX_MAP_POPULATE: all pages are allocated now, not at their first use
  */
 enum minivmx_map_flags {
@@ -309,7 +309,8 @@ struct minivmx_create_vcpu {
  * State After Reset").
  *
  * Return: a vCPU file (close-on-exec), or EEXIST if the VM has had a vCPU of
- * that number, EINVAL, E2BIG, EFAULT, ENOMEM, EMFILE, ENFILE.
+ * that number, E2BIG if @id is @out_max_vcpus or more, EINVAL, EFAULT, ENOMEM,
+ * EMFILE, ENFILE.
  */
 #define MINIVMX_CREATE_VCPU	_IO(MINIVMX_TYPE, MINIVMX_CMD_CREATE_VCPU)
 

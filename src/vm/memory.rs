@@ -38,7 +38,10 @@ use crate::{
         }, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::AllocError,
+    prelude::*, //
+};
 
 /// Regions that a VM may have.
 pub(crate) const MAX_REGIONS: usize = 256;
@@ -69,7 +72,7 @@ impl Vm {
         }
         self.add_region(Region { range, kind })?;
         if request.flags & map_flags::MINIVMX_MAP_POPULATE != 0 {
-            if let Err(error) = self.populate_all(range, kind) {
+            if let Err(error) = self.populate_all(range) {
                 // Should this fail, too, the program can still unmap what it was not given.
                 let _ = self.remove_range(range);
                 return Err(error);
@@ -127,13 +130,8 @@ impl Vm {
         drop(old);
     }
 
-    fn populate_all(&self, range: GpaRange, kind: Kind) -> Result {
-        let size = if kind.huge {
-            PageSize::Size2M
-        } else {
-            PageSize::Size4K
-        };
-        for gpa in range.pages(size) {
+    fn populate_all(&self, range: GpaRange) -> Result {
+        for gpa in range.pages(PageSize::Size4K) {
             if current!().signal_pending() {
                 return Err(EINTR);
             }
@@ -162,16 +160,11 @@ impl Vm {
         if present {
             return Ok(());
         }
-        let block = region.kind.huge && region.covers(gpa, PageSize::Size2M) && !has_chunk;
-        if block {
-            self.add_chunk(gpa, Chunk::new_2m()?)
-        } else if has_chunk {
-            self.add_page(gpa, KernelPage::new()?)
-        } else {
-            let mut chunk = Chunk::new()?;
-            let _none = chunk.put(gpa, KernelPage::new()?);
-            self.add_chunk(gpa, chunk)
+        if has_chunk {
+            return self.add_page(gpa, KernelPage::new()?);
         }
+        let block = region.kind.huge && region.covers(gpa, PageSize::Size2M);
+        self.add_chunk(gpa, new_chunk(gpa, block)?)
     }
 
     /// Puts a chunk where there is none; another thread may have been faster, or the region be gone.
@@ -290,4 +283,16 @@ impl Vm {
             irq::cond_resched();
         }
     }
+}
+
+/// A chunk with a page for this address; if it can be, with a whole block of 2 MiB.
+fn new_chunk(gpa: Gpa, block: bool) -> Result<Chunk, AllocError> {
+    if block {
+        if let Ok(chunk) = Chunk::new_2m() {
+            return Ok(chunk);
+        }
+    }
+    let mut chunk = Chunk::new()?;
+    let _none = chunk.put(gpa, KernelPage::new()?);
+    Ok(chunk)
 }
