@@ -20,6 +20,8 @@ check-env:
 	@lab/check-env.sh
 
 modules:
+	@grep -qs '^CONFIG_RUST=y' $(KDIR)/.config || \
+		{ echo "$(KDIR) is not a kernel tree configured with CONFIG_RUST=y" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # The cache of base and kernels stays: it serves every checkout of this user.
