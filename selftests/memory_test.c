@@ -451,7 +451,7 @@ static void live_and_die(void)
  * One page lost in each life would show as 4 KiB times the lives, four times what
  * the kernel's own caches are allowed to grow by.
  */
-TEST_F(vm, all_comes_back)
+TEST_F_TIMEOUT(vm, all_comes_back, 300)
 {
 	const int lives = 250;
 	long before, after;

@@ -149,7 +149,7 @@ TEST_F(loaded, load_twice)
 }
 
 /* One page lost in each cycle would be four times what is allowed for caches. */
-TEST_F_TIMEOUT(loaded, load_and_unload, 100)
+TEST_F_TIMEOUT(loaded, load_and_unload, 500)
 {
 	long before, after;
 
