@@ -148,7 +148,10 @@ TEST_F(loaded, load_twice)
 	EXPECT_EQ(EEXIST, load_error());
 }
 
-/* One page lost in each cycle would be four times what is allowed for caches. */
+/*
+ * One page lost in each cycle would be twice what is allowed for the kernel's
+ * caches, which were seen to grow by 220 KiB in 200 cycles with two CPUs.
+ */
 TEST_F_TIMEOUT(loaded, load_and_unload, 500)
 {
 	long before, after;
@@ -159,7 +162,7 @@ TEST_F_TIMEOUT(loaded, load_and_unload, 500)
 	for (int i = 0; i < CYCLES; i++)
 		cycle();
 	after = free_memory();
-	EXPECT_LT(before - after, CYCLES)
+	EXPECT_LT(before - after, CYCLES * 2)
 		TH_LOG("%ld KiB lost in %d cycles", before - after, CYCLES);
 }
 
