@@ -47,6 +47,7 @@ report() {
 	[ "$failed" = 0 ] || cat "$results.failures" "$results.verdict"
 }
 
+mkdir -p "$BUILD/check"
 : >"$results.verdict"
 "run_$rung" "$@" >"$results.tap" || :
 awk -f "$LAB/tap.awk" "$results.tap" >"$results.all"
