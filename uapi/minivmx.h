@@ -89,11 +89,30 @@ enum minivmx_cmd {
 /**
  * enum minivmx_mmu - how guest-physical memory is translated
  * @MINIVMX_MMU_EPT: by the CPU, through extended page tables
+ * @MINIVMX_MMU_VTLB: shadow paging, virtual TLB: one set of shadow tables,
+ *	filled by page faults, dropped when the guest loads CR3
+ * @MINIVMX_MMU_WP: shadow paging, write protection: shadows are kept across
+ *	loads of CR3; the guest's tables are read-only, and each write to them
+ *	is trapped and synchronised at once
+ * @MINIVMX_MMU_UNSYNC: shadow paging, as MINIVMX_MMU_WP, but a last-level table
+ *	becomes writable at its first write, and is synchronised when the guest
+ *	invalidates translations
+ * @MINIVMX_MMU_PV: shadow paging, as MINIVMX_MMU_WP, for guests that change
+ *	their tables by hypercalls, many entries at a time; see minivmx_pv.h
  *
- * The numbers up to 7 are kept for policies of shadow paging.
+ * A guest that invalidates translations where the SDM asks for it cannot tell
+ * these apart but by time. With shadow paging a VM has one vCPU, whose guest
+ * cannot leave protected mode (CR0.PE is 1), and CPUID shows no PCID, no
+ * 5-level paging and no protection keys. A program that changes the guest's
+ * page tables through mmap() calls MINIVMX_SET_SREGS before the next
+ * MINIVMX_RUN. The numbers 6 and 7 are kept for other policies.
  */
 enum minivmx_mmu {
 	MINIVMX_MMU_EPT		= 1,
+	MINIVMX_MMU_VTLB	= 2,
+	MINIVMX_MMU_WP		= 3,
+	MINIVMX_MMU_UNSYNC	= 4,
+	MINIVMX_MMU_PV		= 5,
 };
 
 /**
@@ -309,7 +328,7 @@ struct minivmx_create_vcpu {
  * State After Reset").
  *
  * Return: a vCPU file (close-on-exec), or EEXIST if the VM has had a vCPU of
- * that number, E2BIG if @id is @out_max_vcpus or more, EINVAL, EFAULT, ENOMEM,
+ * that number, EOPNOTSUPP for a second vCPU with shadow paging, E2BIG if @id is @out_max_vcpus or more, EINVAL, EFAULT, ENOMEM,
  * EMFILE, ENFILE.
  */
 #define MINIVMX_CREATE_VCPU	_IO(MINIVMX_TYPE, MINIVMX_CMD_CREATE_VCPU)
@@ -333,8 +352,17 @@ struct minivmx_create_vcpu {
  * @out_exits: VM exits by basic exit reason (SDM Vol. 3D, "VMX Basic Exit
  *	Reasons")
  *
- * All count from the creation of the VM, over all its vCPUs, but @out_pages and
- * @out_tables, which say how many there are.
+ * @out_guest_faults: page faults that were the guest's own (with shadow paging;
+ *	under EPT they do not exit)
+ * @out_shadow_misses: page faults that were answered by a shadow entry
+ * @out_table_writes: writes to a guest page table that were trapped
+ * @out_syncs: shadow entries that were found to differ from the guest's entry
+ * @out_reclaims: shadow tables that were dropped for want of room
+ * @out_shadow_tables: tables that shadow guest tables at present; the pages they
+ *	take are among @out_tables
+ *
+ * All count from the creation of the VM, over all its vCPUs, but @out_pages,
+ * @out_tables and @out_shadow_tables, which say how many there are.
  */
 struct minivmx_stats {
 	__u32 size;
@@ -349,6 +377,12 @@ struct minivmx_stats {
 	__aligned_u64 out_pages;
 	__aligned_u64 out_tables;
 	__aligned_u64 out_exits[MINIVMX_STATS_EXITS];
+	__aligned_u64 out_guest_faults;
+	__aligned_u64 out_shadow_misses;
+	__aligned_u64 out_table_writes;
+	__aligned_u64 out_syncs;
+	__aligned_u64 out_reclaims;
+	__aligned_u64 out_shadow_tables;
 };
 
 /**

@@ -7,9 +7,12 @@ use crate::support::{
     uaccess::Argument,
     uapi, //
 };
-use core::sync::atomic::{
-    AtomicU64,
-    Ordering, //
+use core::{
+    mem::offset_of,
+    sync::atomic::{
+        AtomicU64,
+        Ordering, //
+    }, //
 };
 use kernel::prelude::*;
 use zerocopy::FromZeros;
@@ -109,7 +112,7 @@ impl Counters {
 impl Vm {
     /// Answers `MINIVMX_GET_STATS`.
     pub(super) fn get_stats(&self, argument: usize) -> Result<isize> {
-        const FIRST_SIZE: usize = size_of::<uapi::minivmx_stats>();
+        const FIRST_SIZE: usize = offset_of!(uapi::minivmx_stats, out_guest_faults);
         let mut argument = Argument::<uapi::minivmx_stats>::read(argument, FIRST_SIZE)?;
         if argument.value.__reserved != 0 {
             return Err(EINVAL);
