@@ -52,6 +52,8 @@ pub(crate) struct Device {
     pub(crate) vmxon: VmxonRegions,
     /// CR4 of guests.
     pub(crate) cr4: Cr4Rules,
+    /// Are there pages of 1 GiB in 4-level paging?
+    pub(crate) pages_1g: bool,
     /// Must a burst begin with an empty L1 data cache?
     pub(crate) flush_l1d: bool,
     /// MSR bitmaps.
@@ -72,6 +74,7 @@ impl Device {
             try_pin_init!(Self {
                 vmxon: VmxonRegions::new(capabilities.revision)?,
                 cr4: Cr4Rules::new(&capabilities),
+                pages_1g: vcpu::has_1g_pages(),
                 flush_l1d: cpu::must_flush_l1d(),
                 msr_bitmaps: MsrBitmaps::new()?,
                 vpids <- Vpids::new(),

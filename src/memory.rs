@@ -10,6 +10,7 @@
 //! allocates, sleeps and waits for other CPUs is in `vm/memory.rs`.
 
 mod chunk;
+mod ram;
 mod region;
 
 pub(crate) use self::{
@@ -20,6 +21,7 @@ pub(crate) use self::{
         Removed,
         FRAMES_PER_CHUNK, //
     },
+    ram::Ram,
     region::{
         Kind,
         Region,
@@ -84,6 +86,14 @@ impl Memory {
             tables: PageTable::new(root),
             table_count: 1,
             large_pages,
+        }
+    }
+
+    /// What of it is allocated.
+    pub(crate) fn ram(&self) -> Ram<'_> {
+        Ram {
+            regions: &self.regions,
+            chunks: &self.chunks,
         }
     }
 

@@ -5,6 +5,9 @@
 //! [`format`](self::format) says what an entry means, [`table`] owns tables and changes them while
 //! CPUs walk them, [`walk`] is the cursor that goes through them. These know nothing of the kernel,
 //! and are tested in userspace, too. [`generation`] makes CPUs forget what was removed.
+//!
+//! [`guest_walk`] goes through the guest's own tables; [`shadow`] makes tables from these that a CPU
+//! can use without EPT.
 
 // What the engine offers is complete in itself; not all of it has a user in the driver yet.
 #[allow(dead_code)]
@@ -17,6 +20,7 @@ pub(crate) mod guest_walk;
 #[allow(dead_code)]
 pub(crate) mod ia32e;
 pub(crate) mod page;
+pub(crate) mod shadow;
 #[allow(dead_code)]
 pub(crate) mod table;
 pub(crate) mod walk;

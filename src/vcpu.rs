@@ -22,6 +22,7 @@ mod violation;
 
 pub(crate) use self::{
     control_register::Cr4Rules,
+    cpuid::has_1g_pages,
     setup::MsrBitmaps,
     traps::TRAPPABLE, //
 };

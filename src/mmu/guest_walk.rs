@@ -4,7 +4,7 @@
 //! (SDM Vol. 3A, "Paging").
 //!
 //! Entries lie in memory that the guest and the program can write at any time: each is read once, and
-//! the copy decides.
+//! the copy decides. Accessed and dirty flags are set when the access is known to be allowed.
 
 use super::address::{
     Gpa,
@@ -22,31 +22,37 @@ pub(crate) enum Mode {
         /// CR4.PSE.
         large: bool,
     },
-    /// Three levels, the highest with four entries.
+    /// Three levels, the highest with four entries, which the CPU reads at a load of CR3.
     Pae,
     /// Four levels.
     FourLevels,
 }
 
 /// What the walk depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Paging {
     /// How the guest translates.
     pub(crate) mode: Mode,
     /// CR3.
     pub(crate) cr3: u64,
+    /// With [`Mode::Pae`], the highest level, if it was read before; else it is read from memory.
+    pub(crate) pdptes: Option<[u64; 4]>,
     /// CR0.WP: the supervisor heeds read-only pages, too.
     pub(crate) write_protect: bool,
     /// IA32_EFER.NXE: bit 63 forbids execution.
     pub(crate) no_execute: bool,
     /// CR4.SMEP: the supervisor does not execute pages of users.
     pub(crate) smep: bool,
-    /// CR4.SMAP, unless RFLAGS.AC: the supervisor does not touch data of users.
+    /// CR4.SMAP: the supervisor does not touch data of users, unless [`Access::may_touch_users`].
     pub(crate) smap: bool,
+    /// Width of a physical address: higher bits of an entry are reserved.
+    pub(crate) physical_bits: u32,
+    /// Entries of level 3 can map pages of 1 GiB.
+    pub(crate) pages_1g: bool,
 }
 
 /// What is to be done at the address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Access {
     /// By code with CPL 3.
     pub(crate) user: bool,
@@ -54,119 +60,328 @@ pub(crate) struct Access {
     pub(crate) write: bool,
     /// An instruction fetch.
     pub(crate) fetch: bool,
+    /// RFLAGS.AC is 1, and the access is not an implicit one of the supervisor.
+    pub(crate) may_touch_users: bool,
 }
 
 /// Why there is no translation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stop<E> {
+pub(crate) enum Stop {
     /// A page fault, with its error code (SDM Vol. 3A, "Page-Fault Exceptions").
     PageFault(u32),
     /// The address is not canonical: #GP(0).
     NotCanonical,
-    /// An entry could not be read.
-    Memory(E),
+    /// The entry at this address, or the page there, cannot be reached.
+    Memory(Gpa),
 }
 
 /// Guest-physical memory, as far as the walk needs it.
 pub(crate) trait PhysicalMemory {
-    /// Why memory cannot be reached.
-    type Error;
+    /// Reads 8 bytes at a multiple of 8; [`None`] if no page is allocated there.
+    fn read(&self, gpa: Gpa) -> Option<u64>;
 
-    /// Reads 8 bytes at a multiple of 8.
-    fn read(&mut self, gpa: Gpa) -> Result<u64, Self::Error>;
-
-    /// Sets bits in 8 bytes at a multiple of 8, if they still are what was read.
-    fn set(&mut self, gpa: Gpa, old: u64, bits: u64) -> Result<(), Self::Error>;
+    /// Writes 8 bytes at a multiple of 8, if they still are `old`; [`None`] if they cannot be written.
+    ///
+    /// Who changed them in between has to reckon with an access by the old ones.
+    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()>;
 }
 
-const PRESENT: u64 = 1 << 0;
-const WRITE: u64 = 1 << 1;
-const USER: u64 = 1 << 2;
-const ACCESSED: u64 = 1 << 5;
-const DIRTY: u64 = 1 << 6;
+/// P: the entry means something.
+pub(crate) const PRESENT: u64 = 1 << 0;
+/// R/W.
+pub(crate) const WRITE: u64 = 1 << 1;
+/// U/S.
+pub(crate) const USER: u64 = 1 << 2;
+/// A.
+pub(crate) const ACCESSED: u64 = 1 << 5;
+/// D.
+pub(crate) const DIRTY: u64 = 1 << 6;
+/// PS.
 const LARGE: u64 = 1 << 7;
+/// XD.
 const NO_EXECUTE: u64 = 1 << 63;
+/// Bits 51:12.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
+/// Error codes of page faults (SDM Vol. 3A, "Page-Fault Exceptions").
+pub(crate) mod fault {
+    pub(crate) const PRESENT: u32 = 1 << 0;
+    pub(crate) const WRITE: u32 = 1 << 1;
+    pub(crate) const USER: u32 = 1 << 2;
+    pub(crate) const RESERVED: u32 = 1 << 3;
+    pub(crate) const FETCH: u32 = 1 << 4;
+}
+
+/// What entries allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rights {
+    /// R/W.
+    pub(crate) write: bool,
+    /// U/S.
+    pub(crate) user: bool,
+    /// XD is clear.
+    pub(crate) execute: bool,
+}
+
+impl Rights {
+    /// Everything.
+    pub(crate) const ALL: Self = Self {
+        write: true,
+        user: true,
+        execute: true,
+    };
+
+    /// What an entry allows by itself.
+    pub(crate) fn of(entry: u64) -> Self {
+        Self {
+            write: entry & WRITE != 0,
+            user: entry & USER != 0,
+            execute: entry & NO_EXECUTE == 0,
+        }
+    }
+
+    /// What both allow.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            write: self.write && other.write,
+            user: self.user && other.user,
+            execute: self.execute && other.execute,
+        }
+    }
+}
+
+/// An entry on the way to an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Visited {
+    /// What it says, accessed and dirty flags of this access included.
+    pub(crate) entry: u64,
+    /// Level of its table: 1 for the lowest.
+    pub(crate) level: u32,
+}
+
+impl Visited {
+    /// Where the table is that the entry refers to.
+    pub(crate) fn table(self) -> Gpa {
+        Gpa::new(self.entry & ADDRESS)
+    }
+
+    /// What the entry allows: a page-directory-pointer entry of PAE, everything.
+    pub(crate) fn rights(self, mode: Mode) -> Rights {
+        if mode == Mode::Pae && self.level == 3 {
+            Rights::ALL
+        } else {
+            Rights::of(self.entry)
+        }
+    }
+}
+
+/// Levels of tables at most.
+const LEVELS: usize = 4;
+
+/// The way to an address, and what is at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Translation {
+    /// Where the address is.
+    pub(crate) gpa: Gpa,
+    /// What all entries together allow; everything if there is no paging.
+    pub(crate) rights: Rights,
+    /// Level of the entry that maps the page; 0 if there is no paging.
+    pub(crate) leaf: u32,
+    /// By level less 1.
+    visited: [Option<Visited>; LEVELS],
+}
+
+impl Translation {
+    /// Where there is no paging.
+    fn identity(linear: u64) -> Self {
+        Self {
+            gpa: Gpa::new(linear & 0xffff_ffff),
+            rights: Rights::ALL,
+            leaf: 0,
+            visited: [None; LEVELS],
+        }
+    }
+
+    /// The entry of this level that the walk went through.
+    pub(crate) fn entry(&self, level: u32) -> Option<Visited> {
+        *self.visited.get(level.checked_sub(1)? as usize)?
+    }
+
+    /// May the page be written to as long as nobody looks at the dirty flag: is the flag set?
+    pub(crate) fn dirty(&self) -> bool {
+        self.entry(self.leaf)
+            .is_none_or(|visited| visited.entry & DIRTY != 0)
+    }
+}
+
 /// Translates an address and checks the access; sets accessed and dirty flags if it is allowed.
-pub(crate) fn translate<M: PhysicalMemory>(
+pub(crate) fn translate(
     paging: &Paging,
     address: Gva,
     access: Access,
-    memory: &mut M,
-) -> Result<Gpa, Stop<M::Error>> {
+    memory: &(impl PhysicalMemory + ?Sized),
+) -> Result<Translation, Stop> {
     let linear = address.get();
-    let (levels, mut table) = match paging.mode {
-        Mode::Off => return Ok(Gpa::new(linear & 0xffff_ffff)),
-        Mode::Bits32 { .. } => (2, paging.cr3 & 0xffff_f000),
-        Mode::Pae => (3, paging.cr3 & 0xffff_ffe0),
-        Mode::FourLevels => (4, paging.cr3 & ADDRESS),
-    };
+    if paging.mode == Mode::Off {
+        return Ok(Translation::identity(linear));
+    }
     if paging.mode == Mode::FourLevels && address.position().is_none() {
         return Err(Stop::NotCanonical);
     }
-    let mut rights = WRITE | USER;
-    for level in (1..=levels).rev() {
-        let slot = Slot::new(paging.mode, table, linear, level);
-        let entry = slot.read(memory).map_err(Stop::Memory)?;
-        if entry & PRESENT == 0 {
-            return Err(Stop::PageFault(error_code(paging, access, false)));
-        }
-        // A page-directory-pointer entry of PAE has no rights, and no flags.
-        let root_of_pae = paging.mode == Mode::Pae && level == 3;
-        if !root_of_pae {
-            rights = rights & entry | rights & NO_EXECUTE | entry & NO_EXECUTE;
-        }
-        let leaf = level == 1 || entry & LARGE != 0 && slot.may_be_large();
-        if leaf {
-            check(paging, access, rights)?;
-        }
-        if !root_of_pae {
-            let dirty = if leaf && access.write { DIRTY } else { 0 };
-            slot.mark(entry, ACCESSED | dirty, memory)
-                .map_err(Stop::Memory)?;
-        }
-        if leaf {
-            return Ok(slot.page(entry, linear));
-        }
-        table = entry & ADDRESS;
-    }
-    // The last level is always a leaf.
-    Err(Stop::PageFault(error_code(paging, access, true)))
+    let mut walk = Walk::new(paging, linear);
+    let slots = walk.to_leaf(access, memory)?;
+    check(paging, access, walk.found.rights)?;
+    walk.mark(&slots, access, memory)?;
+    Ok(walk.found)
 }
 
-fn check<E>(paging: &Paging, access: Access, rights: u64) -> Result<(), Stop<E>> {
-    let user_page = rights & USER != 0;
-    let readable = if access.user {
-        user_page
+/// A walk in progress.
+struct Walk<'a> {
+    paging: &'a Paging,
+    linear: u64,
+    found: Translation,
+}
+
+impl<'a> Walk<'a> {
+    fn new(paging: &'a Paging, linear: u64) -> Self {
+        Self {
+            paging,
+            linear,
+            found: Translation::identity(linear),
+        }
+    }
+
+    /// Goes down to the entry that maps the page. Returns where the entries are, by level less 1.
+    fn to_leaf(
+        &mut self,
+        access: Access,
+        memory: &(impl PhysicalMemory + ?Sized),
+    ) -> Result<[Option<Slot>; LEVELS], Stop> {
+        let (mut level, mut table) = root(self.paging);
+        let mut slots = [None; LEVELS];
+        loop {
+            let slot = Slot::new(self.paging.mode, table, self.linear, level);
+            let entry = self.read(slot, memory)?;
+            self.check_entry(slot, entry, access)?;
+            let visited = Visited { entry, level };
+            self.found.rights = self.found.rights.and(visited.rights(self.paging.mode));
+            // CAST: `level` is 1 to 4.
+            let index = (level - 1) as usize;
+            self.found.visited[index] = Some(visited);
+            if slot.has_flags() {
+                slots[index] = Some(slot);
+            }
+            if slot.is_leaf(self.paging, entry) {
+                self.found.leaf = level;
+                self.found.gpa = slot.page(entry, self.linear);
+                return Ok(slots);
+            }
+            table = entry & ADDRESS;
+            level -= 1;
+        }
+    }
+
+    fn read(&self, slot: Slot, memory: &(impl PhysicalMemory + ?Sized)) -> Result<u64, Stop> {
+        match self.paging.pdptes {
+            // CAST: 0 to 3.
+            Some(pdptes) if !slot.has_flags() => Ok(pdptes[(self.linear >> 30 & 3) as usize]),
+            _ => slot.read(memory).ok_or(Stop::Memory(slot.gpa)),
+        }
+    }
+
+    fn check_entry(&self, slot: Slot, entry: u64, access: Access) -> Result<(), Stop> {
+        if entry & PRESENT == 0 {
+            return Err(Stop::PageFault(error_code(self.paging, access)));
+        }
+        if entry & slot.reserved(self.paging, entry) != 0 {
+            let code = error_code(self.paging, access) | fault::PRESENT | fault::RESERVED;
+            return Err(Stop::PageFault(code));
+        }
+        Ok(())
+    }
+
+    /// Sets the accessed flag of all entries, and the dirty flag of the one that maps the page.
+    fn mark(
+        &mut self,
+        slots: &[Option<Slot>; LEVELS],
+        access: Access,
+        memory: &(impl PhysicalMemory + ?Sized),
+    ) -> Result<(), Stop> {
+        for (slot, visited) in slots.iter().zip(&mut self.found.visited) {
+            let (Some(slot), Some(visited)) = (slot, visited) else {
+                continue;
+            };
+            let writes = access.write && visited.level == self.found.leaf;
+            let flags = ACCESSED | if writes { DIRTY } else { 0 };
+            if visited.entry & flags != flags {
+                slot.set(visited.entry, flags, memory)
+                    .ok_or(Stop::Memory(slot.gpa))?;
+                visited.entry |= flags;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Level and address of the table that the walk begins with.
+fn root(paging: &Paging) -> (u32, u64) {
+    match paging.mode {
+        Mode::Off | Mode::Bits32 { .. } => (2, paging.cr3 & 0xffff_f000),
+        Mode::Pae => (3, paging.cr3 & 0xffff_ffe0),
+        Mode::FourLevels => (4, paging.cr3 & ADDRESS),
+    }
+}
+
+fn check(paging: &Paging, access: Access, rights: Rights) -> Result<(), Stop> {
+    let reachable = if access.user {
+        rights.user
+    } else if access.fetch {
+        !(rights.user && paging.smep)
     } else {
-        !(user_page
-            && if access.fetch {
-                paging.smep
-            } else {
-                paging.smap
-            })
+        !(rights.user && paging.smap) || access.may_touch_users
     };
     let heeds_read_only = access.user || paging.write_protect;
-    let writable = !access.write || rights & WRITE != 0 || !heeds_read_only;
-    let executable = !(access.fetch && paging.no_execute && rights & NO_EXECUTE != 0);
-    if readable && writable && executable {
+    let writable = !access.write || rights.write || !heeds_read_only;
+    let executable = !access.fetch || rights.execute;
+    if reachable && writable && executable {
         Ok(())
     } else {
-        Err(Stop::PageFault(error_code(paging, access, true)))
+        Err(Stop::PageFault(error_code(paging, access) | fault::PRESENT))
     }
 }
 
-fn error_code(paging: &Paging, access: Access, present: bool) -> u32 {
-    let fetch = access.fetch && (paging.no_execute || paging.smep);
-    u32::from(present)
-        | u32::from(access.write) << 1
-        | u32::from(access.user) << 2
-        | u32::from(fetch) << 4
+/// The part of an error code that the access decides.
+fn error_code(paging: &Paging, access: Access) -> u32 {
+    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+    let told = paging.smep || paging.no_execute && !matches!(paging.mode, Mode::Bits32 { .. });
+    bit(access.write, fault::WRITE)
+        | bit(access.user, fault::USER)
+        | bit(access.fetch && told, fault::FETCH)
+}
+
+/// Are the four entries that a load of CR3 reads with [`Mode::Pae`] free of reserved bits?
+/// (SDM Vol. 3A, "PDPTE Registers").
+pub(crate) fn pdptes_valid(pdptes: &[u64; 4], physical_bits: u32) -> bool {
+    const RESERVED: u64 = 0x1e6;
+    let reserved = RESERVED | above(physical_bits);
+    pdptes
+        .iter()
+        .all(|entry| entry & PRESENT == 0 || entry & reserved == 0)
+}
+
+/// Where the four entries are that a load of CR3 reads with [`Mode::Pae`].
+pub(crate) fn pdptes_at(cr3: u64) -> [Gpa; 4] {
+    [0, 8, 16, 24].map(|offset| Gpa::new(cr3 & 0xffff_ffe0 | offset))
+}
+
+/// All bits from this one up.
+fn above(bit: u32) -> u64 {
+    u64::MAX.checked_shl(bit).unwrap_or(0)
 }
 
 /// An entry of a table, by where it is.
-struct Slot {
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
     mode: Mode,
     level: u32,
     /// Of the 8 bytes that it is in.
@@ -177,10 +392,7 @@ struct Slot {
 
 impl Slot {
     fn new(mode: Mode, table: u64, linear: u64, level: u32) -> Self {
-        let (width, index_bits) = match mode {
-            Mode::Bits32 { .. } => (4, 10),
-            _ => (8, 9),
-        };
+        let index_bits = if is_32_bit(mode) { 10 } else { 9 };
         let index = linear >> (12 + index_bits * (level - 1)) & ((1 << index_bits) - 1);
         // The root of PAE has four entries, because linear addresses have 32 bits then.
         let index = if mode == Mode::Pae && level == 3 {
@@ -188,6 +400,12 @@ impl Slot {
         } else {
             index
         };
+        Self::at(mode, level, table, index)
+    }
+
+    /// The entry with this index.
+    pub(crate) fn at(mode: Mode, level: u32, table: u64, index: u64) -> Self {
+        let width = if is_32_bit(mode) { 4 } else { 8 };
         let address = table | index * width;
         Self {
             mode,
@@ -198,54 +416,122 @@ impl Slot {
         }
     }
 
-    fn mask(&self) -> u64 {
-        match self.mode {
-            Mode::Bits32 { .. } => 0xffff_ffff,
-            _ => u64::MAX,
+    fn mask(self) -> u64 {
+        if is_32_bit(self.mode) {
+            0xffff_ffff
+        } else {
+            u64::MAX
         }
     }
 
-    fn read<M: PhysicalMemory>(&self, memory: &mut M) -> Result<u64, M::Error> {
-        Ok(memory.read(self.gpa)? >> self.shift & self.mask())
+    /// Reads the entry; [`None`] if no page is allocated there.
+    pub(crate) fn read(self, memory: &(impl PhysicalMemory + ?Sized)) -> Option<u64> {
+        Some(memory.read(self.gpa)? >> self.shift & self.mask())
     }
 
-    fn mark<M: PhysicalMemory>(
-        &self,
-        entry: u64,
-        bits: u64,
-        memory: &mut M,
-    ) -> Result<(), M::Error> {
-        if entry & bits == bits {
-            return Ok(());
-        }
+    /// Sets flags, unless the entry has changed; [`None`] if it cannot be written.
+    fn set(self, entry: u64, flags: u64, memory: &(impl PhysicalMemory + ?Sized)) -> Option<()> {
         let whole = memory.read(self.gpa)?;
         if whole >> self.shift & self.mask() != entry {
-            return Ok(());
+            return Some(());
         }
-        memory.set(self.gpa, whole, bits << self.shift)
+        memory.replace(self.gpa, whole, whole | flags << self.shift)
     }
 
-    fn may_be_large(&self) -> bool {
+    /// Has the entry rights and an accessed flag? A page-directory-pointer entry of PAE has not.
+    fn has_flags(self) -> bool {
+        !(self.mode == Mode::Pae && self.level == 3)
+    }
+
+    fn is_leaf(self, paging: &Paging, entry: u64) -> bool {
+        self.level == 1 || entry & LARGE != 0 && self.may_be_large(paging)
+    }
+
+    fn may_be_large(self, paging: &Paging) -> bool {
         match self.mode {
             Mode::Bits32 { large } => large && self.level == 2,
             Mode::Pae => self.level == 2,
-            Mode::FourLevels => self.level == 2 || self.level == 3,
+            Mode::FourLevels => self.level == 2 || self.level == 3 && paging.pages_1g,
             Mode::Off => false,
         }
     }
 
+    /// Bits that are reserved in this entry (SDM Vol. 3A, "Hierarchical Paging Structures", the
+    /// tables of formats).
+    fn reserved(self, paging: &Paging, entry: u64) -> u64 {
+        let leaf = self.is_leaf(paging, entry);
+        match self.mode {
+            Mode::Off => 0,
+            Mode::Bits32 { .. } if leaf && self.level == 2 => reserved_in_4m(paging.physical_bits),
+            Mode::Bits32 { .. } => 0,
+            // The load of CR3 checked it.
+            Mode::Pae if self.level == 3 => 0,
+            Mode::Pae => {
+                above(paging.physical_bits) & !NO_EXECUTE
+                    | no_execute(paging)
+                    | self.offset_bits(leaf)
+            }
+            Mode::FourLevels => {
+                above(paging.physical_bits) & ADDRESS
+                    | no_execute(paging)
+                    | self.offset_bits(leaf)
+                    | self.large_bit(paging, leaf)
+            }
+        }
+    }
+
+    /// The bits of a larger page's address that it does not need, less the one for PAT.
+    fn offset_bits(self, leaf: bool) -> u64 {
+        if leaf && self.level > 1 {
+            (self.offset_mask()) & ADDRESS & !(1 << 12)
+        } else {
+            0
+        }
+    }
+
+    /// PS is reserved where no page can be mapped.
+    fn large_bit(self, paging: &Paging, leaf: bool) -> u64 {
+        if !leaf && !self.may_be_large(paging) {
+            LARGE
+        } else {
+            0
+        }
+    }
+
+    /// Bits of an address that are the offset into a page of this level.
+    fn offset_mask(self) -> u64 {
+        let index_bits = if is_32_bit(self.mode) { 10 } else { 9 };
+        (1 << (12 + index_bits * (self.level - 1))) - 1
+    }
+
     /// The address in the page that the entry maps.
-    fn page(&self, entry: u64, linear: u64) -> Gpa {
-        let bits = match self.mode {
-            Mode::Bits32 { .. } => 12 + 10 * (self.level - 1),
-            _ => 12 + 9 * (self.level - 1),
-        };
-        let offset = (1 << bits) - 1;
+    fn page(self, entry: u64, linear: u64) -> Gpa {
+        let offset = self.offset_mask();
         // 4-MiB pages keep address bits 39:32 in bits 20:13.
-        let high = match self.mode {
-            Mode::Bits32 { .. } if self.level == 2 => (entry >> 13 & 0xff) << 32,
-            _ => 0,
+        let high = if is_32_bit(self.mode) && self.level == 2 {
+            (entry >> 13 & 0xff) << 32
+        } else {
+            0
         };
         Gpa::new(entry & ADDRESS & !offset & self.mask() | high | linear & offset)
     }
+}
+
+fn is_32_bit(mode: Mode) -> bool {
+    matches!(mode, Mode::Bits32 { .. })
+}
+
+fn no_execute(paging: &Paging) -> u64 {
+    if paging.no_execute {
+        0
+    } else {
+        NO_EXECUTE
+    }
+}
+
+/// What is reserved in an entry for 4 MiB: bit 21, and of bits 20:13, which are address bits 39:32,
+/// those that the CPU does not have.
+fn reserved_in_4m(physical_bits: u32) -> u64 {
+    const HIGH: u64 = 0xff << 13;
+    1 << 21 | above(physical_bits.saturating_sub(19)) & HIGH
 }

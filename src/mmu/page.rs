@@ -7,6 +7,7 @@
 
 use super::{
     address::Hpa,
+    shadow::Frame,
     table::{
         Entries,
         TablePage, //
@@ -30,6 +31,16 @@ unsafe impl TablePage for KernelPage {
     unsafe fn entries_at<'a>(hpa: Hpa) -> &'a Entries {
         // SAFETY: The caller says that the page was given up by `into_hpa`, and exists during `'a`.
         unsafe { KernelPage::words_at(hpa.get()) }
+    }
+}
+
+impl Frame for KernelPage {
+    fn hpa(&self) -> Hpa {
+        Hpa::new(self.phys())
+    }
+
+    fn words(&self) -> &Entries {
+        self.words()
     }
 }
 

@@ -207,6 +207,12 @@ fn xsave(subleaf: u32, context: &Context) -> CpuidResult {
     }
 }
 
+/// Do guests have pages of 1 GiB?
+pub(crate) fn has_1g_pages() -> bool {
+    const PAGES_1G: u32 = 1 << 26;
+    extended_features().edx & PAGES_1G != 0
+}
+
 /// AVX state in XCR0.
 const AVX: u64 = 1 << 2;
 

@@ -11,7 +11,6 @@ use super::{
     event::Exception, //
 };
 use crate::{
-    memory::Memory,
     mmu::{
         address::{
             Gpa,
@@ -23,13 +22,15 @@ use crate::{
             Access,
             Mode,
             Paging,
-            PhysicalMemory,
             Stop, //
         }, //
     },
     vmx::field::*, //
 };
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{
+    AtomicU8,
+    Ordering, //
+};
 
 /// CR0.WP.
 const CR0_WP: u64 = 1 << 16;
@@ -43,35 +44,6 @@ const EFER_LMA: u64 = 1 << 10;
 const EFER_NXE: u64 = 1 << 11;
 /// RFLAGS.AC.
 const RFLAGS_AC: u64 = 1 << 18;
-
-/// Guest-physical memory whose pages are allocated.
-struct Allocated<'a>(&'a Memory);
-
-impl PhysicalMemory for Allocated<'_> {
-    type Error = Gpa;
-
-    fn read(&mut self, gpa: Gpa) -> Result<u64, Gpa> {
-        let page = self.0.chunks.page(gpa).ok_or(gpa)?;
-        Ok(page.words()[word(gpa)].load(Ordering::Relaxed))
-    }
-
-    fn set(&mut self, gpa: Gpa, old: u64, bits: u64) -> Result<(), Gpa> {
-        let page = self.0.chunks.page(gpa).ok_or(gpa)?;
-        // Who changed the entry in between has to reckon with an access by the old one.
-        let _ = page.words()[word(gpa)].compare_exchange(
-            old,
-            old | bits,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        Ok(())
-    }
-}
-
-fn word(gpa: Gpa) -> usize {
-    // CAST: Less than 512.
-    (gpa.offset(PageSize::Size4K) / 8) as usize
-}
 
 /// Reads the guest's memory as the instruction that exited would.
 pub(crate) fn read(cx: &mut Context<'_>, address: Gva, bytes: &mut [u8]) -> Result<(), Next> {
@@ -130,7 +102,7 @@ fn with_byte<R>(
     address: Gva,
     offset: usize,
     access: Access,
-    use_byte: impl FnOnce(&core::sync::atomic::AtomicU8) -> R,
+    use_byte: impl FnOnce(&AtomicU8) -> R,
 ) -> Result<R, Next> {
     match find_byte(cx, address, offset, access, use_byte) {
         Ok(result) => Ok(result),
@@ -157,12 +129,12 @@ fn find_byte<R>(
     address: Gva,
     offset: usize,
     access: Access,
-    use_byte: impl FnOnce(&core::sync::atomic::AtomicU8) -> R,
-) -> Result<R, Stop<Gpa>> {
+    use_byte: impl FnOnce(&AtomicU8) -> R,
+) -> Result<R, Stop> {
     let paging = paging(cx);
     let memory = cx.vm.memory.lock();
     let address = nth(address, offset);
-    let gpa = guest_walk::translate(&paging, address, access, &mut Allocated(&memory))?;
+    let gpa = guest_walk::translate(&paging, address, access, &memory.ram())?.gpa;
     let writable = !access.write || memory.regions.find(gpa).is_some_and(|r| !r.kind.readonly);
     let page = memory.chunks.page(gpa).filter(|_| writable);
     let page = page.ok_or(Stop::Memory(gpa))?;
@@ -183,6 +155,7 @@ fn access(cx: &Context<'_>, write: bool, fetch: bool) -> Access {
         user: cpl == 3,
         write,
         fetch,
+        may_touch_users: cx.vmcs.read(GUEST_RFLAGS) & RFLAGS_AC != 0,
     }
 }
 
@@ -210,6 +183,9 @@ fn paging(cx: &Context<'_>) -> Paging {
         write_protect: cr0 & CR0_WP != 0,
         no_execute: efer & EFER_NXE != 0,
         smep: cr4 & CR4_SMEP != 0,
-        smap: cr4 & CR4_SMAP != 0 && vmcs.read(GUEST_RFLAGS) & RFLAGS_AC == 0,
+        smap: cr4 & CR4_SMAP != 0,
+        physical_bits: cx.vm.device.capabilities.physical_bits,
+        pages_1g: cx.vm.device.pages_1g,
+        pdptes: None,
     }
 }

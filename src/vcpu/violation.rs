@@ -49,9 +49,9 @@ pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
         Outcome::OutOfTables => Next::Pause,
         Outcome::Refused => {
             let kind = Access {
-                user: false,
                 write: violation.write(),
                 fetch: violation.fetch(),
+                ..Access::default()
             };
             report_memory(cx, gpa, kind)
         }

@@ -10,13 +10,15 @@
 // What the driver uses is no measure for what the tests here use.
 #![allow(dead_code)]
 
-/// The page-table engine.
+/// The page-table engine, and shadow paging.
 #[path = "../../../src/mmu"]
 mod mmu {
     pub(crate) mod address;
     pub(crate) mod ept;
     pub(crate) mod format;
+    pub(crate) mod guest_walk;
     pub(crate) mod ia32e;
+    pub(crate) mod shadow;
     pub(crate) mod table;
     pub(crate) mod walk;
 }

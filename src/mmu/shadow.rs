@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shadow paging: translation of guest-virtual addresses by tables of the hypervisor's own, on CPUs
+//! with EPT or without.
+//!
+//! The guest's tables translate guest-virtual to guest-physical addresses, and the CPU cannot use
+//! them, because guest-physical memory is somewhere else. So the CPU is given *shadow tables*, which
+//! translate guest-virtual to host-physical addresses at once. They are made from the guest's by page
+//! faults, of which there are three kinds:
+//!
+//!  1. *The guest's own*: its tables do not allow the access. It gets the fault.
+//!  2. *A shadow miss*: they do allow it, and the shadow has no entry for it yet. It is filled.
+//!  3. *A write to a guest table*: what the shadow stands for changes. The policy says what happens.
+//!
+//! Where to read on: [`policy`] has the four policies, which differ in how shadows are kept in step
+//! with the guest's tables. [`super::guest_walk`] reads the guest's tables; [`key`] says what a shadow
+//! stands for, [`pool`] finds it, [`tables`] makes and drops its entries, [`rmap`] knows who refers to
+//! a page, [`grant`] is for the instructions that are single-stepped.
+//!
+//! **Accessed and dirty flags** are the guest's: they are set in its tables when it uses a page,
+//! before the shadow has an entry for it. A page whose dirty flag is clear is read-only in the shadow,
+//! so that its first write is a fault.
+//!
+//! **CR0.WP** is always 1 while the guest runs. Where the guest has 0 there, a write of the supervisor
+//! to a read-only page is single-stepped.
+//!
+//! All of this knows nothing of the kernel or of VMX, and is tested in userspace, too. One vCPU uses a
+//! [`Shadow`], under a lock.
+
+mod grant;
+mod key;
+mod page;
+pub(crate) mod policy;
+mod pool;
+mod rmap;
+mod tables;
+
+pub(crate) use self::{
+    page::Frame,
+    policy::ShadowPolicy,
+    pool::{
+        OutOfPages,
+        PAGES_PER_TABLE, //
+    },
+};
+
+use self::{
+    grant::Granted,
+    policy::TableWrite,
+    tables::Tables, //
+};
+use super::{
+    address::{
+        Gpa,
+        Gva,
+        Hpa, //
+    },
+    guest_walk::{
+        self,
+        Access,
+        Paging,
+        PhysicalMemory,
+        Rights,
+        Stop,
+        Translation, //
+    },
+};
+use kernel::alloc::AllocError;
+
+/// Pages of host memory that one step forward takes at most.
+pub(crate) const PAGES_FOR_ONE_FILL: usize = tables::FOR_ONE_FILL * PAGES_PER_TABLE;
+
+/// A page of guest memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct GuestPage {
+    /// Where it is in the host.
+    pub(crate) hpa: Hpa,
+    /// May the guest write to it?
+    pub(crate) writable: bool,
+}
+
+/// The guest's memory.
+pub(crate) trait GuestMemory: PhysicalMemory {
+    /// The page that an address lies in; [`None`] if none is allocated.
+    fn page(&self, gpa: Gpa) -> Option<GuestPage>;
+}
+
+/// What a page fault was, and what is to be done about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// The guest's own, with this error code.
+    Guest(u32),
+    /// The access can be tried again.
+    Filled,
+    /// The access can be tried again, by itself: [`Shadow::end_step`] after the instruction.
+    Step,
+    /// The access, or the walk that it needs, touches memory that is not there, or not for that.
+    Memory(Gpa, Access),
+    /// The access can be tried again when there are pages for tables.
+    OutOfPages,
+    /// One instruction would take more grants than there is room for.
+    TooMuch,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Counts {
+    /// Faults that were the guest's own.
+    pub(crate) guest_faults: u64,
+    /// Faults that were filled.
+    pub(crate) misses: u64,
+    /// Writes to guest tables.
+    pub(crate) table_writes: u64,
+    /// Entries that were found to differ from the guest's.
+    pub(crate) syncs: u64,
+    /// Tables that were dropped for want of room.
+    pub(crate) reclaims: u64,
+    /// Tables in use.
+    pub(crate) tables: usize,
+    /// Pages of host memory that they take, with those kept for later.
+    pub(crate) host_pages: usize,
+}
+
+/// The shadow tables of a VM, and the policy by which they are kept.
+pub(crate) struct Shadow<P: Frame + 'static> {
+    tables: Tables<P>,
+    policy: &'static dyn ShadowPolicy<P>,
+    counts: Counts,
+}
+
+impl<P: Frame> Shadow<P> {
+    /// No tables, with room for so many. `pae` are pages for one of them, the first below 4 GiB. May
+    /// sleep.
+    pub(crate) fn new(
+        policy: &'static dyn ShadowPolicy<P>,
+        limit: usize,
+        pae: [P; PAGES_PER_TABLE],
+    ) -> Result<Self, AllocError> {
+        Ok(Self {
+            tables: Tables::new(limit, policy.protects_tables(), pae)?,
+            policy,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Must INVLPG exit?
+    pub(crate) fn traps_invlpg(&self) -> bool {
+        self.policy.traps_invlpg()
+    }
+
+    /// Answers a page fault at an address, for an access of that kind.
+    pub(crate) fn fault(
+        &mut self,
+        paging: &Paging,
+        address: Gva,
+        access: Access,
+        memory: &dyn GuestMemory,
+        pages: &mut dyn FnMut() -> Option<P>,
+    ) -> Fault {
+        let translation = match guest_walk::translate(paging, address, access, memory) {
+            Ok(translation) => translation,
+            Err(stop) => return self.stopped(stop, memory),
+        };
+        let page = match memory.page(translation.gpa) {
+            Some(page) if page.writable || !access.write => page,
+            _ => return Fault::Memory(translation.gpa, access),
+        };
+        if self.tables.reserve(pages).is_err() {
+            return Fault::OutOfPages;
+        }
+        Filling {
+            paging,
+            address,
+            access,
+            translation,
+            page,
+            memory,
+        }
+        .carry_out(self)
+        .unwrap_or(Fault::OutOfPages)
+    }
+
+    /// The walk came to no page.
+    fn stopped(&mut self, stop: Stop, memory: &dyn GuestMemory) -> Fault {
+        match stop {
+            Stop::PageFault(code) => {
+                self.counts.guest_faults = self.counts.guest_faults.wrapping_add(1);
+                Fault::Guest(code)
+            }
+            Stop::Memory(gpa) => {
+                // A table that is there can only have refused its flags.
+                let write = memory.page(gpa).is_some();
+                let access = Access {
+                    write,
+                    ..Access::default()
+                };
+                Fault::Memory(gpa, access)
+            }
+            // The CPU raises no page fault for such an address.
+            Stop::NotCanonical => Fault::TooMuch,
+        }
+    }
+
+    /// Is an instruction being single-stepped?
+    pub(crate) fn is_stepping(&self) -> bool {
+        !self.tables.grants.is_empty()
+    }
+
+    /// The single-stepped instruction has been carried out.
+    pub(crate) fn end_step(&mut self, memory: &dyn GuestMemory) {
+        self.tables.revoke(memory);
+    }
+
+    /// The guest loads CR3.
+    pub(crate) fn load_cr3(&mut self, memory: &dyn GuestMemory) {
+        self.policy.load_cr3(&mut self.tables, memory);
+        self.tables.forget_root();
+    }
+
+    /// The guest changes bits of CR0, CR4 or IA32_EFER that paging depends on.
+    pub(crate) fn change_mode(&mut self, memory: &dyn GuestMemory) {
+        self.policy.change_mode(&mut self.tables, memory);
+        self.tables.forget_root();
+    }
+
+    /// The guest executes INVLPG.
+    pub(crate) fn invlpg(&mut self, address: Gva, memory: &dyn GuestMemory) {
+        self.policy.invlpg(&mut self.tables, address, memory);
+    }
+
+    /// The guest's tables may be anything now.
+    pub(crate) fn drop_all(&mut self) {
+        self.tables.drop_all();
+    }
+
+    /// Bytes of a guest page were written by somebody else than the guest.
+    pub(crate) fn written(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
+        self.tables.sync_frame(gpa.frame(), memory);
+    }
+
+    /// A page is taken away from the guest. To be called before it is.
+    pub(crate) fn remove(&mut self, gpa: Gpa, hpa: Hpa) {
+        self.tables.remove(gpa.frame(), hpa);
+    }
+
+    /// Is there a table that the CPU can begin with?
+    pub(crate) fn has_root(&self) -> bool {
+        self.tables.has_root()
+    }
+
+    /// Makes a table that the CPU can begin with, and returns where it is.
+    pub(crate) fn make_root(
+        &mut self,
+        paging: &Paging,
+        memory: &dyn GuestMemory,
+        pages: &mut dyn FnMut() -> Option<P>,
+    ) -> Result<Hpa, OutOfPages> {
+        self.tables.reserve(pages)?;
+        self.tables.set_root(paging, memory)
+    }
+
+    /// Must the CPU forget translations before it goes on? Asking resets the answer.
+    pub(crate) fn take_flush(&mut self) -> bool {
+        self.tables.take_flush()
+    }
+
+    /// What happened so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let (tables, host_pages) = self.tables.usage();
+        Counts {
+            syncs: self.tables.syncs,
+            reclaims: self.tables.reclaims,
+            tables,
+            host_pages,
+            ..self.counts
+        }
+    }
+}
+
+/// A page fault that the guest's tables have no part in.
+struct Filling<'a> {
+    paging: &'a Paging,
+    address: Gva,
+    access: Access,
+    translation: Translation,
+    page: GuestPage,
+    memory: &'a dyn GuestMemory,
+}
+
+impl Filling<'_> {
+    fn carry_out<P: Frame>(&self, shadow: &mut Shadow<P>) -> Result<Fault, OutOfPages> {
+        if !shadow.tables.has_root() {
+            // It went to make room.
+            return Ok(Fault::Filled);
+        }
+        if self.access.write && !self.translation.rights.write {
+            return self.step(shadow, self.supervisor_write(), false);
+        }
+        let frame = self.translation.gpa.frame();
+        if self.access.write && shadow.tables.is_protected(frame) {
+            shadow.counts.table_writes = shadow.counts.table_writes.wrapping_add(1);
+            let write = shadow.policy.table_write(&mut shadow.tables, frame);
+            if write == TableWrite::Step {
+                return self.step(shadow, self.translation.rights, true);
+            }
+            // What was let go may have been the way to this very page.
+            if !shadow.tables.has_root() {
+                return Ok(Fault::Filled);
+            }
+        } else {
+            shadow.counts.misses = shadow.counts.misses.wrapping_add(1);
+        }
+        shadow.tables.fill(
+            self.paging,
+            self.address,
+            &self.translation,
+            self.page,
+            self.memory,
+        )?;
+        Ok(Fault::Filled)
+    }
+
+    /// Rights for a write of the supervisor to a read-only page, which CR0.WP = 0 allows. Without
+    /// U/S in the entry the CPU knows nothing of SMEP any more.
+    fn supervisor_write(&self) -> Rights {
+        let rights = self.translation.rights;
+        Rights {
+            write: true,
+            user: false,
+            execute: rights.execute && !(self.paging.smep && rights.user),
+        }
+    }
+
+    fn step<P: Frame>(
+        &self,
+        shadow: &mut Shadow<P>,
+        rights: Rights,
+        read_only: bool,
+    ) -> Result<Fault, OutOfPages> {
+        if shadow.tables.grants.is_full() {
+            return Ok(Fault::TooMuch);
+        }
+        let granted = Granted {
+            hpa: self.page.hpa,
+            rights,
+            read_only,
+        };
+        shadow.tables.fill_for_step(
+            self.paging,
+            self.address,
+            &self.translation,
+            granted,
+            self.memory,
+        )?;
+        Ok(Fault::Step)
+    }
+}

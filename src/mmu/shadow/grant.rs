@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is granted for one instruction only.
+//!
+//! A write to a protected guest table, and a write of the supervisor to a read-only page while CR0.WP
+//! is 0, are allowed, but no entry can stay that allows them: the first must be seen, and the second
+//! is more than a program in the guest may do. So the entry is made for the one instruction, which is
+//! single-stepped.
+
+use super::page::At;
+use crate::mmu::{
+    address::Hpa,
+    guest_walk::Rights, //
+};
+
+/// Grants that one instruction can need at most: each of two operands, or an event's stack frame and
+/// the tables for it, can lie across a page boundary; a scattered write has 16 elements.
+const ROOM: usize = 32;
+
+/// What an instruction is allowed.
+pub(super) struct Granted {
+    /// The page.
+    pub(super) hpa: Hpa,
+    /// What it may do there.
+    pub(super) rights: Rights,
+    /// All but the right to write may stay.
+    pub(super) read_only: bool,
+}
+
+/// An entry that allows more, until the instruction has been carried out.
+#[derive(Clone, Copy)]
+pub(super) struct Grant {
+    /// The entry.
+    pub(super) at: At,
+    /// The guest frame that it maps.
+    pub(super) frame: u64,
+    /// It stays, read-only.
+    pub(super) read_only: bool,
+}
+
+/// All grants of the instruction.
+#[derive(Default)]
+pub(super) struct Grants {
+    granted: [Option<Grant>; ROOM],
+    count: usize,
+}
+
+impl Grants {
+    /// Is nothing granted?
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Is there no room for another?
+    pub(super) fn is_full(&self) -> bool {
+        self.count == ROOM
+    }
+
+    /// Adds one, if there is room.
+    pub(super) fn add(&mut self, grant: Grant) {
+        if let Some(room) = self.granted.get_mut(self.count) {
+            *room = Some(grant);
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Grant> + '_ {
+        self.granted.iter().flatten().copied()
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a shadow table stands for: the key that it is found by.
+//!
+//! The same guest table can have several shadows: one for each way in which it is read (as a table of
+//! another level, with 32-bit entries, with XD reserved), and one for each set of rights that the
+//! levels above it leave over, because a shadow entry that maps a page has the rights of the whole
+//! way, and those that refer to tables have all.
+
+use crate::mmu::{
+    address::{
+        Gva,
+        Level, //
+    },
+    guest_walk::{
+        Mode,
+        Paging,
+        Rights,
+        Slot as GuestSlot,
+        Translation, //
+    }, //
+};
+
+/// How the entries of a guest table are to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Syntax {
+    mode: Mode,
+    /// IA32_EFER.NXE.
+    no_execute: bool,
+}
+
+impl Syntax {
+    /// That of a guest that translates like this.
+    pub(crate) fn of(paging: &Paging) -> Self {
+        Self {
+            mode: paging.mode,
+            no_execute: paging.no_execute,
+        }
+    }
+}
+
+/// What a shadow table has its entries from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// A guest table.
+    Table {
+        /// How to read it.
+        syntax: Syntax,
+        /// Which part: a table of 1024 entries of 32 bits takes two shadows, or four of those
+        /// that cover half as much with each entry.
+        part: u8,
+    },
+    /// Contiguous memory: a part of a large page, or of all where there is no paging.
+    Direct,
+    /// The four entries that the CPU starts with where there are not four levels.
+    Pae,
+}
+
+/// What a shadow table stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key {
+    /// Number of the guest frame that the table is in; for [`Origin::Direct`], of the first frame
+    /// that it maps.
+    pub(crate) frame: u64,
+    /// Its level.
+    pub(crate) level: Level,
+    /// What its entries come from.
+    pub(crate) origin: Origin,
+    /// What the levels above leave over.
+    pub(crate) rights: Rights,
+}
+
+impl Key {
+    /// The table that translation begins with.
+    pub(crate) fn root(paging: &Paging) -> Self {
+        let frame = (paging.cr3 & 0x000f_ffff_ffff_f000) >> 12;
+        let (level, origin) = match paging.mode {
+            Mode::FourLevels => (
+                Level::Pml4,
+                Origin::Table {
+                    syntax: Syntax::of(paging),
+                    part: 0,
+                },
+            ),
+            _ => (Level::Pdpt, Origin::Pae),
+        };
+        Self {
+            frame,
+            level,
+            origin,
+            rights: Rights::ALL,
+        }
+    }
+
+    /// The table below this one on the way to an address, and the guest's entry that leads there:
+    /// 0 if none does. [`None`] if this one is of the lowest level.
+    pub(crate) fn below(
+        self,
+        paging: &Paging,
+        address: Gva,
+        translation: &Translation,
+    ) -> Option<(Self, u64)> {
+        let level = self.level.below()?;
+        // CAST: 1 to 4.
+        let number = self.level as u32;
+        if number > translation.leaf && translation.leaf != 0 {
+            return Some(self.table_below(level, paging, address, translation));
+        }
+        let (rights, source) = match translation.entry(number) {
+            Some(leaf) if number == translation.leaf => {
+                (translation.shadow_rights(self.rights), leaf.entry)
+            }
+            _ => (self.rights, 0),
+        };
+        let frames = self.level.span() >> 12;
+        let key = Self {
+            frame: translation.gpa.frame() & !(frames - 1),
+            level,
+            origin: Origin::Direct,
+            rights,
+        };
+        Some((key, source))
+    }
+
+    fn table_below(
+        self,
+        level: Level,
+        paging: &Paging,
+        address: Gva,
+        translation: &Translation,
+    ) -> (Self, u64) {
+        let syntax = Syntax::of(paging);
+        // CAST: 2 to 4.
+        let entry = translation.entry(self.level as u32);
+        // Two levels of 32-bit entries: the four entries at the top have no counterpart.
+        let (frame, rights, source) = entry.map_or((self.frame, self.rights, 0), |visited| {
+            let rights = self.rights.and(visited.rights(paging.mode));
+            (visited.table().frame(), rights, visited.entry)
+        });
+        let part = match paging.mode {
+            // CAST: 0 to 3.
+            Mode::Bits32 { .. } if level == Level::Pd => (address.get() >> 30 & 3) as u8,
+            // CAST: 0 or 1.
+            Mode::Bits32 { .. } => (address.get() >> 21 & 1) as u8,
+            _ => 0,
+        };
+        let key = Self {
+            frame,
+            level,
+            origin: Origin::Table { syntax, part },
+            rights,
+        };
+        (key, source)
+    }
+
+    /// Does the frame hold a guest table, so that writes to it matter?
+    pub(crate) fn is_guest_table(self) -> bool {
+        matches!(self.origin, Origin::Table { .. })
+    }
+
+    /// Is the table kept although no other refers to it?
+    pub(crate) fn is_root(self) -> bool {
+        match self.origin {
+            Origin::Pae => true,
+            Origin::Direct => false,
+            Origin::Table { syntax, .. } => match syntax.mode {
+                Mode::FourLevels => self.level == Level::Pml4,
+                _ => self.level == Level::Pd,
+            },
+        }
+    }
+
+    /// The guest's entry that stands behind an entry of this table, if one does.
+    pub(crate) fn guest_entry(self, index: usize) -> Option<GuestSlot> {
+        let Origin::Table { syntax, part } = self.origin else {
+            return None;
+        };
+        // CAST: Less than 512, 1 to 4.
+        let (index, level) = (index as u64, self.level as u32);
+        let index = match (syntax.mode, self.level) {
+            // A guest's entry covers as much as two of this table.
+            (Mode::Bits32 { .. }, Level::Pd) => u64::from(part) * 256 + index / 2,
+            (Mode::Bits32 { .. }, _) => u64::from(part) * 512 + index,
+            _ => index,
+        };
+        Some(GuestSlot::at(syntax.mode, level, self.frame << 12, index))
+    }
+}
+
+impl Translation {
+    /// Rights of the shadow entry for the page: what the levels above leave over and the guest's
+    /// entry allows, but no writes before its dirty flag is set.
+    pub(crate) fn shadow_rights(&self, above: Rights) -> Rights {
+        let rights = above.and(self.rights);
+        Rights {
+            write: rights.write && self.dirty(),
+            ..rights
+        }
+    }
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A shadow table, with what must be known of each of its entries.
+
+use super::key::Key;
+use crate::mmu::{
+    address::{
+        Hpa,
+        Level,
+        PageSize, //
+    },
+    format::{
+        Format,
+        Mapping, //
+    },
+    guest_walk::Rights,
+    ia32e::{
+        Attributes,
+        Ia32e, //
+    },
+};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering, //
+};
+use kernel::num::Bounded;
+
+/// A page of host memory that belongs to the shadow tables, zeroed when it comes.
+pub(crate) trait Frame {
+    /// Where it is.
+    fn hpa(&self) -> Hpa;
+    /// What is in it.
+    fn words(&self) -> &[AtomicU64; Level::ENTRIES];
+}
+
+/// A shadow table by its place in the pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Slot(pub(super) u16);
+
+impl Slot {
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// An entry of a shadow table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct At {
+    pub(super) slot: Slot,
+    pub(super) index: usize,
+}
+
+/// A present entry, as the CPU reads it. Accessed and dirty flags are always set: those that matter
+/// are in the guest's tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Entry(u64);
+
+/// P.
+const PRESENT: u64 = 1 << 0;
+/// R/W.
+const WRITE: u64 = 1 << 1;
+/// A.
+const ACCESSED: u64 = 1 << 5;
+/// Bits 51:12.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+impl Entry {
+    /// Refers to a table, and leaves all rights to it.
+    pub(super) fn table(hpa: Hpa) -> Self {
+        Self(Ia32e::table(hpa) | ACCESSED)
+    }
+
+    /// Refers to a page directory from the highest level of PAE paging, where rights are reserved.
+    pub(super) fn pdpte(hpa: Hpa) -> Self {
+        Self(hpa.get() | PRESENT)
+    }
+
+    /// Maps a page of 4 KiB. It is cached as all memory of guests is.
+    pub(super) fn leaf(hpa: Hpa, rights: Rights) -> Self {
+        Self(Ia32e::leaf(Mapping {
+            hpa,
+            size: PageSize::Size4K,
+            attributes: Attributes {
+                write: rights.write,
+                user: rights.user,
+                execute: rights.execute,
+                global: false,
+                write_through: false,
+                cache_disable: false,
+                pat: false,
+                software: Bounded::<u64, 3>::new::<0>(),
+            },
+            accessed: true,
+            dirty: true,
+        }))
+    }
+
+    /// The table or page that it refers to.
+    pub(super) fn hpa(self) -> Hpa {
+        Hpa::new(self.0 & ADDRESS)
+    }
+
+    pub(super) fn is_writable(self) -> bool {
+        self.0 & WRITE != 0
+    }
+
+    /// The same without the right to write.
+    pub(super) fn read_only(self) -> Self {
+        Self(self.0 & !WRITE)
+    }
+}
+
+/// A shadow table. While it is in use, [`Self::key`] says what for.
+pub(crate) struct ShadowPage<P> {
+    /// What it stands for.
+    pub(super) key: Key,
+    /// The next with a key of the same hash, or the next that is not in use.
+    pub(super) next: Option<Slot>,
+    /// The next whose own address has the same hash.
+    pub(super) next_by_table: Option<Slot>,
+    /// Entries that refer to it.
+    pub(super) parents: u32,
+    /// When it was used last, if it is a root.
+    pub(super) last_used: u64,
+    /// Trapped writes to the guest table since the shadow was used last.
+    pub(super) writes: u8,
+    /// The guest table is writable, and may differ.
+    pub(super) unsync: bool,
+    /// Is it in use?
+    pub(super) used: bool,
+    /// Which entries are present.
+    present: [u64; Level::ENTRIES / 64],
+    table: P,
+    links: P,
+    sources: P,
+}
+
+impl<P: Frame> ShadowPage<P> {
+    /// One that is not in use yet.
+    pub(super) fn new(key: Key, [table, links, sources]: [P; 3]) -> Self {
+        Self {
+            key,
+            next: None,
+            next_by_table: None,
+            parents: 0,
+            last_used: 0,
+            writes: 0,
+            unsync: false,
+            used: false,
+            present: [0; Level::ENTRIES / 64],
+            table,
+            links,
+            sources,
+        }
+    }
+
+    /// Begins to be used, empty.
+    pub(super) fn begin(&mut self, key: Key) {
+        self.key = key;
+        self.parents = 0;
+        self.last_used = 0;
+        self.writes = 0;
+        self.unsync = false;
+        self.used = true;
+    }
+
+    /// Where the CPU finds it.
+    pub(super) fn hpa(&self) -> Hpa {
+        self.table.hpa()
+    }
+
+    /// The entry, if it is present.
+    pub(super) fn entry(&self, index: usize) -> Option<Entry> {
+        let raw = self.table.words()[index].load(Ordering::Relaxed);
+        (raw != 0).then_some(Entry(raw))
+    }
+
+    /// The guest's entry that it was made from; 0 if none was.
+    pub(super) fn source(&self, index: usize) -> u64 {
+        self.sources.words()[index].load(Ordering::Relaxed)
+    }
+
+    /// Makes an entry present, or changes a present one.
+    pub(super) fn set(&mut self, index: usize, entry: Entry, source: u64) {
+        self.present[index / 64] |= 1 << (index % 64);
+        self.sources.words()[index].store(source, Ordering::Relaxed);
+        self.table.words()[index].store(entry.0, Ordering::Release);
+    }
+
+    /// Makes an entry not present.
+    pub(super) fn clear(&mut self, index: usize) {
+        self.present[index / 64] &= !(1 << (index % 64));
+        self.table.words()[index].store(0, Ordering::Release);
+    }
+
+    /// The first present entry from this one on.
+    pub(super) fn next_present(&self, from: usize) -> Option<usize> {
+        let mut word = from / 64;
+        let mut bits = self.present.get(word)? & u64::MAX << (from % 64);
+        while bits == 0 {
+            word += 1;
+            bits = *self.present.get(word)?;
+        }
+        // CAST: Less than 64.
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// The word that the reverse map has for an entry.
+    pub(super) fn link(&self, index: usize) -> &AtomicU64 {
+        &self.links.words()[index]
+    }
+}

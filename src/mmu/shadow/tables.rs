@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The shadow tables as a whole: entries made, dropped and compared with the guest's.
+//!
+//! # Invariants
+//!
+//!  1. Every present entry of a table in use is in the reverse map, and no other is.
+//!  2. An entry that refers to a table refers to one in use, of the next lower level; `parents` of
+//!     that table counts such entries. A table without parents is a root, or not in use.
+//!  3. Where guest tables are protected: while a frame has a shadow that is not `unsync`, no entry
+//!     maps the frame writable but a granted one, and every entry of the shadow says what the guest's
+//!     entry says that it was made from.
+//!  4. Whenever a CPU could go on with what was dropped or narrowed, `flush` is set.
+
+use super::{
+    grant::{
+        Grant,
+        Granted,
+        Grants, //
+    },
+    key::{
+        Key,
+        Origin, //
+    },
+    page::{
+        At,
+        Entry,
+        Frame,
+        Slot, //
+    },
+    pool::{
+        OutOfPages,
+        Pool,
+        PAGES_PER_TABLE, //
+    },
+    rmap::Rmap,
+    GuestMemory,
+    GuestPage, //
+};
+use crate::mmu::{
+    address::{
+        Gpa,
+        Gva,
+        Hpa,
+        Level, //
+    },
+    guest_walk::{
+        Paging,
+        Rights,
+        Translation, //
+    }, //
+};
+use kernel::alloc::AllocError;
+
+/// Tables that one fill takes at most: one for each level.
+pub(super) const FOR_ONE_FILL: usize = 4;
+
+/// Writes without a use of the shadow in between, after which a table counts as data.
+const WRITES_OF_DATA: u8 = 3;
+
+/// The shadow tables of a VM.
+pub(crate) struct Tables<P> {
+    pool: Pool<P>,
+    rmap: Rmap,
+    /// Are guest tables write-protected while they have shadows?
+    protects: bool,
+    /// The table that the CPU begins with.
+    root: Option<Slot>,
+    pub(super) grants: Grants,
+    flush: bool,
+    unsync: usize,
+    clock: u64,
+    /// Entries that were found to differ from the guest's.
+    pub(super) syncs: u64,
+    /// Tables that were dropped for want of room.
+    pub(super) reclaims: u64,
+}
+
+impl<P: Frame> Tables<P> {
+    /// No tables, with room for so many; `pae` are the pages of one that the CPU can begin with in
+    /// PAE paging: below 4 GiB. May sleep.
+    pub(super) fn new(
+        limit: usize,
+        protects: bool,
+        pae: [P; PAGES_PER_TABLE],
+    ) -> Result<Self, AllocError> {
+        let mut pool = Pool::new(limit.max(2 * FOR_ONE_FILL))?;
+        let key = Key {
+            frame: 0,
+            level: Level::Pdpt,
+            origin: Origin::Pae,
+            rights: Rights::ALL,
+        };
+        pool.grow(pae, key);
+        // It is the first, and nothing else takes it.
+        let _first = pool.begin(key);
+        Ok(Self {
+            pool,
+            rmap: Rmap::new()?,
+            protects,
+            root: None,
+            grants: Grants::default(),
+            flush: false,
+            unsync: 0,
+            clock: 0,
+            syncs: 0,
+            reclaims: 0,
+        })
+    }
+
+    /// The table for PAE paging.
+    const PAE: Slot = Slot(0);
+
+    /// Tables in use, and pages of host memory that all tables take.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        // The one for PAE paging is always there.
+        let in_use = self.pool.in_use().saturating_sub(1);
+        (in_use, self.pool.host_pages())
+    }
+
+    /// Must the CPU forget translations before it goes on? Asking resets the answer.
+    pub(super) fn take_flush(&mut self) -> bool {
+        core::mem::take(&mut self.flush)
+    }
+
+    /// Makes sure that there are tables for a fill: new ones as long as there may be more, else the
+    /// least recently used.
+    pub(super) fn reserve(
+        &mut self,
+        pages: &mut dyn FnMut() -> Option<P>,
+    ) -> Result<(), OutOfPages> {
+        while self.pool.free_count() < FOR_ONE_FILL {
+            if self.pool.may_grow() {
+                let mut take = || pages().ok_or(OutOfPages);
+                let pages = [take()?, take()?, take()?];
+                self.pool.grow(pages, self.pool[Self::PAE].key);
+            } else {
+                self.reclaim();
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the root that was used least recently; if there is only the current one, all below it.
+    fn reclaim(&mut self) {
+        let before = self.pool.in_use();
+        match self.oldest_root() {
+            Some(slot) => self.free(slot),
+            None => self.drop_all(),
+        }
+        let dropped = before.saturating_sub(self.pool.in_use());
+        // CAST: `usize` is 64 bits wide.
+        self.reclaims = self.reclaims.wrapping_add(dropped as u64);
+    }
+
+    fn oldest_root(&self) -> Option<Slot> {
+        let mut oldest: Option<Slot> = None;
+        let mut next = self.pool.next_used(None);
+        while let Some(slot) = next {
+            let page = &self.pool[slot];
+            let spare = page.key.is_root() && page.parents == 0 && slot != Self::PAE;
+            let older = oldest.is_none_or(|oldest| page.last_used < self.pool[oldest].last_used);
+            if spare && Some(slot) != self.root && older {
+                oldest = Some(slot);
+            }
+            next = self.pool.next_used(next);
+        }
+        oldest
+    }
+
+    /// Makes the table for this way of paging the one that the CPU begins with.
+    pub(super) fn set_root(
+        &mut self,
+        paging: &Paging,
+        memory: &dyn GuestMemory,
+    ) -> Result<Hpa, OutOfPages> {
+        let key = Key::root(paging);
+        let slot = if key.origin == Origin::Pae {
+            self.drop_entries(Self::PAE);
+            self.pool[Self::PAE].key.frame = key.frame;
+            Self::PAE
+        } else {
+            self.find_or_begin(key, memory)?
+        };
+        self.use_root(slot);
+        self.root = Some(slot);
+        self.flush = true;
+        Ok(self.pool[slot].hpa())
+    }
+
+    /// There is no root any more: the CPU needs another before it goes on.
+    pub(super) fn forget_root(&mut self) {
+        self.root = None;
+    }
+
+    pub(super) fn has_root(&self) -> bool {
+        self.root.is_some()
+    }
+
+    fn use_root(&mut self, slot: Slot) {
+        self.clock = self.clock.wrapping_add(1);
+        self.pool[slot].last_used = self.clock;
+    }
+
+    /// Makes the entries that lead to a page. Needs [`Self::reserve`] before, and a root.
+    pub(super) fn fill(
+        &mut self,
+        paging: &Paging,
+        address: Gva,
+        translation: &Translation,
+        page: GuestPage,
+        memory: &dyn GuestMemory,
+    ) -> Result<(), OutOfPages> {
+        let at = self.descend(paging, address, translation, memory)?;
+        let (mut rights, source) = self.leaf(at, translation);
+        rights.write &= page.writable && !self.is_protected(translation.gpa.frame());
+        self.set_leaf(at, page.hpa, rights, source);
+        Ok(())
+    }
+
+    /// As [`Self::fill`], for one instruction that is to be single-stepped.
+    pub(super) fn fill_for_step(
+        &mut self,
+        paging: &Paging,
+        address: Gva,
+        translation: &Translation,
+        granted: Granted,
+        memory: &dyn GuestMemory,
+    ) -> Result<(), OutOfPages> {
+        let at = self.descend(paging, address, translation, memory)?;
+        let (_, source) = self.leaf(at, translation);
+        self.set_leaf(at, granted.hpa, granted.rights, source);
+        self.grants.add(Grant {
+            at,
+            frame: translation.gpa.frame(),
+            read_only: granted.read_only,
+        });
+        Ok(())
+    }
+
+    /// Rights of the lowest entry, and the guest's entry that it is made from.
+    fn leaf(&self, at: At, translation: &Translation) -> (Rights, u64) {
+        let key = self.pool[at.slot].key;
+        match translation.entry(translation.leaf) {
+            Some(leaf) if key.is_guest_table() => {
+                (translation.shadow_rights(key.rights), leaf.entry)
+            }
+            _ => (key.rights, 0),
+        }
+    }
+
+    /// Makes the tables on the way to an address; returns the entry in the lowest of them.
+    fn descend(
+        &mut self,
+        paging: &Paging,
+        address: Gva,
+        translation: &Translation,
+        memory: &dyn GuestMemory,
+    ) -> Result<At, OutOfPages> {
+        let mut slot = self.root.ok_or(OutOfPages)?;
+        loop {
+            let page = &mut self.pool[slot];
+            page.writes = 0;
+            let key = page.key;
+            let at = At {
+                slot,
+                index: key.level.index(address.get()) % index_limit(slot == Self::PAE),
+            };
+            let Some((below, source)) = key.below(paging, address, translation) else {
+                return Ok(at);
+            };
+            let child = self.find_or_begin(below, memory)?;
+            self.link(at, child, source);
+            slot = child;
+        }
+    }
+
+    /// The table for a key. A new one is empty, and the guest table is protected from then on.
+    fn find_or_begin(&mut self, key: Key, memory: &dyn GuestMemory) -> Result<Slot, OutOfPages> {
+        if let Some(slot) = self.pool.find(&key) {
+            return Ok(slot);
+        }
+        let slot = self.pool.begin(key)?;
+        if self.protects && key.is_guest_table() {
+            self.resync_frame(key.frame, memory);
+            self.write_protect(key.frame, memory);
+        }
+        Ok(slot)
+    }
+
+    /// Makes an entry refer to a table.
+    fn link(&mut self, at: At, child: Slot, source: u64) {
+        let hpa = self.pool[child].hpa();
+        let new = if at.slot == Self::PAE {
+            Entry::pdpte(hpa)
+        } else {
+            Entry::table(hpa)
+        };
+        if self.pool[at.slot].entry(at.index) != Some(new) {
+            // The child must not go when the only entry is replaced by the same.
+            self.pool[child].parents += 1;
+            self.drop_entry(at);
+            self.rmap.insert(&self.pool, at, hpa);
+        }
+        self.pool[at.slot].set(at.index, new, source);
+    }
+
+    /// Makes an entry of the lowest level map a page.
+    fn set_leaf(&mut self, at: At, hpa: Hpa, rights: Rights, source: u64) {
+        let new = Entry::leaf(hpa, rights);
+        let old = self.pool[at.slot].entry(at.index);
+        if old.map(Entry::hpa) != Some(hpa) {
+            self.drop_entry(at);
+            self.rmap.insert(&self.pool, at, hpa);
+        }
+        self.flush |= old.is_some();
+        self.pool[at.slot].set(at.index, new, source);
+    }
+
+    /// Makes an entry not present. A table that no other entry refers to goes with it.
+    fn drop_entry(&mut self, at: At) {
+        let Some(entry) = self.pool[at.slot].entry(at.index) else {
+            return;
+        };
+        self.rmap.remove(&self.pool, at);
+        self.pool[at.slot].clear(at.index);
+        self.flush = true;
+        if self.pool[at.slot].key.level == Level::Pt {
+            return;
+        }
+        let Some(child) = self.pool.at_table(entry.hpa()) else {
+            return;
+        };
+        let page = &mut self.pool[child];
+        page.parents = page.parents.saturating_sub(1);
+        if page.parents == 0 && !page.key.is_root() {
+            self.free(child);
+        }
+    }
+
+    fn drop_entries(&mut self, slot: Slot) {
+        let mut next = self.pool[slot].next_present(0);
+        while let Some(index) = next {
+            self.drop_entry(At { slot, index });
+            next = self.pool[slot].next_present(index);
+        }
+    }
+
+    /// Ends the use of a table, wherever it is referred to. The depth of this recursion is that of
+    /// the tables, which is four.
+    fn free(&mut self, slot: Slot) {
+        let hpa = self.pool[slot].hpa();
+        // One that stays: its parents go first, and the last of them must not free it, too.
+        self.pool[slot].parents += 1;
+        while let Some(at) = self.rmap.first(&self.pool, hpa) {
+            self.drop_entry(at);
+        }
+        self.drop_entries(slot);
+        if self.pool[slot].unsync {
+            self.unsync -= 1;
+        }
+        if self.root == Some(slot) {
+            self.root = None;
+        }
+        self.pool.end(slot);
+    }
+
+    /// Drops all entries of all tables, and all tables but the one for PAE paging.
+    pub(super) fn drop_all(&mut self) {
+        let mut next = self.pool.next_used(None);
+        while let Some(slot) = next {
+            self.clear_all(slot);
+            next = self.pool.next_used(next);
+        }
+        let mut next = self.pool.next_used(Some(Self::PAE));
+        while let Some(slot) = next {
+            self.pool.end(slot);
+            next = self.pool.next_used(next);
+        }
+        self.unsync = 0;
+        self.root = None;
+        self.flush = true;
+    }
+
+    /// Clears all entries of a table, with the lists of the reverse map that they are in.
+    fn clear_all(&mut self, slot: Slot) {
+        let mut next = self.pool[slot].next_present(0);
+        while let Some(index) = next {
+            if let Some(entry) = self.pool[slot].entry(index) {
+                self.rmap.forget(entry.hpa());
+            }
+            self.pool[slot].clear(index);
+            next = self.pool[slot].next_present(index);
+        }
+    }
+
+    /// Does a frame hold a guest table whose shadow agrees with it, so that nobody may write there?
+    pub(super) fn is_protected(&self, frame: u64) -> bool {
+        self.protects && self.any_shadow(frame, |tables, slot| !tables.pool[slot].unsync)
+    }
+
+    fn any_shadow(&self, frame: u64, test: impl Fn(&Self, Slot) -> bool) -> bool {
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            if test(self, slot) {
+                return true;
+            }
+            next = self.pool.shadow_of(frame, Some(slot));
+        }
+        false
+    }
+
+    /// Makes all entries that map a frame read-only.
+    fn write_protect(&mut self, frame: u64, memory: &dyn GuestMemory) {
+        let Some(page) = memory.page(Gpa::new(frame << 12)) else {
+            return;
+        };
+        let mut next = self.rmap.first(&self.pool, page.hpa);
+        while let Some(at) = next {
+            self.make_read_only(at);
+            next = Rmap::next(&self.pool, at, page.hpa);
+        }
+    }
+
+    fn make_read_only(&mut self, at: At) {
+        let page = &mut self.pool[at.slot];
+        match page.entry(at.index) {
+            Some(entry) if entry.is_writable() => {
+                let source = page.source(at.index);
+                page.set(at.index, entry.read_only(), source);
+                self.flush = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts a write to the guest table in a frame. Is it written like data?
+    pub(super) fn note_write(&mut self, frame: u64) -> bool {
+        let mut data = false;
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            let page = &mut self.pool[slot];
+            page.writes = page.writes.saturating_add(1);
+            data |= page.writes > WRITES_OF_DATA;
+            next = self.pool.shadow_of(frame, Some(slot));
+        }
+        data
+    }
+
+    /// Lets go of a frame: it holds no table any more, as far as the shadows are concerned.
+    pub(super) fn release(&mut self, frame: u64) {
+        while let Some(slot) = self.pool.shadow_of(frame, None) {
+            self.free(slot);
+        }
+    }
+
+    /// Lets the guest write to the table in a frame, if only shadows of the lowest level would have
+    /// to be synchronised for it. Returns whether it does.
+    pub(super) fn allow_unsync(&mut self, frame: u64) -> bool {
+        if self.any_shadow(frame, |tables, slot| {
+            tables.pool[slot].key.level != Level::Pt
+        }) {
+            return false;
+        }
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            if !core::mem::replace(&mut self.pool[slot].unsync, true) {
+                self.unsync += 1;
+            }
+            next = self.pool.shadow_of(frame, Some(slot));
+        }
+        true
+    }
+
+    /// Synchronises all guest tables that are writable, and protects them again.
+    pub(super) fn resync(&mut self, memory: &dyn GuestMemory) {
+        let mut next = self.pool.next_used(None);
+        while self.unsync != 0 {
+            let Some(slot) = next else { break };
+            let page = &self.pool[slot];
+            if page.unsync {
+                let frame = page.key.frame;
+                self.resync_frame(frame, memory);
+                self.write_protect(frame, memory);
+            }
+            next = self.pool.next_used(next);
+        }
+    }
+
+    fn resync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            if core::mem::replace(&mut self.pool[slot].unsync, false) {
+                self.unsync -= 1;
+                self.sync(slot, memory);
+            }
+            next = self.pool.shadow_of(frame, Some(slot));
+        }
+    }
+
+    /// Drops every entry of a frame's shadows that the guest's entry does not stand for any more.
+    pub(super) fn sync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            // What goes below a table may be another shadow of the same frame.
+            if self.sync(slot, memory) {
+                next = self.pool.shadow_of(frame, None);
+            } else {
+                next = self.pool.shadow_of(frame, Some(slot));
+            }
+        }
+    }
+
+    /// As above, for one table. Returns whether anything went.
+    fn sync(&mut self, slot: Slot, memory: &dyn GuestMemory) -> bool {
+        let mut changed = false;
+        let mut next = self.pool[slot].next_present(0);
+        while let Some(index) = next {
+            changed |= self.sync_entry(At { slot, index }, memory);
+            next = self.pool[slot].next_present(index + 1);
+        }
+        changed
+    }
+
+    /// Drops an entry if the guest's entry is not what it was made from. Returns whether it did.
+    fn sync_entry(&mut self, at: At, memory: &dyn GuestMemory) -> bool {
+        let page = &self.pool[at.slot];
+        let Some(guest) = page.key.guest_entry(at.index) else {
+            return false;
+        };
+        if guest.read(memory) == Some(page.source(at.index)) {
+            return false;
+        }
+        self.drop_entry(at);
+        self.syncs = self.syncs.wrapping_add(1);
+        true
+    }
+
+    /// Drops what stands for an address and is not what the guest's tables say.
+    pub(super) fn sync_address(&mut self, address: Gva, memory: &dyn GuestMemory) {
+        let mut slot = match self.root {
+            Some(slot) => slot,
+            None => return,
+        };
+        loop {
+            let index =
+                self.pool[slot].key.level.index(address.get()) % index_limit(slot == Self::PAE);
+            let at = At { slot, index };
+            if slot != Self::PAE && self.sync_entry(at, memory) {
+                return;
+            }
+            let page = &self.pool[slot];
+            let below = match page.entry(index) {
+                Some(entry) if page.key.level != Level::Pt => self.pool.at_table(entry.hpa()),
+                _ => None,
+            };
+            match below {
+                Some(below) => slot = below,
+                None => return,
+            }
+        }
+    }
+
+    /// Ends what was granted for one instruction, and synchronises the tables that it may have
+    /// written to.
+    pub(super) fn revoke(&mut self, memory: &dyn GuestMemory) {
+        let grants = core::mem::take(&mut self.grants);
+        for grant in grants.iter() {
+            // Tables can have changed in the meantime, but what is dropped for nothing comes back.
+            if grant.read_only && self.pool[grant.at.slot].key.level == Level::Pt {
+                self.make_read_only(grant.at);
+            } else {
+                self.drop_entry(grant.at);
+            }
+        }
+        for grant in grants.iter() {
+            self.sync_frame(grant.frame, memory);
+        }
+    }
+
+    /// Drops everything that comes from a page that is taken away from the guest.
+    pub(super) fn remove(&mut self, frame: u64, hpa: Hpa) {
+        while let Some(at) = self.rmap.first(&self.pool, hpa) {
+            self.drop_entry(at);
+        }
+        self.release(frame);
+    }
+}
+
+/// Entries of a table that are used: the highest of PAE paging has four.
+fn index_limit(pae: bool) -> usize {
+    if pae {
+        4
+    } else {
+        Level::ENTRIES
+    }
+}
