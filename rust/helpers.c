@@ -14,6 +14,11 @@ struct page *ext_alloc_zeroed_pages(unsigned int order)
 			   (order ? __GFP_NOWARN : 0), order);
 }
 
+struct page *ext_alloc_zeroed_page_below_4g(void)
+{
+	return alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_DMA32);
+}
+
 bool ext_cpu_has(unsigned int feature)
 {
 	return boot_cpu_has(feature);

@@ -52,6 +52,14 @@ impl KernelPage {
         Self::alloc(0)
     }
 
+    /// As [`Self::new`], with a physical address that fits into 32 bits.
+    pub(crate) fn new_below_4g() -> Result<Self, AllocError> {
+        // SAFETY: Callers are in process context, where an allocation may sleep.
+        let page = unsafe { bindings::ext_alloc_zeroed_page_below_4g() };
+        // SAFETY: It was allocated in the line above.
+        unsafe { Self::from_new(page) }
+    }
+
     /// Allocates 512 pages that are one block of 2 MiB, aligned to its size.
     ///
     /// They are pages of their own from then on, to be given back one by one.
@@ -74,10 +82,20 @@ impl KernelPage {
     fn alloc(order: u32) -> Result<Self, AllocError> {
         // SAFETY: Callers are in process context, where an allocation may sleep.
         let page = unsafe { bindings::ext_alloc_zeroed_pages(order) };
+        // SAFETY: It was allocated in the line above.
+        unsafe { Self::from_new(page) }
+    }
+
+    /// Takes over what an allocation resulted in.
+    ///
+    /// # Safety
+    ///
+    /// `page` is null, or was allocated outside of highmem and is given up by the caller.
+    unsafe fn from_new(page: *mut page) -> Result<Self, AllocError> {
         if page.is_null() {
             return Err(AllocError);
         }
-        // SAFETY: The page was allocated in the line above, and is not highmem.
+        // SAFETY: The caller says that the page is not highmem.
         let address = unsafe { bindings::ext_page_address(page) };
         // INVARIANT: The allocation comes with one reference.
         NonNull::new(address.cast()).map(Self).ok_or(AllocError)

@@ -11,10 +11,7 @@ use crate::{
         },
         irq::IrqsDisabled,
         uaccess::Argument,
-        uapi::{
-            self,
-            mmu, //
-        }, //
+        uapi, //
     },
     vcpu::{
         self,
@@ -23,6 +20,7 @@ use crate::{
     },
     vm::{
         self,
+        Mmu,
         Vm, //
     },
     vmx::{
@@ -100,6 +98,14 @@ impl Device {
         })
     }
 
+    /// What CREATE_VM takes, as a mask of numbers.
+    fn mmus(&self) -> u64 {
+        Mmu::ALL
+            .iter()
+            .filter(|mmu| self.capabilities.has_mmu(mmu.is_shadow()))
+            .fold(0, |mask, mmu| mask | 1 << mmu.number())
+    }
+
     fn get_info(&self, argument: usize) -> Result<isize> {
         const FIRST_SIZE: usize = size_of::<uapi::minivmx_info>();
         let mut argument = Argument::<uapi::minivmx_info>::read(argument, FIRST_SIZE)?;
@@ -112,11 +118,7 @@ impl Device {
             out_api_version: uapi::MINIVMX_API_VERSION,
             out_vmx: self.vmx()?,
             out_capabilities: capabilities.mask(),
-            out_mmus: if ept_missing == 0 {
-                1 << mmu::MINIVMX_MMU_EPT
-            } else {
-                0
-            },
+            out_mmus: self.mmus(),
             out_ept_missing: ept_missing,
             out_traps: vcpu::TRAPPABLE,
             out_max_memory: vm::max_bytes(),
@@ -150,18 +152,13 @@ fn create_vm(device: Arc<Device>, argument: usize) -> Result<isize> {
     if request.__reserved != 0 || request.flags != 0 {
         return Err(EINVAL);
     }
-    match request.mmu {
-        mmu::MINIVMX_MMU_EPT => {}
-        // Kept for policies of shadow paging.
-        2..=7 => return Err(EOPNOTSUPP),
-        _ => return Err(EINVAL),
-    }
-    device.capabilities.check_ept()?;
+    let mmu = Mmu::from_number(request.mmu)?;
+    device.capabilities.check_mmu(mmu.is_shadow())?;
     // Nobody can be in the way of VMX now; whether that stays so is seen at each burst.
     device.vmx().inspect_err(|error| {
         if *error == EBUSY {
             pr_err!("VMX is held by somebody that is not KVM\n");
         }
     })?;
-    open_anonymous(Vm::new(device)?)
+    open_anonymous(Vm::new(device, mmu)?)
 }

@@ -12,6 +12,7 @@
 mod chunk;
 mod ram;
 mod region;
+mod translation;
 
 pub(crate) use self::{
     chunk::{
@@ -26,6 +27,11 @@ pub(crate) use self::{
         Kind,
         Region,
         Regions, //
+    },
+    translation::{
+        EptTables,
+        Outcome,
+        Translation, //
     }, //
 };
 
@@ -33,59 +39,35 @@ use crate::{
     mmu::{
         address::{
             Gpa,
-            GpaRange,
-            Hpa,
-            PageSize, //
-        },
-        ept::{
-            Access,
-            Attributes,
-            Ept,
-            Eptp, //
+            GpaRange, //
         },
         page::Stock,
+        shadow::Shadow,
         table::{
-            MapError,
-            PageTable,
             Progress,
             Reaper, //
         }, //
     },
     support::page::KernelPage, //
 };
+
 /// Tables that a call may unlink before the CPUs have to flush.
 pub(crate) const REAPED: usize = 32;
-
-/// How an access to guest-physical memory ends.
-pub(crate) enum Outcome {
-    /// It can be tried again: the page is mapped now.
-    Mapped,
-    /// It can be tried again when the page is allocated.
-    Absent,
-    /// It can be tried again when the stock is filled.
-    OutOfTables,
-    /// No memory answers it.
-    Refused,
-}
 
 /// Guest memory of a VM, with the tables through which its vCPUs reach it.
 pub(crate) struct Memory {
     pub(crate) regions: Regions,
     pub(crate) chunks: Chunks,
-    tables: PageTable<Ept, KernelPage>,
-    table_count: u64,
-    large_pages: bool,
+    translation: Translation,
 }
 
 impl Memory {
     /// No memory.
-    pub(crate) fn new(root: KernelPage, large_pages: bool) -> Self {
+    pub(crate) fn new(translation: Translation) -> Self {
         Self {
             regions: Regions::default(),
             chunks: Chunks::default(),
-            tables: PageTable::new(root),
-            table_count: 1,
-            large_pages,
+            translation,
         }
     }
 
@@ -97,55 +79,35 @@ impl Memory {
         }
     }
 
-    /// What the CPU is told of the tables.
-    pub(crate) fn eptp(&self, accessed_dirty: bool) -> Eptp {
-        Eptp::new(self.tables.root(), accessed_dirty)
+    /// The shadow tables, if there are any, and what they are made from.
+    pub(crate) fn shadow(&mut self) -> Option<(&mut Shadow<KernelPage>, Ram<'_>)> {
+        let ram = Ram {
+            regions: &self.regions,
+            chunks: &self.chunks,
+        };
+        match &mut self.translation {
+            Translation::Shadow(shadow) => Some((shadow, ram)),
+            Translation::Ept(_) => None,
+        }
     }
 
-    /// Makes an access possible that the tables do not allow.
+    /// Makes an access possible that extended page tables do not allow.
     #[inline]
     pub(crate) fn access(&mut self, gpa: Gpa, write: bool, stock: &mut Stock) -> Outcome {
-        let Some(region) = self.regions.find(gpa) else {
+        let Translation::Ept(tables) = &mut self.translation else {
             return Outcome::Refused;
         };
-        if write && region.kind.readonly {
-            return Outcome::Refused;
+        match self.regions.find(gpa) {
+            Some(region) if !(write && region.kind.readonly) => {
+                tables.map(gpa, &region, &self.chunks, stock)
+            }
+            _ => Outcome::Refused,
         }
-        let Some(page) = self.chunks.page(gpa) else {
-            return Outcome::Absent;
-        };
-        let attributes = Attributes::memory(region.kind.access());
-        let large = self.large_pages && region.covers(gpa, PageSize::Size2M);
-        let (size, page) = match self.chunks.block(gpa) {
-            Some(first) if large => (PageSize::Size2M, first),
-            _ => (PageSize::Size4K, page),
-        };
-        let hpa = Hpa::new(page.phys());
-        let stocked = stock.len();
-        let gpa = gpa.page_base(size);
-        let mapped = self
-            .tables
-            .map(gpa, size, hpa, attributes, &mut || stock.take());
-        self.count_tables(stocked.saturating_sub(stock.len()), 0);
-        match mapped {
-            // Another vCPU may have mapped it in the meantime, in pages of another size.
-            Ok(()) | Err(MapError::Occupied) => Outcome::Mapped,
-            Err(MapError::OutOfPages) => Outcome::OutOfTables,
-            Err(MapError::Misaligned | MapError::OutOfReach) => Outcome::Refused,
-        }
-    }
-
-    fn count_tables(&mut self, linked: usize, unlinked: usize) {
-        // CAST: `usize` is 64 bits wide.
-        self.table_count = self
-            .table_count
-            .saturating_add(linked as u64)
-            .saturating_sub(unlinked as u64);
     }
 
     /// Pages that are allocated, and pages that the tables take.
     pub(crate) fn usage(&self) -> (u64, u64) {
-        (self.chunks.count(), self.table_count)
+        (self.chunks.count(), self.translation.pages())
     }
 
     /// Takes a range out of the tables, as far as one call goes.
@@ -155,22 +117,11 @@ impl Memory {
         stock: &mut Stock,
         reaper: &mut Reaper<KernelPage, REAPED>,
     ) -> Progress<Gpa> {
-        let (stocked, reaped) = (stock.len(), reaper.len());
-        let progress = self.tables.unmap(range, &mut || stock.take(), reaper);
-        self.count_tables(
-            stocked.saturating_sub(stock.len()),
-            reaper.len().saturating_sub(reaped),
-        );
-        progress
-    }
-}
-
-impl Kind {
-    fn access(self) -> Access {
-        if self.readonly {
-            Access::ReadExecute
-        } else {
-            Access::ReadWriteExecute
+        match &mut self.translation {
+            Translation::Ept(tables) => tables.unmap(range, stock, reaper),
+            Translation::Shadow(shadow) => {
+                translation::remove_from_shadow(shadow, &self.chunks, range)
+            }
         }
     }
 }

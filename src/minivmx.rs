@@ -31,6 +31,10 @@ module! {
             default: 4096,
             description: "MiB of guest memory that one VM may have",
         },
+        max_shadow_mib: u32 {
+            default: 8,
+            description: "MiB of shadow tables that one VM may have",
+        },
     },
 }
 

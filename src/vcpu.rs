@@ -11,17 +11,23 @@ mod exits;
 mod io;
 mod linear;
 mod msr;
+mod paging;
 mod run;
 mod run_page;
 mod setup;
+mod shadow;
 mod sregs;
 mod state;
+mod step;
 mod switched;
 mod traps;
 mod violation;
 
 pub(crate) use self::{
-    control_register::Cr4Rules,
+    control_register::{
+        ControlRegisters,
+        Cr4Rules, //
+    },
     cpuid::has_1g_pages,
     setup::MsrBitmaps,
     traps::TRAPPABLE, //
@@ -60,6 +66,7 @@ use crate::{
         self,
         GUEST_ACTIVITY,
         GUEST_CR0,
+        GUEST_CR3,
         GUEST_CR4,
         GUEST_DEBUGCTL,
         GUEST_EFER,
@@ -101,7 +108,7 @@ impl Vcpu {
             Some(_) => vm.device.vpids.take()?,
             None => None,
         };
-        let state = State::new(id, capabilities.revision, vpid);
+        let state = State::new(id, capabilities.revision, vpid, vm.mmu.is_shadow());
         let device = vm.device.clone();
         Arc::pin_init(
             try_pin_init!(Self {
@@ -236,9 +243,10 @@ impl Vcpu {
         if !field::is_well_formed(encoding) {
             return Err(EINVAL);
         }
-        if (field::is_host_state(encoding) || field::is_wide_control(encoding))
-            && !capable::sys_admin()
-        {
+        let is_root = self.vm.mmu.is_shadow() && encoding == GUEST_CR3.encoding();
+        let is_host_address =
+            field::is_host_state(encoding) || field::is_wide_control(encoding) || is_root;
+        if is_host_address && !capable::sys_admin() {
             return Err(EPERM);
         }
         argument.value.value = self.with_context(|cx| cx.vmcs.read_by_encoding(encoding))?;
@@ -254,7 +262,8 @@ impl Vcpu {
         if !field::is_well_formed(request.encoding) {
             return Err(EINVAL);
         }
-        if KEPT.contains(&request.encoding) || is_deaf(&request) {
+        let kept_by_shadow = self.vm.mmu.is_shadow() && request.encoding == GUEST_CR3.encoding();
+        if KEPT.contains(&request.encoding) || kept_by_shadow || is_deaf(&request) {
             return Err(EPERM);
         }
         self.with_context(|cx| cx.vmcs.write_by_encoding(request.encoding, request.value))?;

@@ -12,6 +12,7 @@
 //! held: a vCPU needs 1 and 3 only to get there.
 
 mod memory;
+mod mmu;
 mod stats;
 
 pub(crate) use self::{
@@ -19,12 +20,16 @@ pub(crate) use self::{
         max_bytes,
         MAX_REGIONS, //
     },
+    mmu::Mmu,
     stats::Counters, //
 };
 
 use crate::{
     device::Device,
-    memory::Memory,
+    memory::{
+        Memory,
+        Translation, //
+    },
     mmu::{
         ept::Eptp,
         generation::{
@@ -41,7 +46,10 @@ use crate::{
         uaccess::Argument,
         uapi, //
     },
-    vcpu::Vcpu, //
+    vcpu::{
+        ControlRegisters,
+        Vcpu, //
+    }, //
 };
 use kernel::{
     new_mutex,
@@ -77,8 +85,12 @@ struct Layout {
 pub(crate) struct Vm {
     /// The device that it was made on.
     pub(crate) device: Arc<Device>,
-    /// Where its page tables are.
-    pub(crate) eptp: Eptp,
+    /// How its memory is translated.
+    pub(crate) mmu: Mmu,
+    /// Where its extended page tables are, if it has any.
+    pub(crate) eptp: Option<Eptp>,
+    /// Which bits of CR0 and CR4 are the guest's own.
+    pub(crate) control_registers: ControlRegisters,
     /// Which translations CPUs must have forgotten.
     pub(crate) generation: Generation,
     /// Its memory.
@@ -90,13 +102,19 @@ pub(crate) struct Vm {
 
 impl Vm {
     /// Makes a VM without memory and vCPUs.
-    pub(crate) fn new(device: Arc<Device>) -> Result<Arc<Self>> {
-        let capabilities = &device.capabilities;
-        let memory = Memory::new(KernelPage::new()?, capabilities.ept_vpid.page_2m());
-        let eptp = memory.eptp(capabilities.ept_vpid.accessed_dirty());
+    pub(crate) fn new(device: Arc<Device>, mmu: Mmu) -> Result<Arc<Self>> {
+        let translation = mmu.tables(&device)?;
+        let accessed_dirty = device.capabilities.ept_vpid.accessed_dirty();
+        let eptp = match &translation {
+            Translation::Ept(tables) => Some(tables.eptp(accessed_dirty)),
+            Translation::Shadow(_) => None,
+        };
+        let memory = Memory::new(translation);
         Arc::pin_init(
             try_pin_init!(Self {
+                mmu,
                 eptp,
+                control_registers: ControlRegisters::new(&device.cr4, mmu.is_shadow()),
                 generation: Generation::new()?,
                 memory <- new_spinlock!(memory, "minivmx::Vm::memory"),
                 layout <- new_mutex!(Layout { members: KVec::new() }, "minivmx::Vm::layout"),
@@ -111,6 +129,10 @@ impl Vm {
         let mut layout = self.layout.lock();
         if layout.members.iter().any(|member| member.id == id) {
             return Err(EEXIST);
+        }
+        // Shadow tables are one vCPU's.
+        if self.mmu.is_shadow() && !layout.members.is_empty() {
+            return Err(EOPNOTSUPP);
         }
         let member = Arc::new(
             Member {

@@ -136,6 +136,20 @@ impl Chunks {
         replaced.map(|node| ChunkNode { node, count: 0 })
     }
 
+    /// The part of a range that is in the first chunk it has.
+    pub(super) fn first_part(&self, range: GpaRange) -> Option<GpaRange> {
+        let first = range.start_position() / PageSize::Size2M.bytes();
+        let found = *self.tree.cursor_lower_bound(&first)?.current().0;
+        let chunk = GpaRange::page(
+            Gpa::new(found.checked_mul(PageSize::Size2M.bytes())?),
+            PageSize::Size2M,
+        )?;
+        GpaRange::new(
+            Gpa::new(chunk.start_position().max(range.start_position())),
+            Gpa::new(chunk.end_position().min(range.end_position())),
+        )
+    }
+
     /// Takes away what is in the first chunk of a range that has any: the chunk itself if the range
     /// covers it, else the pages in the range, into `pages`, which has room for them. `None` when
     /// nothing is left.

@@ -143,11 +143,6 @@ impl<P: Frame> Shadow<P> {
         })
     }
 
-    /// Must INVLPG exit?
-    pub(crate) fn traps_invlpg(&self) -> bool {
-        self.policy.traps_invlpg()
-    }
-
     /// Answers a page fault at an address, for an access of that kind.
     pub(crate) fn fault(
         &mut self,
@@ -199,11 +194,6 @@ impl<P: Frame> Shadow<P> {
             // The CPU raises no page fault for such an address.
             Stop::NotCanonical => Fault::TooMuch,
         }
-    }
-
-    /// Is an instruction being single-stepped?
-    pub(crate) fn is_stepping(&self) -> bool {
-        !self.tables.grants.is_empty()
     }
 
     /// The single-stepped instruction has been carried out.

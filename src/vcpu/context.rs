@@ -24,6 +24,7 @@ use crate::{
     },
     vmx::{
         entry::Registers,
+        exit::basic,
         field::*,
         insn::Extent,
         vmcs::CurrentVmcs, //
@@ -108,7 +109,30 @@ impl<'a> Context<'a> {
 
     /// CR4 of guests on this machine.
     pub(crate) fn cr4_rules(&self) -> &'a Cr4Rules {
-        &self.vm.device.cr4
+        &self.vm.control_registers.cr4
+    }
+
+    /// CR0 as the guest reads it.
+    pub(crate) fn cr0(&self) -> u64 {
+        self.vm.control_registers.cr0.get(self.vmcs)
+    }
+
+    /// CR3 as the guest reads it.
+    pub(crate) fn cr3(&self) -> u64 {
+        match &self.guest.shadow {
+            Some(state) => state.cr3,
+            None => self.vmcs.read(GUEST_CR3),
+        }
+    }
+
+    /// CR4 as the guest reads it.
+    pub(crate) fn cr4(&self) -> u64 {
+        self.cr4_rules().get(self.vmcs)
+    }
+
+    /// IA32_EFER as the guest reads it.
+    pub(crate) fn efer(&self) -> u64 {
+        self.guest.efer(self.vmcs)
     }
 
     /// Is IA32_PAT in the VMCS?
@@ -164,6 +188,17 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Drops all translations that came from tables which were changed.
+    pub(crate) fn flush(&self) {
+        let Some(eptp) = self.vm.eptp else {
+            return self.flush_guest_tlb();
+        };
+        let capabilities = &self.vm.device.capabilities;
+        let extent = capabilities.ept_extent().unwrap_or(Extent::All);
+        self.vmcs.invept(extent, eptp.into_raw());
+        self.counters.flushes.count();
+    }
+
     /// Gives the exit to the program as the CPU reported it.
     pub(crate) fn report(&mut self, reason: u32) -> Next {
         let vmcs = self.vmcs;
@@ -181,6 +216,16 @@ impl<'a> Context<'a> {
         report.vectoring_info = vmcs.read(IDT_VECTORING_INFO);
         report.vectoring_error = vmcs.read(IDT_VECTORING_ERROR_CODE);
         Next::Return
+    }
+
+    /// Reports what a failed VM entry reports of a state that no CPU can be in.
+    #[cold]
+    pub(crate) fn invalid_state(&mut self, cause: &str) -> Next {
+        let next = self.report(basic::INVALID_GUEST_STATE);
+        self.guest.report.entry_failure = 1;
+        self.guest.report.qualification = 0;
+        self.guest.set_cause(cause);
+        next
     }
 
     /// Gives up on the guest, with a sentence for the program.

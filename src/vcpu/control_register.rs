@@ -9,6 +9,9 @@
 //! Such a write is checked, its masked bits go to the shadow, and then the guest's instruction runs
 //! again: now it agrees with the shadow, so the CPU itself carries it out, with all that changing
 //! PE, PG or PAE entails. Should it still fault, the shadow of CR0.CD and CR0.NW is all that changed.
+//!
+//! With shadow paging CR3 exits, too, and the bits that translation depends on are the host's: the
+//! CPU translates in its own way. The driver does then what the instruction would have done.
 
 use super::{
     context::{
@@ -19,8 +22,12 @@ use super::{
         self,
         Exception, //
     },
+    msr::efer,
+    paging,
+    shadow, //
 };
 use crate::{
+    mmu::guest_walk::Mode,
     support::cpu,
     vmx::{
         capability::Capabilities,
@@ -39,15 +46,21 @@ pub(crate) mod cr0 {
     pub(crate) const NW: u64 = 1 << 29;
     pub(crate) const CD: u64 = 1 << 30;
     pub(crate) const PG: u64 = 1 << 31;
-    /// PE MP EM TS WP AM PG: the guest's own.
-    pub(crate) const OWN: u64 = PE | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 16 | 1 << 18 | PG;
+    pub(crate) const WP: u64 = 1 << 16;
+    /// MP EM TS AM: the guest's own.
+    pub(crate) const OWN: u64 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 18;
+    /// What translation depends on: the guest's own with EPT.
+    pub(crate) const PAGING: u64 = PE | WP | PG;
     /// All bits that are defined.
-    pub(crate) const DEFINED: u64 = OWN | ET | NE | NW | CD;
+    pub(crate) const DEFINED: u64 = OWN | PAGING | ET | NE | NW | CD;
 }
 
 /// CR4 (SDM Vol. 3A, "Control Registers").
 pub(crate) mod cr4 {
+    pub(crate) const PSE: u64 = 1 << 4;
+    pub(crate) const PAE: u64 = 1 << 5;
     pub(crate) const MCE: u64 = 1 << 6;
+    pub(crate) const PGE: u64 = 1 << 7;
     /// VME PVI TSD DE PSE PAE PGE PCE OSFXSR OSXMMEXCPT.
     pub(crate) const BASE: u64 = 0x7bf;
     pub(crate) const UMIP: u64 = 1 << 11;
@@ -64,6 +77,8 @@ pub(crate) struct Cr4Rules {
     pub(crate) settable: u64,
     /// Bits that are always 1 while the guest runs.
     fixed: u64,
+    /// Bits that the guest can set, but not in the CPU.
+    virtual_only: u64,
 }
 
 impl Cr4Rules {
@@ -84,12 +99,23 @@ impl Cr4Rules {
             settable: features & capabilities.cr4.can,
             // A machine check while CR4.MCE is 0 would shut the host down.
             fixed: capabilities.cr4.must | cr4::MCE & capabilities.cr4.can,
+            virtual_only: 0,
+        }
+    }
+
+    /// The same for a guest with shadow paging: the CPU has PAE paging or four levels, whatever the
+    /// guest has. What PGE would keep is dropped anyway.
+    fn with_shadow_paging(self) -> Self {
+        Self {
+            fixed: self.fixed | cr4::PAE,
+            virtual_only: cr4::PSE | cr4::PGE,
+            ..self
         }
     }
 
     /// Bits that the host keeps.
     pub(crate) fn mask(&self) -> u64 {
-        !self.settable | self.fixed
+        !self.settable | self.fixed | self.virtual_only
     }
 
     /// `EINVAL` if a guest cannot have this value in CR4.
@@ -104,7 +130,7 @@ impl Cr4Rules {
     pub(crate) fn set(&self, vmcs: &CurrentVmcs<'_>, value: u64) -> Result {
         self.check(value)?;
         vmcs.write(CR4_SHADOW, value);
-        vmcs.write(GUEST_CR4, value | self.fixed);
+        vmcs.write(GUEST_CR4, value & !self.virtual_only | self.fixed);
         Ok(())
     }
 
@@ -123,17 +149,70 @@ pub(crate) fn check_cr0(value: u64) -> Result {
     Ok(())
 }
 
-/// Sets CR0 to what the guest is to read.
-pub(crate) fn set_cr0(vmcs: &CurrentVmcs<'_>, value: u64) -> Result {
-    check_cr0(value)?;
-    vmcs.write(CR0_SHADOW, value | cr0::ET);
-    vmcs.write(GUEST_CR0, value & cr0::OWN | cr0::ET | cr0::NE);
-    Ok(())
+/// CR0 of the guests of a VM.
+#[derive(Clone, Copy)]
+pub(crate) struct Cr0Rules {
+    /// Bits that are the guest's own.
+    own: u64,
+    /// Bits that are always 1 while the guest runs.
+    fixed: u64,
 }
 
-/// What the guest reads from CR0.
-pub(crate) fn get_cr0(vmcs: &CurrentVmcs<'_>) -> u64 {
-    vmcs.read(GUEST_CR0) & cr0::OWN | vmcs.read(CR0_SHADOW) & !cr0::OWN
+impl Cr0Rules {
+    fn new(shadow_paging: bool) -> Self {
+        if shadow_paging {
+            Self {
+                own: cr0::OWN,
+                fixed: cr0::PAGING | cr0::ET | cr0::NE,
+            }
+        } else {
+            Self {
+                own: cr0::OWN | cr0::PAGING,
+                fixed: cr0::ET | cr0::NE,
+            }
+        }
+    }
+
+    /// Bits that the host keeps.
+    pub(crate) fn mask(&self) -> u64 {
+        !self.own
+    }
+
+    /// Sets CR0 to what the guest is to read.
+    pub(crate) fn set(&self, vmcs: &CurrentVmcs<'_>, value: u64) -> Result {
+        check_cr0(value)?;
+        vmcs.write(CR0_SHADOW, value | cr0::ET);
+        vmcs.write(GUEST_CR0, value & self.own | self.fixed);
+        Ok(())
+    }
+
+    /// What the guest reads from CR0.
+    pub(crate) fn get(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
+        vmcs.read(GUEST_CR0) & self.own | vmcs.read(CR0_SHADOW) & !self.own
+    }
+}
+
+/// CR0 and CR4 of the guests of a VM.
+pub(crate) struct ControlRegisters {
+    /// CR0.
+    pub(crate) cr0: Cr0Rules,
+    /// CR4.
+    pub(crate) cr4: Cr4Rules,
+}
+
+impl ControlRegisters {
+    /// For guests with shadow paging, or with EPT, on this machine.
+    pub(crate) fn new(cr4: &Cr4Rules, shadow_paging: bool) -> Self {
+        let cr4 = if shadow_paging {
+            cr4.with_shadow_paging()
+        } else {
+            *cr4
+        };
+        Self {
+            cr0: Cr0Rules::new(shadow_paging),
+            cr4,
+        }
+    }
 }
 
 /// Would MOV to CR0 take this value, other registers aside?
@@ -152,13 +231,18 @@ pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     let register = access.register().get() as usize;
     match (access.kind().get(), access.control_register().get()) {
         (MOV_TO, 0) => write_cr0(cx, cx.register(register)),
+        (MOV_TO, 3) => shadow::write_cr3(cx, cx.register(register)),
         (MOV_TO, 4) => write_cr4(cx, cx.register(register)),
         (MOV_TO, 8) => write_cr8(cx, cx.register(register)),
+        (MOV_FROM, 3) => {
+            cx.set_register(register, cx.cr3());
+            cx.skip()
+        }
         (MOV_FROM, 8) => {
             cx.set_register(register, cx.guest.cr8);
             cx.skip()
         }
-        // CLTS and LMSW change bits that are the guest's own; CR3 does not exit.
+        // CLTS and LMSW change bits that are the guest's own, or cannot change PE.
         _ => cx.internal_error("unexpected access to a control register"),
     }
 }
@@ -169,6 +253,9 @@ fn write_cr0(cx: &mut Context<'_>, value: u64) -> Next {
     if !cr0_consistent(value) {
         return cx.inject(Exception::GENERAL_PROTECTION);
     }
+    if cx.guest.shadow.is_some() {
+        return carry_out(cx, |cx| load_cr0(cx, value));
+    }
     cx.vmcs.write(CR0_SHADOW, value);
     Next::Enter
 }
@@ -177,8 +264,82 @@ fn write_cr4(cx: &mut Context<'_>, value: u64) -> Next {
     if value & !cx.cr4_rules().settable != 0 {
         return cx.inject(Exception::GENERAL_PROTECTION);
     }
+    if cx.guest.shadow.is_some() {
+        return carry_out(cx, |cx| load_cr4(cx, value));
+    }
     cx.vmcs.write(CR4_SHADOW, value);
     Next::Enter
+}
+
+fn carry_out<'a>(
+    cx: &mut Context<'a>,
+    load: impl FnOnce(&mut Context<'a>) -> Result<(), Next>,
+) -> Next {
+    match load(cx) {
+        Ok(()) => cx.skip(),
+        Err(next) => next,
+    }
+}
+
+/// Loads CR0 with all that this entails (SDM Vol. 2, "MOV - Move to/from Control Registers"; Vol. 3A,
+/// "Initializing IA-32e Mode").
+fn load_cr0(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
+    if value & cr0::PE == 0 {
+        return Err(cx.internal_error(
+            "with shadow paging the guest cannot leave protected mode: real mode needs EPT",
+        ));
+    }
+    let changed = cx.cr0() ^ value;
+    if changed & cr0::PG != 0 {
+        switch_paging(cx, value)?;
+    }
+    // The value was checked.
+    let _ok = cx.vm.control_registers.cr0.set(cx.vmcs, value);
+    if changed & (cr0::PG | cr0::WP) != 0 {
+        shadow::change_mode(cx);
+    }
+    Ok(())
+}
+
+/// Turns paging on or off, and with it IA-32e mode if IA32_EFER.LME asks for it.
+fn switch_paging(cx: &mut Context<'_>, cr0: u64) -> Result<(), Next> {
+    const L: u32 = 1 << 13;
+    let (cr4, efer) = (cx.cr4(), cx.efer());
+    let on = cr0 & cr0::PG != 0;
+    let code_64 = cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS) & L != 0;
+    let long = on && efer & efer::LME != 0;
+    let active = efer & efer::LMA != 0;
+    if long && (cr4 & cr4::PAE == 0 || code_64) || active && code_64 {
+        return Err(cx.inject(Exception::GENERAL_PROTECTION));
+    }
+    let new = if long {
+        efer | efer::LMA
+    } else {
+        efer & !efer::LMA
+    };
+    shadow::read_pdptes(cx, paging::mode(cr0, cr4, new), cx.cr3())?;
+    shadow::write_efer(cx, new);
+    Ok(())
+}
+
+/// Loads CR4 with all that this entails.
+fn load_cr4(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
+    let changed = cx.cr4() ^ value;
+    let (cr0, efer) = (cx.cr0(), cx.efer());
+    if efer & efer::LMA != 0 && value & cr4::PAE == 0 {
+        return Err(cx.inject(Exception::GENERAL_PROTECTION));
+    }
+    let translating = changed & (cr4::PAE | cr4::PSE | cr4::PGE | cr4::SMEP) != 0;
+    let mode = paging::mode(cr0, value, efer);
+    if translating && mode == Mode::Pae {
+        shadow::read_pdptes(cx, mode, cx.cr3())?;
+    }
+    // The value was checked.
+    let _ok = cx.cr4_rules().set(cx.vmcs, value);
+    if translating {
+        shadow::change_mode(cx);
+    }
+    Ok(())
 }
 
 /// CR8 is the task priority; without an APIC it is a register of 4 bits.

@@ -97,6 +97,21 @@ pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>) {
     deliver_as(vmcs, exception, vmcs.read(EXIT_INTERRUPTION_ERROR_CODE));
 }
 
+/// Makes the next VM entry deliver an exception that was raised instead of what exited, perhaps while
+/// another event was delivered; [`None`] if that shuts the guest down.
+pub(crate) fn raise_during_delivery(vmcs: &CurrentVmcs<'_>, exception: Exception) -> Option<()> {
+    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
+    if vectoring.valid() && vectoring.is(vector::DOUBLE_FAULT) {
+        return None;
+    }
+    if vectoring.valid() && is_double_fault(vectoring, exception.interruption()) {
+        inject(vmcs, DOUBLE_FAULT);
+    } else {
+        inject(vmcs, exception);
+    }
+    Some(())
+}
+
 const DOUBLE_FAULT: Exception = Exception {
     vector: vector::DOUBLE_FAULT,
     error_code: Some(0),

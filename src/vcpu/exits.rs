@@ -20,7 +20,9 @@ use super::{
         Refusal, //
     },
     run_page::RunPage,
+    shadow,
     state::Pending,
+    step,
     violation, //
 };
 use crate::{
@@ -84,6 +86,8 @@ fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::RDMSR => rdmsr(cx),
         basic::WRMSR => wrmsr(cx),
         basic::CR_ACCESS => control_register::handle(cx),
+        basic::INVLPG => shadow::invlpg(cx),
+        basic::MONITOR_TRAP_FLAG => step::monitor_trap(cx),
         basic::DR_ACCESS => debug_register::handle(cx),
         basic::XSETBV => control_register::xsetbv(cx),
         basic::EXCEPTION_OR_NMI => exception_or_nmi(cx),
@@ -222,6 +226,9 @@ fn exception_or_nmi(cx: &mut Context<'_>) -> Next {
         cpu::deliver_machine_check(cx.vmcs.root().irqs());
         return Next::Pause;
     }
+    if info.is(vector::PAGE_FAULT) && cx.guest.shadow.is_some() {
+        return shadow::page_fault(cx);
+    }
     if cx.guest.traps.exceptions & 1u32.wrapping_shl(number) != 0 {
         cx.guest.pending = Pending::Other(basic::EXCEPTION_OR_NMI);
         return cx.report(basic::EXCEPTION_OR_NMI);
@@ -234,6 +241,9 @@ fn deliver_exception(cx: &mut Context<'_>) -> Next {
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
     if info.is(vector::DEBUG) {
         return debug_register::deliver(cx);
+    }
+    if info.is(vector::PAGE_FAULT) && cx.guest.shadow.is_some() {
+        return shadow::deliver(cx);
     }
     if info.is(vector::PAGE_FAULT) {
         // The exit qualification has what CR2 would have got.

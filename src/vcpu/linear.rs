@@ -7,8 +7,10 @@ use super::{
         Context,
         Next, //
     },
-    control_register::cr0,
-    event::Exception, //
+    event::Exception,
+    msr::efer,
+    paging,
+    shadow, //
 };
 use crate::{
     mmu::{
@@ -20,8 +22,6 @@ use crate::{
         guest_walk::{
             self,
             Access,
-            Mode,
-            Paging,
             Stop, //
         }, //
     },
@@ -32,24 +32,11 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// CR0.WP.
-const CR0_WP: u64 = 1 << 16;
-/// CR4.PSE, CR4.PAE, CR4.SMEP, CR4.SMAP.
-const CR4_PSE: u64 = 1 << 4;
-const CR4_PAE: u64 = 1 << 5;
-const CR4_SMEP: u64 = 1 << 20;
-const CR4_SMAP: u64 = 1 << 21;
-/// IA32_EFER.LMA, IA32_EFER.NXE.
-const EFER_LMA: u64 = 1 << 10;
-const EFER_NXE: u64 = 1 << 11;
-/// RFLAGS.AC.
-const RFLAGS_AC: u64 = 1 << 18;
-
 /// Reads the guest's memory as the instruction that exited would.
 pub(crate) fn read(cx: &mut Context<'_>, address: Gva, bytes: &mut [u8]) -> Result<(), Next> {
     let access = access(cx, false, false);
     for (offset, byte) in bytes.iter_mut().enumerate() {
-        *byte = with_byte(cx, address, offset, access, |cell| {
+        *byte = with_byte(cx, address, offset, access, |cell, _| {
             cell.load(Ordering::Relaxed)
         })?;
     }
@@ -61,12 +48,14 @@ pub(crate) fn write(cx: &mut Context<'_>, address: Gva, bytes: &[u8]) -> Result<
     let access = access(cx, true, false);
     // All bytes can be written, or none is.
     for offset in 0..bytes.len() {
-        with_byte(cx, address, offset, access, |_| ())?;
+        with_byte(cx, address, offset, access, |_, _| ())?;
     }
     for (offset, byte) in bytes.iter().enumerate() {
-        with_byte(cx, address, offset, access, |cell| {
-            cell.store(*byte, Ordering::Relaxed)
+        let gpa = with_byte(cx, address, offset, access, |cell, gpa| {
+            cell.store(*byte, Ordering::Relaxed);
+            gpa
         })?;
+        shadow::with(cx, |shadow, ram, _| shadow.written(gpa, ram));
     }
     Ok(())
 }
@@ -81,7 +70,7 @@ pub(crate) fn instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
     let rip = base.wrapping_add(cx.vmcs.read(GUEST_RIP));
     let access = access(cx, false, true);
     for (offset, byte) in bytes.iter_mut().enumerate() {
-        match find_byte(cx, Gva::new(rip), offset, access, |cell| {
+        match find_byte(cx, Gva::new(rip), offset, access, |cell, _| {
             cell.load(Ordering::Relaxed)
         }) {
             Ok(value) => *byte = value,
@@ -93,7 +82,7 @@ pub(crate) fn instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
 
 fn long_code(cx: &Context<'_>) -> bool {
     const L: u32 = 1 << 13;
-    cx.vmcs.read(GUEST_EFER) & EFER_LMA != 0 && cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS) & L != 0
+    cx.efer() & efer::LMA != 0 && cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS) & L != 0
 }
 
 /// Does something with a byte of guest memory, or says what must come first.
@@ -102,7 +91,7 @@ fn with_byte<R>(
     address: Gva,
     offset: usize,
     access: Access,
-    use_byte: impl FnOnce(&AtomicU8) -> R,
+    use_byte: impl FnOnce(&AtomicU8, Gpa) -> R,
 ) -> Result<R, Next> {
     match find_byte(cx, address, offset, access, use_byte) {
         Ok(result) => Ok(result),
@@ -116,7 +105,7 @@ fn with_byte<R>(
 }
 
 /// The page at this address is not allocated: it can be, or no memory is there at all.
-fn absent(cx: &mut Context<'_>, gpa: Gpa, access: Access) -> Next {
+pub(crate) fn absent(cx: &mut Context<'_>, gpa: Gpa, access: Access) -> Next {
     let region = cx.vm.memory.lock().regions.find(gpa);
     match region {
         Some(region) if !(access.write && region.kind.readonly) => Next::Populate(gpa),
@@ -129,9 +118,9 @@ fn find_byte<R>(
     address: Gva,
     offset: usize,
     access: Access,
-    use_byte: impl FnOnce(&AtomicU8) -> R,
+    use_byte: impl FnOnce(&AtomicU8, Gpa) -> R,
 ) -> Result<R, Stop> {
-    let paging = paging(cx);
+    let paging = paging::current(cx);
     let memory = cx.vm.memory.lock();
     let address = nth(address, offset);
     let gpa = guest_walk::translate(&paging, address, access, &memory.ram())?.gpa;
@@ -141,6 +130,7 @@ fn find_byte<R>(
     // CAST: Less than 4096.
     Ok(use_byte(
         &page.bytes()[gpa.offset(PageSize::Size4K) as usize],
+        gpa,
     ))
 }
 
@@ -150,42 +140,10 @@ fn nth(address: Gva, offset: usize) -> Gva {
 }
 
 fn access(cx: &Context<'_>, write: bool, fetch: bool) -> Access {
-    let cpl = cx.vmcs.read(GUEST_SS_ACCESS_RIGHTS) >> 5 & 3;
     Access {
-        user: cpl == 3,
+        user: paging::is_user(cx),
         write,
         fetch,
-        may_touch_users: cx.vmcs.read(GUEST_RFLAGS) & RFLAGS_AC != 0,
-    }
-}
-
-fn paging(cx: &Context<'_>) -> Paging {
-    let vmcs = cx.vmcs;
-    let (cr0, cr4, efer) = (
-        vmcs.read(GUEST_CR0),
-        vmcs.read(GUEST_CR4),
-        vmcs.read(GUEST_EFER),
-    );
-    let mode = if cr0 & cr0::PG == 0 {
-        Mode::Off
-    } else if efer & EFER_LMA != 0 {
-        Mode::FourLevels
-    } else if cr4 & CR4_PAE != 0 {
-        Mode::Pae
-    } else {
-        Mode::Bits32 {
-            large: cr4 & CR4_PSE != 0,
-        }
-    };
-    Paging {
-        mode,
-        cr3: vmcs.read(GUEST_CR3),
-        write_protect: cr0 & CR0_WP != 0,
-        no_execute: efer & EFER_NXE != 0,
-        smep: cr4 & CR4_SMEP != 0,
-        smap: cr4 & CR4_SMAP != 0,
-        physical_bits: cx.vm.device.capabilities.physical_bits,
-        pages_1g: cx.vm.device.pages_1g,
-        pdptes: None,
+        may_touch_users: paging::may_touch_users(cx),
     }
 }

@@ -7,6 +7,8 @@
 
 use super::{
     context::Context,
+    control_register::cr0,
+    shadow,
     switched::{
         self,
         Needed, //
@@ -39,15 +41,12 @@ pub(crate) const DIRECT: [u32; 5] = [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, FS
 const MISC_ENABLE_VALUE: u64 = 1;
 
 /// IA32_EFER bits (SDM Vol. 3A, "Extended Feature Enable Register").
-mod efer {
-    pub(super) const SCE: u64 = 1 << 0;
-    pub(super) const LME: u64 = 1 << 8;
-    pub(super) const LMA: u64 = 1 << 10;
-    pub(super) const NXE: u64 = 1 << 11;
+pub(crate) mod efer {
+    pub(crate) const SCE: u64 = 1 << 0;
+    pub(crate) const LME: u64 = 1 << 8;
+    pub(crate) const LMA: u64 = 1 << 10;
+    pub(crate) const NXE: u64 = 1 << 11;
 }
-
-/// CR0.PG.
-const CR0_PG: u64 = 1 << 31;
 
 /// Why an MSR was not read or written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,7 +77,7 @@ pub(crate) fn read(cx: &Context<'_>, index: u32) -> Result<u64, Refusal> {
         SYSENTER_ESP => vmcs.read(GUEST_SYSENTER_ESP),
         SYSENTER_EIP => vmcs.read(GUEST_SYSENTER_EIP),
         PAT if cx.switches_pat() => vmcs.read(GUEST_PAT),
-        EFER => vmcs.read(GUEST_EFER),
+        EFER => cx.efer(),
         FS_BASE => vmcs.read(GUEST_FS_BASE),
         GS_BASE => vmcs.read(GUEST_GS_BASE),
         _ => return cx.switched.read(index).ok_or(Refusal::Unknown),
@@ -124,25 +123,34 @@ fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Re
 
 fn write_efer(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
     let vmcs = cx.vmcs;
-    let old = vmcs.read(GUEST_EFER);
+    let old = cx.efer();
     check(value & !(efer::SCE | efer::LME | efer::LMA | efer::NXE) == 0)?;
-    let paging = vmcs.read(GUEST_CR0) & CR0_PG != 0;
+    let paging = cx.cr0() & cr0::PG != 0;
     check(!(paging && (old ^ value) & efer::LME != 0))?;
     let new = value & !efer::LMA | old & efer::LMA;
-    vmcs.write(GUEST_EFER, new);
+    if cx.guest.shadow.is_some() {
+        shadow::write_efer(cx, new);
+    } else {
+        vmcs.write(GUEST_EFER, new);
+    }
     if needs_switched(old) != needs_switched(new) {
         cx.end_burst();
     }
     if (old ^ new) & efer::NXE != 0 {
         cx.flush_guest_tlb();
+        shadow::change_mode(cx);
     }
     Ok(())
 }
 
 /// Sets IA32_EFER without regard to what it was, for a program that sets all of the state.
-pub(crate) fn set_efer(cx: &Context<'_>, value: u64) -> Result {
+pub(crate) fn set_efer(cx: &mut Context<'_>, value: u64) -> Result {
     if value & !(efer::SCE | efer::LME | efer::LMA | efer::NXE) != 0 {
         return Err(EINVAL);
+    }
+    if cx.guest.shadow.is_some() {
+        shadow::write_efer(cx, value);
+        return Ok(());
     }
     let vmcs = cx.vmcs;
     let controls = vmcs.read(ENTRY_CONTROLS) & !Entry::IA32E_MODE_GUEST.raw();

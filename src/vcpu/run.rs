@@ -12,6 +12,7 @@ use super::{
     msr,
     run_page::RunPage,
     setup,
+    shadow,
     state::{
         Guest,
         Pending,
@@ -20,7 +21,6 @@ use super::{
     Vcpu, //
 };
 use crate::{
-    mmu::page::Stock,
     support::{
         cpu::{
             self,
@@ -43,7 +43,6 @@ use crate::{
         error,
         field::*,
         host::HostState,
-        insn::Extent,
         root::VmxRoot,
         vmcs::CurrentVmcs, //
     }, //
@@ -108,7 +107,7 @@ impl Vcpu {
         state: &mut State,
         body: impl FnOnce(&mut Context<'_>) -> R,
     ) -> Result<R> {
-        state.guest.stock.fill(Stock::FOR_ONE_MAPPING)?;
+        state.guest.stock.fill(self.vm.mmu.stock())?;
         let irqs = IrqsDisabled::new();
         let host = HostState::save(&irqs)?;
         let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
@@ -116,8 +115,8 @@ impl Vcpu {
         self.member.counters.bursts.count();
         self.member.whereabouts.enter(cpu::id(&irqs));
         let vm = &*self.vm;
-        let switches_pat = vm.device.capabilities.switches_pat();
-        state.host.update(&vmcs, &host, switches_pat)?;
+        let capabilities = &vm.device.capabilities;
+        state.host.update(&vmcs, &host, capabilities)?;
         if !state.configured {
             setup::configure(vm, &vmcs, &mut state.guest)?;
             state.configured = true;
@@ -126,7 +125,7 @@ impl Vcpu {
         let moved = state.last_cpu != this;
         state.last_cpu = this;
 
-        let efer = vmcs.read(GUEST_EFER);
+        let efer = state.guest.efer(&vmcs);
         let fpu = state.fpu.load(&irqs);
         let switched = state.switched.load(&irqs, msr::needs_switched(efer))?;
         let dr7 = vmcs.read(GUEST_DR7);
@@ -139,11 +138,11 @@ impl Vcpu {
         }
         let counters = &self.member.counters;
         let mut cx = Context::new(vm, &vmcs, &mut state.guest, fpu, switched, counters);
-        vm.generation.catch_up(&irqs, || {
-            let extent = vm.device.capabilities.ept_extent().unwrap_or(Extent::All);
-            vmcs.invept(extent, vm.eptp.into_raw());
-            counters.flushes.count();
-        });
+        if let Some(state) = &mut cx.guest.shadow {
+            // Another thread may have taken memory away.
+            state.set_changed();
+        }
+        vm.generation.catch_up(&irqs, || cx.flush());
         if moved {
             cx.flush_guest_tlb();
         }
@@ -186,6 +185,9 @@ fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
 #[inline]
 fn run_in_burst(cx: &mut Context<'_>) -> Next {
     loop {
+        if let Err(next) = shadow::prepare(cx) {
+            return next;
+        }
         cx.counters.entries.count();
         let next = match entry::enter(cx.vmcs, &mut cx.guest.frame.general) {
             Ok(reason) => exits::handle(cx, reason),

@@ -12,6 +12,7 @@
 //! | use TSC offsetting | the guest's time starts with it |
 //! | use MSR bitmaps | bases of FS and GS, SYSENTER: in the VMCS, so without an exit |
 //! | enable EPT, unrestricted guest | memory; real mode and no paging |
+//! | CR3-load, CR3-store, INVLPG exiting | shadow paging: the guest's CR3 is not the CPU's |
 //! | enable VPID | translations survive VM entries and exits |
 //! | WBINVD exiting | a guest must not empty the host's caches |
 //!
@@ -19,14 +20,11 @@
 //! no burst then. So the VMX-preemption timer bounds a stay in the guest where the CPU has it. A real
 //! CPU is interrupted long before.
 //!
-//! Exceptions exit for #DB, because DR6 is not switched, for #MC, which is the host's, and for those
+//! Exceptions exit for #PF with shadow paging, for #DB, because DR6 is not switched, for #MC, which is the host's, and for those
 //! that the program traps.
 
 use super::{
-    control_register::{
-        self,
-        cr0, //
-    },
+    control_register::cr0,
     msr,
     state::Guest,
     traps::Traps, //
@@ -126,28 +124,48 @@ fn write_controls(
     if pin.contains(PinBased::PREEMPTION_TIMER) {
         vmcs.write(PREEMPTION_TIMER_VALUE, capabilities.preemption_timer(STAY));
     }
-    let primary = required::PRIMARY.with(Primary::SECONDARY);
+    let (primary, secondary) = translation_controls(vm);
+    let primary = required::PRIMARY.with(Primary::SECONDARY).with(primary);
     let primary = adjust(capabilities.primary, primary, Primary::USE_MSR_BITMAPS)?;
-    let secondary = Secondary::ENABLE_EPT
-        .with(Secondary::UNRESTRICTED_GUEST)
-        .with(vpid);
+    let secondary = secondary.with(vpid);
     let secondary = adjust(capabilities.secondary, secondary, Secondary::WBINVD_EXITING)?;
     let (exit_pat, entry_pat) = if capabilities.switches_pat() {
         (Exit::LOAD_PAT.with(Exit::SAVE_PAT), Entry::LOAD_PAT)
     } else {
         (Exit::NONE, Entry::NONE)
     };
-    let exit = required::EXIT.with(Exit::LOAD_EFER).with(Exit::SAVE_EFER);
+    let (exit_efer, entry_efer) = if capabilities.switches_efer() {
+        (Exit::LOAD_EFER.with(Exit::SAVE_EFER), Entry::LOAD_EFER)
+    } else {
+        (Exit::NONE, Entry::NONE)
+    };
+    let exit = required::EXIT.with(exit_efer);
     let exit = adjust(capabilities.exit, exit, exit_pat)?;
-    let entry = required::ENTRY.with(Entry::LOAD_EFER);
+    let entry = required::ENTRY.with(entry_efer);
     let entry = adjust(capabilities.entry, entry, entry_pat)?;
     vmcs.write(PIN_BASED_CONTROLS, pin.bits());
     vmcs.write(PRIMARY_CONTROLS, primary.bits());
     vmcs.write(SECONDARY_CONTROLS, secondary.bits());
     vmcs.write(EXIT_CONTROLS, exit.bits());
     vmcs.write(ENTRY_CONTROLS, entry.bits());
-    vmcs.write(EPT_POINTER, vm.eptp.into_raw());
+    if let Some(eptp) = vm.eptp {
+        vmcs.write(EPT_POINTER, eptp.into_raw());
+    }
     Ok(())
+}
+
+/// What translation by EPT, or by shadow tables, needs.
+fn translation_controls(vm: &Vm) -> (Primary, Secondary) {
+    if !vm.mmu.is_shadow() {
+        let secondary = Secondary::ENABLE_EPT.with(Secondary::UNRESTRICTED_GUEST);
+        return (Primary::NONE, secondary);
+    }
+    let primary = required::SHADOW;
+    if vm.mmu.traps_invlpg() {
+        (primary.with(Primary::INVLPG_EXITING), Secondary::NONE)
+    } else {
+        (primary, Secondary::NONE)
+    }
 }
 
 fn adjust<C: Controls>(allowed: Allowed, required: C, optional: C) -> Result<C> {
@@ -174,15 +192,20 @@ fn write_constants(vm: &Vm, vmcs: &CurrentVmcs<'_>) {
         vmcs.write(field, 0);
     }
     vmcs.write(VMCS_LINK_POINTER, u64::MAX);
-    vmcs.write(CR0_MASK, !cr0::OWN);
-    vmcs.write(CR4_MASK, vm.device.cr4.mask());
+    vmcs.write(CR0_MASK, vm.control_registers.cr0.mask());
+    vmcs.write(CR4_MASK, vm.control_registers.cr4.mask());
     vmcs.write(TSC_OFFSET, cpu::tsc().wrapping_neg());
 }
 
 /// Writes what depends on the traps.
 pub(crate) fn write_traps(vm: &Vm, vmcs: &CurrentVmcs<'_>, traps: &Traps) {
     const ALWAYS: u32 = 1 << vector::DEBUG | 1 << vector::MACHINE_CHECK;
-    vmcs.write(EXCEPTION_BITMAP, traps.exceptions | ALWAYS);
+    let shadow = if vm.mmu.is_shadow() {
+        1 << vector::PAGE_FAULT
+    } else {
+        0
+    };
+    vmcs.write(EXCEPTION_BITMAP, traps.exceptions | ALWAYS | shadow);
     let bitmaps = &vm.device.msr_bitmaps;
     let bitmap = if traps.all_msrs() {
         &bitmaps.trapping
@@ -274,10 +297,13 @@ fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
     vmcs.write(GUEST_GDTR_LIMIT, 0xffff);
     vmcs.write(GUEST_IDTR_BASE, 0);
     vmcs.write(GUEST_IDTR_LIMIT, 0xffff);
-    control_register::set_cr0(vmcs, cr0::CD | cr0::NW | cr0::ET)?;
+    let registers = &vm.control_registers;
+    registers.cr0.set(vmcs, cr0::CD | cr0::NW | cr0::ET)?;
     vmcs.write(GUEST_CR3, 0);
-    vm.device.cr4.set(vmcs, 0)?;
-    vmcs.write(GUEST_EFER, 0);
+    registers.cr4.set(vmcs, 0)?;
+    if vm.device.capabilities.switches_efer() {
+        vmcs.write(GUEST_EFER, 0);
+    }
     if vm.device.capabilities.switches_pat() {
         vmcs.write(GUEST_PAT, 0x0007_0406_0007_0406);
     }

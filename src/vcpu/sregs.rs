@@ -7,7 +7,8 @@ use super::{
     control_register,
     debug_register,
     msr,
-    setup::SEGMENTS, //
+    setup::SEGMENTS,
+    shadow, //
 };
 use crate::{
     support::uapi::{
@@ -51,11 +52,11 @@ pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
             limit: vmcs.read(GUEST_IDTR_LIMIT),
             __reserved: 0,
         },
-        cr0: control_register::get_cr0(vmcs),
+        cr0: cx.cr0(),
         cr2: cx.guest.cr2,
-        cr3: vmcs.read(GUEST_CR3),
-        cr4: cx.cr4_rules().get(vmcs),
-        efer: vmcs.read(GUEST_EFER),
+        cr3: cx.cr3(),
+        cr4: cx.cr4(),
+        efer: cx.efer(),
         xcr0: cx.fpu.fpu().xcr0(),
         dr: [dr0, dr1, dr2, dr3, cx.guest.debug.dr6, vmcs.read(GUEST_DR7)],
         interruptibility: vmcs.read(GUEST_INTERRUPTIBILITY),
@@ -123,9 +124,13 @@ fn set_control_registers(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result 
     control_register::check_cr0(sregs.cr0)?;
     cx.cr4_rules().check(sregs.cr4)?;
     msr::set_efer(cx, sregs.efer)?;
-    control_register::set_cr0(cx.vmcs, sregs.cr0)?;
+    cx.vm.control_registers.cr0.set(cx.vmcs, sregs.cr0)?;
     cx.cr4_rules().set(cx.vmcs, sregs.cr4)?;
-    cx.vmcs.write(GUEST_CR3, sregs.cr3);
+    if cx.guest.shadow.is_some() {
+        shadow::reset(cx, sregs.cr3);
+    } else {
+        cx.vmcs.write(GUEST_CR3, sregs.cr3);
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::{
     cpuid::Cpuid,
     debug_register::DebugRegisters,
     run_page::Frame,
+    shadow::ShadowState,
     switched::SwitchedMsrs,
     traps::Traps, //
 };
@@ -68,6 +69,10 @@ pub(crate) struct Guest {
     pub(crate) stock: Stock,
     /// Tag of its translations.
     pub(crate) vpid: Option<u16>,
+    /// With shadow paging, what it takes.
+    pub(crate) shadow: Option<ShadowState>,
+    /// Is an instruction being single-stepped for the driver?
+    pub(crate) stepping: bool,
     /// What the program is told of an exit.
     pub(crate) report: uapi::minivmx_run,
     /// Has the report words?
@@ -87,9 +92,20 @@ impl Guest {
         vmcs.write(TSC_OFFSET, value.wrapping_sub(host_tsc()));
     }
 
-    /// The guest-physical address of an exit, where the CPU has the field.
+    /// The guest-physical address of an exit: the CPU has the field with EPT.
     pub(crate) fn physical_address(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
-        vmcs.read(GUEST_PHYSICAL_ADDRESS)
+        match self.shadow {
+            Some(_) => 0,
+            None => vmcs.read(GUEST_PHYSICAL_ADDRESS),
+        }
+    }
+
+    /// IA32_EFER as the guest reads it.
+    pub(crate) fn efer(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
+        match &self.shadow {
+            Some(state) => state.efer,
+            None => vmcs.read(GUEST_EFER),
+        }
     }
 
     /// Says the exit in words.
@@ -125,7 +141,12 @@ pub(crate) struct State {
 
 impl State {
     /// A vCPU before its first burst.
-    pub(crate) fn new(id: u32, revision: u32, vpid: Option<u16>) -> Result<Self> {
+    pub(crate) fn new(
+        id: u32,
+        revision: u32,
+        vpid: Option<u16>,
+        shadow_paging: bool,
+    ) -> Result<Self> {
         Ok(Self {
             vmcs: Vmcs::new(revision)?,
             configured: false,
@@ -143,6 +164,8 @@ impl State {
                 traps: Traps::default(),
                 stock: Stock::default(),
                 vpid,
+                shadow: shadow_paging.then(ShadowState::new),
+                stepping: false,
                 report: uapi::minivmx_run::new_zeroed(),
                 has_cause: true,
                 pending: Pending::Nothing,

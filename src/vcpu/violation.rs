@@ -37,7 +37,7 @@ use zerocopy::FromZeros;
 pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     let gpa = Gpa::new(cx.vmcs.read(GUEST_PHYSICAL_ADDRESS));
-    resume_delivery(cx, violation);
+    resume_delivery(cx, violation.nmi_unblocking());
     let outcome = cx
         .vm
         .memory
@@ -61,11 +61,11 @@ pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
 /// The access may have been part of the delivery of an event, or of an IRET that unblocked NMIs: both
 /// are to happen again.
 #[inline]
-pub(crate) fn resume_delivery(cx: &Context<'_>, violation: EptViolation) {
+pub(crate) fn resume_delivery(cx: &Context<'_>, nmi_unblocking: bool) {
     let vectoring = Interruption::from_raw(cx.vmcs.read(IDT_VECTORING_INFO));
     if vectoring.valid() {
         event::redeliver(cx.vmcs);
-    } else if violation.nmi_unblocking() {
+    } else if nmi_unblocking {
         let state = Interruptibility::from_raw(cx.vmcs.read(GUEST_INTERRUPTIBILITY));
         let blocked = state.with_nmi(true);
         cx.vmcs.write(GUEST_INTERRUPTIBILITY, blocked.into_raw());
@@ -88,5 +88,7 @@ pub(crate) fn report_memory(cx: &mut Context<'_>, gpa: Gpa, kind: Access) -> Nex
         instruction,
         ..minivmx_memory_exit::new_zeroed()
     };
-    cx.report(uapi::exit::MINIVMX_EXIT_MEMORY)
+    let next = cx.report(uapi::exit::MINIVMX_EXIT_MEMORY);
+    cx.guest.report.physical_address = gpa.get();
+    next
 }

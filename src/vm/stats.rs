@@ -122,8 +122,24 @@ impl Vm {
         for member in &self.layout.lock().members {
             member.counters.add_to(stats);
         }
-        (stats.out_pages, stats.out_tables) = self.memory.lock().usage();
+        self.add_memory(stats);
         argument.write_back()?;
         Ok(0)
+    }
+
+    fn add_memory(&self, stats: &mut uapi::minivmx_stats) {
+        let mut memory = self.memory.lock();
+        (stats.out_pages, stats.out_tables) = memory.usage();
+        let Some((shadow, _)) = memory.shadow() else {
+            return;
+        };
+        let counts = shadow.counts();
+        stats.out_guest_faults = counts.guest_faults;
+        stats.out_shadow_misses = counts.misses;
+        stats.out_table_writes = counts.table_writes;
+        stats.out_syncs = counts.syncs;
+        stats.out_reclaims = counts.reclaims;
+        // CAST: `usize` is 64 bits wide.
+        stats.out_shadow_tables = counts.tables as u64;
     }
 }

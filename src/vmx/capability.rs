@@ -262,7 +262,7 @@ impl Capabilities {
     }
 
     /// `EOPNOTSUPP`, after one sentence in the log, if this CPU has not what an EPT guest needs.
-    pub(crate) fn check_ept(&self) -> Result {
+    fn check_ept(&self) -> Result {
         let missing = self.missing_for_ept();
         let Some((_, name)) = EPT_NEEDS
             .iter()
@@ -272,6 +272,25 @@ impl Capabilities {
         };
         pr_err!("EPT guests need {name}, which this CPU's VMX does not have\n");
         Err(EOPNOTSUPP)
+    }
+
+    /// Can there be guests with shadow paging, or with EPT?
+    pub(crate) fn has_mmu(&self, shadow: bool) -> bool {
+        if shadow {
+            self.primary
+                .allows(required::SHADOW.with(Primary::INVLPG_EXITING))
+        } else {
+            self.missing_for_ept() == 0
+        }
+    }
+
+    /// `EOPNOTSUPP`, after one sentence in the log, if there cannot.
+    pub(crate) fn check_mmu(&self, shadow: bool) -> Result {
+        if shadow {
+            require(self.primary, required::SHADOW.with(Primary::INVLPG_EXITING))
+        } else {
+            self.check_ept()
+        }
     }
 
     /// Do VM entries and exits switch IA32_EFER?
@@ -328,6 +347,9 @@ pub(crate) mod required {
         .with(Primary::RDPMC_EXITING)
         .with(Primary::CR8_LOAD_EXITING)
         .with(Primary::CR8_STORE_EXITING);
+
+    /// What guests with shadow paging must not do by themselves, either.
+    pub(crate) const SHADOW: Primary = Primary::CR3_LOAD_EXITING.with(Primary::CR3_STORE_EXITING);
 
     /// The host is a 64-bit kernel.
     pub(crate) const EXIT: Exit = Exit::HOST_ADDRESS_SPACE_SIZE.with(Exit::SAVE_DEBUG_CONTROLS);

@@ -57,6 +57,7 @@ pub(crate) mod basic {
     pub(crate) const INVALID_GUEST_STATE: u32 = 33;
     pub(crate) const MSR_LOADING: u32 = 34;
     pub(crate) const MWAIT: u32 = 36;
+    pub(crate) const MONITOR_TRAP_FLAG: u32 = 37;
     pub(crate) const MONITOR: u32 = 39;
     pub(crate) const PAUSE: u32 = 40;
     pub(crate) const ENTRY_MACHINE_CHECK: u32 = 41;

@@ -15,6 +15,7 @@
 //! (SDM Vol. 3C, "Loading Host State").
 
 use super::{
+    capability::Capabilities,
     entry,
     field::*,
     vmcs::CurrentVmcs, //
@@ -64,13 +65,13 @@ impl HostArea {
         &mut self,
         vmcs: &CurrentVmcs<'_>,
         host: &HostState<'_>,
-        switches_pat: bool,
+        capabilities: &Capabilities,
     ) -> Result {
         let irqs = host.irqs;
         let this = cpu::id(irqs);
         if self.cpu != Some(this) {
             self.cpu = None;
-            write_cpu(vmcs, host, switches_pat)?;
+            write_cpu(vmcs, host, capabilities)?;
             self.cpu = Some(this);
         }
         write_changed(vmcs, HOST_CR0, &mut self.cr0, cpu::cr0(irqs));
@@ -101,7 +102,7 @@ fn write_changed(
 
 /// Writes the fields that are constant on a CPU.
 #[cold]
-fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, switches_pat: bool) -> Result {
+fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, capabilities: &Capabilities) -> Result {
     use kernel::bindings::{
         GDT_ENTRY_TSS,
         __KERNEL_CS,
@@ -126,8 +127,10 @@ fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, switches_pat: bool) -
     vmcs.write(HOST_SYSENTER_CS, msrs::SYSENTER_CS.read()? as u32);
     vmcs.write(HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read()?);
     vmcs.write(HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read()?);
-    vmcs.write(HOST_EFER, msrs::EFER.read()?);
-    if switches_pat {
+    if capabilities.switches_efer() {
+        vmcs.write(HOST_EFER, msrs::EFER.read()?);
+    }
+    if capabilities.switches_pat() {
         vmcs.write(HOST_PAT, msrs::PAT.read()?);
     }
     entry::write_host_rip(vmcs);

@@ -46,11 +46,6 @@ pub(super) struct Grants {
 }
 
 impl Grants {
-    /// Is nothing granted?
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// Is there no room for another?
     pub(super) fn is_full(&self) -> bool {
         self.count == ROOM

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tables by which a VM's CPU reaches guest memory: EPT, or shadow tables.
+
+use super::{
+    Chunks,
+    Region,
+    REAPED, //
+};
+use crate::{
+    mmu::{
+        address::{
+            Gpa,
+            GpaRange,
+            Hpa,
+            PageSize, //
+        },
+        ept::{
+            Access,
+            Attributes,
+            Ept,
+            Eptp, //
+        },
+        page::Stock,
+        shadow::Shadow,
+        table::{
+            Flush,
+            MapError,
+            PageTable,
+            Pause,
+            Progress,
+            Reaper, //
+        }, //
+    },
+    support::page::KernelPage, //
+};
+
+/// How an access to guest-physical memory ends.
+pub(crate) enum Outcome {
+    /// It can be tried again: the page is mapped now.
+    Mapped,
+    /// It can be tried again when the page is allocated.
+    Absent,
+    /// It can be tried again when the stock is filled.
+    OutOfTables,
+    /// No memory answers it.
+    Refused,
+}
+
+/// The tables of a VM.
+pub(crate) enum Translation {
+    /// From guest-physical addresses, by the CPU.
+    Ept(EptTables),
+    /// From guest-virtual addresses.
+    Shadow(Shadow<KernelPage>),
+}
+
+impl Translation {
+    /// Pages that the tables take.
+    pub(super) fn pages(&self) -> u64 {
+        match self {
+            Self::Ept(tables) => tables.count,
+            // CAST: `usize` is 64 bits wide.
+            Self::Shadow(shadow) => shadow.counts().host_pages as u64,
+        }
+    }
+}
+
+/// Extended page tables.
+pub(crate) struct EptTables {
+    tables: PageTable<Ept, KernelPage>,
+    count: u64,
+    large_pages: bool,
+}
+
+impl EptTables {
+    /// Tables that map nothing; `large_pages` if the CPU has pages of 2 MiB in them.
+    pub(crate) fn new(root: KernelPage, large_pages: bool) -> Self {
+        Self {
+            tables: PageTable::new(root),
+            count: 1,
+            large_pages,
+        }
+    }
+
+    /// What the CPU is told of the tables.
+    pub(crate) fn eptp(&self, accessed_dirty: bool) -> Eptp {
+        Eptp::new(self.tables.root(), accessed_dirty)
+    }
+
+    /// Makes an access possible that the tables do not allow, to an address in this region.
+    #[inline]
+    pub(super) fn map(
+        &mut self,
+        gpa: Gpa,
+        region: &Region,
+        chunks: &Chunks,
+        stock: &mut Stock,
+    ) -> Outcome {
+        let Some(page) = chunks.page(gpa) else {
+            return Outcome::Absent;
+        };
+        let large = self.large_pages && region.covers(gpa, PageSize::Size2M);
+        let (size, page) = match chunks.block(gpa) {
+            Some(first) if large => (PageSize::Size2M, first),
+            _ => (PageSize::Size4K, page),
+        };
+        let hpa = Hpa::new(page.phys());
+        let attributes = Attributes::memory(access_to(region));
+        let stocked = stock.len();
+        let gpa = gpa.page_base(size);
+        let mapped = self
+            .tables
+            .map(gpa, size, hpa, attributes, &mut || stock.take());
+        self.count_tables(stocked.saturating_sub(stock.len()), 0);
+        match mapped {
+            // Another vCPU may have mapped it in the meantime, in pages of another size.
+            Ok(()) | Err(MapError::Occupied) => Outcome::Mapped,
+            Err(MapError::OutOfPages) => Outcome::OutOfTables,
+            Err(MapError::Misaligned | MapError::OutOfReach) => Outcome::Refused,
+        }
+    }
+
+    /// Takes a range out of the tables, as far as one call goes.
+    pub(super) fn unmap(
+        &mut self,
+        range: GpaRange,
+        stock: &mut Stock,
+        reaper: &mut Reaper<KernelPage, REAPED>,
+    ) -> Progress<Gpa> {
+        let (stocked, reaped) = (stock.len(), reaper.len());
+        let progress = self.tables.unmap(range, &mut || stock.take(), reaper);
+        self.count_tables(
+            stocked.saturating_sub(stock.len()),
+            reaper.len().saturating_sub(reaped),
+        );
+        progress
+    }
+
+    fn count_tables(&mut self, linked: usize, unlinked: usize) {
+        // CAST: `usize` is 64 bits wide.
+        self.count = self
+            .count
+            .saturating_add(linked as u64)
+            .saturating_sub(unlinked as u64);
+    }
+}
+
+fn access_to(region: &Region) -> Access {
+    if region.kind.readonly {
+        Access::ReadExecute
+    } else {
+        Access::ReadWriteExecute
+    }
+}
+
+/// Takes the pages of the first chunk of a range that has any out of the shadow tables.
+pub(super) fn remove_from_shadow(
+    shadow: &mut Shadow<KernelPage>,
+    chunks: &Chunks,
+    range: GpaRange,
+) -> Progress<Gpa> {
+    let Some(part) = chunks.first_part(range) else {
+        return Progress {
+            flush: Flush::NotNeeded,
+            rest: None,
+        };
+    };
+    for gpa in part.pages(PageSize::Size4K) {
+        if let Some(page) = chunks.page(gpa) {
+            shadow.remove(gpa, Hpa::new(page.phys()));
+        }
+    }
+    Progress {
+        flush: Flush::Needed,
+        rest: GpaRange::new(part.end(), range.end()).map(|rest| (rest, Pause::Share)),
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How the guest translates its addresses, from its control registers.
+
+use super::{
+    context::Context,
+    control_register::{
+        cr0,
+        cr4, //
+    },
+    msr::efer, //
+};
+use crate::{
+    mmu::guest_walk::{
+        Mode,
+        Paging, //
+    },
+    vmx::field::*, //
+};
+
+/// RFLAGS.AC.
+const RFLAGS_AC: u64 = 1 << 18;
+
+/// What CR0, CR4 and IA32_EFER say of the mode.
+pub(crate) fn mode(cr0: u64, cr4: u64, efer: u64) -> Mode {
+    if cr0 & cr0::PG == 0 {
+        Mode::Off
+    } else if efer & efer::LMA != 0 {
+        Mode::FourLevels
+    } else if cr4 & cr4::PAE != 0 {
+        Mode::Pae
+    } else {
+        Mode::Bits32 {
+            large: cr4 & cr4::PSE != 0,
+        }
+    }
+}
+
+/// How the guest translates at present.
+pub(crate) fn current(cx: &Context<'_>) -> Paging {
+    let (cr0, cr4, efer) = (cx.cr0(), cx.cr4(), cx.efer());
+    Paging {
+        mode: mode(cr0, cr4, efer),
+        cr3: cx.cr3(),
+        pdptes: cx.guest.shadow.as_ref().map(|state| state.pdptes),
+        write_protect: cr0 & cr0::WP != 0,
+        no_execute: efer & efer::NXE != 0,
+        smep: cr4 & cr4::SMEP != 0,
+        smap: cr4 & cr4::SMAP != 0,
+        physical_bits: cx.vm.device.capabilities.physical_bits,
+        pages_1g: cx.vm.device.pages_1g,
+    }
+}
+
+/// Is the guest's code of the least privileged kind?
+pub(crate) fn is_user(cx: &Context<'_>) -> bool {
+    cx.vmcs.read(GUEST_SS_ACCESS_RIGHTS) >> 5 & 3 == 3
+}
+
+/// Does RFLAGS.AC let the supervisor touch pages of users?
+pub(crate) fn may_touch_users(cx: &Context<'_>) -> bool {
+    cx.vmcs.read(GUEST_RFLAGS) & RFLAGS_AC != 0
+}

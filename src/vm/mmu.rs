@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a VM's memory is translated: what the program chose, and the tables for it.
+
+use crate::{
+    device::Device,
+    memory::{
+        EptTables,
+        Translation, //
+    },
+    mmu::{
+        page::Stock,
+        shadow::{
+            self,
+            policy::{
+                Pv,
+                Unsync,
+                Vtlb,
+                Wp, //
+            },
+            Shadow,
+            ShadowPolicy,
+            PAGES_PER_TABLE, //
+        }, //
+    },
+    module_parameters,
+    support::{
+        page::KernelPage,
+        uapi::mmu, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// What a program can choose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mmu {
+    /// Extended page tables.
+    Ept,
+    /// Shadow paging, [`Vtlb`].
+    Vtlb,
+    /// Shadow paging, [`Wp`].
+    Wp,
+    /// Shadow paging, [`Unsync`].
+    Unsync,
+    /// Shadow paging, [`Pv`].
+    Pv,
+}
+
+impl Mmu {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [Self::Ept, Self::Vtlb, Self::Wp, Self::Unsync, Self::Pv];
+
+    /// By its number in the interface: `EOPNOTSUPP` for a number that is kept for later, `EINVAL` for
+    /// others.
+    pub(crate) fn from_number(number: u32) -> Result<Self> {
+        match Self::ALL.iter().find(|mmu| mmu.number() == number) {
+            Some(mmu) => Ok(*mmu),
+            None if matches!(number, 6 | 7) => Err(EOPNOTSUPP),
+            None => Err(EINVAL),
+        }
+    }
+
+    /// Its number in the interface.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Ept => mmu::MINIVMX_MMU_EPT,
+            Self::Vtlb => mmu::MINIVMX_MMU_VTLB,
+            Self::Wp => mmu::MINIVMX_MMU_WP,
+            Self::Unsync => mmu::MINIVMX_MMU_UNSYNC,
+            Self::Pv => mmu::MINIVMX_MMU_PV,
+        }
+    }
+
+    /// Is it a policy of shadow paging?
+    pub(crate) fn is_shadow(self) -> bool {
+        self != Self::Ept
+    }
+
+    /// Must INVLPG exit?
+    pub(crate) fn traps_invlpg(self) -> bool {
+        self.policy().is_some_and(|policy| policy.traps_invlpg())
+    }
+
+    /// Pages for tables that must be at hand when a burst begins.
+    pub(crate) fn stock(self) -> usize {
+        match self {
+            Self::Ept => Stock::FOR_ONE_MAPPING,
+            _ => shadow::PAGES_FOR_ONE_FILL,
+        }
+    }
+
+    fn policy(self) -> Option<&'static dyn ShadowPolicy<KernelPage>> {
+        match self {
+            Self::Ept => None,
+            Self::Vtlb => Some(&Vtlb),
+            Self::Wp => Some(&Wp),
+            Self::Unsync => Some(&Unsync),
+            Self::Pv => Some(&Pv),
+        }
+    }
+
+    /// Tables that map nothing. May sleep.
+    pub(super) fn tables(self, device: &Device) -> Result<Translation> {
+        let Some(policy) = self.policy() else {
+            let large_pages = device.capabilities.ept_vpid.page_2m();
+            let tables = EptTables::new(KernelPage::new()?, large_pages);
+            return Ok(Translation::Ept(tables));
+        };
+        let pae = [
+            KernelPage::new_below_4g()?,
+            KernelPage::new()?,
+            KernelPage::new()?,
+        ];
+        Ok(Translation::Shadow(Shadow::new(policy, max_tables(), pae)?))
+    }
+}
+
+/// Shadow tables that a VM may have, by the module's parameter.
+fn max_tables() -> usize {
+    /// More could not be numbered.
+    const MOST: u64 = 0xffff;
+    const TABLE: u64 = (PAGES_PER_TABLE * kernel::bindings::PAGE_SIZE) as u64;
+    let bytes = u64::from(module_parameters::max_shadow_mib.value()) << 20;
+    // CAST: 16 bits.
+    (bytes / TABLE).min(MOST) as usize
+}
