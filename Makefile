@@ -47,4 +47,5 @@ help:
 #: ENGINE=bochs|vng|tcg    who runs the machine (default: vng with nested VMX, else bochs)
 #: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine
 #: KVM=own|borrow          without kvm_intel, or with it loaded
+#: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)
 #: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)

@@ -25,7 +25,8 @@ one_boot() {
 	bochs-penryn) expect=EXPECT=no-ept ;;
 	bochs-*) expect=EXPECT=ept ;;
 	esac
-	echo "selftests boot lab $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect"
+	echo "selftests boot lab $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
+		"${MMU:+MMU=$MMU}"
 }
 
 images() {

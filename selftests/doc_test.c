@@ -43,7 +43,7 @@ TEST(example)
 	const char *reason;
 	struct vm vm;
 
-	reason = create_vm(&vm);
+	reason = create_vm_with(&vm, MINIVMX_MMU_EPT);
 	if (reason)
 		SKIP(return, "%s", reason);
 	EXPECT_EQ(0, run_example(text, sizeof(text)));

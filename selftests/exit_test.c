@@ -478,6 +478,8 @@ TEST_F(vm, string_io_in_real_mode)
 	struct vm *vm = &self->vm;
 	struct minivmx_run *run = vm->vcpu.run;
 
+	if (!uses_ept(vm))
+		SKIP(return, NEEDS_REAL_MODE);
 	start_real(vm, real_mode_strings);
 	vm->memory[0x1800] = 'd';
 	vm->memory[0x3801] = 'f';
@@ -1327,6 +1329,8 @@ TEST_F(vm, mode_switches)
 	struct vm *vm = &self->vm;
 	struct vcpu *vcpu = &vm->vcpu;
 
+	if (!uses_ept(vm))
+		SKIP(return, NEEDS_REAL_MODE);
 	start_real(vm, mode_switches);
 	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
 		struct minivmx_sregs sregs;
@@ -1373,6 +1377,8 @@ TEST_F(vm, reset_vector)
 	struct minivmx_sregs sregs = get_sregs(vcpu);
 	u8 *rom;
 
+	if (!uses_ept(vm))
+		SKIP(return, NEEDS_REAL_MODE);
 	EXPECT_EQ(0xfff0, vcpu->run->regs.rip);
 	EXPECT_EQ(2, vcpu->run->regs.rflags);
 	EXPECT_EQ(0xf000, sregs.cs.selector);

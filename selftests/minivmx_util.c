@@ -37,19 +37,82 @@ int call_error(int fd, unsigned long call, const void *arg)
 	return ioctl(fd, call, arg) < 0 ? errno : 0;
 }
 
-enum machine machine(void)
+/* The words of MINIVMX_EXPECT, as bits. */
+enum expectation {
+	EXPECT_EPT	= BIT(0),
+	EXPECT_NO_EPT	= BIT(1),
+	EXPECT_NO_VMX	= BIT(2),
+	EXPECT_SHADOW	= BIT(3),
+};
+
+static u32 expectation(const char *word)
+{
+	if (!strcmp(word, "ept"))
+		return EXPECT_EPT;
+	if (!strcmp(word, "no-ept"))
+		return EXPECT_NO_EPT;
+	if (!strcmp(word, "no-vmx"))
+		return EXPECT_NO_VMX;
+	if (!strcmp(word, "shadow"))
+		return EXPECT_SHADOW;
+	fail_test(__FILE__, __LINE__, "MINIVMX_EXPECT: '%s' means nothing", word);
+}
+
+static u32 expectations(void)
 {
 	const char *expect = getenv("MINIVMX_EXPECT");
+	char words[64], *word, *rest;
+	u32 all = 0;
 
-	if (!expect)
-		return MACHINE_UNKNOWN;
-	if (!strcmp(expect, "ept"))
+	snprintf(words, sizeof(words), "%s", expect ? expect : "");
+	for (word = strtok_r(words, ",", &rest); word;
+	     word = strtok_r(NULL, ",", &rest))
+		all |= expectation(word);
+	return all;
+}
+
+enum machine machine(void)
+{
+	u32 all = expectations();
+
+	if (all & EXPECT_EPT)
 		return MACHINE_EPT;
-	if (!strcmp(expect, "no-ept"))
+	if (all & EXPECT_NO_EPT)
 		return MACHINE_NO_EPT;
-	if (!strcmp(expect, "no-vmx"))
+	if (all & EXPECT_NO_VMX)
 		return MACHINE_NO_VMX;
-	fail_test(__FILE__, __LINE__, "MINIVMX_EXPECT=%s means nothing", expect);
+	return MACHINE_UNKNOWN;
+}
+
+bool shadow_expected(void)
+{
+	return expectations() & EXPECT_SHADOW;
+}
+
+static const char *const mmu_names[MMUS] = {
+	[MINIVMX_MMU_EPT] = "ept",
+	[MINIVMX_MMU_VTLB] = "vtlb",
+	[MINIVMX_MMU_WP] = "wp",
+	[MINIVMX_MMU_UNSYNC] = "unsync",
+	[MINIVMX_MMU_PV] = "pv",
+};
+
+const char *mmu_name(u32 mmu)
+{
+	return mmu_names[mmu];
+}
+
+u32 chosen_mmu(void)
+{
+	const char *name = getenv("MINIVMX_MMU");
+
+	if (!name)
+		return MINIVMX_MMU_EPT;
+	for (u32 mmu = MINIVMX_MMU_EPT; mmu < MMUS; mmu++) {
+		if (!strcmp(name, mmu_names[mmu]))
+			return mmu;
+	}
+	fail_test(__FILE__, __LINE__, "MINIVMX_MMU=%s means nothing", name);
 }
 
 const char *open_device(int *device)
@@ -67,22 +130,51 @@ const char *open_device(int *device)
 	return "no /dev/minivmx: this CPU has no VMX, or the module is not loaded";
 }
 
+static bool mmu_is_expected(u32 mmu)
+{
+	if (mmu == MINIVMX_MMU_EPT)
+		return machine() == MACHINE_EPT;
+	return shadow_expected();
+}
+
+/* Why there is no VM with @vm->mmu; ends the test if there ought to be one. */
+static const char *reason_for_refusal(const struct vm *vm, int error)
+{
+	static char text[64];
+	struct minivmx_info info = get_info(vm->device);
+
+	require(error == EOPNOTSUPP && !mmu_is_expected(vm->mmu),
+		"MINIVMX_CREATE_VM, %s: %s", mmu_name(vm->mmu),
+		strerrorname_np(error));
+	require(!(info.out_mmus & BIT(vm->mmu)),
+		"MINIVMX_CREATE_VM: EOPNOTSUPP, but out_mmus has %s",
+		mmu_name(vm->mmu));
+	if (vm->mmu == MINIVMX_MMU_EPT) {
+		require(info.out_ept_missing,
+			"MINIVMX_CREATE_VM: EOPNOTSUPP, but no capability is missing");
+		return "this CPU has no extended page tables";
+	}
+	snprintf(text, sizeof(text), "this driver has no shadow paging by '%s'",
+		 mmu_name(vm->mmu));
+	return text;
+}
+
 const char *create_vm(struct vm *vm)
+{
+	return create_vm_with(vm, chosen_mmu());
+}
+
+const char *create_vm_with(struct vm *vm, u32 mmu)
 {
 	const char *reason = open_device(&vm->device);
 
 	if (reason)
 		return reason;
-	vm->fd = ioctl(vm->device, MINIVMX_CREATE_VM,
-		       ARG(create_vm, .mmu = MINIVMX_MMU_EPT));
-	if (vm->fd < 0) {
-		require(errno == EOPNOTSUPP && machine() != MACHINE_EPT,
-			"MINIVMX_CREATE_VM: %s", strerrorname_np(errno));
-		require(get_info(vm->device).out_ept_missing,
-			"MINIVMX_CREATE_VM: EOPNOTSUPP, but no capability is missing");
-		return "this CPU has no extended page tables";
-	}
-	require(machine() != MACHINE_NO_EPT,
+	vm->mmu = mmu;
+	vm->fd = ioctl(vm->device, MINIVMX_CREATE_VM, ARG(create_vm, .mmu = mmu));
+	if (vm->fd < 0)
+		return reason_for_refusal(vm, errno);
+	require(mmu != MINIVMX_MMU_EPT || machine() != MACHINE_NO_EPT,
 		"MINIVMX_CREATE_VM succeeds on a CPU without EPT");
 	map_memory(vm, 0, GUEST_MEMORY, 0);
 	vm->memory = mmap_memory(vm, 0, GUEST_MEMORY);

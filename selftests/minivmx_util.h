@@ -69,13 +69,21 @@ enum exception {
 	VECTOR_PF		= 14,
 };
 
-/* What the runner says of the machine, in MINIVMX_EXPECT. */
+/*
+ * What the runner says of the machine, in MINIVMX_EXPECT: words with commas
+ * between them.
+ */
 enum machine {
-	MACHINE_UNKNOWN,	/* not set: run by hand, skip what cannot be */
+	MACHINE_UNKNOWN,	/* none of these: skip what cannot be */
 	MACHINE_EPT,		/* "ept": nothing may be skipped for want of EPT */
 	MACHINE_NO_EPT,		/* "no-ept": VMX without extended page tables */
 	MACHINE_NO_VMX,		/* "no-vmx": no /dev/minivmx */
 };
+
+/* Reasons to skip a test where uses_ept() is false. */
+#define NEEDS_EPT	"not with shadow paging: this is about EPT"
+#define NEEDS_REAL_MODE	"not with shadow paging: it has no real mode"
+#define NEEDS_TWO_VCPUS	"not with shadow paging: one vCPU is its limit"
 
 struct vcpu {
 	int fd;
@@ -86,6 +94,7 @@ struct vcpu {
 struct vm {
 	int device;
 	int fd;
+	u32 mmu;
 	unsigned char *memory;
 	struct vcpu vcpu;
 };
@@ -126,10 +135,25 @@ int require_call(const char *file, int line, const char *name, int fd,
 int call_error(int fd, unsigned long call, const void *arg);
 
 enum machine machine(void);
+/* "shadow": every policy of shadow paging must be there. */
+bool shadow_expected(void);
+
+#define MMUS		(MINIVMX_MMU_PV + 1)
+
+/* What MINIVMX_MMU names (ept, vtlb, wp, unsync, pv), else EPT. */
+u32 chosen_mmu(void);
+const char *mmu_name(u32 mmu);
 
 /* Each returns NULL, or the reason to skip. */
 const char *open_device(int *device);
+/* With the chosen mmu, or with another. */
 const char *create_vm(struct vm *vm);
+const char *create_vm_with(struct vm *vm, u32 mmu);
+
+static inline bool uses_ept(const struct vm *vm)
+{
+	return vm->mmu == MINIVMX_MMU_EPT;
+}
 
 void map_memory(const struct vm *vm, u64 gpa, u64 length,
 		u32 flags);

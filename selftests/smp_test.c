@@ -39,6 +39,8 @@ FIXTURE_SETUP(smp)
 
 	if (reason)
 		SKIP(return, "%s", reason);
+	if (!uses_ept(&smp->vm))
+		SKIP(return, NEEDS_TWO_VCPUS);
 	if (online_cpus() < VCPUS)
 		SKIP(return, "this machine has one CPU");
 	load_program(&smp->vm);
