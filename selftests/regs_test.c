@@ -75,7 +75,7 @@ MINIVMX_TEST(sregs_round_trip, guest_syncs)
 
 	in.fs.base = 0x123456789000;
 	in.gs.base = 0xffffffff12345000;
-	in.ds.selector = 0x33;
+	in.ds.selector = 0x30;
 	in.es.limit = 0xfff;
 	in.es.access_rights = 0x4093;
 	in.cr2 = 0xabcdef;
