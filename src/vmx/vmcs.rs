@@ -8,7 +8,6 @@
 //! next CPU can have it.
 
 use super::{
-    error::Failure,
     field::{
         self,
         Access,
@@ -69,7 +68,7 @@ impl Vmcs {
             address,
             root,
             launched: Cell::new(false),
-            failure: Cell::new(None),
+            failed: Cell::new(false),
             _vmcs: self,
         })
     }
@@ -86,7 +85,8 @@ pub(crate) struct CurrentVmcs<'a> {
     address: u64,
     root: &'a VmxRoot<'a>,
     launched: Cell<bool>,
-    failure: Cell<Option<Failure>>,
+    /// Did an access to a field, or a flush, fail?
+    failed: Cell<bool>,
     _vmcs: &'a mut Vmcs,
 }
 
@@ -102,13 +102,7 @@ impl<'a> CurrentVmcs<'a> {
     /// Should it fail all the same, [`Self::check`] says so at the end of the burst.
     #[inline(always)]
     pub(crate) fn read<W: Width, A: Access>(&self, field: Field<W, A>) -> W::Value {
-        match insn::vmread(field.encoding()) {
-            Ok(raw) => W::from_u64(raw),
-            Err(failure) => {
-                self.note(failure);
-                W::from_u64(0)
-            }
-        }
+        W::from_u64(insn::vmread(field.encoding(), &self.failed))
     }
 
     /// Writes a field that every CPU has, or one that the capabilities promise.
@@ -120,14 +114,17 @@ impl<'a> CurrentVmcs<'a> {
     #[inline(always)]
     pub(crate) fn write<W: Width, A: Writable>(&self, field: Field<W, A>, value: W::Value) {
         // SAFETY: By the type invariant the current VMCS is this driver's.
-        if let Err(failure) = unsafe { insn::vmwrite(field.encoding(), W::to_u64(value)) } {
-            self.note(failure);
-        }
+        unsafe { insn::vmwrite(field.encoding(), W::to_u64(value), &self.failed) };
     }
 
     /// Reads a field by its encoding; `ENOENT` if this CPU has none of it.
     pub(crate) fn read_by_encoding(&self, encoding: u32) -> Result<u64> {
-        insn::vmread(encoding).map_err(|_| ENOENT)
+        let failed = Cell::new(false);
+        let value = insn::vmread(encoding, &failed);
+        if failed.get() {
+            return Err(ENOENT);
+        }
+        Ok(value)
     }
 
     /// Writes a guest-state field by its encoding; `EPERM` for any other kind, `ENOENT` if this CPU
@@ -136,23 +133,23 @@ impl<'a> CurrentVmcs<'a> {
         if !field::is_guest_state(encoding) {
             return Err(EPERM);
         }
+        let failed = Cell::new(false);
         // SAFETY: By the type invariant the current VMCS is this driver's. What a guest-state field
         // holds is checked by the CPU at the next VM entry.
-        unsafe { insn::vmwrite(encoding, value) }.map_err(|_| ENOENT)
-    }
-
-    #[cold]
-    fn note(&self, failure: Failure) {
-        self.failure.set(Some(failure));
+        unsafe { insn::vmwrite(encoding, value, &failed) };
+        if failed.get() {
+            return Err(ENOENT);
+        }
+        Ok(())
     }
 
     /// `EIO` if an access to a field failed since the VMCS was loaded.
     #[inline]
     pub(crate) fn check(&self) -> Result {
-        match self.failure.get() {
-            None => Ok(()),
-            Some(failure) => Err(failure.into()),
+        if self.failed.get() {
+            return Err(EIO);
         }
+        Ok(())
     }
 
     /// Is its launch state "launched", so that the next VM entry is VMRESUME?
@@ -171,16 +168,16 @@ impl<'a> CurrentVmcs<'a> {
     /// Drops translations through EPT.
     #[inline]
     pub(crate) fn invept(&self, extent: Extent, eptp: u64) {
-        if let Err(failure) = insn::invept(extent, eptp) {
-            self.note(failure);
+        if insn::invept(extent, eptp).is_err() {
+            self.failed.set(true);
         }
     }
 
     /// Drops translations of a virtual processor.
     #[inline]
     pub(crate) fn invvpid(&self, extent: Extent, vpid: u16) {
-        if let Err(failure) = insn::invvpid(extent, u64::from(vpid)) {
-            self.note(failure);
+        if insn::invvpid(extent, u64::from(vpid)).is_err() {
+            self.failed.set(true);
         }
     }
 }
