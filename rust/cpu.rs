@@ -44,7 +44,7 @@ pub(crate) fn must_flush_l1d() -> bool {
 pub(crate) fn flush_l1d(_irqs: &IrqsDisabled) {
     const FLUSH_CMD: Msr = Msr(0x10b);
     // SAFETY: The command changes no state.
-    if unsafe { FLUSH_CMD.write(1) }.is_err() {
+    if unsafe { FLUSH_CMD.try_write(1) }.is_err() {
         pr_err!("the L1 data cache could not be flushed\n");
     }
 }

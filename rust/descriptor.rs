@@ -14,10 +14,7 @@ use super::{
         SavedMsr, //
     }, //
 };
-use kernel::{
-    asm,
-    prelude::*, //
-};
+use kernel::asm;
 
 /// Selector of the task-state segment.
 // CAST: A small constant.
@@ -81,13 +78,13 @@ macro_rules! write_selector {
 impl Descriptors {
     /// Reads the registers.
     #[inline]
-    pub(crate) fn save(irqs: &IrqsDisabled) -> Result<Self> {
+    pub(crate) fn save(irqs: &IrqsDisabled) -> Self {
         let (mut gdtr, mut idtr) = (TableRegister::default(), TableRegister::default());
         // SAFETY: Stores 10 bytes into `gdtr`.
         unsafe { asm!("sgdt ({})"; in(reg) &raw mut gdtr, options(nostack, preserves_flags)) };
         // SAFETY: Stores 10 bytes into `idtr`.
         unsafe { asm!("sidt ({})"; in(reg) &raw mut idtr, options(nostack, preserves_flags)) };
-        Ok(Self {
+        Self {
             gdtr,
             idtr,
             ldtr: read_selector!("sldt"),
@@ -95,8 +92,8 @@ impl Descriptors {
             ds: read_selector!("mov %ds,"),
             fs: read_selector!("mov %fs,"),
             gs: read_selector!("mov %gs,"),
-            fs_base: SavedMsr::save(irqs, FS_BASE)?,
-        })
+            fs_base: SavedMsr::save(irqs, FS_BASE),
+        }
     }
 
     /// Base address of the global descriptor table.

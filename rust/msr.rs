@@ -1,21 +1,85 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Model-specific registers, read and written so that a missing one is an error and not an oops.
+//! Model-specific registers.
+//!
+//! As with the kernel's own functions there are two ways to each: [`Msr::try_read`] finds out whether
+//! there is such a register, and [`Msr::read`] is for those that every CPU has that comes this far: if
+//! it fails all the same, the kernel warns, and the value is 0.
 
-use super::irq::IrqsDisabled;
+use super::{
+    bindings,
+    irq::IrqsDisabled, //
+};
 use kernel::{
     asm,
     prelude::*, //
 };
+
+/// What the exception table says of RDMSR and WRMSR that are not expected to fault: warn and go on.
+const EX_TYPE_WRMSR: u32 = bindings::ext_EX_TYPE_WRMSR;
+const EX_TYPE_RDMSR: u32 = bindings::ext_EX_TYPE_RDMSR;
 
 /// Number of a model-specific register (SDM Vol. 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Msr(pub(crate) u32);
 
 impl Msr {
+    /// Reads a register that every CPU has.
+    #[inline(always)]
+    pub(crate) fn read(self) -> u64 {
+        let (low, high): (u32, u32);
+        // SAFETY: RDMSR has no side effect on the registers that this driver names; after a fault
+        // the kernel goes on at the label.
+        unsafe {
+            asm!(
+                "
+                1: rdmsr
+                2:
+                .pushsection __ex_table, \"a\"
+                .balign 4
+                .long 1b - .
+                .long 2b - .
+                .long {fixup}
+                .popsection
+                ";
+                fixup = const EX_TYPE_RDMSR,
+                in("ecx") self.0, out("eax") low, out("edx") high,
+                options(nomem, nostack, preserves_flags)
+            )
+        };
+        u64::from(high) << 32 | u64::from(low)
+    }
+
+    /// Writes a register that every CPU has.
+    ///
+    /// # Safety
+    ///
+    /// The kernel goes on correctly with this value, or it gets its own back before interrupts come
+    /// back on.
+    #[inline(always)]
+    pub(crate) unsafe fn write(self, value: u64) {
+        // SAFETY: The caller answers for the value; after a fault the kernel goes on at the label.
+        unsafe {
+            asm!(
+                "
+                1: wrmsr
+                2:
+                .pushsection __ex_table, \"a\"
+                .balign 4
+                .long 1b - .
+                .long 2b - .
+                .long {fixup}
+                .popsection
+                ";
+                fixup = const EX_TYPE_WRMSR,
+                in("ecx") self.0, in("eax") value as u32, in("edx") (value >> 32) as u32,
+                options(nostack, preserves_flags)
+            )
+        };
+    }
+
     /// Reads the register; `EIO` if this CPU has none of that number.
-    #[inline]
-    pub(crate) fn read(self) -> Result<u64> {
+    pub(crate) fn try_read(self) -> Result<u64> {
         let (low, high): (u32, u32);
         let mut failed: u32 = 1;
         // SAFETY: RDMSR has no side effect on the registers that this driver names; a fault goes to
@@ -50,8 +114,7 @@ impl Msr {
     ///
     /// The kernel goes on correctly with this value, or it gets its own back before interrupts come
     /// back on.
-    #[inline]
-    pub(crate) unsafe fn write(self, value: u64) -> Result {
+    pub(crate) unsafe fn try_write(self, value: u64) -> Result {
         let mut failed: u32 = 1;
         // SAFETY: The caller answers for the value; a fault goes to the label behind the line that
         // says that all went well.
@@ -91,14 +154,12 @@ pub(crate) struct SavedMsr {
 }
 
 impl SavedMsr {
-    /// Reads the register.
-    #[inline]
-    pub(crate) fn save(_irqs: &IrqsDisabled, msr: Msr) -> Result<Self> {
+    /// Reads the register, one that every CPU has.
+    #[inline(always)]
+    pub(crate) fn save(_irqs: &IrqsDisabled, msr: Msr) -> Self {
+        let value = msr.read();
         // INVARIANT: Interrupts are off, and this is the value now.
-        Ok(Self {
-            msr,
-            value: msr.read()?,
-        })
+        Self { msr, value }
     }
 
     /// What the host has in the register.
@@ -108,12 +169,10 @@ impl SavedMsr {
     }
 
     /// Puts the host's value back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn restore(&self, _irqs: &IrqsDisabled) {
         // SAFETY: By the type invariant this is the host's value.
-        if unsafe { self.msr.write(self.value) }.is_err() {
-            pr_err!("MSR {:#x} did not take its own value back\n", self.msr.0);
-        }
+        unsafe { self.msr.write(self.value) };
     }
 }
 
@@ -125,35 +184,36 @@ pub(crate) struct LentMsr<'a> {
 }
 
 impl<'a> LentMsr<'a> {
-    /// Puts the guest's value into the register.
-    ///
-    /// # Errors
-    ///
-    /// `EIO` if the CPU refuses the value; the register is as it was then.
-    #[inline]
-    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, value: u64) -> Result<Self> {
-        let host = SavedMsr::save(irqs, msr)?;
-        if host.value != value {
-            // SAFETY: The host's value comes back in `drop`.
-            unsafe { msr.write(value) }?;
+    /// Puts the guest's value into the register, one that every CPU has. The caller checked that it
+    /// can be there.
+    #[inline(always)]
+    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, value: u64) -> Self {
+        let lent = Self {
+            irqs,
+            host: SavedMsr::save(irqs, msr),
+        };
+        if lent.host.value != value {
+            lent.set(value);
         }
-        Ok(Self { irqs, host })
+        lent
     }
 
     /// What the guest has in the register now.
-    pub(crate) fn get(&self) -> Result<u64> {
+    #[inline(always)]
+    pub(crate) fn get(&self) -> u64 {
         self.host.msr.read()
     }
 
-    /// Changes the guest's value.
-    pub(crate) fn set(&self, value: u64) -> Result {
+    /// Changes the guest's value, as in [`Self::new`].
+    #[inline(always)]
+    pub(crate) fn set(&self, value: u64) {
         // SAFETY: The host's value comes back in `drop`.
-        unsafe { self.host.msr.write(value) }
+        unsafe { self.host.msr.write(value) };
     }
 }
 
 impl Drop for LentMsr<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.host.restore(self.irqs);
     }

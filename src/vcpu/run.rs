@@ -110,7 +110,7 @@ impl Vcpu {
     ) -> Result<R> {
         state.guest.stock.fill(Stock::FOR_ONE_MAPPING)?;
         let irqs = IrqsDisabled::new();
-        let host = HostState::save(&irqs)?;
+        let host = HostState::save(&irqs);
         let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
         let vmcs = state.vmcs.load(&root)?;
         self.member.counters.bursts.count();
@@ -128,7 +128,7 @@ impl Vcpu {
 
         let efer = vmcs.read(GUEST_EFER);
         let fpu = state.fpu.load(&irqs);
-        let switched = state.switched.load(&irqs, msr::needs_switched(efer))?;
+        let switched = state.switched.load(&irqs, msr::needs_switched(efer));
         let dr7 = vmcs.read(GUEST_DR7);
         let _breakpoints = debug_register::has_breakpoints(dr7)
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));

@@ -13,7 +13,6 @@ use crate::support::{
         Msr, //
     }, //
 };
-use kernel::prelude::*;
 
 /// The base that SWAPGS exchanges.
 const KERNEL_GS_BASE: Msr = Msr(0xc000_0102);
@@ -44,30 +43,22 @@ pub(crate) struct SwitchedMsrs {
 
 impl SwitchedMsrs {
     /// Puts the guest's values into the CPU, those that are needed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn load<'a>(
         &'a mut self,
         irqs: &'a IrqsDisabled,
         needed: Needed,
-    ) -> Result<LoadedMsrs<'a>> {
-        let swapgs = match needed.swapgs {
-            true => Some(LentMsr::new(irqs, KERNEL_GS_BASE, self.kernel_gs_base)?),
-            false => None,
-        };
-        let syscall = match needed.syscall {
-            true => Some(self.lend_syscall(irqs)?),
-            false => None,
-        };
-        Ok(LoadedMsrs {
-            swapgs,
-            syscall,
-            guest: self,
-        })
-    }
-
-    fn lend_syscall<'a>(&self, irqs: &'a IrqsDisabled) -> Result<[LentMsr<'a>; SYSCALL.len()]> {
+    ) -> LoadedMsrs<'a> {
         let lend = |index: usize| LentMsr::new(irqs, SYSCALL[index], self.syscall[index]);
-        Ok([lend(0)?, lend(1)?, lend(2)?, lend(3)?])
+        LoadedMsrs {
+            swapgs: needed
+                .swapgs
+                .then(|| LentMsr::new(irqs, KERNEL_GS_BASE, self.kernel_gs_base)),
+            syscall: needed
+                .syscall
+                .then(|| [lend(0), lend(1), lend(2), lend(3)]),
+            guest: self,
+        }
     }
 }
 
@@ -86,14 +77,14 @@ impl LoadedMsrs<'_> {
             return place(index).map(|place| self.guest.syscall[place]);
         }
         match &self.swapgs {
-            Some(lent) => lent.get().ok(),
+            Some(lent) => Some(lent.get()),
             None => Some(self.guest.kernel_gs_base),
         }
     }
 
     /// Writes an MSR of the guest. The caller checked that it is one of these and that the value can
     /// be in it.
-    pub(crate) fn write(&mut self, index: u32, value: u64) -> Result {
+    pub(crate) fn write(&mut self, index: u32, value: u64) {
         let (lent, kept) = match place(index) {
             Some(place) => (
                 self.syscall.as_ref().map(|lent| &lent[place]),
@@ -102,19 +93,18 @@ impl LoadedMsrs<'_> {
             None => (self.swapgs.as_ref(), &mut self.guest.kernel_gs_base),
         };
         if let Some(lent) = lent {
-            lent.set(value)?;
+            lent.set(value);
         }
         *kept = value;
-        Ok(())
     }
 }
 
 impl Drop for LoadedMsrs<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SWAPGS changes it without an exit; the others change by WRMSR only, which exits.
-        if let Some(Ok(value)) = self.swapgs.as_ref().map(LentMsr::get) {
-            self.guest.kernel_gs_base = value;
+        if let Some(lent) = &self.swapgs {
+            self.guest.kernel_gs_base = lent.get();
         }
     }
 }

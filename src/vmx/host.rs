@@ -118,17 +118,17 @@ fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, switches_pat: bool) -
     ] {
         vmcs.write(field, 0);
     }
-    vmcs.write(HOST_GS_BASE, msrs::GS_BASE.read()?);
+    vmcs.write(HOST_GS_BASE, msrs::GS_BASE.read());
     vmcs.write(HOST_TR_BASE, descriptor::tss_base(host.irqs));
     vmcs.write(HOST_GDTR_BASE, host.descriptors.gdt_base());
     vmcs.write(HOST_IDTR_BASE, host.descriptors.idt_base());
     // CAST: The selector is in the low half.
-    vmcs.write(HOST_SYSENTER_CS, msrs::SYSENTER_CS.read()? as u32);
-    vmcs.write(HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read()?);
-    vmcs.write(HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read()?);
-    vmcs.write(HOST_EFER, msrs::EFER.read()?);
+    vmcs.write(HOST_SYSENTER_CS, msrs::SYSENTER_CS.read() as u32);
+    vmcs.write(HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read());
+    vmcs.write(HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read());
+    vmcs.write(HOST_EFER, msrs::EFER.read());
     if switches_pat {
-        vmcs.write(HOST_PAT, msrs::PAT.read()?);
+        vmcs.write(HOST_PAT, msrs::PAT.read());
     }
     entry::write_host_rip(vmcs);
     vmcs.check()
@@ -146,13 +146,13 @@ pub(crate) struct HostState<'a> {
 impl<'a> HostState<'a> {
     /// Reads it.
     #[inline]
-    pub(crate) fn save(irqs: &'a IrqsDisabled) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn save(irqs: &'a IrqsDisabled) -> Self {
+        Self {
             irqs,
-            descriptors: Descriptors::save(irqs)?,
+            descriptors: Descriptors::save(irqs),
             dr7: SavedDr7::save(irqs),
-            debugctl: SavedMsr::save(irqs, msrs::DEBUGCTL)?,
-        })
+            debugctl: SavedMsr::save(irqs, msrs::DEBUGCTL),
+        }
     }
 
     /// The host's DR7, which comes back with the rest.
