@@ -56,13 +56,6 @@ pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
     unsafe { core::arch::x86_64::__cpuid_count(leaf, subleaf) }
 }
 
-/// Number of the CPU that runs this.
-#[inline]
-pub(crate) fn id(_irqs: &IrqsDisabled) -> usize {
-    // SAFETY: Interrupts are off, so the task stays on this CPU.
-    unsafe { bindings::ext_smp_processor_id() as usize }
-}
-
 macro_rules! read_register {
     ($(#[$doc:meta])* $name:ident, $register:literal) => {
         $(#[$doc])*

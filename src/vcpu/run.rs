@@ -114,7 +114,7 @@ impl Vcpu {
         let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
         let vmcs = state.vmcs.load(&root)?;
         self.member.counters.bursts.count();
-        self.member.whereabouts.enter(cpu::id(&irqs));
+        self.member.whereabouts.enter(irqs.cpu());
         let vm = &*self.vm;
         let switches_pat = vm.device.capabilities.switches_pat();
         state.host.update(&vmcs, &host, switches_pat)?;
@@ -122,7 +122,7 @@ impl Vcpu {
             setup::configure(vm, &vmcs, &mut state.guest)?;
             state.configured = true;
         }
-        let this = Some(cpu::id(&irqs));
+        let this = Some(irqs.cpu());
         let moved = state.last_cpu != this;
         state.last_cpu = this;
 

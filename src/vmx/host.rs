@@ -67,7 +67,7 @@ impl HostArea {
         switches_pat: bool,
     ) -> Result {
         let irqs = host.irqs;
-        let this = cpu::id(irqs);
+        let this = irqs.cpu();
         if self.cpu != Some(this) {
             self.cpu = None;
             write_cpu(vmcs, host, switches_pat)?;
