@@ -16,7 +16,10 @@ use super::{
     irq::IrqsDisabled,
     page::KernelPage, //
 };
-use core::sync::atomic::Ordering;
+use core::{
+    cell::Cell,
+    sync::atomic::Ordering, //
+};
 use kernel::{
     asm,
     bindings::PAGE_SIZE,
@@ -104,7 +107,7 @@ pub(crate) struct GuestFpu {
     /// Where the registers of others are meanwhile.
     host: Image,
     /// XCR0 of the guest; meaningful with XSAVE only.
-    xcr0: u64,
+    xcr0: Cell<u64>,
     /// XCR0 of the kernel, which never changes; 0 without XSAVE.
     host_xcr0: u64,
 }
@@ -119,14 +122,14 @@ impl GuestFpu {
         Ok(Self {
             guest: Image::new(host_xcr0 & GUEST_COMPONENTS)?,
             host: Image::new(host_xcr0 & HOST_COMPONENTS)?,
-            xcr0: 1,
+            xcr0: Cell::new(1),
             host_xcr0,
         })
     }
 
     /// XCR0 as the guest reads it.
     pub(crate) fn xcr0(&self) -> u64 {
-        self.xcr0
+        self.xcr0.get()
     }
 
     /// Bits that the guest may have in XCR0; 0 without XSAVE.
@@ -146,7 +149,7 @@ impl GuestFpu {
     pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled) -> LoadedFpu<'a> {
         self.host.save(irqs);
         self.guest.restore(irqs);
-        self.switch_xcr0(self.host_xcr0, self.xcr0);
+        self.switch_xcr0(self.host_xcr0, self.xcr0());
         LoadedFpu { fpu: self, irqs }
     }
 
@@ -161,7 +164,7 @@ impl GuestFpu {
 /// Guard: the guest's FPU registers and XCR0 are in the CPU.
 #[must_use = "the guest's FPU is saved when the guard is dropped"]
 pub(crate) struct LoadedFpu<'a> {
-    fpu: &'a mut GuestFpu,
+    fpu: &'a GuestFpu,
     irqs: &'a IrqsDisabled,
 }
 
@@ -172,17 +175,17 @@ impl LoadedFpu<'_> {
     }
 
     /// Changes the guest's XCR0 to a value that [`GuestFpu::xcr0_valid`] found good.
-    pub(crate) fn set_xcr0(&mut self, value: u64) {
-        self.fpu.switch_xcr0(self.fpu.xcr0, value);
-        self.fpu.xcr0 = value;
+    pub(crate) fn set_xcr0(&self, value: u64) {
+        self.fpu.switch_xcr0(self.fpu.xcr0(), value);
+        self.fpu.xcr0.set(value);
     }
 }
 
 impl Drop for LoadedFpu<'_> {
     #[inline]
     fn drop(&mut self) {
-        let fpu = &*self.fpu;
-        fpu.switch_xcr0(fpu.xcr0, fpu.host_xcr0);
+        let fpu = self.fpu;
+        fpu.switch_xcr0(fpu.xcr0(), fpu.host_xcr0);
         fpu.guest.save(self.irqs);
         fpu.host.restore(self.irqs);
     }

@@ -52,9 +52,9 @@ pub(crate) struct Context<'a> {
     /// The rest of its state.
     pub(crate) guest: &'a mut Guest,
     /// Its FPU, in the CPU.
-    pub(crate) fpu: LoadedFpu<'a>,
+    pub(crate) fpu: &'a LoadedFpu<'a>,
     /// Its MSRs that the VMCS does not hold.
-    pub(crate) switched: LoadedMsrs<'a>,
+    pub(crate) switched: &'a LoadedMsrs<'a>,
     /// What is counted.
     pub(crate) counters: &'a Counters,
     pause: bool,
@@ -67,8 +67,8 @@ impl<'a> Context<'a> {
         vm: &'a Vm,
         vmcs: &'a CurrentVmcs<'a>,
         guest: &'a mut Guest,
-        fpu: LoadedFpu<'a>,
-        switched: LoadedMsrs<'a>,
+        fpu: &'a LoadedFpu<'a>,
+        switched: &'a LoadedMsrs<'a>,
         counters: &'a Counters,
     ) -> Self {
         Self {

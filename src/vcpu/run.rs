@@ -77,12 +77,11 @@ impl Vcpu {
 
     /// Finishes the last exit, then runs the guest until the program has to do something.
     fn run_guest(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
-        let page = &self.page;
-        let mut next = self.burst(state, |cx| {
-            load_frame(cx.vmcs, cx.guest);
-            finish_and_run(cx, immediate_exit, answer, page)
-        })?;
         loop {
+            let next = self.burst(state, |cx| {
+                load_frame(cx.vmcs, cx.guest);
+                finish_and_run(cx, immediate_exit, answer, &self.page)
+            })?;
             match next {
                 Next::Return => return Ok(()),
                 Next::Populate(gpa) => match self.vm.populate(gpa) {
@@ -97,7 +96,6 @@ impl Vcpu {
                 return Err(EINTR);
             }
             irq::cond_resched();
-            next = self.burst(state, |cx| finish_and_run(cx, immediate_exit, answer, page))?;
         }
     }
 
@@ -138,7 +136,7 @@ impl Vcpu {
             cpu::flush_l1d(&irqs);
         }
         let counters = &self.member.counters;
-        let mut cx = Context::new(vm, &vmcs, &mut state.guest, fpu, switched, counters);
+        let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
         vm.generation.catch_up(&irqs, || {
             let extent = vm.device.capabilities.ept_extent().unwrap_or(Extent::All);
             vmcs.invept(extent, vm.eptp.into_raw());

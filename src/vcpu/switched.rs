@@ -13,6 +13,7 @@ use crate::support::{
         Msr, //
     }, //
 };
+use core::cell::Cell;
 
 /// The base that SWAPGS exchanges.
 const KERNEL_GS_BASE: Msr = Msr(0xc000_0102);
@@ -37,8 +38,8 @@ pub(crate) struct Needed {
 /// IA32_KERNEL_GS_BASE, IA32_STAR, IA32_LSTAR, IA32_CSTAR and IA32_FMASK of a guest.
 #[derive(Default)]
 pub(crate) struct SwitchedMsrs {
-    kernel_gs_base: u64,
-    syscall: [u64; SYSCALL.len()],
+    kernel_gs_base: Cell<u64>,
+    syscall: [Cell<u64>; SYSCALL.len()],
 }
 
 impl SwitchedMsrs {
@@ -49,15 +50,16 @@ impl SwitchedMsrs {
         irqs: &'a IrqsDisabled,
         needed: Needed,
     ) -> LoadedMsrs<'a> {
-        let lend = |index: usize| LentMsr::new(irqs, SYSCALL[index], self.syscall[index]);
+        let guest = &*self;
+        let lend = |index: usize| LentMsr::new(irqs, SYSCALL[index], guest.syscall[index].get());
         LoadedMsrs {
             swapgs: needed
                 .swapgs
-                .then(|| LentMsr::new(irqs, KERNEL_GS_BASE, self.kernel_gs_base)),
+                .then(|| LentMsr::new(irqs, KERNEL_GS_BASE, guest.kernel_gs_base.get())),
             syscall: needed
                 .syscall
                 .then(|| [lend(0), lend(1), lend(2), lend(3)]),
-            guest: self,
+            guest,
         }
     }
 }
@@ -67,35 +69,35 @@ impl SwitchedMsrs {
 pub(crate) struct LoadedMsrs<'a> {
     swapgs: Option<LentMsr<'a>>,
     syscall: Option<[LentMsr<'a>; SYSCALL.len()]>,
-    guest: &'a mut SwitchedMsrs,
+    guest: &'a SwitchedMsrs,
 }
 
 impl LoadedMsrs<'_> {
     /// What the guest has in an MSR; `None` if it is not one of these.
     pub(crate) fn read(&self, index: u32) -> Option<u64> {
         if index != KERNEL_GS_BASE.0 {
-            return place(index).map(|place| self.guest.syscall[place]);
+            return place(index).map(|place| self.guest.syscall[place].get());
         }
         match &self.swapgs {
             Some(lent) => Some(lent.get()),
-            None => Some(self.guest.kernel_gs_base),
+            None => Some(self.guest.kernel_gs_base.get()),
         }
     }
 
     /// Writes an MSR of the guest. The caller checked that it is one of these and that the value can
     /// be in it.
-    pub(crate) fn write(&mut self, index: u32, value: u64) {
+    pub(crate) fn write(&self, index: u32, value: u64) {
         let (lent, kept) = match place(index) {
             Some(place) => (
                 self.syscall.as_ref().map(|lent| &lent[place]),
-                &mut self.guest.syscall[place],
+                &self.guest.syscall[place],
             ),
-            None => (self.swapgs.as_ref(), &mut self.guest.kernel_gs_base),
+            None => (self.swapgs.as_ref(), &self.guest.kernel_gs_base),
         };
         if let Some(lent) = lent {
             lent.set(value);
         }
-        *kept = value;
+        kept.set(value);
     }
 }
 
@@ -104,7 +106,7 @@ impl Drop for LoadedMsrs<'_> {
     fn drop(&mut self) {
         // SWAPGS changes it without an exit; the others change by WRMSR only, which exits.
         if let Some(lent) = &self.swapgs {
-            self.guest.kernel_gs_base = lent.get();
+            self.guest.kernel_gs_base.set(lent.get());
         }
     }
 }
