@@ -15,7 +15,7 @@ macro_rules! with_address {
     ($(#[$doc:meta])* $name:ident, $mnemonic:literal) => {
         $(#[$doc])*
         #[inline]
-        pub(super) unsafe fn $name(address: u64) -> Result<(), Failure> {
+        pub(super) unsafe fn $name(address: &u64) -> Result<(), Failure> {
             // SAFETY: The caller answers for what the address leads to; a fault goes to a label.
             unsafe {
                 asm!(
@@ -30,7 +30,7 @@ macro_rules! with_address {
                     .long 1
                     .popsection
                     ");
-                    operand = in(reg) &raw const address,
+                    operand = in(reg) address,
                     invalid = label { return Err(Failure::Invalid) },
                     valid = label { return Err(Failure::Valid) },
                     fault = label { return Err(Failure::Fault) },
@@ -94,7 +94,10 @@ pub(super) unsafe fn vmxoff() -> Result<(), Failure> {
     Ok(())
 }
 
-/// VMPTRST: address of the current VMCS, all ones if there is none.
+/// What VMPTRST stores if there is no current VMCS.
+pub(super) const NO_VMCS: u64 = u64::MAX;
+
+/// VMPTRST: address of the current VMCS, or [`NO_VMCS`].
 #[inline]
 pub(super) fn vmptrst() -> Result<u64, Failure> {
     let mut address = 0u64;

@@ -19,13 +19,10 @@ use super::{
         self,
         Extent, //
     },
+    region::Region,
     root::VmxRoot, //
 };
-use crate::support::page::KernelPage;
-use core::{
-    cell::Cell,
-    sync::atomic::Ordering, //
-};
+use core::cell::Cell;
 use kernel::prelude::*;
 
 /// A VMCS that is not active on any CPU.
@@ -35,7 +32,7 @@ use kernel::prelude::*;
 /// The region starts with the CPU's VMCS revision identifier. Its launch state is clear, and no CPU
 /// has it active.
 pub(crate) struct Vmcs {
-    region: KernelPage,
+    region: Region,
     /// Did VMCLEAR initialise the region?
     cleared: bool,
 }
@@ -43,11 +40,9 @@ pub(crate) struct Vmcs {
 impl Vmcs {
     /// Allocates a region.
     pub(crate) fn new(revision: u32) -> Result<Self> {
-        let region = KernelPage::new()?;
-        region.words()[0].store(u64::from(revision), Ordering::Relaxed);
         // INVARIANT: A new region was never active.
         Ok(Self {
-            region,
+            region: Region::new(revision)?,
             cleared: false,
         })
     }
@@ -55,7 +50,7 @@ impl Vmcs {
     /// Makes this the current VMCS, until the returned guard is dropped.
     #[inline]
     pub(crate) fn load<'a>(&'a mut self, root: &'a VmxRoot<'a>) -> Result<CurrentVmcs<'a>> {
-        let address = self.region.phys();
+        let address = self.region.address();
         if !self.cleared {
             // SAFETY: By the type invariant no CPU uses this VMCS region.
             unsafe { insn::vmclear(address) }?;
@@ -65,11 +60,10 @@ impl Vmcs {
         unsafe { insn::vmptrld(address) }?;
         // INVARIANT: VMPTRLD succeeded; the exclusive reference keeps others away.
         Ok(CurrentVmcs {
-            address,
+            vmcs: self,
             root,
             launched: Cell::new(false),
             failed: Cell::new(false),
-            _vmcs: self,
         })
     }
 }
@@ -78,16 +72,15 @@ impl Vmcs {
 ///
 /// # Invariants
 ///
-/// From construction to drop the VMCS at `address` is the current one, and `launched` says whether
-/// its launch state is "launched".
+/// From construction to drop `vmcs` is the current one, and `launched` says whether its launch state is
+/// "launched".
 #[must_use = "the VMCS is given back when the guard is dropped"]
 pub(crate) struct CurrentVmcs<'a> {
-    address: u64,
+    vmcs: &'a mut Vmcs,
     root: &'a VmxRoot<'a>,
     launched: Cell<bool>,
     /// Did an access to a field, or a flush, fail?
     failed: Cell<bool>,
-    _vmcs: &'a mut Vmcs,
 }
 
 impl<'a> CurrentVmcs<'a> {
@@ -187,7 +180,7 @@ impl Drop for CurrentVmcs<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this CPU has the VMCS active, and no other.
         // INVARIANT: (of `Vmcs`) It is active nowhere afterwards, and its launch state is clear.
-        if unsafe { insn::vmclear(self.address) }.is_err() {
+        if unsafe { insn::vmclear(self.vmcs.region.address()) }.is_err() {
             pr_err!("VMCLEAR failed\n");
         }
     }
