@@ -10,6 +10,7 @@ use super::{
     bindings,
     irq::IrqsDisabled, //
 };
+use core::cell::Cell;
 use kernel::{
     asm,
     prelude::*, //
@@ -176,45 +177,105 @@ impl SavedMsr {
     }
 }
 
-/// Guard: an MSR holds a guest's value; the drop puts the host's back.
-#[must_use = "the host's value is put back when the guard is dropped"]
-pub(crate) struct LentMsr<'a> {
-    irqs: &'a IrqsDisabled,
-    host: SavedMsr,
+/// An MSR that the host and a guest have by turns, with the value of who does not have it now.
+pub(crate) struct SwitchedMsr {
+    msr: Msr,
+    /// The guest's value; not up to date while it is in the CPU, for a register in `unwatched`.
+    guest: Cell<u64>,
+    host: Cell<u64>,
+    /// Can the guest change it without an exit?
+    unwatched: bool,
 }
 
-impl<'a> LentMsr<'a> {
-    /// Puts the guest's value into the register, one that every CPU has. The caller checked that it
-    /// can be there.
-    #[inline(always)]
-    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, value: u64) -> Self {
-        let lent = Self {
-            irqs,
-            host: SavedMsr::save(irqs, msr),
-        };
-        if lent.host.value != value {
-            lent.set(value);
+impl SwitchedMsr {
+    /// A register that every CPU has and that changes by WRMSR, which exits. The guest has 0 in it.
+    pub(crate) const fn new(msr: Msr) -> Self {
+        Self {
+            msr,
+            guest: Cell::new(0),
+            host: Cell::new(0),
+            unwatched: false,
         }
-        lent
     }
 
-    /// What the guest has in the register now.
-    #[inline(always)]
-    pub(crate) fn get(&self) -> u64 {
-        self.host.msr.read()
+    /// The same for a register that instructions change that do not exit.
+    pub(crate) const fn unwatched(msr: Msr) -> Self {
+        Self {
+            unwatched: true,
+            ..Self::new(msr)
+        }
     }
 
-    /// Changes the guest's value, as in [`Self::new`].
-    #[inline(always)]
-    pub(crate) fn set(&self, value: u64) {
-        // SAFETY: The host's value comes back in `drop`.
-        unsafe { self.host.msr.write(value) };
+    /// Number of the register.
+    pub(crate) fn index(&self) -> u32 {
+        self.msr.0
     }
 }
 
-impl Drop for LentMsr<'_> {
-    #[inline(always)]
+/// Guard: MSRs hold a guest's values; the drop puts the host's back.
+///
+/// # Invariants
+///
+/// The first `lent` of `msrs` hold the guest's value, and `host` is what they held when interrupts
+/// went off.
+#[must_use = "the host's values are put back when the guard is dropped"]
+pub(crate) struct LentMsrs<'a> {
+    _irqs: &'a IrqsDisabled,
+    msrs: &'a [SwitchedMsr],
+    lent: usize,
+}
+
+impl<'a> LentMsrs<'a> {
+    /// Puts the guest's values into the first `lent` of `msrs`.
+    #[inline]
+    pub(crate) fn new(irqs: &'a IrqsDisabled, msrs: &'a mut [SwitchedMsr], lent: usize) -> Self {
+        for each in msrs.iter().take(lent) {
+            let host = each.msr.read();
+            each.host.set(host);
+            if host != each.guest.get() {
+                // SAFETY: The host's value comes back in `drop`.
+                unsafe { each.msr.write(each.guest.get()) };
+            }
+        }
+        // INVARIANT: Interrupts are off, so the values were the host's.
+        Self {
+            _irqs: irqs,
+            msrs,
+            lent,
+        }
+    }
+
+    /// What the guest has in the register at this place of `msrs`.
+    pub(crate) fn get(&self, place: usize) -> Option<u64> {
+        let each = self.msrs.get(place)?;
+        if place < self.lent && each.unwatched {
+            each.guest.set(each.msr.read());
+        }
+        Some(each.guest.get())
+    }
+
+    /// Changes the guest's value. The caller checked that the register can have it.
+    pub(crate) fn set(&self, place: usize, value: u64) {
+        let Some(each) = self.msrs.get(place) else {
+            return;
+        };
+        each.guest.set(value);
+        if place < self.lent {
+            // SAFETY: The host's value comes back in `drop`.
+            unsafe { each.msr.write(value) };
+        }
+    }
+}
+
+impl Drop for LentMsrs<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.host.restore(self.irqs);
+        for each in self.msrs.iter().take(self.lent) {
+            if each.unwatched {
+                each.guest.set(each.msr.read());
+            }
+            // SAFETY: By the type invariant this is the host's value.
+            unsafe { each.msr.write(each.host.get()) };
+        }
     }
 }

@@ -9,13 +9,13 @@ use super::{
         Exception, //
     },
     state::Guest,
-    switched::LoadedMsrs, //
 };
 use crate::{
     mmu::address::Gpa,
     support::{
         cpu,
         fpu::LoadedFpu,
+        msr::LentMsrs,
         uapi, //
     },
     vm::{
@@ -54,7 +54,7 @@ pub(crate) struct Context<'a> {
     /// Its FPU, in the CPU.
     pub(crate) fpu: &'a LoadedFpu<'a>,
     /// Its MSRs that the VMCS does not hold.
-    pub(crate) switched: &'a LoadedMsrs<'a>,
+    pub(crate) switched: &'a LentMsrs<'a>,
     /// What is counted.
     pub(crate) counters: &'a Counters,
     pause: bool,
@@ -68,7 +68,7 @@ impl<'a> Context<'a> {
         vmcs: &'a CurrentVmcs<'a>,
         guest: &'a mut Guest,
         fpu: &'a LoadedFpu<'a>,
-        switched: &'a LoadedMsrs<'a>,
+        switched: &'a LentMsrs<'a>,
         counters: &'a Counters,
     ) -> Self {
         Self {

@@ -108,14 +108,14 @@ impl Vcpu {
     ) -> Result<R> {
         state.guest.stock.fill(Stock::FOR_ONE_MAPPING)?;
         let irqs = IrqsDisabled::new();
-        let host = HostState::save(&irqs);
+        let host = HostState::save(&irqs, &mut state.descriptors);
         let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
         let vmcs = state.vmcs.load(&root)?;
         self.member.counters.bursts.count();
         self.member.whereabouts.enter(irqs.cpu());
         let vm = &*self.vm;
-        let switches_pat = vm.device.capabilities.switches_pat();
-        state.host.update(&vmcs, &host, switches_pat)?;
+        let capabilities = &vm.device.capabilities;
+        state.host.update(&vmcs, &host, capabilities)?;
         if !state.configured {
             setup::configure(vm, &vmcs, &mut state.guest)?;
             state.configured = true;
@@ -138,7 +138,7 @@ impl Vcpu {
         let counters = &self.member.counters;
         let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
         vm.generation.catch_up(&irqs, || {
-            let extent = vm.device.capabilities.ept_extent().unwrap_or(Extent::All);
+            let extent = capabilities.ept_extent().unwrap_or(Extent::All);
             vmcs.invept(extent, vm.eptp.into_raw());
             counters.flushes.count();
         });

@@ -5,8 +5,8 @@
 //!
 //! | what a VM exit leaves wrong | who puts it right |
 //! |---|---|
-//! | limits of GDTR, IDTR, TR; LDTR; selectors of programs | [`Descriptors::restore`] |
-//! | bases of FS and GS | the host-state area; with selectors, [`Descriptors::restore`] |
+//! | limits of GDTR, IDTR, TR; LDTR; selectors of programs | [`SavedDescriptors`] |
+//! | bases of FS and GS | the host-state area; with selectors, [`SavedDescriptors`] |
 //! | DR7, IA32_DEBUGCTL | [`HostState`], from what it read before |
 //! | IA32_EFER, IA32_PAT | VM-exit controls |
 //! | FPU, XCR0 | [`crate::support::fpu`] |
@@ -15,6 +15,7 @@
 //! (SDM Vol. 3C, "Loading Host State").
 
 use super::{
+    capability::Capabilities,
     entry,
     field::*,
     vmcs::CurrentVmcs, //
@@ -26,7 +27,8 @@ use crate::support::{
     },
     descriptor::{
         self,
-        Descriptors, //
+        Descriptors,
+        SavedDescriptors, //
     },
     irq::IrqsDisabled,
     msr::{
@@ -64,13 +66,13 @@ impl HostArea {
         &mut self,
         vmcs: &CurrentVmcs<'_>,
         host: &HostState<'_>,
-        switches_pat: bool,
+        capabilities: &Capabilities,
     ) -> Result {
         let irqs = host.irqs;
         let this = irqs.cpu();
         if self.cpu != Some(this) {
             self.cpu = None;
-            write_cpu(vmcs, host, switches_pat)?;
+            write_cpu(vmcs, host, capabilities)?;
             self.cpu = Some(this);
         }
         write_changed(vmcs, HOST_CR0, &mut self.cr0, cpu::cr0(irqs));
@@ -101,7 +103,7 @@ fn write_changed(
 
 /// Writes the fields that are constant on a CPU.
 #[cold]
-fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, switches_pat: bool) -> Result {
+fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, capabilities: &Capabilities) -> Result {
     use kernel::bindings::{
         GDT_ENTRY_TSS,
         __KERNEL_CS,
@@ -127,7 +129,7 @@ fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, switches_pat: bool) -
     vmcs.write(HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read());
     vmcs.write(HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read());
     vmcs.write(HOST_EFER, msrs::EFER.read());
-    if switches_pat {
+    if capabilities.switches_pat() {
         vmcs.write(HOST_PAT, msrs::PAT.read());
     }
     entry::write_host_rip(vmcs);
@@ -138,18 +140,18 @@ fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, switches_pat: bool) -
 #[must_use = "the host's state is put back when the guard is dropped"]
 pub(crate) struct HostState<'a> {
     irqs: &'a IrqsDisabled,
-    descriptors: Descriptors,
+    descriptors: SavedDescriptors<'a>,
     dr7: SavedDr7,
     debugctl: SavedMsr,
 }
 
 impl<'a> HostState<'a> {
-    /// Reads it.
+    /// Reads it; `descriptors` is room for a part of it.
     #[inline]
-    pub(crate) fn save(irqs: &'a IrqsDisabled) -> Self {
+    pub(crate) fn save(irqs: &'a IrqsDisabled, descriptors: &'a mut Descriptors) -> Self {
         Self {
             irqs,
-            descriptors: Descriptors::save(irqs),
+            descriptors: descriptors.save(irqs),
             dr7: SavedDr7::save(irqs),
             debugctl: SavedMsr::save(irqs, msrs::DEBUGCTL),
         }
@@ -164,7 +166,6 @@ impl<'a> HostState<'a> {
 impl Drop for HostState<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.descriptors.restore(self.irqs);
         if self.dr7.value() != cpu::DR7_OFF {
             self.dr7.restore(self.irqs);
         }
