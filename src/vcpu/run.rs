@@ -62,7 +62,7 @@ impl Vcpu {
             return Err(EINVAL);
         }
         self.member.counters.runs.count();
-        state.guest.frame = self.page.frame();
+        self.page.read_frame(&mut state.guest.frame);
         let result = self.run_guest(&mut state, request.immediate_exit, request.answer);
         self.page.set_frame(&state.guest.frame);
         result?;
