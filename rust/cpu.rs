@@ -44,7 +44,7 @@ pub(crate) fn must_flush_l1d() -> bool {
 pub(crate) fn flush_l1d(_irqs: &IrqsDisabled) {
     const FLUSH_CMD: Msr = Msr(0x10b);
     // SAFETY: The command changes no state.
-    if unsafe { FLUSH_CMD.write(1) }.is_err() {
+    if unsafe { FLUSH_CMD.try_write(1) }.is_err() {
         pr_err!("the L1 data cache could not be flushed\n");
     }
 }
@@ -54,13 +54,6 @@ pub(crate) fn flush_l1d(_irqs: &IrqsDisabled) {
 pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
     // SAFETY: All CPUs that run a 64-bit kernel have CPUID.
     unsafe { core::arch::x86_64::__cpuid_count(leaf, subleaf) }
-}
-
-/// Number of the CPU that runs this.
-#[inline]
-pub(crate) fn id(_irqs: &IrqsDisabled) -> usize {
-    // SAFETY: Interrupts are off, so the task stays on this CPU.
-    unsafe { bindings::ext_smp_processor_id() as usize }
 }
 
 macro_rules! read_register {

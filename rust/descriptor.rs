@@ -14,10 +14,7 @@ use super::{
         SavedMsr, //
     }, //
 };
-use kernel::{
-    asm,
-    prelude::*, //
-};
+use kernel::asm;
 
 /// Selector of the task-state segment.
 // CAST: A small constant.
@@ -34,7 +31,8 @@ struct TableRegister {
     base: u64,
 }
 
-/// The registers as they were before.
+/// The registers as they were when they were saved.
+#[derive(Default)]
 pub(crate) struct Descriptors {
     gdtr: TableRegister,
     idtr: TableRegister,
@@ -43,7 +41,6 @@ pub(crate) struct Descriptors {
     ds: u16,
     fs: u16,
     gs: u16,
-    fs_base: SavedMsr,
 }
 
 macro_rules! read_selector {
@@ -79,55 +76,68 @@ macro_rules! write_selector {
 }
 
 impl Descriptors {
-    /// Reads the registers.
+    /// Reads the registers, until the returned guard is dropped.
     #[inline]
-    pub(crate) fn save(irqs: &IrqsDisabled) -> Result<Self> {
-        let (mut gdtr, mut idtr) = (TableRegister::default(), TableRegister::default());
+    pub(crate) fn save<'a>(&'a mut self, irqs: &'a IrqsDisabled) -> SavedDescriptors<'a> {
         // SAFETY: Stores 10 bytes into `gdtr`.
-        unsafe { asm!("sgdt ({})"; in(reg) &raw mut gdtr, options(nostack, preserves_flags)) };
+        unsafe { asm!("sgdt ({})"; in(reg) &raw mut self.gdtr, options(nostack, preserves_flags)) };
         // SAFETY: Stores 10 bytes into `idtr`.
-        unsafe { asm!("sidt ({})"; in(reg) &raw mut idtr, options(nostack, preserves_flags)) };
-        Ok(Self {
-            gdtr,
-            idtr,
-            ldtr: read_selector!("sldt"),
-            es: read_selector!("mov %es,"),
-            ds: read_selector!("mov %ds,"),
-            fs: read_selector!("mov %fs,"),
-            gs: read_selector!("mov %gs,"),
-            fs_base: SavedMsr::save(irqs, FS_BASE)?,
-        })
+        unsafe { asm!("sidt ({})"; in(reg) &raw mut self.idtr, options(nostack, preserves_flags)) };
+        self.ldtr = read_selector!("sldt");
+        self.es = read_selector!("mov %es,");
+        self.ds = read_selector!("mov %ds,");
+        self.fs = read_selector!("mov %fs,");
+        self.gs = read_selector!("mov %gs,");
+        SavedDescriptors {
+            fs_base: SavedMsr::save(irqs, FS_BASE),
+            saved: self,
+            irqs,
+        }
     }
+}
 
+/// Guard: the drop writes back what a VM exit did not leave as it was.
+#[must_use = "the registers are put back when the guard is dropped"]
+pub(crate) struct SavedDescriptors<'a> {
+    saved: &'a Descriptors,
+    fs_base: SavedMsr,
+    irqs: &'a IrqsDisabled,
+}
+
+impl SavedDescriptors<'_> {
     /// Base address of the global descriptor table.
     pub(crate) fn gdt_base(&self) -> u64 {
-        self.gdtr.base
+        self.saved.gdtr.base
     }
 
     /// Base address of the interrupt descriptor table.
     pub(crate) fn idt_base(&self) -> u64 {
-        self.idtr.base
+        self.saved.idtr.base
     }
 
     /// Base address of FS: the program's.
     pub(crate) fn fs_base(&self) -> u64 {
         self.fs_base.value()
     }
+}
 
-    /// Writes back what a VM exit did not leave as it was.
+impl Drop for SavedDescriptors<'_> {
     #[inline]
-    pub(crate) fn restore(&self, irqs: &IrqsDisabled) {
-        self.restore_tss_limit();
-        load_gdt(&self.gdtr);
+    fn drop(&mut self) {
+        let saved = self.saved;
+        saved.restore_tss_limit();
+        load_gdt(&saved.gdtr);
         // SAFETY: The value is the one that this CPU had.
         unsafe {
-            asm!("lidt ({})"; in(reg) &raw const self.idtr, options(nostack, preserves_flags))
+            asm!("lidt ({})"; in(reg) &raw const saved.idtr, options(nostack, preserves_flags))
         };
-        if self.has_selectors() {
-            self.restore_selectors(irqs);
+        if saved.has_selectors() {
+            saved.restore_selectors(&self.fs_base, self.irqs);
         }
     }
+}
 
+impl Descriptors {
     /// The limit of TR matters for the bitmap of I/O ports only: the kernel reloads TR when it
     /// switches to a program that has one. If the current program does, that is now.
     #[inline]
@@ -159,7 +169,7 @@ impl Descriptors {
     }
 
     #[cold]
-    fn restore_selectors(&self, irqs: &IrqsDisabled) {
+    fn restore_selectors(&self, fs_base: &SavedMsr, irqs: &IrqsDisabled) {
         if self.ldtr != 0 {
             write_selector!("lldt {:x}", self.ldtr);
         }
@@ -168,7 +178,7 @@ impl Descriptors {
         if self.fs != 0 {
             write_selector!("mov {:e}, %fs", self.fs);
             // The selector brought the base of its descriptor along.
-            self.fs_base.restore(irqs);
+            fs_base.restore(irqs);
         }
         if self.gs != 0 {
             // SAFETY: The selector was in GS before; the function keeps the kernel's GS base.

@@ -2,10 +2,11 @@
 
 //! The FPU, lent to a guest.
 //!
-//! While a [`GuestFpu`] is loaded, the x87, SSE and AVX registers and XCR0 are the guest's. What the
-//! program had in them is in the kernel's own image of it by then, and comes back on its way to user
-//! mode. State components beyond these three cannot be reached by the guest: its XCR0 never has
-//! their bits.
+//! While a [`GuestFpu`] is loaded, the x87, SSE and AVX registers and XCR0 are the guest's. All of it
+//! happens with interrupts off, so nobody else comes to see the registers meanwhile: they are swapped
+//! for the guest's and swapped back, whosever they were, and the kernel has nothing to know of it.
+//! kernel_fpu_begin() would leave it to the way back to user mode to load them again, which takes
+//! longer.
 
 use super::{
     cpu::{
@@ -15,54 +16,125 @@ use super::{
     irq::IrqsDisabled,
     page::KernelPage, //
 };
-use core::sync::atomic::Ordering;
+use core::{
+    cell::Cell,
+    sync::atomic::Ordering, //
+};
 use kernel::{
-    alloc::AllocError,
     asm,
-    bindings, //
+    bindings::PAGE_SIZE,
+    prelude::*, //
 };
 
-/// x87, SSE and AVX: the state components that guests may have.
+/// x87, SSE and AVX: the state components that guests may have
 /// (SDM Vol. 1, "XSAVE-Supported Features and State-Component Bitmaps").
-const COMPONENTS: u64 = 0b111;
+const GUEST_COMPONENTS: u64 = 0b111;
+
+/// What guests can change: theirs, and the registers of AVX-512, whose low parts those of AVX are. The
+/// guest's XCR0 never has the bits by which it could reach others.
+const HOST_COMPONENTS: u64 = 0b1110_0111;
 
 /// MXCSR after reset, at byte 24 of the image; the x87 control word after FNINIT, at byte 0.
 const MXCSR_INITIAL: u64 = 0x1f80;
 const FCW_INITIAL: u64 = 0x37f;
 
+/// FPU registers in memory: a page with the image of XSAVE64, or of FXSAVE64 on a CPU without it.
+struct Image {
+    page: KernelPage,
+    /// State components in the image; 0 without XSAVE.
+    components: u64,
+}
+
+impl Image {
+    /// The state after reset. `components` are those that the kernel uses.
+    fn new(components: u64) -> Result<Self> {
+        if components != 0 && size(components) > PAGE_SIZE {
+            return Err(EOPNOTSUPP);
+        }
+        let page = KernelPage::new()?;
+        page.words()[0].store(FCW_INITIAL, Ordering::Relaxed);
+        page.words()[3].store(MXCSR_INITIAL, Ordering::Relaxed);
+        Ok(Self { page, components })
+    }
+
+    /// Loads the registers.
+    #[inline]
+    fn restore(&self, _irqs: &IrqsDisabled) {
+        let image = self.page.address();
+        if self.components != 0 {
+            // SAFETY: The image is in the standard form that `save` wrote, or `new`, and 64-byte
+            // aligned; XCR0 is the host's, which has all of `components`.
+            unsafe {
+                asm!("xrstor64 ({})"; in(reg) image, in("eax") self.components as u32,
+                     in("edx") 0, options(nostack, preserves_flags))
+            };
+        } else {
+            // SAFETY: The image is one that FXSAVE wrote, or `new`, and 16-byte aligned.
+            unsafe { asm!("fxrstor64 ({})"; in(reg) image, options(nostack, preserves_flags)) };
+        }
+    }
+
+    /// Stores the registers.
+    #[inline]
+    fn save(&self, _irqs: &IrqsDisabled) {
+        let image = self.page.address();
+        if self.components != 0 {
+            // SAFETY: The image has room for all of `components`, as `new` found out.
+            unsafe {
+                asm!("xsave64 ({})"; in(reg) image, in("eax") self.components as u32,
+                     in("edx") 0, options(nostack, preserves_flags))
+            };
+        } else {
+            // SAFETY: The image has room for 512 bytes.
+            unsafe { asm!("fxsave64 ({})"; in(reg) image, options(nostack, preserves_flags)) };
+        }
+    }
+}
+
+/// Bytes of an image with these components (SDM Vol. 1, "Standard Format of the XSAVE Area").
+fn size(components: u64) -> usize {
+    const LEGACY_AND_HEADER: u32 = 576;
+    (2..u64::BITS)
+        .filter(|component| components >> component & 1 != 0)
+        .map(|component| cpu::cpuid(0xd, component))
+        .map(|place| place.ebx.saturating_add(place.eax))
+        .fold(LEGACY_AND_HEADER, u32::max) as usize
+}
+
 /// The guest's FPU registers while they are not in the CPU.
 pub(crate) struct GuestFpu {
-    /// XSAVE or FXSAVE image. In the XSAVE form all of it is at most 832 bytes long.
-    image: KernelPage,
+    guest: Image,
+    /// Where the registers of others are meanwhile.
+    host: Image,
     /// XCR0 of the guest; meaningful with XSAVE only.
-    xcr0: u64,
-    xsave: bool,
+    xcr0: Cell<u64>,
+    /// XCR0 of the kernel, which never changes; 0 without XSAVE.
+    host_xcr0: u64,
 }
 
 impl GuestFpu {
     /// FPU state after reset.
-    pub(crate) fn new() -> core::result::Result<Self, AllocError> {
-        let image = KernelPage::new()?;
-        image.words()[0].store(FCW_INITIAL, Ordering::Relaxed);
-        image.words()[3].store(MXCSR_INITIAL, Ordering::Relaxed);
+    pub(crate) fn new() -> Result<Self> {
+        let host_xcr0 = match cpu::has(Feature::Xsave) {
+            true => xgetbv(),
+            false => 0,
+        };
         Ok(Self {
-            image,
-            xcr0: 1,
-            xsave: cpu::has(Feature::Xsave),
+            guest: Image::new(host_xcr0 & GUEST_COMPONENTS)?,
+            host: Image::new(host_xcr0 & HOST_COMPONENTS)?,
+            xcr0: Cell::new(1),
+            host_xcr0,
         })
     }
 
     /// XCR0 as the guest reads it.
     pub(crate) fn xcr0(&self) -> u64 {
-        self.xcr0
+        self.xcr0.get()
     }
 
     /// Bits that the guest may have in XCR0; 0 without XSAVE.
     pub(crate) fn xcr0_allowed(&self) -> u64 {
-        if !self.xsave {
-            return 0;
-        }
-        u64::from(cpu::cpuid(0xd, 0).eax) & COMPONENTS
+        self.guest.components
     }
 
     /// Can XSETBV set XCR0 to this value?
@@ -74,47 +146,17 @@ impl GuestFpu {
 
     /// Puts the guest's registers into the CPU until the returned guard is dropped.
     #[inline]
-    pub(crate) fn load<'a>(&'a mut self, _irqs: &'a IrqsDisabled) -> LoadedFpu<'a> {
-        // SAFETY: Interrupts are off in process context, where the FPU can be used; paired with
-        // `kernel_fpu_end` in the guard's drop.
-        unsafe { bindings::kernel_fpu_begin_mask(0) };
-        let host_xcr0 = if self.xsave { xgetbv() } else { 0 };
-        self.restore();
-        let mut loaded = LoadedFpu {
-            fpu: self,
-            host_xcr0,
-            current: host_xcr0,
-        };
-        loaded.switch_xcr0(loaded.fpu.xcr0);
-        loaded
+    pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled) -> LoadedFpu<'a> {
+        self.host.save(irqs);
+        self.guest.restore(irqs);
+        self.switch_xcr0(self.host_xcr0, self.xcr0());
+        LoadedFpu { fpu: self, irqs }
     }
 
-    fn restore(&self) {
-        let image = self.image.address();
-        if self.xsave {
-            // SAFETY: The image is in the standard form that `save` wrote, or `new`, and 64-byte
-            // aligned; the host's XCR0 has all of `COMPONENTS` that the CPU has.
-            unsafe {
-                asm!("xrstor64 ({})"; in(reg) image,
-                     in("eax") COMPONENTS as u32, in("edx") 0, options(nostack, preserves_flags))
-            };
-        } else {
-            // SAFETY: The image is one that FXSAVE wrote, or `new`, and 16-byte aligned.
-            unsafe { asm!("fxrstor64 ({})"; in(reg) image, options(nostack, preserves_flags)) };
-        }
-    }
-
-    fn save(&self) {
-        let image = self.image.address();
-        if self.xsave {
-            // SAFETY: The image has room for all of `COMPONENTS`.
-            unsafe {
-                asm!("xsave64 ({})"; in(reg) image,
-                     in("eax") COMPONENTS as u32, in("edx") 0, options(nostack, preserves_flags))
-            };
-        } else {
-            // SAFETY: The image has room for 512 bytes.
-            unsafe { asm!("fxsave64 ({})"; in(reg) image, options(nostack, preserves_flags)) };
+    #[inline]
+    fn switch_xcr0(&self, from: u64, to: u64) {
+        if self.host_xcr0 != 0 && from != to {
+            xsetbv(to);
         }
     }
 }
@@ -122,9 +164,8 @@ impl GuestFpu {
 /// Guard: the guest's FPU registers and XCR0 are in the CPU.
 #[must_use = "the guest's FPU is saved when the guard is dropped"]
 pub(crate) struct LoadedFpu<'a> {
-    fpu: &'a mut GuestFpu,
-    host_xcr0: u64,
-    current: u64,
+    fpu: &'a GuestFpu,
+    irqs: &'a IrqsDisabled,
 }
 
 impl LoadedFpu<'_> {
@@ -134,27 +175,19 @@ impl LoadedFpu<'_> {
     }
 
     /// Changes the guest's XCR0 to a value that [`GuestFpu::xcr0_valid`] found good.
-    pub(crate) fn set_xcr0(&mut self, value: u64) {
-        self.fpu.xcr0 = value;
-        self.switch_xcr0(value);
-    }
-
-    #[inline]
-    fn switch_xcr0(&mut self, value: u64) {
-        if self.host_xcr0 != 0 && self.current != value {
-            xsetbv(value);
-            self.current = value;
-        }
+    pub(crate) fn set_xcr0(&self, value: u64) {
+        self.fpu.switch_xcr0(self.fpu.xcr0(), value);
+        self.fpu.xcr0.set(value);
     }
 }
 
 impl Drop for LoadedFpu<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.switch_xcr0(self.host_xcr0);
-        self.fpu.save();
-        // SAFETY: Paired with `kernel_fpu_begin_mask` in `load`; interrupts are still off.
-        unsafe { bindings::kernel_fpu_end() };
+        let fpu = self.fpu;
+        fpu.switch_xcr0(fpu.xcr0(), fpu.host_xcr0);
+        fpu.guest.save(self.irqs);
+        fpu.host.restore(self.irqs);
     }
 }
 

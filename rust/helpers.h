@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/types.h>
 #include <asm/desc_defs.h>
+#include <asm/extable_fixup_types.h>
 
 struct page *ext_alloc_zeroed_pages(unsigned int order);
 struct page *ext_alloc_zeroed_page_below_4g(void);
@@ -34,6 +35,8 @@ struct page *ext_virt_to_page(void *address);
 u64 ext_virt_to_phys(void *address);
 
 enum {
+	ext_EX_TYPE_WRMSR = EX_TYPE_WRMSR,
+	ext_EX_TYPE_RDMSR = EX_TYPE_RDMSR,
 	ext_X86_FEATURE_FRED = X86_FEATURE_FRED,
 	ext_X86_FEATURE_XSAVE = X86_FEATURE_XSAVE,
 	ext_X86_FEATURE_FLUSH_L1D = X86_FEATURE_FLUSH_L1D,

@@ -14,10 +14,14 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Interrupts have been off on the current CPU since this value was made; `0` holds the flags from
-/// before.
+/// Interrupts have been off on the current CPU, which is number `cpu`, since this value was made;
+/// `flags` are those from before.
 #[must_use = "interrupts come back on when the guard is dropped"]
-pub(crate) struct IrqsDisabled(c_ulong, NotThreadSafe);
+pub(crate) struct IrqsDisabled {
+    flags: c_ulong,
+    cpu: usize,
+    _not_send: NotThreadSafe,
+}
 
 impl IrqsDisabled {
     /// Turns interrupts off on this CPU.
@@ -25,8 +29,20 @@ impl IrqsDisabled {
     pub(crate) fn new() -> Self {
         // SAFETY: Saving the flags and turning interrupts off has no preconditions.
         let flags = unsafe { bindings::ext_local_irq_save() };
+        // SAFETY: Interrupts are off, so the task stays on this CPU.
+        let cpu = unsafe { bindings::ext_smp_processor_id() as usize };
         // INVARIANT: Interrupts are off now; the value cannot leave this CPU's task.
-        Self(flags, NotThreadSafe)
+        Self {
+            flags,
+            cpu,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// Number of this CPU.
+    #[inline]
+    pub(crate) fn cpu(&self) -> usize {
+        self.cpu
     }
 }
 
@@ -34,7 +50,7 @@ impl Drop for IrqsDisabled {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: By the type invariant the flags come from the matching save on this CPU.
-        unsafe { bindings::ext_local_irq_restore(self.0) };
+        unsafe { bindings::ext_local_irq_restore(self.flags) };
     }
 }
 

@@ -1,21 +1,86 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Model-specific registers, read and written so that a missing one is an error and not an oops.
+//! Model-specific registers.
+//!
+//! As with the kernel's own functions there are two ways to each: [`Msr::try_read`] finds out whether
+//! there is such a register, and [`Msr::read`] is for those that every CPU has that comes this far: if
+//! it fails all the same, the kernel warns, and the value is 0.
 
-use super::irq::IrqsDisabled;
+use super::{
+    bindings,
+    irq::IrqsDisabled, //
+};
+use core::cell::Cell;
 use kernel::{
     asm,
     prelude::*, //
 };
+
+/// What the exception table says of RDMSR and WRMSR that are not expected to fault: warn and go on.
+const EX_TYPE_WRMSR: u32 = bindings::ext_EX_TYPE_WRMSR;
+const EX_TYPE_RDMSR: u32 = bindings::ext_EX_TYPE_RDMSR;
 
 /// Number of a model-specific register (SDM Vol. 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Msr(pub(crate) u32);
 
 impl Msr {
+    /// Reads a register that every CPU has.
+    #[inline(always)]
+    pub(crate) fn read(self) -> u64 {
+        let (low, high): (u32, u32);
+        // SAFETY: RDMSR has no side effect on the registers that this driver names; after a fault
+        // the kernel goes on at the label.
+        unsafe {
+            asm!(
+                "
+                1: rdmsr
+                2:
+                .pushsection __ex_table, \"a\"
+                .balign 4
+                .long 1b - .
+                .long 2b - .
+                .long {fixup}
+                .popsection
+                ";
+                fixup = const EX_TYPE_RDMSR,
+                in("ecx") self.0, out("eax") low, out("edx") high,
+                options(nomem, nostack, preserves_flags)
+            )
+        };
+        u64::from(high) << 32 | u64::from(low)
+    }
+
+    /// Writes a register that every CPU has.
+    ///
+    /// # Safety
+    ///
+    /// The kernel goes on correctly with this value, or it gets its own back before interrupts come
+    /// back on.
+    #[inline(always)]
+    pub(crate) unsafe fn write(self, value: u64) {
+        // SAFETY: The caller answers for the value; after a fault the kernel goes on at the label.
+        unsafe {
+            asm!(
+                "
+                1: wrmsr
+                2:
+                .pushsection __ex_table, \"a\"
+                .balign 4
+                .long 1b - .
+                .long 2b - .
+                .long {fixup}
+                .popsection
+                ";
+                fixup = const EX_TYPE_WRMSR,
+                in("ecx") self.0, in("eax") value as u32, in("edx") (value >> 32) as u32,
+                options(nostack, preserves_flags)
+            )
+        };
+    }
+
     /// Reads the register; `EIO` if this CPU has none of that number.
-    #[inline]
-    pub(crate) fn read(self) -> Result<u64> {
+    pub(crate) fn try_read(self) -> Result<u64> {
         let (low, high): (u32, u32);
         let mut failed: u32 = 1;
         // SAFETY: RDMSR has no side effect on the registers that this driver names; a fault goes to
@@ -50,8 +115,7 @@ impl Msr {
     ///
     /// The kernel goes on correctly with this value, or it gets its own back before interrupts come
     /// back on.
-    #[inline]
-    pub(crate) unsafe fn write(self, value: u64) -> Result {
+    pub(crate) unsafe fn try_write(self, value: u64) -> Result {
         let mut failed: u32 = 1;
         // SAFETY: The caller answers for the value; a fault goes to the label behind the line that
         // says that all went well.
@@ -91,14 +155,12 @@ pub(crate) struct SavedMsr {
 }
 
 impl SavedMsr {
-    /// Reads the register.
-    #[inline]
-    pub(crate) fn save(_irqs: &IrqsDisabled, msr: Msr) -> Result<Self> {
+    /// Reads the register, one that every CPU has.
+    #[inline(always)]
+    pub(crate) fn save(_irqs: &IrqsDisabled, msr: Msr) -> Self {
+        let value = msr.read();
         // INVARIANT: Interrupts are off, and this is the value now.
-        Ok(Self {
-            msr,
-            value: msr.read()?,
-        })
+        Self { msr, value }
     }
 
     /// What the host has in the register.
@@ -108,53 +170,112 @@ impl SavedMsr {
     }
 
     /// Puts the host's value back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn restore(&self, _irqs: &IrqsDisabled) {
         // SAFETY: By the type invariant this is the host's value.
-        if unsafe { self.msr.write(self.value) }.is_err() {
-            pr_err!("MSR {:#x} did not take its own value back\n", self.msr.0);
-        }
+        unsafe { self.msr.write(self.value) };
     }
 }
 
-/// Guard: an MSR holds a guest's value; the drop puts the host's back.
-#[must_use = "the host's value is put back when the guard is dropped"]
-pub(crate) struct LentMsr<'a> {
-    irqs: &'a IrqsDisabled,
-    host: SavedMsr,
+/// An MSR that the host and a guest have by turns, with the value of who does not have it now.
+pub(crate) struct SwitchedMsr {
+    msr: Msr,
+    /// The guest's value; not up to date while it is in the CPU, for a register in `unwatched`.
+    guest: Cell<u64>,
+    host: Cell<u64>,
+    /// Can the guest change it without an exit?
+    unwatched: bool,
 }
 
-impl<'a> LentMsr<'a> {
-    /// Puts the guest's value into the register.
-    ///
-    /// # Errors
-    ///
-    /// `EIO` if the CPU refuses the value; the register is as it was then.
+impl SwitchedMsr {
+    /// A register that every CPU has and that changes by WRMSR, which exits. The guest has 0 in it.
+    pub(crate) const fn new(msr: Msr) -> Self {
+        Self {
+            msr,
+            guest: Cell::new(0),
+            host: Cell::new(0),
+            unwatched: false,
+        }
+    }
+
+    /// The same for a register that instructions change that do not exit.
+    pub(crate) const fn unwatched(msr: Msr) -> Self {
+        Self {
+            unwatched: true,
+            ..Self::new(msr)
+        }
+    }
+
+    /// Number of the register.
+    pub(crate) fn index(&self) -> u32 {
+        self.msr.0
+    }
+}
+
+/// Guard: MSRs hold a guest's values; the drop puts the host's back.
+///
+/// # Invariants
+///
+/// The first `lent` of `msrs` hold the guest's value, and `host` is what they held when interrupts
+/// went off.
+#[must_use = "the host's values are put back when the guard is dropped"]
+pub(crate) struct LentMsrs<'a> {
+    _irqs: &'a IrqsDisabled,
+    msrs: &'a [SwitchedMsr],
+    lent: usize,
+}
+
+impl<'a> LentMsrs<'a> {
+    /// Puts the guest's values into the first `lent` of `msrs`.
     #[inline]
-    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, value: u64) -> Result<Self> {
-        let host = SavedMsr::save(irqs, msr)?;
-        if host.value != value {
-            // SAFETY: The host's value comes back in `drop`.
-            unsafe { msr.write(value) }?;
+    pub(crate) fn new(irqs: &'a IrqsDisabled, msrs: &'a mut [SwitchedMsr], lent: usize) -> Self {
+        for each in msrs.iter().take(lent) {
+            let host = each.msr.read();
+            each.host.set(host);
+            if host != each.guest.get() {
+                // SAFETY: The host's value comes back in `drop`.
+                unsafe { each.msr.write(each.guest.get()) };
+            }
         }
-        Ok(Self { irqs, host })
+        // INVARIANT: Interrupts are off, so the values were the host's.
+        Self {
+            _irqs: irqs,
+            msrs,
+            lent,
+        }
     }
 
-    /// What the guest has in the register now.
-    pub(crate) fn get(&self) -> Result<u64> {
-        self.host.msr.read()
+    /// What the guest has in the register at this place of `msrs`.
+    pub(crate) fn get(&self, place: usize) -> Option<u64> {
+        let each = self.msrs.get(place)?;
+        if place < self.lent && each.unwatched {
+            each.guest.set(each.msr.read());
+        }
+        Some(each.guest.get())
     }
 
-    /// Changes the guest's value.
-    pub(crate) fn set(&self, value: u64) -> Result {
-        // SAFETY: The host's value comes back in `drop`.
-        unsafe { self.host.msr.write(value) }
+    /// Changes the guest's value. The caller checked that the register can have it.
+    pub(crate) fn set(&self, place: usize, value: u64) {
+        let Some(each) = self.msrs.get(place) else {
+            return;
+        };
+        each.guest.set(value);
+        if place < self.lent {
+            // SAFETY: The host's value comes back in `drop`.
+            unsafe { each.msr.write(value) };
+        }
     }
 }
 
-impl Drop for LentMsr<'_> {
+impl Drop for LentMsrs<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.host.restore(self.irqs);
+        for each in self.msrs.iter().take(self.lent) {
+            if each.unwatched {
+                each.guest.set(each.msr.read());
+            }
+            // SAFETY: By the type invariant this is the host's value.
+            unsafe { each.msr.write(each.host.get()) };
+        }
     }
 }

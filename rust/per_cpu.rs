@@ -2,10 +2,7 @@
 
 //! One value for each CPU, and interrupts sent to a CPU.
 
-use super::{
-    cpu,
-    irq::IrqsDisabled, //
-};
+use super::irq::IrqsDisabled;
 use kernel::{
     bindings,
     cpu::nr_cpu_ids,
@@ -29,7 +26,7 @@ impl<T> PerCpu<T> {
     /// This CPU's value; `None` only for a CPU that the kernel did not announce.
     #[inline]
     pub(crate) fn this(&self, irqs: &IrqsDisabled) -> Option<&T> {
-        self.0.get(cpu::id(irqs))
+        self.0.get(irqs.cpu())
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) mod exit;
 pub(crate) mod field;
 pub(crate) mod host;
 pub(crate) mod insn;
+mod region;
 pub(crate) mod root;
 pub(crate) mod vmcs;
 pub(crate) mod vpid;

@@ -14,27 +14,30 @@
 //! Memory order: both sides have a full barrier between their first and their last step, so that at
 //! least one sees the other. Either the vCPU sees the new generation and flushes, or the remover sees
 //! the vCPU and interrupts it, which ends its burst.
+//!
+//! These are Rust's own atomics: the kernel's are calls of C functions, and they are on the way into
+//! the guest.
 
 use crate::support::{
     irq::IrqsDisabled,
     per_cpu::PerCpu, //
 };
-use kernel::{
-    prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Full,
-            Relaxed, //
-        },
-        barrier::smp_mb, //
+use core::sync::atomic::{
+    fence,
+    AtomicI32,
+    AtomicU64,
+    Ordering::{
+        AcqRel,
+        Relaxed,
+        SeqCst, //
     }, //
 };
+use kernel::prelude::*;
 
 /// The generation of a VM's translations, and what each CPU knows of it.
 pub(crate) struct Generation {
-    current: Atomic<u64>,
-    flushed: PerCpu<Atomic<u64>>,
+    current: AtomicU64,
+    flushed: PerCpu<AtomicU64>,
 }
 
 impl Generation {
@@ -42,14 +45,16 @@ impl Generation {
     /// the same address.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
-            current: Atomic::new(1),
-            flushed: PerCpu::new(|| Ok(Atomic::new(0)))?,
+            current: AtomicU64::new(1),
+            flushed: PerCpu::new(|| Ok(AtomicU64::new(0)))?,
         })
     }
 
     /// Begins a new generation.
     pub(crate) fn advance(&self) {
-        self.current.fetch_add(1, Full);
+        self.current.fetch_add(1, AcqRel);
+        // Pairs with the full barrier of `Whereabouts::enter`.
+        fence(SeqCst);
     }
 
     /// Calls `flush` if this CPU may hold translations of an older generation.
@@ -67,14 +72,14 @@ impl Generation {
 }
 
 /// Where a vCPU runs.
-pub(crate) struct Whereabouts(Atomic<i32>);
+pub(crate) struct Whereabouts(AtomicI32);
 
 impl Whereabouts {
     const NOWHERE: i32 = -1;
 
     /// Nowhere.
     pub(crate) fn new() -> Self {
-        Self(Atomic::new(Self::NOWHERE))
+        Self(AtomicI32::new(Self::NOWHERE))
     }
 
     /// The vCPU begins a burst on this CPU. To be called before [`Generation::catch_up`].
@@ -83,7 +88,7 @@ impl Whereabouts {
         // CAST: There are far fewer CPUs than that.
         self.0.store(cpu as i32, Relaxed);
         // Pairs with the full barrier of `Generation::advance`.
-        smp_mb(Full);
+        fence(SeqCst);
     }
 
     /// The vCPU ended its burst.

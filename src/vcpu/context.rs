@@ -9,13 +9,13 @@ use super::{
         Exception, //
     },
     state::Guest,
-    switched::LoadedMsrs, //
 };
 use crate::{
     mmu::address::Gpa,
     support::{
         cpu,
         fpu::LoadedFpu,
+        msr::LentMsrs,
         uapi, //
     },
     vm::{
@@ -24,7 +24,10 @@ use crate::{
     },
     vmx::{
         entry::Registers,
-        exit::basic,
+        exit::{
+            basic,
+            records_more, //
+        },
         field::*,
         insn::Extent,
         vmcs::CurrentVmcs, //
@@ -53,9 +56,9 @@ pub(crate) struct Context<'a> {
     /// The rest of its state.
     pub(crate) guest: &'a mut Guest,
     /// Its FPU, in the CPU.
-    pub(crate) fpu: LoadedFpu<'a>,
+    pub(crate) fpu: &'a LoadedFpu<'a>,
     /// Its MSRs that the VMCS does not hold.
-    pub(crate) switched: LoadedMsrs<'a>,
+    pub(crate) switched: &'a LentMsrs<'a>,
     /// What is counted.
     pub(crate) counters: &'a Counters,
     pause: bool,
@@ -68,8 +71,8 @@ impl<'a> Context<'a> {
         vm: &'a Vm,
         vmcs: &'a CurrentVmcs<'a>,
         guest: &'a mut Guest,
-        fpu: LoadedFpu<'a>,
-        switched: LoadedMsrs<'a>,
+        fpu: &'a LoadedFpu<'a>,
+        switched: &'a LentMsrs<'a>,
         counters: &'a Counters,
     ) -> Self {
         Self {
@@ -200,22 +203,40 @@ impl<'a> Context<'a> {
     }
 
     /// Gives the exit to the program as the CPU reported it.
+    #[inline]
     pub(crate) fn report(&mut self, reason: u32) -> Next {
         let vmcs = self.vmcs;
-        let physical_address = self.guest.physical_address(vmcs);
+        let qualification = vmcs.read(EXIT_QUALIFICATION);
         let report = &mut self.guest.report;
         report.reason = reason;
         report.entry_failure = 0;
-        report.qualification = vmcs.read(EXIT_QUALIFICATION);
+        report.qualification = qualification;
+        report.instruction_length = vmcs.read(EXIT_INSTRUCTION_LENGTH);
+        report.linear_address = 0;
+        report.physical_address = 0;
+        report.instruction_info = 0;
+        report.interruption_info = 0;
+        report.interruption_error = 0;
+        report.vectoring_info = 0;
+        report.vectoring_error = 0;
+        if records_more(reason, qualification) {
+            self.report_more();
+        }
+        Next::Return
+    }
+
+    /// Reports what few exits record.
+    fn report_more(&mut self) {
+        let vmcs = self.vmcs;
+        let physical_address = self.guest.physical_address(vmcs);
+        let report = &mut self.guest.report;
         report.linear_address = vmcs.read(GUEST_LINEAR_ADDRESS);
         report.physical_address = physical_address;
-        report.instruction_length = vmcs.read(EXIT_INSTRUCTION_LENGTH);
         report.instruction_info = vmcs.read(EXIT_INSTRUCTION_INFO);
         report.interruption_info = vmcs.read(EXIT_INTERRUPTION_INFO);
         report.interruption_error = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
         report.vectoring_info = vmcs.read(IDT_VECTORING_INFO);
         report.vectoring_error = vmcs.read(IDT_VECTORING_ERROR_CODE);
-        Next::Return
     }
 
     /// Reports what a failed VM entry reports of a state that no CPU can be in.

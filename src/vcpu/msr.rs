@@ -60,9 +60,12 @@ pub(crate) enum Refusal {
 /// What SWAPGS and SYSCALL need with this IA32_EFER, now or before the next exit.
 #[inline]
 pub(crate) fn needs_switched(efer: u64) -> Needed {
-    Needed {
-        swapgs: efer & (efer::LME | efer::LMA) != 0,
-        syscall: efer & efer::SCE != 0,
+    if efer & efer::SCE != 0 {
+        Needed::Syscall
+    } else if efer & (efer::LME | efer::LMA) != 0 {
+        Needed::Swapgs
+    } else {
+        Needed::Nothing
     }
 }
 
@@ -80,7 +83,7 @@ pub(crate) fn read(cx: &Context<'_>, index: u32) -> Result<u64, Refusal> {
         EFER => cx.efer(),
         FS_BASE => vmcs.read(GUEST_FS_BASE),
         GS_BASE => vmcs.read(GUEST_GS_BASE),
-        _ => return cx.switched.read(index).ok_or(Refusal::Unknown),
+        _ => return read_switched(cx, index).ok_or(Refusal::Unknown),
     })
 }
 
@@ -105,10 +108,12 @@ pub(crate) fn write(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), 
     Ok(())
 }
 
+fn read_switched(cx: &Context<'_>, index: u32) -> Option<u64> {
+    cx.switched.get(switched::place(index)?)
+}
+
 fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Refusal> {
-    if !switched::contains(index) {
-        return Err(Refusal::Unknown);
-    }
+    let place = switched::place(index).ok_or(Refusal::Unknown)?;
     match index {
         STAR => {}
         FMASK => check(value >> 32 == 0)?,
@@ -116,9 +121,8 @@ fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Re
             canonical(value)?;
         }
     }
-    cx.switched
-        .write(index, value)
-        .map_err(|_| Refusal::Invalid)
+    cx.switched.set(place, value);
+    Ok(())
 }
 
 fn write_efer(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {

@@ -61,7 +61,7 @@ impl Vcpu {
             return Err(EINVAL);
         }
         self.member.counters.runs.count();
-        state.guest.frame = self.page.frame();
+        self.page.read_frame(&mut state.guest.frame);
         let result = self.run_guest(&mut state, request.immediate_exit, request.answer);
         self.page.set_frame(&state.guest.frame);
         result?;
@@ -76,12 +76,11 @@ impl Vcpu {
 
     /// Finishes the last exit, then runs the guest until the program has to do something.
     fn run_guest(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
-        let page = &self.page;
-        let mut next = self.burst(state, |cx| {
-            load_frame(cx.vmcs, cx.guest);
-            finish_and_run(cx, immediate_exit, answer, page)
-        })?;
         loop {
+            let next = self.burst(state, |cx| {
+                load_frame(cx.vmcs, cx.guest);
+                finish_and_run(cx, immediate_exit, answer, &self.page)
+            })?;
             match next {
                 Next::Return => return Ok(()),
                 Next::Populate(gpa) => match self.vm.populate(gpa) {
@@ -96,7 +95,6 @@ impl Vcpu {
                 return Err(EINTR);
             }
             irq::cond_resched();
-            next = self.burst(state, |cx| finish_and_run(cx, immediate_exit, answer, page))?;
         }
     }
 
@@ -109,11 +107,11 @@ impl Vcpu {
     ) -> Result<R> {
         state.guest.stock.fill(self.vm.mmu.stock())?;
         let irqs = IrqsDisabled::new();
-        let host = HostState::save(&irqs)?;
+        let host = HostState::save(&irqs, &mut state.descriptors);
         let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
         let vmcs = state.vmcs.load(&root)?;
         self.member.counters.bursts.count();
-        self.member.whereabouts.enter(cpu::id(&irqs));
+        self.member.whereabouts.enter(irqs.cpu());
         let vm = &*self.vm;
         let capabilities = &vm.device.capabilities;
         state.host.update(&vmcs, &host, capabilities)?;
@@ -121,13 +119,13 @@ impl Vcpu {
             setup::configure(vm, &vmcs, &mut state.guest)?;
             state.configured = true;
         }
-        let this = Some(cpu::id(&irqs));
+        let this = Some(irqs.cpu());
         let moved = state.last_cpu != this;
         state.last_cpu = this;
 
         let efer = state.guest.efer(&vmcs);
         let fpu = state.fpu.load(&irqs);
-        let switched = state.switched.load(&irqs, msr::needs_switched(efer))?;
+        let switched = state.switched.load(&irqs, msr::needs_switched(efer));
         let dr7 = vmcs.read(GUEST_DR7);
         let _breakpoints = debug_register::has_breakpoints(dr7)
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
@@ -137,7 +135,7 @@ impl Vcpu {
             cpu::flush_l1d(&irqs);
         }
         let counters = &self.member.counters;
-        let mut cx = Context::new(vm, &vmcs, &mut state.guest, fpu, switched, counters);
+        let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
         if let Some(state) = &mut cx.guest.shadow {
             // Another thread may have taken memory away.
             state.set_changed();

@@ -119,15 +119,19 @@ impl RunPage {
 
     /// Reads the registers.
     pub(crate) fn frame(&self) -> Frame {
-        let mut frame = Frame {
-            rip: self.load(RIP),
-            rflags: self.load(RFLAGS),
-            ..Frame::default()
-        };
+        let mut frame = Frame::default();
+        self.read_frame(&mut frame);
+        frame
+    }
+
+    /// Reads the registers into a frame that is there.
+    #[inline]
+    pub(crate) fn read_frame(&self, frame: &mut Frame) {
         for (index, register) in frame.general.0.iter_mut().enumerate() {
             *register = self.load(index);
         }
-        frame
+        frame.rip = self.load(RIP);
+        frame.rflags = self.load(RFLAGS);
     }
 
     /// Writes the registers.
@@ -172,9 +176,14 @@ impl RunPage {
         let Ok(words) = <[u64; END]>::ref_from_bytes(exit.as_bytes()) else {
             return;
         };
-        let end = if with_cause { END } else { CAUSE + 1 };
-        for (to, from) in self.0.words()[FIRST..end].iter().zip(&words[FIRST..end]) {
-            to.store(*from, Ordering::Relaxed);
+        // As long as the cause has no first byte it has no words.
+        for index in FIRST..=CAUSE {
+            self.store(index, words[index]);
+        }
+        if with_cause {
+            for index in CAUSE + 1..END {
+                self.store(index, words[index]);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     mmu::page::Stock,
     support::{
+        descriptor::Descriptors,
         fpu::GuestFpu,
         uapi, //
     },
@@ -129,6 +130,8 @@ pub(crate) struct State {
     pub(crate) configured: bool,
     /// What the host-state area holds.
     pub(crate) host: HostArea,
+    /// Room for the host's descriptor tables and selectors during a burst.
+    pub(crate) descriptors: Descriptors,
     /// The CPU of the last burst.
     pub(crate) last_cpu: Option<usize>,
     /// FPU registers.
@@ -151,6 +154,7 @@ impl State {
             vmcs: Vmcs::new(revision)?,
             configured: false,
             host: HostArea::default(),
+            descriptors: Descriptors::default(),
             last_cpu: None,
             fpu: GuestFpu::new()?,
             switched: SwitchedMsrs::default(),

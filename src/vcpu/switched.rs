@@ -9,16 +9,17 @@
 use crate::support::{
     irq::IrqsDisabled,
     msr::{
-        LentMsr,
-        Msr, //
+        LentMsrs,
+        Msr,
+        SwitchedMsr, //
     }, //
 };
-use kernel::prelude::*;
 
-/// The base that SWAPGS exchanges.
+/// IA32_KERNEL_GS_BASE: the base that SWAPGS exchanges, which does not exit.
 const KERNEL_GS_BASE: Msr = Msr(0xc000_0102);
 
-/// Where SYSCALL goes, and what it does with the flags.
+/// IA32_STAR, IA32_LSTAR, IA32_CSTAR and IA32_FMASK: where SYSCALL goes, and what it does with the
+/// flags.
 const SYSCALL: [Msr; 4] = [
     Msr(0xc000_0081),
     Msr(0xc000_0082),
@@ -26,104 +27,41 @@ const SYSCALL: [Msr; 4] = [
     Msr(0xc000_0084),
 ];
 
-/// Which of them must be in the CPU while the guest runs.
+/// How many of [`SwitchedMsrs`] must be in the CPU while the guest runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Needed {
+pub(crate) enum Needed {
+    /// None.
+    Nothing = 0,
     /// IA32_KERNEL_GS_BASE.
-    pub(crate) swapgs: bool,
-    /// The others.
-    pub(crate) syscall: bool,
+    Swapgs = 1,
+    /// All.
+    Syscall = 1 + SYSCALL.len() as isize,
 }
 
-/// IA32_KERNEL_GS_BASE, IA32_STAR, IA32_LSTAR, IA32_CSTAR and IA32_FMASK of a guest.
-#[derive(Default)]
-pub(crate) struct SwitchedMsrs {
-    kernel_gs_base: u64,
-    syscall: [u64; SYSCALL.len()],
+/// These registers of a guest, that of SWAPGS first.
+pub(crate) struct SwitchedMsrs([SwitchedMsr; Needed::Syscall as usize]);
+
+impl Default for SwitchedMsrs {
+    fn default() -> Self {
+        let [star, lstar, cstar, fmask] = SYSCALL.map(SwitchedMsr::new);
+        let swapgs = SwitchedMsr::unwatched(KERNEL_GS_BASE);
+        Self([swapgs, star, lstar, cstar, fmask])
+    }
 }
 
 impl SwitchedMsrs {
     /// Puts the guest's values into the CPU, those that are needed.
     #[inline]
-    pub(crate) fn load<'a>(
-        &'a mut self,
-        irqs: &'a IrqsDisabled,
-        needed: Needed,
-    ) -> Result<LoadedMsrs<'a>> {
-        let swapgs = match needed.swapgs {
-            true => Some(LentMsr::new(irqs, KERNEL_GS_BASE, self.kernel_gs_base)?),
-            false => None,
-        };
-        let syscall = match needed.syscall {
-            true => Some(self.lend_syscall(irqs)?),
-            false => None,
-        };
-        Ok(LoadedMsrs {
-            swapgs,
-            syscall,
-            guest: self,
-        })
-    }
-
-    fn lend_syscall<'a>(&self, irqs: &'a IrqsDisabled) -> Result<[LentMsr<'a>; SYSCALL.len()]> {
-        let lend = |index: usize| LentMsr::new(irqs, SYSCALL[index], self.syscall[index]);
-        Ok([lend(0)?, lend(1)?, lend(2)?, lend(3)?])
+    pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled, needed: Needed) -> LentMsrs<'a> {
+        LentMsrs::new(irqs, &mut self.0, needed as usize)
     }
 }
 
-/// Guard: the guest's values are in the CPU, those that are needed.
-#[must_use = "the host's values are put back when the guard is dropped"]
-pub(crate) struct LoadedMsrs<'a> {
-    swapgs: Option<LentMsr<'a>>,
-    syscall: Option<[LentMsr<'a>; SYSCALL.len()]>,
-    guest: &'a mut SwitchedMsrs,
-}
-
-impl LoadedMsrs<'_> {
-    /// What the guest has in an MSR; `None` if it is not one of these.
-    pub(crate) fn read(&self, index: u32) -> Option<u64> {
-        if index != KERNEL_GS_BASE.0 {
-            return place(index).map(|place| self.guest.syscall[place]);
-        }
-        match &self.swapgs {
-            Some(lent) => lent.get().ok(),
-            None => Some(self.guest.kernel_gs_base),
-        }
+/// Place of an MSR among [`SwitchedMsrs`], if it is one of them.
+pub(crate) fn place(index: u32) -> Option<usize> {
+    let syscall = || SYSCALL.iter().position(|msr| msr.0 == index);
+    if index == KERNEL_GS_BASE.0 {
+        return Some(0);
     }
-
-    /// Writes an MSR of the guest. The caller checked that it is one of these and that the value can
-    /// be in it.
-    pub(crate) fn write(&mut self, index: u32, value: u64) -> Result {
-        let (lent, kept) = match place(index) {
-            Some(place) => (
-                self.syscall.as_ref().map(|lent| &lent[place]),
-                &mut self.guest.syscall[place],
-            ),
-            None => (self.swapgs.as_ref(), &mut self.guest.kernel_gs_base),
-        };
-        if let Some(lent) = lent {
-            lent.set(value)?;
-        }
-        *kept = value;
-        Ok(())
-    }
-}
-
-impl Drop for LoadedMsrs<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SWAPGS changes it without an exit; the others change by WRMSR only, which exits.
-        if let Some(Ok(value)) = self.swapgs.as_ref().map(LentMsr::get) {
-            self.guest.kernel_gs_base = value;
-        }
-    }
-}
-
-/// Is this one of the registers?
-pub(crate) fn contains(index: u32) -> bool {
-    index == KERNEL_GS_BASE.0 || place(index).is_some()
-}
-
-fn place(index: u32) -> Option<usize> {
-    SYSCALL.iter().position(|msr| msr.0 == index)
+    Some(1 + syscall()?)
 }

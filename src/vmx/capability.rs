@@ -155,14 +155,14 @@ impl Capabilities {
     }
 
     fn read() -> Result<Self> {
-        let basic = Basic::from_raw(msrs::BASIC.read()?);
+        let basic = Basic::from_raw(msrs::BASIC.try_read()?);
         let controls = if basic.true_controls() {
             msrs::TRUE_CONTROLS
         } else {
             msrs::CONTROLS
         };
         let [pin_based, primary, exit, entry] = controls;
-        let primary = Allowed::from_msr(primary.read()?);
+        let primary = Allowed::from_msr(primary.try_read()?);
         let secondary = read_if(primary.allows(Primary::SECONDARY), msrs::SECONDARY)?;
         let secondary = Allowed::from_msr(secondary);
         let has_ept_vpid =
@@ -170,16 +170,16 @@ impl Capabilities {
         Ok(Self {
             revision: basic.revision().get() as u32,
             true_controls: basic.true_controls(),
-            pin_based: Allowed::from_msr(pin_based.read()?),
+            pin_based: Allowed::from_msr(pin_based.try_read()?),
             primary,
             secondary,
-            exit: Allowed::from_msr(exit.read()?),
-            entry: Allowed::from_msr(entry.read()?),
+            exit: Allowed::from_msr(exit.try_read()?),
+            entry: Allowed::from_msr(entry.try_read()?),
             ept_vpid: EptVpid::from_raw(read_if(has_ept_vpid, msrs::EPT_VPID)?),
-            misc: Misc::from_raw(msrs::MISC.read()?),
+            misc: Misc::from_raw(msrs::MISC.try_read()?),
             cr4: Fixed {
-                must: msrs::CR4_FIXED0.read()?,
-                can: msrs::CR4_FIXED1.read()?,
+                must: msrs::CR4_FIXED0.try_read()?,
+                can: msrs::CR4_FIXED1.try_read()?,
             },
             physical_bits: cpu::cpuid(0x8000_0008, 0).eax & 0xff,
         })
@@ -369,7 +369,7 @@ fn check_vmx() -> Result {
 }
 
 fn check_feature_control() -> Result {
-    let control = FeatureControl::from_raw(msrs::FEATURE_CONTROL.read()?);
+    let control = FeatureControl::from_raw(msrs::FEATURE_CONTROL.try_read()?);
     if control.locked() && control.vmx_outside_smx() {
         return Ok(());
     }
@@ -393,7 +393,7 @@ fn require<C: Controls>(allowed: Allowed, required: C) -> Result {
 
 fn read_if(present: bool, msr: Msr) -> Result<u64> {
     if present {
-        msr.read()
+        msr.try_read()
     } else {
         Ok(0)
     }

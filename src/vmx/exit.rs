@@ -22,6 +22,31 @@ impl ExitReason {
     }
 }
 
+/// Does an exit record more than the exit qualification and the instruction length?
+///
+/// What an instruction without an operand in memory leaves in the other fields is clear or undefined
+/// (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events" and those after it).
+#[inline]
+pub(crate) fn records_more(basic: u32, qualification: u64) -> bool {
+    match basic {
+        basic::CPUID
+        | basic::HLT
+        | basic::RDPMC
+        | basic::RDTSC
+        | basic::VMCALL
+        | basic::DR_ACCESS
+        | basic::RDMSR
+        | basic::WRMSR
+        | basic::MWAIT
+        | basic::MONITOR
+        | basic::PAUSE
+        | basic::WBINVD
+        | basic::XSETBV => false,
+        basic::IO => IoAccess::from_raw(qualification).string(),
+        _ => true,
+    }
+}
+
 /// Basic exit reasons that the driver knows by name (SDM Vol. 3D, "VMX Basic Exit Reasons").
 #[allow(dead_code)] // The names are complete as far as they can occur.
 pub(crate) mod basic {

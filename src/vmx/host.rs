@@ -5,8 +5,8 @@
 //!
 //! | what a VM exit leaves wrong | who puts it right |
 //! |---|---|
-//! | limits of GDTR, IDTR, TR; LDTR; selectors of programs | [`Descriptors::restore`] |
-//! | bases of FS and GS | the host-state area; with selectors, [`Descriptors::restore`] |
+//! | limits of GDTR, IDTR, TR; LDTR; selectors of programs | [`SavedDescriptors`] |
+//! | bases of FS and GS | the host-state area; with selectors, [`SavedDescriptors`] |
 //! | DR7, IA32_DEBUGCTL | [`HostState`], from what it read before |
 //! | IA32_EFER, IA32_PAT | VM-exit controls |
 //! | FPU, XCR0 | [`crate::support::fpu`] |
@@ -27,7 +27,8 @@ use crate::support::{
     },
     descriptor::{
         self,
-        Descriptors, //
+        Descriptors,
+        SavedDescriptors, //
     },
     irq::IrqsDisabled,
     msr::{
@@ -68,7 +69,7 @@ impl HostArea {
         capabilities: &Capabilities,
     ) -> Result {
         let irqs = host.irqs;
-        let this = cpu::id(irqs);
+        let this = irqs.cpu();
         if self.cpu != Some(this) {
             self.cpu = None;
             write_cpu(vmcs, host, capabilities)?;
@@ -119,19 +120,19 @@ fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, capabilities: &Capabi
     ] {
         vmcs.write(field, 0);
     }
-    vmcs.write(HOST_GS_BASE, msrs::GS_BASE.read()?);
+    vmcs.write(HOST_GS_BASE, msrs::GS_BASE.read());
     vmcs.write(HOST_TR_BASE, descriptor::tss_base(host.irqs));
     vmcs.write(HOST_GDTR_BASE, host.descriptors.gdt_base());
     vmcs.write(HOST_IDTR_BASE, host.descriptors.idt_base());
     // CAST: The selector is in the low half.
-    vmcs.write(HOST_SYSENTER_CS, msrs::SYSENTER_CS.read()? as u32);
-    vmcs.write(HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read()?);
-    vmcs.write(HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read()?);
+    vmcs.write(HOST_SYSENTER_CS, msrs::SYSENTER_CS.read() as u32);
+    vmcs.write(HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read());
+    vmcs.write(HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read());
     if capabilities.switches_efer() {
-        vmcs.write(HOST_EFER, msrs::EFER.read()?);
+        vmcs.write(HOST_EFER, msrs::EFER.read());
     }
     if capabilities.switches_pat() {
-        vmcs.write(HOST_PAT, msrs::PAT.read()?);
+        vmcs.write(HOST_PAT, msrs::PAT.read());
     }
     entry::write_host_rip(vmcs);
     vmcs.check()
@@ -141,21 +142,21 @@ fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, capabilities: &Capabi
 #[must_use = "the host's state is put back when the guard is dropped"]
 pub(crate) struct HostState<'a> {
     irqs: &'a IrqsDisabled,
-    descriptors: Descriptors,
+    descriptors: SavedDescriptors<'a>,
     dr7: SavedDr7,
     debugctl: SavedMsr,
 }
 
 impl<'a> HostState<'a> {
-    /// Reads it.
+    /// Reads it; `descriptors` is room for a part of it.
     #[inline]
-    pub(crate) fn save(irqs: &'a IrqsDisabled) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn save(irqs: &'a IrqsDisabled, descriptors: &'a mut Descriptors) -> Self {
+        Self {
             irqs,
-            descriptors: Descriptors::save(irqs)?,
+            descriptors: descriptors.save(irqs),
             dr7: SavedDr7::save(irqs),
-            debugctl: SavedMsr::save(irqs, msrs::DEBUGCTL)?,
-        })
+            debugctl: SavedMsr::save(irqs, msrs::DEBUGCTL),
+        }
     }
 
     /// The host's DR7, which comes back with the rest.
@@ -167,7 +168,6 @@ impl<'a> HostState<'a> {
 impl Drop for HostState<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.descriptors.restore(self.irqs);
         if self.dr7.value() != cpu::DR7_OFF {
             self.dr7.restore(self.irqs);
         }

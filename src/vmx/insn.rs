@@ -3,10 +3,11 @@
 //! The VMX instructions, one function each, and nothing else.
 //!
 //! None of them can oops: an instruction that faults because the CPU is not in VMX operation ends as
-//! [`Failure::Fault`]. They are safe where nothing that Rust relies on can break; the others state
+//! one that failed. They are safe where nothing that Rust relies on can break; the others state
 //! what their caller owes.
 
 use super::error::Failure;
+use core::cell::Cell;
 use kernel::asm;
 
 /// An instruction with one operand in memory, a 64-bit physical address.
@@ -14,7 +15,7 @@ macro_rules! with_address {
     ($(#[$doc:meta])* $name:ident, $mnemonic:literal) => {
         $(#[$doc])*
         #[inline]
-        pub(super) unsafe fn $name(address: u64) -> Result<(), Failure> {
+        pub(super) unsafe fn $name(address: &u64) -> Result<(), Failure> {
             // SAFETY: The caller answers for what the address leads to; a fault goes to a label.
             unsafe {
                 asm!(
@@ -29,7 +30,7 @@ macro_rules! with_address {
                     .long 1
                     .popsection
                     ");
-                    operand = in(reg) &raw const address,
+                    operand = in(reg) address,
                     invalid = label { return Err(Failure::Invalid) },
                     valid = label { return Err(Failure::Valid) },
                     fault = label { return Err(Failure::Fault) },
@@ -93,7 +94,10 @@ pub(super) unsafe fn vmxoff() -> Result<(), Failure> {
     Ok(())
 }
 
-/// VMPTRST: address of the current VMCS, all ones if there is none.
+/// What VMPTRST stores if there is no current VMCS.
+pub(super) const NO_VMCS: u64 = u64::MAX;
+
+/// VMPTRST: address of the current VMCS, or [`NO_VMCS`].
 #[inline]
 pub(super) fn vmptrst() -> Result<u64, Failure> {
     let mut address = 0u64;
@@ -116,19 +120,23 @@ pub(super) fn vmptrst() -> Result<u64, Failure> {
     Ok(address)
 }
 
-/// VMREAD: a field of the current VMCS.
-#[inline]
-pub(super) fn vmread(encoding: u32) -> Result<u64, Failure> {
+/// VMREAD: a field of the current VMCS; if that fails, 0, and `failed` becomes true.
+///
+/// Fields are read a dozen times an exit, and hardly ever fail to be: so a success costs one jump,
+/// and what a failure means is for the caller to ask later.
+#[inline(always)]
+pub(super) fn vmread(encoding: u32, failed: &Cell<bool>) -> u64 {
     let value: u64;
-    let mut failed: u8 = 1;
-    // SAFETY: Reads the current VMCS, whosever it is; a fault goes to the label behind SETNA, where
-    // `failed` still says so.
+    // SAFETY: Reads the current VMCS, whosever it is, and writes `failed`. A fault goes on where a
+    // failure does.
     unsafe {
         asm!(
             "
             1: vmread {encoding}, {value}
-            setna {failed}
-            2:
+            ja 3f
+            2: movb $1, ({failed})
+            xor {value:e}, {value:e}
+            3:
             .pushsection __ex_table, \"a\"
             .balign 4
             .long 1b - .
@@ -137,45 +145,44 @@ pub(super) fn vmread(encoding: u32) -> Result<u64, Failure> {
             .popsection
             ";
             encoding = in(reg) u64::from(encoding),
+            failed = in(reg) failed.as_ptr(),
             value = out(reg) value,
-            failed = inout(reg_byte) failed,
             options(nostack),
         )
     };
-    if failed != 0 {
-        return Err(Failure::Valid);
-    }
-    Ok(value)
+    value
 }
 
-/// VMWRITE: a field of the current VMCS.
+/// VMWRITE: a field of the current VMCS; if that fails, `failed` becomes true.
 ///
 /// # Safety
 ///
 /// The current VMCS is this driver's, and the value of the field keeps the host safe after the next
 /// VM entry.
-#[inline]
-pub(super) unsafe fn vmwrite(encoding: u32, value: u64) -> Result<(), Failure> {
-    // SAFETY: The caller answers for the value; a fault goes to a label.
+#[inline(always)]
+pub(super) unsafe fn vmwrite(encoding: u32, value: u64, failed: &Cell<bool>) {
+    // SAFETY: The caller answers for the value. Writes `failed`; a fault goes on where a failure
+    // does.
     unsafe {
         asm!(
             "
             1: vmwrite {value}, {encoding}
-            jna {fail}
+            ja 3f
+            2: movb $1, ({failed})
+            3:
             .pushsection __ex_table, \"a\"
             .balign 4
             .long 1b - .
-            .long {fault} - .
+            .long 2b - .
             .long 1
             .popsection
             ";
             encoding = in(reg) u64::from(encoding),
             value = in(reg) value,
-            fail = label { return Err(Failure::Valid) },
-            fault = label { return Err(Failure::Fault) },
+            failed = in(reg) failed.as_ptr(),
+            options(nostack),
         )
     };
-    Ok(())
 }
 
 /// Which cached translations INVEPT and INVVPID drop.

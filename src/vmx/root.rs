@@ -7,28 +7,24 @@
 //! in it already, put its own VMCS in the place of KVM's and then put KVM's back. CR4 is written
 //! behind the back of the kernel's copy of it, and is what it was when interrupts come back on.
 
-use super::insn;
+use super::{
+    insn,
+    region::Region, //
+};
 use crate::support::{
     cpu,
     irq::IrqsDisabled,
-    page::KernelPage,
     per_cpu::PerCpu, //
 };
-use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
 /// The VMXON region of each CPU.
-pub(crate) struct VmxonRegions(PerCpu<KernelPage>);
+pub(crate) struct VmxonRegions(PerCpu<Region>);
 
 impl VmxonRegions {
-    /// Allocates them, with the VMCS revision identifier where the CPU looks for it.
+    /// Allocates them.
     pub(crate) fn new(revision: u32) -> Result<Self> {
-        let region = || {
-            let page = KernelPage::new()?;
-            page.words()[0].store(u64::from(revision), Ordering::Relaxed);
-            Ok(page)
-        };
-        Ok(Self(PerCpu::new(region)?))
+        Ok(Self(PerCpu::new(|| Region::new(revision))?))
     }
 }
 
@@ -36,8 +32,8 @@ impl VmxonRegions {
 enum Form {
     /// This driver; the value is CR4 from before.
     Own { cr4: u64 },
-    /// KVM; the value is the address of its current VMCS, if it has one.
-    Borrowed { current: Option<u64> },
+    /// KVM; the value is the address of its current VMCS, [`insn::NO_VMCS`] if it has none.
+    Borrowed { current: u64 },
 }
 
 /// Guard and proof that this CPU is in VMX root operation.
@@ -75,7 +71,7 @@ impl<'a> VmxRoot<'a> {
         // SAFETY: The bit matters to VMXON only; CR4 gets its value back in `drop`, or right below.
         unsafe { cpu::set_cr4(irqs, cr4 | cpu::CR4_VMXE) };
         // SAFETY: The region is this CPU's, and lives as long as the module.
-        if unsafe { insn::vmxon(region.phys()) }.is_err() {
+        if unsafe { insn::vmxon(region.address()) }.is_err() {
             // SAFETY: This is the value that CR4 had.
             unsafe { cpu::set_cr4(irqs, cr4) };
             return Err(EIO);
@@ -89,14 +85,12 @@ impl<'a> VmxRoot<'a> {
 
     #[inline]
     fn borrow(irqs: &'a IrqsDisabled) -> Result<Self> {
-        let address = insn::vmptrst().map_err(|_| EBUSY)?;
+        let current = insn::vmptrst().map_err(|_| EBUSY)?;
         // INVARIANT: VMPTRST does not fault in VMX root operation only. With interrupts off, KVM
         // does not get to use its current VMCS before `drop` puts it back.
         Ok(Self {
             irqs,
-            form: Form::Borrowed {
-                current: (address != u64::MAX).then_some(address),
-            },
+            form: Form::Borrowed { current },
         })
     }
 
@@ -125,12 +119,12 @@ impl Drop for VmxRoot<'_> {
                     pr_err!("VMXOFF failed; the CPU was not in VMX operation any more\n");
                 }
             }
-            Form::Borrowed { current: None } => {}
             Form::Borrowed {
-                current: Some(address),
-            } => {
+                current: insn::NO_VMCS,
+            } => {}
+            Form::Borrowed { current } => {
                 // SAFETY: This VMCS was the current one on this CPU when VMX was borrowed.
-                if unsafe { insn::vmptrld(address) }.is_err() {
+                if unsafe { insn::vmptrld(&current) }.is_err() {
                     pr_err!("VMPTRLD of KVM's VMCS failed\n");
                 }
             }

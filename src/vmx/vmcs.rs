@@ -8,7 +8,6 @@
 //! next CPU can have it.
 
 use super::{
-    error::Failure,
     field::{
         self,
         Access,
@@ -20,13 +19,10 @@ use super::{
         self,
         Extent, //
     },
+    region::Region,
     root::VmxRoot, //
 };
-use crate::support::page::KernelPage;
-use core::{
-    cell::Cell,
-    sync::atomic::Ordering, //
-};
+use core::cell::Cell;
 use kernel::prelude::*;
 
 /// A VMCS that is not active on any CPU.
@@ -36,7 +32,7 @@ use kernel::prelude::*;
 /// The region starts with the CPU's VMCS revision identifier. Its launch state is clear, and no CPU
 /// has it active.
 pub(crate) struct Vmcs {
-    region: KernelPage,
+    region: Region,
     /// Did VMCLEAR initialise the region?
     cleared: bool,
 }
@@ -44,11 +40,9 @@ pub(crate) struct Vmcs {
 impl Vmcs {
     /// Allocates a region.
     pub(crate) fn new(revision: u32) -> Result<Self> {
-        let region = KernelPage::new()?;
-        region.words()[0].store(u64::from(revision), Ordering::Relaxed);
         // INVARIANT: A new region was never active.
         Ok(Self {
-            region,
+            region: Region::new(revision)?,
             cleared: false,
         })
     }
@@ -56,7 +50,7 @@ impl Vmcs {
     /// Makes this the current VMCS, until the returned guard is dropped.
     #[inline]
     pub(crate) fn load<'a>(&'a mut self, root: &'a VmxRoot<'a>) -> Result<CurrentVmcs<'a>> {
-        let address = self.region.phys();
+        let address = self.region.address();
         if !self.cleared {
             // SAFETY: By the type invariant no CPU uses this VMCS region.
             unsafe { insn::vmclear(address) }?;
@@ -66,11 +60,10 @@ impl Vmcs {
         unsafe { insn::vmptrld(address) }?;
         // INVARIANT: VMPTRLD succeeded; the exclusive reference keeps others away.
         Ok(CurrentVmcs {
-            address,
+            vmcs: self,
             root,
             launched: Cell::new(false),
-            failure: Cell::new(None),
-            _vmcs: self,
+            failed: Cell::new(false),
         })
     }
 }
@@ -79,15 +72,15 @@ impl Vmcs {
 ///
 /// # Invariants
 ///
-/// From construction to drop the VMCS at `address` is the current one, and `launched` says whether
-/// its launch state is "launched".
+/// From construction to drop `vmcs` is the current one, and `launched` says whether its launch state is
+/// "launched".
 #[must_use = "the VMCS is given back when the guard is dropped"]
 pub(crate) struct CurrentVmcs<'a> {
-    address: u64,
+    vmcs: &'a mut Vmcs,
     root: &'a VmxRoot<'a>,
     launched: Cell<bool>,
-    failure: Cell<Option<Failure>>,
-    _vmcs: &'a mut Vmcs,
+    /// Did an access to a field, or a flush, fail?
+    failed: Cell<bool>,
 }
 
 impl<'a> CurrentVmcs<'a> {
@@ -102,13 +95,7 @@ impl<'a> CurrentVmcs<'a> {
     /// Should it fail all the same, [`Self::check`] says so at the end of the burst.
     #[inline(always)]
     pub(crate) fn read<W: Width, A: Access>(&self, field: Field<W, A>) -> W::Value {
-        match insn::vmread(field.encoding()) {
-            Ok(raw) => W::from_u64(raw),
-            Err(failure) => {
-                self.note(failure);
-                W::from_u64(0)
-            }
-        }
+        W::from_u64(insn::vmread(field.encoding(), &self.failed))
     }
 
     /// Writes a field that every CPU has, or one that the capabilities promise.
@@ -120,14 +107,17 @@ impl<'a> CurrentVmcs<'a> {
     #[inline(always)]
     pub(crate) fn write<W: Width, A: Writable>(&self, field: Field<W, A>, value: W::Value) {
         // SAFETY: By the type invariant the current VMCS is this driver's.
-        if let Err(failure) = unsafe { insn::vmwrite(field.encoding(), W::to_u64(value)) } {
-            self.note(failure);
-        }
+        unsafe { insn::vmwrite(field.encoding(), W::to_u64(value), &self.failed) };
     }
 
     /// Reads a field by its encoding; `ENOENT` if this CPU has none of it.
     pub(crate) fn read_by_encoding(&self, encoding: u32) -> Result<u64> {
-        insn::vmread(encoding).map_err(|_| ENOENT)
+        let failed = Cell::new(false);
+        let value = insn::vmread(encoding, &failed);
+        if failed.get() {
+            return Err(ENOENT);
+        }
+        Ok(value)
     }
 
     /// Writes a guest-state field by its encoding; `EPERM` for any other kind, `ENOENT` if this CPU
@@ -136,23 +126,23 @@ impl<'a> CurrentVmcs<'a> {
         if !field::is_guest_state(encoding) {
             return Err(EPERM);
         }
+        let failed = Cell::new(false);
         // SAFETY: By the type invariant the current VMCS is this driver's. What a guest-state field
         // holds is checked by the CPU at the next VM entry.
-        unsafe { insn::vmwrite(encoding, value) }.map_err(|_| ENOENT)
-    }
-
-    #[cold]
-    fn note(&self, failure: Failure) {
-        self.failure.set(Some(failure));
+        unsafe { insn::vmwrite(encoding, value, &failed) };
+        if failed.get() {
+            return Err(ENOENT);
+        }
+        Ok(())
     }
 
     /// `EIO` if an access to a field failed since the VMCS was loaded.
     #[inline]
     pub(crate) fn check(&self) -> Result {
-        match self.failure.get() {
-            None => Ok(()),
-            Some(failure) => Err(failure.into()),
+        if self.failed.get() {
+            return Err(EIO);
         }
+        Ok(())
     }
 
     /// Is its launch state "launched", so that the next VM entry is VMRESUME?
@@ -171,16 +161,16 @@ impl<'a> CurrentVmcs<'a> {
     /// Drops translations through EPT.
     #[inline]
     pub(crate) fn invept(&self, extent: Extent, eptp: u64) {
-        if let Err(failure) = insn::invept(extent, eptp) {
-            self.note(failure);
+        if insn::invept(extent, eptp).is_err() {
+            self.failed.set(true);
         }
     }
 
     /// Drops translations of a virtual processor.
     #[inline]
     pub(crate) fn invvpid(&self, extent: Extent, vpid: u16) {
-        if let Err(failure) = insn::invvpid(extent, u64::from(vpid)) {
-            self.note(failure);
+        if insn::invvpid(extent, u64::from(vpid)).is_err() {
+            self.failed.set(true);
         }
     }
 }
@@ -190,7 +180,7 @@ impl Drop for CurrentVmcs<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this CPU has the VMCS active, and no other.
         // INVARIANT: (of `Vmcs`) It is active nowhere afterwards, and its launch state is clear.
-        if unsafe { insn::vmclear(self.address) }.is_err() {
+        if unsafe { insn::vmclear(self.vmcs.region.address()) }.is_err() {
             pr_err!("VMCLEAR failed\n");
         }
     }
