@@ -177,6 +177,33 @@ impl SavedMsr {
     }
 }
 
+/// Guard: an MSR holds something else than the host's value, which the drop puts back.
+#[must_use = "the host's value is put back when the guard is dropped"]
+pub(crate) struct LentMsr<'a> {
+    irqs: &'a IrqsDisabled,
+    host: SavedMsr,
+}
+
+impl<'a> LentMsr<'a> {
+    /// Puts something else into a register that every CPU has. The caller checked that the register
+    /// can have it.
+    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, change: impl FnOnce(u64) -> u64) -> Self {
+        let host = SavedMsr::save(irqs, msr);
+        let value = change(host.value());
+        if value != host.value() {
+            // SAFETY: The host's value comes back in `drop`.
+            unsafe { msr.write(value) };
+        }
+        Self { irqs, host }
+    }
+}
+
+impl Drop for LentMsr<'_> {
+    fn drop(&mut self) {
+        self.host.restore(self.irqs);
+    }
+}
+
 /// An MSR that the host and a guest have by turns, with the value of who does not have it now.
 pub(crate) struct SwitchedMsr {
     msr: Msr,
@@ -204,11 +231,6 @@ impl SwitchedMsr {
             unwatched: true,
             ..Self::new(msr)
         }
-    }
-
-    /// Number of the register.
-    pub(crate) fn index(&self) -> u32 {
-        self.msr.0
     }
 }
 

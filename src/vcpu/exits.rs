@@ -87,7 +87,7 @@ fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::WRMSR => wrmsr(cx),
         basic::CR_ACCESS => control_register::handle(cx),
         basic::INVLPG => shadow::invlpg(cx),
-        basic::MONITOR_TRAP_FLAG => step::monitor_trap(cx),
+        basic::MONITOR_TRAP_FLAG | basic::NMI_WINDOW => step::done(cx),
         basic::DR_ACCESS => debug_register::handle(cx),
         basic::XSETBV => control_register::xsetbv(cx),
         basic::EXCEPTION_OR_NMI => exception_or_nmi(cx),

@@ -79,7 +79,11 @@ pub(crate) fn read(cx: &Context<'_>, index: u32) -> Result<u64, Refusal> {
         SYSENTER_CS => u64::from(vmcs.read(GUEST_SYSENTER_CS)),
         SYSENTER_ESP => vmcs.read(GUEST_SYSENTER_ESP),
         SYSENTER_EIP => vmcs.read(GUEST_SYSENTER_EIP),
-        PAT if cx.switches_pat() => vmcs.read(GUEST_PAT),
+        PAT => match &cx.guest.shadow {
+            Some(state) => state.pat,
+            None if cx.switches_pat() => vmcs.read(GUEST_PAT),
+            None => return Err(Refusal::Unknown),
+        },
         EFER => cx.efer(),
         FS_BASE => vmcs.read(GUEST_FS_BASE),
         GS_BASE => vmcs.read(GUEST_GS_BASE),
@@ -99,7 +103,7 @@ pub(crate) fn write(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), 
         SYSENTER_CS => vmcs.write(GUEST_SYSENTER_CS, value as u32),
         SYSENTER_ESP => vmcs.write(GUEST_SYSENTER_ESP, canonical(value)?),
         SYSENTER_EIP => vmcs.write(GUEST_SYSENTER_EIP, canonical(value)?),
-        PAT if cx.switches_pat() => vmcs.write(GUEST_PAT, pat(value)?),
+        PAT => write_pat(cx, pat(value)?)?,
         EFER => write_efer(cx, value)?,
         FS_BASE => vmcs.write(GUEST_FS_BASE, canonical(value)?),
         GS_BASE => vmcs.write(GUEST_GS_BASE, canonical(value)?),
@@ -122,6 +126,16 @@ fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Re
         }
     }
     cx.switched.set(place, value);
+    Ok(())
+}
+
+fn write_pat(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
+    let switches_pat = cx.switches_pat();
+    match &mut cx.guest.shadow {
+        Some(state) => state.pat = value,
+        None if switches_pat => cx.vmcs.write(GUEST_PAT, value),
+        None => return Err(Refusal::Unknown),
+    }
     Ok(())
 }
 

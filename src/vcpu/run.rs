@@ -18,6 +18,7 @@ use super::{
         Pending,
         State, //
     },
+    switched,
     Vcpu, //
 };
 use crate::{
@@ -126,6 +127,7 @@ impl Vcpu {
         let efer = state.guest.efer(&vmcs);
         let fpu = state.fpu.load(&irqs);
         let switched = state.switched.load(&irqs, msr::needs_switched(efer));
+        let _efer = switched::lend_efer(&irqs, capabilities, efer);
         let dr7 = vmcs.read(GUEST_DR7);
         let _breakpoints = debug_register::has_breakpoints(dr7)
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));

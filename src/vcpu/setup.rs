@@ -275,6 +275,9 @@ pub(crate) const SEGMENTS: [SegmentFields; 8] = [
     ),
 ];
 
+/// IA32_PAT after power-up.
+pub(crate) const PAT_AFTER_RESET: u64 = 0x0007_0406_0007_0406;
+
 /// RIP after power-up; with the base of CS it is the reset vector.
 pub(crate) const RESET_RIP: u64 = 0xfff0;
 
@@ -305,7 +308,7 @@ fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
         vmcs.write(GUEST_EFER, 0);
     }
     if vm.device.capabilities.switches_pat() {
-        vmcs.write(GUEST_PAT, 0x0007_0406_0007_0406);
+        vmcs.write(GUEST_PAT, PAT_AFTER_RESET);
     }
     vmcs.write(GUEST_DR7, cpu::DR7_OFF);
     vmcs.write(GUEST_DEBUGCTL, 0);

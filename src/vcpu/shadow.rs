@@ -22,6 +22,7 @@ use super::{
     linear,
     msr::efer,
     paging,
+    setup::PAT_AFTER_RESET,
     state::Pending,
     step,
     violation, //
@@ -64,6 +65,8 @@ pub(crate) struct ShadowState {
     pub(crate) cr3: u64,
     /// IA32_EFER.
     pub(crate) efer: u64,
+    /// IA32_PAT, which shadow entries do not use: guest memory is cached as all memory is.
+    pub(crate) pat: u64,
     /// With PAE paging, the entries that a load of CR3 reads.
     pub(crate) pdptes: [u64; 4],
     /// The program set the registers: whether they fit together has not been checked yet.
@@ -80,6 +83,7 @@ impl ShadowState {
         Self {
             cr3: 0,
             efer: 0,
+            pat: PAT_AFTER_RESET,
             pdptes: [0; 4],
             unchecked: true,
             fault_code: 0,

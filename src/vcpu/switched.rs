@@ -6,13 +6,18 @@
 //! SWAPGS works in 64-bit mode only, which begins with IA32_EFER.LME, and SYSCALL with IA32_EFER.SCE;
 //! for a guest without them the host's values stay where they are.
 
-use crate::support::{
-    irq::IrqsDisabled,
-    msr::{
-        LentMsrs,
-        Msr,
-        SwitchedMsr, //
-    }, //
+use super::msr::efer;
+use crate::{
+    support::{
+        irq::IrqsDisabled,
+        msr::{
+            LentMsr,
+            LentMsrs,
+            Msr,
+            SwitchedMsr, //
+        }, //
+    },
+    vmx::capability::Capabilities, //
 };
 
 /// IA32_KERNEL_GS_BASE: the base that SWAPGS exchanges, which does not exit.
@@ -55,6 +60,20 @@ impl SwitchedMsrs {
     pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled, needed: Needed) -> LentMsrs<'a> {
         LentMsrs::new(irqs, &mut self.0, needed as usize)
     }
+}
+
+/// IA32_EFER, where VM entries and exits do not switch it.
+const EFER: Msr = Msr(0xc000_0080);
+
+/// Lets SYSCALL work in the guest only if the guest's IA32_EFER says so: of what VM entries and exits
+/// leave alone on CPUs that do not switch IA32_EFER, this is all that differs from the host.
+pub(crate) fn lend_efer<'a>(
+    irqs: &'a IrqsDisabled,
+    capabilities: &Capabilities,
+    efer: u64,
+) -> Option<LentMsr<'a>> {
+    let lend = || LentMsr::new(irqs, EFER, |host| host & !efer::SCE | efer & efer::SCE);
+    (!capabilities.switches_efer()).then(lend)
 }
 
 /// Place of an MSR among [`SwitchedMsrs`], if it is one of them.

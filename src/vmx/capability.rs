@@ -136,6 +136,18 @@ const EPT_NEEDS: [(u32, &str); 4] = [
     ),
 ];
 
+/// What shadow paging needs, whatever the policy.
+const SHADOW_NEEDS: Primary = required::SHADOW.with(Primary::INVLPG_EXITING);
+
+/// How an instruction of the guest is carried out by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stepper {
+    /// The monitor trap flag.
+    MonitorTrapFlag,
+    /// NMI-window exiting.
+    NmiWindow,
+}
+
 impl Capabilities {
     /// Finds out whether the driver can work on this machine at all, and what its VMX can do.
     ///
@@ -274,11 +286,23 @@ impl Capabilities {
         Err(EOPNOTSUPP)
     }
 
+    /// How an instruction of the guest can be carried out by itself; [`None`] if it cannot.
+    pub(crate) fn stepper(&self) -> Option<Stepper> {
+        if self.primary.allows(Primary::MONITOR_TRAP_FLAG) {
+            Some(Stepper::MonitorTrapFlag)
+        } else if self.pin_based.allows(PinBased::VIRTUAL_NMIS)
+            && self.primary.allows(Primary::NMI_WINDOW_EXITING)
+        {
+            Some(Stepper::NmiWindow)
+        } else {
+            None
+        }
+    }
+
     /// Can there be guests with shadow paging, or with EPT?
     pub(crate) fn has_mmu(&self, shadow: bool) -> bool {
         if shadow {
-            self.primary
-                .allows(required::SHADOW.with(Primary::INVLPG_EXITING))
+            self.primary.allows(SHADOW_NEEDS) && self.stepper().is_some()
         } else {
             self.missing_for_ept() == 0
         }
@@ -286,11 +310,15 @@ impl Capabilities {
 
     /// `EOPNOTSUPP`, after one sentence in the log, if there cannot.
     pub(crate) fn check_mmu(&self, shadow: bool) -> Result {
-        if shadow {
-            require(self.primary, required::SHADOW.with(Primary::INVLPG_EXITING))
-        } else {
-            self.check_ept()
+        if !shadow {
+            return self.check_ept();
         }
+        require(self.primary, SHADOW_NEEDS)?;
+        if self.stepper().is_none() {
+            pr_err!("shadow paging needs the monitor trap flag or virtual NMIs, which this CPU's VMX does not have\n");
+            return Err(EOPNOTSUPP);
+        }
+        Ok(())
     }
 
     /// Do VM entries and exits switch IA32_EFER?

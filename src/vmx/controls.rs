@@ -128,6 +128,7 @@ controls! {
         CR3_STORE_EXITING = 16, "CR3-store exiting";
         CR8_LOAD_EXITING = 19, "CR8-load exiting";
         CR8_STORE_EXITING = 20, "CR8-store exiting";
+        NMI_WINDOW_EXITING = 22, "NMI-window exiting";
         MOV_DR_EXITING = 23, "MOV-DR exiting";
         UNCONDITIONAL_IO_EXITING = 24, "unconditional I/O exiting";
         MONITOR_TRAP_FLAG = 27, "monitor trap flag";
