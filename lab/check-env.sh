@@ -119,6 +119,8 @@ show_bases() {
 	while read -r base; do
 		printf '\nIn %s:\n' "$base"
 		sed 's/^/  /' "$base/etc/minivmx-toolchain"
+		dpkg-query --admindir="$base/var/lib/dpkg" -W -f '  ${Package} ${Version}\n' \
+			bochs qemu-system-x86 cargo seabios busybox-static
 	done < <(finished_base)
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <asm/gsseg.h>
 #include <asm/cpu_entry_area.h>
@@ -75,6 +76,13 @@ void ext_local_irq_restore(unsigned long flags)
 void ext_load_gs_index(unsigned int selector)
 {
 	load_gs_index(selector);
+}
+
+bool ext_may_log_at_length(void)
+{
+	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
+
+	return __ratelimit(&once_a_second);
 }
 
 void *ext_page_address(struct page *page)

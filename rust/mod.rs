@@ -16,5 +16,6 @@ pub(crate) mod irq;
 pub(crate) mod msr;
 pub(crate) mod page;
 pub(crate) mod per_cpu;
+pub(crate) mod ratelimit;
 pub(crate) mod uaccess;
 pub(crate) mod uapi;

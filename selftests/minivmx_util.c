@@ -402,3 +402,8 @@ long free_memory(void)
 	return sum_of("/proc/meminfo", "MemFree:") +
 	       sum_of("/proc/zoneinfo", "count:") * 4;
 }
+
+bool kmemleak_watches(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK);
+}

@@ -194,5 +194,11 @@ bool kvm_loaded(void);
  * those come and go by megabytes.
  */
 long free_memory(void);
+/*
+ * Does the kernel look for lost memory by itself? There KASAN keeps what was freed
+ * for a while, so that free memory says nothing, and kmemleak is asked at the end
+ * of all tests (lab/init).
+ */
+bool kmemleak_watches(void);
 
 #endif /* MINIVMX_UTIL_H */

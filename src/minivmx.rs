@@ -35,6 +35,10 @@ module! {
             default: 8,
             description: "MiB of shadow tables that one VM may have",
         },
+        dump_vmcs: bool {
+            default: false,
+            description: "Log the whole VMCS when a VM entry fails (once a second at most)",
+        },
     },
 }
 

@@ -21,6 +21,7 @@
 
 pub(crate) mod capability;
 pub(crate) mod controls;
+pub(crate) mod dump;
 pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod exit;

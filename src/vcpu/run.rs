@@ -22,6 +22,7 @@ use super::{
     Vcpu, //
 };
 use crate::{
+    module_parameters,
     support::{
         cpu::{
             self,
@@ -31,12 +32,14 @@ use crate::{
             self,
             IrqsDisabled, //
         },
+        ratelimit,
         uapi::{
             answer,
             exit, //
         }, //
     },
     vmx::{
+        dump::Dump,
         entry::{
             self,
             EntryFailure, //
@@ -70,9 +73,23 @@ impl Vcpu {
         let had_cause = core::mem::take(&mut state.guest.has_cause);
         self.page.report(&state.guest.report, had_cause);
         if had_cause {
+            if module_parameters::dump_vmcs.value() {
+                self.dump(&mut state)?;
+            }
             state.guest.report.cause.fill(0);
         }
         Ok(0)
+    }
+
+    /// Says in the kernel log what the VMCS holds, and what it is that it should explain.
+    #[cold]
+    fn dump(&self, state: &mut State) -> Result {
+        if ratelimit::may_log_at_length() {
+            let mut dump = Dump::new()?;
+            self.burst(state, |cx| dump.read(cx.vmcs))?;
+            dump.log(state.guest.cause());
+        }
+        Ok(())
     }
 
     /// Finishes the last exit, then runs the guest until the program has to do something.

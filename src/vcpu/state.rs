@@ -120,6 +120,11 @@ impl Guest {
         }
         self.has_cause = true;
     }
+
+    /// What [`Self::set_cause`] said.
+    pub(crate) fn cause(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.report.cause).unwrap_or_default()
+    }
 }
 
 /// State of a vCPU, for the holder of its mutex.
