@@ -46,7 +46,10 @@ use crate::{
         field::*, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 /// Answers an exit, or hands it to the program.
 #[inline]
@@ -157,14 +160,14 @@ fn cpuid_exit(cx: &mut Context<'_>) -> Next {
 }
 
 /// There are no hypercalls: the answer is -ENOSYS, as from a hypervisor that does not know the call.
-#[inline(never)]
+#[inline]
 fn vmcall(cx: &mut Context<'_>) -> Next {
-    // CAST: Sign-extends on purpose.
-    cx.registers().0[Registers::RAX] = i64::from(ENOSYS.to_errno()) as u64;
+    const ANSWER: u64 = (bindings::ENOSYS as u64).wrapping_neg();
+    cx.registers().0[Registers::RAX] = ANSWER;
     cx.skip()
 }
 
-#[inline(never)]
+#[inline]
 fn hlt(cx: &mut Context<'_>) -> Next {
     event::skip_instruction(cx.vmcs);
     cx.report(basic::HLT)
