@@ -238,20 +238,23 @@ impl SwitchedMsr {
 ///
 /// # Invariants
 ///
-/// The first `lent` of `msrs` hold the guest's value, and `host` is what they held when interrupts
-/// went off.
+/// The registers of `lent` hold the guest's value, and `host` is what they held when interrupts went
+/// off.
 #[must_use = "the host's values are put back when the guard is dropped"]
 pub(crate) struct LentMsrs<'a> {
     _irqs: &'a IrqsDisabled,
+    /// The first of `msrs`.
+    lent: &'a [SwitchedMsr],
     msrs: &'a [SwitchedMsr],
-    lent: usize,
 }
 
 impl<'a> LentMsrs<'a> {
-    /// Puts the guest's values into the first `lent` of `msrs`.
+    /// Puts the guest's values into the first `count` of `msrs`, as far as there are so many.
     #[inline]
-    pub(crate) fn new(irqs: &'a IrqsDisabled, msrs: &'a mut [SwitchedMsr], lent: usize) -> Self {
-        for each in msrs.iter().take(lent) {
+    pub(crate) fn new(irqs: &'a IrqsDisabled, msrs: &'a mut [SwitchedMsr], count: usize) -> Self {
+        let msrs = &*msrs;
+        let lent = msrs.get(..count).unwrap_or(msrs);
+        for each in lent {
             let host = each.msr.read();
             each.host.set(host);
             if host != each.guest.get() {
@@ -262,15 +265,15 @@ impl<'a> LentMsrs<'a> {
         // INVARIANT: Interrupts are off, so the values were the host's.
         Self {
             _irqs: irqs,
-            msrs,
             lent,
+            msrs,
         }
     }
 
     /// What the guest has in the register at this place of `msrs`.
     pub(crate) fn get(&self, place: usize) -> Option<u64> {
         let each = self.msrs.get(place)?;
-        if place < self.lent && each.unwatched {
+        if place < self.lent.len() && each.unwatched {
             each.guest.set(each.msr.read());
         }
         Some(each.guest.get())
@@ -282,7 +285,7 @@ impl<'a> LentMsrs<'a> {
             return;
         };
         each.guest.set(value);
-        if place < self.lent {
+        if place < self.lent.len() {
             // SAFETY: The host's value comes back in `drop`.
             unsafe { each.msr.write(value) };
         }
@@ -292,12 +295,14 @@ impl<'a> LentMsrs<'a> {
 impl Drop for LentMsrs<'_> {
     #[inline]
     fn drop(&mut self) {
-        for each in self.msrs.iter().take(self.lent) {
+        for each in self.lent {
             if each.unwatched {
                 each.guest.set(each.msr.read());
             }
-            // SAFETY: By the type invariant this is the host's value.
-            unsafe { each.msr.write(each.host.get()) };
+            if each.host.get() != each.guest.get() {
+                // SAFETY: By the type invariant this is the host's value.
+                unsafe { each.msr.write(each.host.get()) };
+            }
         }
     }
 }

@@ -173,8 +173,9 @@ impl<'a> Context<'a> {
         self.pause = true;
     }
 
-    fn next(&mut self) -> Next {
-        if core::mem::take(&mut self.pause) {
+    #[inline]
+    fn next(&self) -> Next {
+        if self.pause {
             Next::Pause
         } else {
             Next::Enter

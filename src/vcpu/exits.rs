@@ -46,7 +46,10 @@ use crate::{
         field::*, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 /// Answers an exit, or hands it to the program.
 #[inline]
@@ -73,7 +76,7 @@ fn trapped(cx: &mut Context<'_>, basic: u32) -> Next {
     cx.report(basic)
 }
 
-/// Answers an exit as if it were not trapped.
+/// Answers an exit as if it were not trapped; these are the frequent ones.
 #[inline]
 fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
     match basic {
@@ -83,6 +86,14 @@ fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::EPT_VIOLATION => violation::handle(cx),
         basic::IO => io::handle(cx),
         basic::HLT => hlt(cx),
+        _ => answer_rare(cx, basic),
+    }
+}
+
+/// Answers the others: apart, so that the frequent ones need not make room on the stack for these.
+#[inline(never)]
+fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
+    match basic {
         basic::RDMSR => rdmsr(cx),
         basic::WRMSR => wrmsr(cx),
         basic::CR_ACCESS => control_register::handle(cx),
@@ -130,6 +141,7 @@ fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
     }
 }
 
+#[inline(never)]
 fn cpuid_exit(cx: &mut Context<'_>) -> Next {
     let registers = &cx.guest.frame.general;
     let (leaf, subleaf) = (registers.low(Registers::RAX), registers.low(Registers::RCX));
@@ -148,12 +160,14 @@ fn cpuid_exit(cx: &mut Context<'_>) -> Next {
 }
 
 /// There are no hypercalls: the answer is -ENOSYS, as from a hypervisor that does not know the call.
+#[inline]
 fn vmcall(cx: &mut Context<'_>) -> Next {
-    // CAST: Sign-extends on purpose.
-    cx.registers().0[Registers::RAX] = i64::from(ENOSYS.to_errno()) as u64;
+    const ANSWER: u64 = (bindings::ENOSYS as u64).wrapping_neg();
+    cx.registers().0[Registers::RAX] = ANSWER;
     cx.skip()
 }
 
+#[inline]
 fn hlt(cx: &mut Context<'_>) -> Next {
     event::skip_instruction(cx.vmcs);
     cx.report(basic::HLT)

@@ -41,6 +41,7 @@ bitfield! {
 const RFLAGS_DF: u64 = 1 << 10;
 
 /// Hands an I/O instruction to the program.
+#[inline(never)]
 pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The field has 3 bits.

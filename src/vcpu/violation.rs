@@ -33,7 +33,7 @@ use crate::{
 use zerocopy::FromZeros;
 
 /// Answers an EPT violation.
-#[inline]
+#[inline(never)]
 pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     let gpa = Gpa::new(cx.vmcs.read(GUEST_PHYSICAL_ADDRESS));

@@ -197,6 +197,7 @@ impl Answer {
 }
 
 impl<'a> Exit<'a> {
+    #[inline]
     pub(crate) fn decode(information: &ExitInformation, payload: Payload<'a>) -> Self {
         let qualification = information.qualification;
         match information.reason() {
@@ -237,6 +238,7 @@ impl<'a> Exit<'a> {
         }
     }
 
+    #[inline]
     fn io(io: &'a mut minivmx_io) -> Self {
         let has = |flag: u32| u32::from(io.flags) & flag != 0;
         let port = io.port;

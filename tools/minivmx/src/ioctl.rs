@@ -87,10 +87,12 @@ arguments! {
 }
 
 impl Call {
+    #[inline]
     fn request(self) -> libc::c_ulong {
         ioctl_expr(_IOC_NONE, uapi::MINIVMX_TYPE, self.0, 0)
     }
 
+    #[inline]
     fn check(self, answer: libc::c_int) -> Result<libc::c_int> {
         if answer < 0 {
             return Err(Error::Call {
@@ -115,6 +117,7 @@ impl Call {
     }
 
     /// Makes the call that takes no argument.
+    #[inline]
     pub(crate) fn without(self, file: &File) -> Result<()> {
         // SAFETY: There is no pointer; what the driver writes is the shared run page, which no
         // reference of the caller covers (`Vcpu::run` holds the vCPU exclusively).

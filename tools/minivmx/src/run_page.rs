@@ -45,6 +45,7 @@ impl RunPage {
         Mapping::new(vcpu, 0, MINIVMX_RUN_SIZE as usize).map(|mapping| Self(Arc::new(mapping)))
     }
 
+    #[inline]
     fn run(&self) -> *mut minivmx_run {
         self.0.as_ptr().cast()
     }
@@ -65,6 +66,7 @@ impl RunPage {
         unsafe { (*self.run()).answer = answer.number() };
     }
 
+    #[inline]
     pub(crate) fn information(&self) -> ExitInformation {
         let run = self.run();
         // SAFETY: As in `regs()`, member by member.
@@ -85,6 +87,7 @@ impl RunPage {
         }
     }
 
+    #[inline]
     pub(crate) fn exit(&mut self) -> Exit<'_> {
         let information = self.information();
         let run = self.run();

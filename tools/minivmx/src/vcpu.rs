@@ -55,12 +55,15 @@ impl Vcpu {
     ///
     /// EINTR for a signal or [`ImmediateExit`]: no exit is reported, and
     /// calling again goes on. Others as in `uapi/minivmx.h`.
+    // Inlined with what it calls, so that a program pays for what it looks at.
+    #[inline]
     pub fn run(&mut self) -> Result<Exit<'_>> {
         ioctl::RUN.without(&self.file)?;
         Ok(self.exit())
     }
 
     /// The exit that was reported last, once more.
+    #[inline]
     pub fn exit(&mut self) -> Exit<'_> {
         self.page.exit()
     }
