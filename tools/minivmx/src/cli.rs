@@ -10,11 +10,16 @@ use std::{
 };
 
 use clap::{
+    builder::{
+        PossibleValuesParser,
+        TypedValueParser, //
+    },
     Args,
     Parser,
     Subcommand, //
 };
 use clap_complete::Shell;
+use minivmx::Mmu;
 
 /// Virtual machines on Intel VMX, to see how it works
 #[derive(Debug, Parser)]
@@ -29,10 +34,12 @@ pub enum Command {
     Info(Info),
     Run(Run),
     Bench(Bench),
+    #[command(subcommand)]
+    Lab(Lab),
     /// Print a manual page, for man(1)
     Manual {
         /// The page of this command, instead of the program's
-        command: Option<String>,
+        command: Vec<String>,
     },
     /// Print completions for a shell
     Completion {
@@ -60,6 +67,9 @@ pub struct Run {
     /// Memory of the guest in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     memory: u32,
+    /// How its memory is translated; `minivmx info` says what each is, and which this machine has
+    #[arg(long, value_name = "NAME", default_value_t = Mmu::Ept, value_parser = mmu())]
+    pub mmu: Mmu,
     /// Print every exit, also those that the driver would answer by itself, to standard error
     #[arg(long)]
     pub trace: bool,
@@ -121,6 +131,34 @@ pub struct Bench {
     pub events: Vec<crate::bench::Event>,
 }
 
+/// Experiments that show how virtualisation works
+#[derive(Debug, Subcommand)]
+pub enum Lab {
+    EptVsShadow(EptVsShadow),
+}
+
+/// Compare EPT and the policies of shadow paging, workload by workload
+///
+/// Each workload is a guest with page tables of its own. It runs with every MMU that this machine
+/// has, must come to the same result with each, and is shown with its exits by reason, its time,
+/// and the memory that page tables for the guest took. What theory says about these is then
+/// checked against the figures; the status is 0 only if all of it holds.
+#[derive(Args, Debug)]
+pub struct EptVsShadow {
+    /// Print one row per workload, and of the checks only what fails
+    #[arg(long)]
+    pub short: bool,
+    /// Also write all figures and checks to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Also write a page with charts to a file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Only these workloads
+    #[arg(long, value_name = "WORKLOAD", value_delimiter = ',')]
+    pub workloads: Vec<crate::lab::Workload>,
+}
+
 impl Run {
     /// The image that was asked for.
     pub fn image(&self) -> Image {
@@ -143,6 +181,11 @@ impl Run {
         self.timeout
             .map(|seconds| Duration::from_secs(seconds.into()))
     }
+}
+
+fn mmu() -> impl TypedValueParser<Value = Mmu> {
+    PossibleValuesParser::new(Mmu::ALL.iter().map(|mmu| mmu.name()))
+        .try_map(|name| name.parse::<Mmu>())
 }
 
 fn flat_image(text: &str) -> Result<Image, String> {
@@ -198,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn an_mmu_is_given_by_its_name() {
+        for (words, mmu) in [
+            ("minivmx run --elf e", Mmu::Ept),
+            ("minivmx run --elf e --mmu unsync", Mmu::Unsync),
+        ] {
+            match parse(words).expect("it is correct").command {
+                Command::Run(run) => assert_eq!(run.mmu, mmu),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn errors_name_the_argument() {
         for (words, text) in [
             ("minivmx run", "--bios"),
@@ -206,7 +262,9 @@ mod tests {
             ("minivmx run --flat f@0xg", "0xg is not an address"),
             ("minivmx run --bios b --timeout 0", "--timeout"),
             ("minivmx run --bios b --memory -1", "-1"),
+            ("minivmx run --bios b --mmu npt", "vtlb"),
             ("minivmx bench --events sleep", "sleep"),
+            ("minivmx lab ept-vs-shadow --workloads idle", "idle"),
         ] {
             let error = parse(words).expect_err(words).to_string();
             assert!(error.contains(text), "{words}: {error}");
