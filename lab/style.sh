@@ -50,8 +50,11 @@ check_tools_clippy() {
 
 # A uapi header stands alone, in C as old as the kernel's users and in C++.
 check_uapi() {
-	gcc -std=gnu89 -Wall -Werror -fsyntax-only -x c "$TOP/uapi/minivmx.h"
-	g++ -Wall -Werror -fsyntax-only -x c++ "$TOP/uapi/minivmx.h"
+	local header
+	for header in "$TOP"/uapi/*.h; do
+		gcc -std=gnu89 -Wall -Werror -fsyntax-only -x c "$header"
+		g++ -Wall -Werror -fsyntax-only -x c++ "$header"
+	done
 }
 
 checks=(rustfmt shellcheck checkpatch clippy tools_clippy uapi)

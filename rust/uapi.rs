@@ -40,6 +40,8 @@ pub(crate) use super::bindings::{
     minivmx_msr,
     minivmx_msr_exit,
     minivmx_msrs,
+    minivmx_pv_call as pv_call,
+    minivmx_pv_update,
     minivmx_regs,
     minivmx_regs_arg,
     minivmx_run,
@@ -57,6 +59,7 @@ pub(crate) use super::bindings::{
     MINIVMX_API_VERSION,
     MINIVMX_MAX_CPUID,
     MINIVMX_MAX_MSRS,
+    MINIVMX_PV_MAX_UPDATES,
     MINIVMX_STATS_EXITS,
     MINIVMX_TYPE, //
 };

@@ -8,6 +8,7 @@ mod cpuid;
 mod debug_register;
 mod event;
 mod exits;
+mod hypercall;
 mod io;
 mod linear;
 mod msr;

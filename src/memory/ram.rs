@@ -36,6 +36,19 @@ impl Ram<'_> {
         self.chunks.page(gpa)?.words().get(index)
     }
 
+    /// Writes 8 bytes at a multiple of 8; [`None`] if the guest cannot.
+    pub(crate) fn write(&self, gpa: Gpa, value: u64) -> Option<()> {
+        let writable = gpa.get() % 8 == 0 && self.is_writable(gpa);
+        let word = self.word(gpa).filter(|_| writable)?;
+        word.store(value, Ordering::Relaxed);
+        Some(())
+    }
+
+    /// Is memory missing there only because nobody has used it yet?
+    pub(crate) fn is_absent(&self, gpa: Gpa) -> bool {
+        gpa.get() % 8 == 0 && self.regions.find(gpa).is_some() && self.chunks.page(gpa).is_none()
+    }
+
     fn is_writable(&self, gpa: Gpa) -> bool {
         self.regions
             .find(gpa)

@@ -223,9 +223,9 @@ impl<P: Frame> Shadow<P> {
         self.tables.drop_all();
     }
 
-    /// Bytes of a guest page were written by somebody else than the guest.
+    /// Somebody else than the guest has written to the 8 bytes around an address.
     pub(crate) fn written(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
-        self.tables.sync_frame(gpa.frame(), memory);
+        self.tables.sync_word(gpa, memory);
     }
 
     /// A page is taken away from the guest. To be called before it is.

@@ -14,6 +14,7 @@ use super::{
         self,
         Exception, //
     },
+    hypercall,
     io,
     msr::{
         self,
@@ -33,6 +34,7 @@ use crate::{
             minivmx_msr_exit, //
         }, //
     },
+    vm::Mmu,
     vmx::{
         entry::Registers,
         exit::{
@@ -162,6 +164,9 @@ fn cpuid_exit(cx: &mut Context<'_>) -> Next {
 /// There are no hypercalls: the answer is -ENOSYS, as from a hypervisor that does not know the call.
 #[inline]
 fn vmcall(cx: &mut Context<'_>) -> Next {
+    if cx.vm.mmu == Mmu::Pv {
+        return hypercall::handle(cx);
+    }
     const ANSWER: u64 = (bindings::ENOSYS as u64).wrapping_neg();
     cx.registers().0[Registers::RAX] = ANSWER;
     cx.skip()

@@ -80,7 +80,8 @@ pub(crate) fn instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
     bytes.len()
 }
 
-fn long_code(cx: &Context<'_>) -> bool {
+/// Is the guest's code 64-bit code?
+pub(crate) fn long_code(cx: &Context<'_>) -> bool {
     const L: u32 = 1 << 13;
     cx.efer() & efer::LMA != 0 && cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS) & L != 0
 }

@@ -228,11 +228,15 @@ pub(crate) fn write_cr3(cx: &mut Context<'_>, value: u64) -> Next {
     }
 }
 
+/// Can CR3 have this value? Outside IA-32e mode it has 32 bits.
+pub(crate) fn cr3_valid(cx: &Context<'_>, value: u64) -> bool {
+    let bits = cx.vm.device.capabilities.physical_bits;
+    cx.efer() & efer::LMA == 0 || value.checked_shr(bits).unwrap_or(0) == 0
+}
+
 /// Loads CR3 as MOV does, or says what must come first, or instead.
 pub(crate) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
-    let bits = cx.vm.device.capabilities.physical_bits;
-    let long = cx.efer() & efer::LMA != 0;
-    if long && value.checked_shr(bits).unwrap_or(0) != 0 {
+    if !cr3_valid(cx, value) {
         return Err(cx.inject(Exception::GENERAL_PROTECTION));
     }
     read_pdptes(cx, paging::current(cx).mode, value)?;

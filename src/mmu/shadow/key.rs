@@ -7,6 +7,7 @@
 //! levels above it leave over, because a shadow entry that maps a page has the rights of the whole
 //! way, and those that refer to tables have all.
 
+use core::ops::Range;
 use crate::mmu::{
     address::{
         Gva,
@@ -170,6 +171,23 @@ impl Key {
         }
     }
 
+    /// The entries that come from the 8 bytes of the guest table at this offset.
+    pub(crate) fn entries_at(self, offset: u64) -> Range<usize> {
+        let Origin::Table { syntax, part } = self.origin else {
+            return 0..0;
+        };
+        // CAST: Less than 512.
+        let word = (offset % 4096 / 8) as usize;
+        // CAST: Widens.
+        let part = part as usize;
+        match (syntax.mode, self.level) {
+            // Two entries in a word, four of the table for them.
+            (Mode::Bits32 { .. }, Level::Pd) => part_of(word * 4, 4, part),
+            (Mode::Bits32 { .. }, _) => part_of(word * 2, 2, part),
+            _ => word..word + 1,
+        }
+    }
+
     /// The guest's entry that stands behind an entry of this table, if one does.
     pub(crate) fn guest_entry(self, index: usize) -> Option<GuestSlot> {
         let Origin::Table { syntax, part } = self.origin else {
@@ -185,6 +203,16 @@ impl Key {
         };
         Some(GuestSlot::at(syntax.mode, level, self.frame << 12, index))
     }
+}
+
+/// The `count` entries from `first` on, counted from the beginning of this part of 512, if they are in
+/// it.
+fn part_of(first: usize, count: usize, part: usize) -> Range<usize> {
+    if first / Level::ENTRIES != part {
+        return 0..0;
+    }
+    let first = first % Level::ENTRIES;
+    first..first + count
 }
 
 impl Translation {

@@ -511,6 +511,21 @@ impl<P: Frame> Tables<P> {
         }
     }
 
+    /// As above, for 8 bytes that were written.
+    pub(super) fn sync_word(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
+        let frame = gpa.frame();
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            let entries = self.pool[slot].key.entries_at(gpa.get());
+            let mut changed = false;
+            for index in entries {
+                changed |= self.sync_entry(At { slot, index }, memory);
+            }
+            let after = if changed { None } else { Some(slot) };
+            next = self.pool.shadow_of(frame, after);
+        }
+    }
+
     /// As above, for one table. Returns whether anything went.
     fn sync(&mut self, slot: Slot, memory: &dyn GuestMemory) -> bool {
         let mut changed = false;
@@ -528,7 +543,8 @@ impl<P: Frame> Tables<P> {
         let Some(guest) = page.key.guest_entry(at.index) else {
             return false;
         };
-        if guest.read(memory) == Some(page.source(at.index)) {
+        let current = page.entry(at.index).is_none() || guest.read(memory) == Some(page.source(at.index));
+        if current {
             return false;
         }
         self.drop_entry(at);

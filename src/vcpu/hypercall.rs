@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Hypercalls of guests that change their page tables through the driver (`uapi/minivmx_pv.h`).
+//!
+//! What a guest asks to have written is a guest's page table entry like any other: that it maps only
+//! what is the guest's own is seen when it is used, by the walk that every shadow entry is made from.
+
+use super::{
+    context::{
+        Context,
+        Next, //
+    },
+    linear,
+    paging,
+    shadow, //
+};
+use crate::{
+    memory::Ram,
+    mmu::{
+        address::{
+            Gpa,
+            Gva, //
+        },
+        guest_walk::PhysicalMemory,
+        shadow::Shadow, //
+    },
+    support::{
+        page::KernelPage,
+        uapi::{
+            minivmx_pv_update,
+            pv_call,
+            MINIVMX_PV_MAX_UPDATES, //
+        }, //
+    },
+    vmx::entry::Registers, //
+};
+use kernel::prelude::*;
+
+/// The calls that there are, as [`pv_call::MINIVMX_PV_QUERY`] answers.
+const CALLS: u64 = 0b11111;
+
+/// Answers VMCALL of a guest that has hypercalls.
+pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
+    match call(cx) {
+        Ok(result) => {
+            cx.registers().0[Registers::RAX] = match result {
+                Ok(value) => value,
+                // CAST: Sign-extends on purpose.
+                Err(error) => i64::from(error.to_errno()) as u64,
+            };
+            cx.skip()
+        }
+        // Something comes first, or instead; the call is made again after that.
+        Err(next) => next,
+    }
+}
+
+fn call(cx: &mut Context<'_>) -> Result<Result<u64>, Next> {
+    if paging::is_user(cx) && cx.cr0() & super::control_register::cr0::PE != 0 {
+        return Ok(Err(EPERM));
+    }
+    let number = argument(cx, Registers::RAX);
+    let (first, second) = (argument(cx, Registers::RBX), argument(cx, Registers::RCX));
+    match u32::try_from(number) {
+        Ok(pv_call::MINIVMX_PV_QUERY) => Ok(Ok(CALLS)),
+        Ok(pv_call::MINIVMX_PV_UPDATE) => update(cx, first, second),
+        Ok(pv_call::MINIVMX_PV_SET_BASE) => set_base(cx, first),
+        Ok(pv_call::MINIVMX_PV_FLUSH_ONE) => Ok(flush_one(cx, Gva::new(first))),
+        Ok(pv_call::MINIVMX_PV_FLUSH_ALL) => {
+            shadow::change_mode(cx);
+            Ok(Ok(0))
+        }
+        _ => Ok(Err(ENOSYS)),
+    }
+}
+
+/// A register, or its low half outside 64-bit mode.
+fn argument(cx: &Context<'_>, register: usize) -> u64 {
+    let value = cx.register(register);
+    if linear::long_code(cx) {
+        value
+    } else {
+        value & 0xffff_ffff
+    }
+}
+
+fn set_base(cx: &mut Context<'_>, value: u64) -> Result<Result<u64>, Next> {
+    if !shadow::cr3_valid(cx, value) {
+        return Ok(Err(EINVAL));
+    }
+    shadow::load_cr3(cx, value)?;
+    Ok(Ok(0))
+}
+
+fn flush_one(cx: &mut Context<'_>, address: Gva) -> Result<u64> {
+    use crate::mmu::address::Input;
+    address.position().ok_or(EINVAL)?;
+    shadow::with(cx, |shadow, ram, _| shadow.invlpg(address, ram));
+    // The entries are right; what the CPU remembers need not be.
+    cx.flush_guest_tlb();
+    Ok(0)
+}
+
+/// How a list of updates ended.
+enum Done {
+    /// As many as these were written.
+    Some(u64),
+    /// The page at this address must be allocated first.
+    Absent(Gpa),
+}
+
+fn update(cx: &mut Context<'_>, array: u64, count: u64) -> Result<Result<u64>, Next> {
+    if count > u64::from(MINIVMX_PV_MAX_UPDATES) {
+        return Ok(Err(E2BIG));
+    }
+    let bytes = count.wrapping_mul(size_of::<minivmx_pv_update>() as u64);
+    if array % 8 != 0 || array.checked_add(bytes).is_none() {
+        return Ok(Err(EINVAL));
+    }
+    let done = shadow::with(cx, |shadow, ram, _| write_all(shadow, ram, array, count));
+    match done {
+        Some(Done::Some(count)) => Ok(Ok(count)),
+        Some(Done::Absent(gpa)) => Err(Next::Populate(gpa)),
+        None => Ok(Err(ENOSYS)),
+    }
+}
+
+/// Writes the entries in their order, as far as there is memory for them.
+fn write_all(shadow: &mut Shadow<KernelPage>, ram: &Ram<'_>, array: u64, count: u64) -> Done {
+    for index in 0..count {
+        // The array does not go beyond the last address.
+        let element = array.wrapping_add(index.wrapping_mul(16));
+        match write_one(shadow, ram, element) {
+            Ok(()) => {}
+            Err(gpa) if ram.is_absent(gpa) => return Done::Absent(gpa),
+            Err(_) => return Done::Some(index),
+        }
+    }
+    Done::Some(count)
+}
+
+/// Carries out one update; if it cannot, says which address is in the way.
+fn write_one(shadow: &mut Shadow<KernelPage>, ram: &Ram<'_>, element: u64) -> Result<(), Gpa> {
+    let read = |at: u64| ram.read(Gpa::new(at)).ok_or(Gpa::new(at));
+    let gpa = Gpa::new(read(element)?);
+    let value = read(element.wrapping_add(8))?;
+    ram.write(gpa, value).ok_or(gpa)?;
+    shadow.written(gpa, ram);
+    Ok(())
+}
