@@ -5,7 +5,8 @@
 //! The same guest table can have several shadows: one for each way in which it is read (as a table of
 //! another level, with 32-bit entries, with XD reserved), and one for each set of rights that the
 //! levels above it leave over, because a shadow entry that maps a page has the rights of the whole
-//! way, and those that refer to tables have all.
+//! way, and those that refer to tables have all. Where shadows may be out of date for long, there is
+//! one for each address, too.
 
 use crate::mmu::{
     address::{
@@ -68,6 +69,8 @@ pub(crate) struct Key {
     pub(crate) origin: Origin,
     /// What the levels above leave over.
     pub(crate) rights: Rights,
+    /// Where tables are not shared between addresses, the first address that it translates; else 0.
+    pub(crate) linear: u64,
 }
 
 impl Key {
@@ -89,6 +92,7 @@ impl Key {
             level,
             origin,
             rights: Rights::ALL,
+            linear: 0,
         }
     }
 
@@ -118,6 +122,7 @@ impl Key {
             level,
             origin: Origin::Direct,
             rights,
+            linear: 0,
         };
         Some((key, source))
     }
@@ -149,8 +154,17 @@ impl Key {
             level,
             origin: Origin::Table { syntax, part },
             rights,
+            linear: 0,
         };
         (key, source)
+    }
+
+    /// The same for this address only. The table above is of this level.
+    pub(crate) fn only_for(self, address: Gva, above: Level) -> Self {
+        Self {
+            linear: address.get() & !(above.span() - 1),
+            ..self
+        }
     }
 
     /// Does the frame hold a guest table, so that writes to it matter?

@@ -90,6 +90,7 @@ impl<P: Frame> Tables<P> {
             level: Level::Pdpt,
             origin: Origin::Pae,
             rights: Rights::ALL,
+            linear: 0,
         };
         pool.grow(pae, key);
         // It is the first, and nothing else takes it.
@@ -269,9 +270,19 @@ impl<P: Frame> Tables<P> {
             let Some((below, source)) = key.below(paging, address, translation) else {
                 return Ok(at);
             };
-            let child = self.find_or_begin(below, memory)?;
+            let child = self.find_or_begin(self.place(below, address, key.level), memory)?;
             self.link(at, child, source);
             slot = child;
+        }
+    }
+
+    /// Whose entries may be out of date serves for one address only: that they may be is known to who
+    /// uses this address, and not to who uses the same guest table at another.
+    fn place(&self, key: Key, address: Gva, above: Level) -> Key {
+        if self.protects {
+            key
+        } else {
+            key.only_for(address, above)
         }
     }
 
