@@ -271,7 +271,7 @@ impl<P: Frame> Tables<P> {
                 return Ok(at);
             };
             let child = self.find_or_begin(self.place(below, address, key.level), memory)?;
-            self.link(at, child, source);
+            self.link(at, child, source, memory);
             slot = child;
         }
     }
@@ -300,7 +300,7 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Makes an entry refer to a table.
-    fn link(&mut self, at: At, child: Slot, source: u64) {
+    fn link(&mut self, at: At, child: Slot, source: u64, memory: &dyn GuestMemory) {
         let hpa = self.pool[child].hpa();
         let new = if at.slot == Self::PAE {
             Entry::pdpte(hpa)
@@ -312,8 +312,32 @@ impl<P: Frame> Tables<P> {
             self.pool[child].parents += 1;
             self.drop_entry(at);
             self.rmap.insert(&self.pool, at, hpa);
+            self.sync_below(child, memory);
         }
         self.pool[at.slot].set(at.index, new, source);
+    }
+
+    /// Synchronises a table and those below it that are not: a way that leads there from now on was
+    /// never used before, so that nobody has to invalidate anything before its first use. The depth of
+    /// this recursion is that of the tables.
+    fn sync_below(&mut self, slot: Slot, memory: &dyn GuestMemory) {
+        if self.unsync == 0 {
+            return;
+        }
+        if self.pool[slot].key.level == Level::Pt {
+            if self.pool[slot].unsync {
+                self.sync(slot, memory);
+            }
+            return;
+        }
+        let mut next = self.pool[slot].next_present(0);
+        while let Some(index) = next {
+            let entry = self.pool[slot].entry(index);
+            if let Some(below) = entry.and_then(|entry| self.pool.at_table(entry.hpa())) {
+                self.sync_below(below, memory);
+            }
+            next = self.pool[slot].next_present(index + 1);
+        }
     }
 
     /// Makes an entry of the lowest level map a page.
