@@ -184,6 +184,16 @@ impl Key {
         }
     }
 
+    /// The other entry of this table that the same guest's entry stands behind, if there are two.
+    pub(crate) fn twin(self, index: usize) -> Option<usize> {
+        let Origin::Table { syntax, .. } = self.origin else {
+            return None;
+        };
+        // 4 MiB take two entries.
+        let two = matches!(syntax.mode, Mode::Bits32 { .. }) && self.level == Level::Pd;
+        two.then_some(index ^ 1)
+    }
+
     /// The guest's entry that stands behind an entry of this table, if one does.
     pub(crate) fn guest_entry(self, index: usize) -> Option<GuestSlot> {
         let Origin::Table { syntax, part } = self.origin else {

@@ -563,7 +563,8 @@ impl<P: Frame> Tables<P> {
         let Some(guest) = page.key.guest_entry(at.index) else {
             return false;
         };
-        if guest.read(memory) == Some(page.source(at.index)) {
+        let same = || guest.read(memory) == Some(page.source(at.index));
+        if page.entry(at.index).is_none() || same() {
             return false;
         }
         self.drop_entry(at);
@@ -580,8 +581,11 @@ impl<P: Frame> Tables<P> {
         loop {
             let index =
                 self.pool[slot].key.level.index(address.get()) % index_limit(slot == Self::PAE);
-            let at = At { slot, index };
-            if slot != Self::PAE && self.sync_entry(at, memory) {
+            // A page of 4 MiB is invalidated as a whole.
+            if let Some(index) = self.pool[slot].key.twin(index) {
+                self.sync_entry(At { slot, index }, memory);
+            }
+            if self.sync_entry(At { slot, index }, memory) {
                 return;
             }
             let page = &self.pool[slot];
