@@ -55,6 +55,10 @@ use kernel::alloc::AllocError;
 /// Tables that one fill takes at most: one for each level.
 pub(super) const FOR_ONE_FILL: usize = 4;
 
+/// Tables without which a single access may not come to its end: those on its way, those that
+/// [`Tables::reserve`] wants to have besides, and the one for PAE paging.
+const FEWEST: usize = 2 * FOR_ONE_FILL + 1;
+
 /// Writes without a use of the shadow in between, after which a table counts as data.
 const WRITES_OF_DATA: u8 = 3;
 
@@ -84,7 +88,7 @@ impl<P: Frame> Tables<P> {
         protects: bool,
         pae: [P; PAGES_PER_TABLE],
     ) -> Result<Self, AllocError> {
-        let mut pool = Pool::new(limit.max(2 * FOR_ONE_FILL))?;
+        let mut pool = Pool::new(limit.max(FEWEST))?;
         let key = Key {
             frame: 0,
             level: Level::Pdpt,
@@ -315,6 +319,9 @@ impl<P: Frame> Tables<P> {
             self.sync_below(child, memory);
         }
         self.pool[at.slot].set(at.index, new, source);
+        if at.slot == Self::PAE {
+            self.use_root(child);
+        }
     }
 
     /// Synchronises a table and those below it that are not: a way that leads there from now on was
