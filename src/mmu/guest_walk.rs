@@ -300,14 +300,15 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Sets the accessed flag of all entries, and the dirty flag of the one that maps the page.
+    /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one that
+    /// maps the page.
     fn mark(
         &mut self,
         slots: &[Option<Slot>; LEVELS],
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<(), Stop> {
-        for (slot, visited) in slots.iter().zip(&mut self.found.visited) {
+        for (slot, visited) in slots.iter().zip(&mut self.found.visited).rev() {
             let (Some(slot), Some(visited)) = (slot, visited) else {
                 continue;
             };
@@ -429,10 +430,12 @@ impl Slot {
         Some(memory.read(self.gpa)? >> self.shift & self.mask())
     }
 
-    /// Sets flags, unless the entry has changed; [`None`] if it cannot be written.
+    /// Sets flags, unless more than flags has changed in the entry; [`None`] if it cannot be written.
     fn set(self, entry: u64, flags: u64, memory: &(impl PhysicalMemory + ?Sized)) -> Option<()> {
         let whole = memory.read(self.gpa)?;
-        if whole >> self.shift & self.mask() != entry {
+        let now = whole >> self.shift & self.mask();
+        // A table that refers to itself has entries that are met at two levels.
+        if (now ^ entry) & !(ACCESSED | DIRTY) != 0 {
             return Some(());
         }
         memory.replace(self.gpa, whole, whole | flags << self.shift)

@@ -154,7 +154,7 @@ impl<P: Frame> Shadow<P> {
     ) -> Fault {
         let translation = match guest_walk::translate(paging, address, access, memory) {
             Ok(translation) => translation,
-            Err(stop) => return self.stopped(stop, memory),
+            Err(stop) => return self.stopped(stop, address, memory),
         };
         let page = match memory.page(translation.gpa) {
             Some(page) if page.writable || !access.write => page,
@@ -176,9 +176,12 @@ impl<P: Frame> Shadow<P> {
     }
 
     /// The walk came to no page.
-    fn stopped(&mut self, stop: Stop, memory: &dyn GuestMemory) -> Fault {
+    fn stopped(&mut self, stop: Stop, address: Gva, memory: &dyn GuestMemory) -> Fault {
         match stop {
             Stop::PageFault(code) => {
+                // The CPU, too, forgets what it knows of an address that it reports (SDM Vol. 3A,
+                // "Operations that Invalidate TLBs and Paging-Structure Caches").
+                self.policy.invlpg(&mut self.tables, address, memory);
                 self.counts.guest_faults = self.counts.guest_faults.wrapping_add(1);
                 Fault::Guest(code)
             }

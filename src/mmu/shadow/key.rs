@@ -5,9 +5,9 @@
 //! The same guest table can have several shadows: one for each way in which it is read (as a table of
 //! another level, with 32-bit entries, with XD reserved), and one for each set of rights that the
 //! levels above it leave over, because a shadow entry that maps a page has the rights of the whole
-//! way, and those that refer to tables have all.
+//! way, and those that refer to tables have all. Where shadows may be out of date for long, there is
+//! one for each address, too.
 
-use core::ops::Range;
 use crate::mmu::{
     address::{
         Gva,
@@ -21,6 +21,7 @@ use crate::mmu::{
         Translation, //
     }, //
 };
+use core::ops::Range;
 
 /// How the entries of a guest table are to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +70,8 @@ pub(crate) struct Key {
     pub(crate) origin: Origin,
     /// What the levels above leave over.
     pub(crate) rights: Rights,
+    /// Where tables are not shared between addresses, the first address that it translates; else 0.
+    pub(crate) linear: u64,
 }
 
 impl Key {
@@ -90,6 +93,7 @@ impl Key {
             level,
             origin,
             rights: Rights::ALL,
+            linear: 0,
         }
     }
 
@@ -119,6 +123,7 @@ impl Key {
             level,
             origin: Origin::Direct,
             rights,
+            linear: 0,
         };
         Some((key, source))
     }
@@ -150,8 +155,17 @@ impl Key {
             level,
             origin: Origin::Table { syntax, part },
             rights,
+            linear: 0,
         };
         (key, source)
+    }
+
+    /// The same for this address only. The table above is of this level.
+    pub(crate) fn only_for(self, address: Gva, above: Level) -> Self {
+        Self {
+            linear: address.get() & !(above.span() - 1),
+            ..self
+        }
     }
 
     /// Does the frame hold a guest table, so that writes to it matter?
@@ -186,6 +200,16 @@ impl Key {
             (Mode::Bits32 { .. }, _) => part_of(word * 2, 2, part),
             _ => word..word + 1,
         }
+    }
+
+    /// The other entry of this table that the same guest's entry stands behind, if there are two.
+    pub(crate) fn twin(self, index: usize) -> Option<usize> {
+        let Origin::Table { syntax, .. } = self.origin else {
+            return None;
+        };
+        // 4 MiB take two entries.
+        let two = matches!(syntax.mode, Mode::Bits32 { .. }) && self.level == Level::Pd;
+        two.then_some(index ^ 1)
     }
 
     /// The guest's entry that stands behind an entry of this table, if one does.

@@ -55,6 +55,10 @@ use kernel::alloc::AllocError;
 /// Tables that one fill takes at most: one for each level.
 pub(super) const FOR_ONE_FILL: usize = 4;
 
+/// Tables without which a single access may not come to its end: those on its way, those that
+/// [`Tables::reserve`] wants to have besides, and the one for PAE paging.
+const FEWEST: usize = 2 * FOR_ONE_FILL + 1;
+
 /// Writes without a use of the shadow in between, after which a table counts as data.
 const WRITES_OF_DATA: u8 = 3;
 
@@ -84,12 +88,13 @@ impl<P: Frame> Tables<P> {
         protects: bool,
         pae: [P; PAGES_PER_TABLE],
     ) -> Result<Self, AllocError> {
-        let mut pool = Pool::new(limit.max(2 * FOR_ONE_FILL))?;
+        let mut pool = Pool::new(limit.max(FEWEST))?;
         let key = Key {
             frame: 0,
             level: Level::Pdpt,
             origin: Origin::Pae,
             rights: Rights::ALL,
+            linear: 0,
         };
         pool.grow(pae, key);
         // It is the first, and nothing else takes it.
@@ -269,9 +274,19 @@ impl<P: Frame> Tables<P> {
             let Some((below, source)) = key.below(paging, address, translation) else {
                 return Ok(at);
             };
-            let child = self.find_or_begin(below, memory)?;
-            self.link(at, child, source);
+            let child = self.find_or_begin(self.place(below, address, key.level), memory)?;
+            self.link(at, child, source, memory);
             slot = child;
+        }
+    }
+
+    /// Whose entries may be out of date serves for one address only: that they may be is known to who
+    /// uses this address, and not to who uses the same guest table at another.
+    fn place(&self, key: Key, address: Gva, above: Level) -> Key {
+        if self.protects {
+            key
+        } else {
+            key.only_for(address, above)
         }
     }
 
@@ -289,7 +304,7 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Makes an entry refer to a table.
-    fn link(&mut self, at: At, child: Slot, source: u64) {
+    fn link(&mut self, at: At, child: Slot, source: u64, memory: &dyn GuestMemory) {
         let hpa = self.pool[child].hpa();
         let new = if at.slot == Self::PAE {
             Entry::pdpte(hpa)
@@ -301,8 +316,35 @@ impl<P: Frame> Tables<P> {
             self.pool[child].parents += 1;
             self.drop_entry(at);
             self.rmap.insert(&self.pool, at, hpa);
+            self.sync_below(child, memory);
         }
         self.pool[at.slot].set(at.index, new, source);
+        if at.slot == Self::PAE {
+            self.use_root(child);
+        }
+    }
+
+    /// Synchronises a table and those below it that are not: a way that leads there from now on was
+    /// never used before, so that nobody has to invalidate anything before its first use. The depth of
+    /// this recursion is that of the tables.
+    fn sync_below(&mut self, slot: Slot, memory: &dyn GuestMemory) {
+        if self.unsync == 0 {
+            return;
+        }
+        if self.pool[slot].key.level == Level::Pt {
+            if self.pool[slot].unsync {
+                self.sync(slot, memory);
+            }
+            return;
+        }
+        let mut next = self.pool[slot].next_present(0);
+        while let Some(index) = next {
+            let entry = self.pool[slot].entry(index);
+            if let Some(below) = entry.and_then(|entry| self.pool.at_table(entry.hpa())) {
+                self.sync_below(below, memory);
+            }
+            next = self.pool[slot].next_present(index + 1);
+        }
     }
 
     /// Makes an entry of the lowest level map a page.
@@ -543,8 +585,8 @@ impl<P: Frame> Tables<P> {
         let Some(guest) = page.key.guest_entry(at.index) else {
             return false;
         };
-        let current = page.entry(at.index).is_none() || guest.read(memory) == Some(page.source(at.index));
-        if current {
+        let same = || guest.read(memory) == Some(page.source(at.index));
+        if page.entry(at.index).is_none() || same() {
             return false;
         }
         self.drop_entry(at);
@@ -561,8 +603,11 @@ impl<P: Frame> Tables<P> {
         loop {
             let index =
                 self.pool[slot].key.level.index(address.get()) % index_limit(slot == Self::PAE);
-            let at = At { slot, index };
-            if slot != Self::PAE && self.sync_entry(at, memory) {
+            // A page of 4 MiB is invalidated as a whole.
+            if let Some(index) = self.pool[slot].key.twin(index) {
+                self.sync_entry(At { slot, index }, memory);
+            }
+            if self.sync_entry(At { slot, index }, memory) {
                 return;
             }
             let page = &self.pool[slot];

@@ -8,7 +8,7 @@
 //! `KSRC=/usr/src/linux-source-7.3 cargo test -p pure`
 
 // What the driver uses is no measure for what the tests here use.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 /// The page-table engine, and shadow paging.
 #[path = "../../../src/mmu"]

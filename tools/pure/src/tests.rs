@@ -5,7 +5,9 @@
 mod address;
 mod concurrency;
 mod ept;
+mod guest_walk;
 mod ia32e;
 mod machine;
 mod model;
+mod oracle;
 mod table;
