@@ -122,7 +122,7 @@ impl SavedDescriptors<'_> {
 }
 
 impl Drop for SavedDescriptors<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let saved = self.saved;
         saved.restore_tss_limit();

@@ -17,5 +17,6 @@ pub(crate) mod msr;
 pub(crate) mod page;
 pub(crate) mod per_cpu;
 pub(crate) mod ratelimit;
+pub(crate) mod try_lock;
 pub(crate) mod uaccess;
 pub(crate) mod uapi;

@@ -250,7 +250,7 @@ pub(crate) struct LentMsrs<'a> {
 
 impl<'a> LentMsrs<'a> {
     /// Puts the guest's values into the first `count` of `msrs`, as far as there are so many.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(irqs: &'a IrqsDisabled, msrs: &'a mut [SwitchedMsr], count: usize) -> Self {
         let msrs = &*msrs;
         let lent = msrs.get(..count).unwrap_or(msrs);

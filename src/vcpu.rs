@@ -50,6 +50,7 @@ use crate::{
         capable,
         file::FileOperations,
         page::KernelPage,
+        try_lock::TryLock,
         uaccess::{
             self,
             Argument, //
@@ -79,24 +80,21 @@ use crate::{
     }, //
 };
 use kernel::{
-    new_mutex,
     prelude::*,
     sync::{
         Arc,
-        ArcBorrow,
-        Mutex, //
+        ArcBorrow, //
     }, //
 };
 
-/// A vCPU. Its state is behind a mutex that is never waited for: who finds it taken gets `EBUSY`.
+/// A vCPU. Who finds its state taken gets `EBUSY`.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Vcpu {
     vm: Arc<Vm>,
     member: Arc<Member>,
     page: RunPage,
     vpid: Option<u16>,
-    #[pin]
-    state: Mutex<State>,
+    state: TryLock<State>,
 }
 
 impl Vcpu {
@@ -117,7 +115,7 @@ impl Vcpu {
                 member,
                 page,
                 vpid,
-                state <- new_mutex!(state?, "minivmx::Vcpu::state"),
+                state: TryLock::new(state?),
             }),
             GFP_KERNEL_ACCOUNT,
         )

@@ -3,7 +3,7 @@
 //! A VM and its file.
 //!
 //! Lock order, outermost first:
-//!  1. a vCPU's `state` (mutex): held by RUN and every call on the vCPU
+//!  1. a vCPU's `state`, which nobody waits for: held by RUN and every call on the vCPU
 //!  2. `layout` (mutex): held while regions are added or removed, and vCPUs created
 //!  3. `memory` (spinlock): regions, pages and page tables; held for a bounded time, with interrupts
 //!     on or off, never while waiting for another CPU

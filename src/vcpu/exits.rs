@@ -288,6 +288,9 @@ fn entry_failure(cx: &mut Context<'_>, basic: u32) -> Next {
 /// If that takes a page that is not allocated yet, the exit waits on.
 #[inline]
 pub(crate) fn finish(cx: &mut Context<'_>, request: u32, page: &RunPage) -> Next {
+    if cx.guest.pending == Pending::Nothing {
+        return Next::Enter;
+    }
     let pending = core::mem::replace(&mut cx.guest.pending, Pending::Nothing);
     let next = finish_pending(cx, pending, request, page);
     if let Next::Populate(_) = next {
@@ -296,7 +299,6 @@ pub(crate) fn finish(cx: &mut Context<'_>, request: u32, page: &RunPage) -> Next
     next
 }
 
-#[inline]
 fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &RunPage) -> Next {
     match (pending, request) {
         (Pending::Nothing, _) => Next::Enter,

@@ -135,6 +135,7 @@ impl RunPage {
     }
 
     /// Writes the registers.
+    #[inline]
     pub(crate) fn set_frame(&self, frame: &Frame) {
         for (index, register) in frame.general.0.iter().enumerate() {
             self.store(index, *register);
@@ -169,6 +170,7 @@ impl RunPage {
     }
 
     /// Writes what the driver tells: all from `reason` on. `cause` is part of it if `with_cause`.
+    #[inline]
     pub(crate) fn report(&self, exit: &uapi::minivmx_run, with_cause: bool) {
         const FIRST: usize = word(offset_of!(uapi::minivmx_run, reason));
         const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));

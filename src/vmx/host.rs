@@ -166,7 +166,7 @@ impl<'a> HostState<'a> {
 }
 
 impl Drop for HostState<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.dr7.value() != cpu::DR7_OFF {
             self.dr7.restore(self.irqs);
