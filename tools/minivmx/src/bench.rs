@@ -71,17 +71,16 @@ fn measure_minivmx(events: &[Event], host: &Host) -> Result<Vec<Figure>> {
         Err(error) => return left_out("minivmx", &error),
     };
     let info = device.info()?;
-    for mmu in Mmu::ALL {
-        if info.supports(*mmu) {
-            let guest = minivmx::Minivmx::new(&device, *mmu)?;
-            figures.extend(measure(guest, events, host)?);
-        } else {
-            let missing = info.missing(*mmu).names().join(", ");
-            println!(
-                "minivmx, {}: left out, this CPU lacks {missing}",
-                mmu.name()
-            );
-        }
+    for mmu in info.mmus() {
+        let guest = minivmx::Minivmx::new(&device, mmu)?;
+        figures.extend(measure(guest, events, host)?);
+    }
+    let missing = info.missing(Mmu::Ept).names();
+    if !missing.is_empty() {
+        println!(
+            "minivmx, ept: left out, this CPU lacks {}",
+            missing.join(", ")
+        );
     }
     Ok(figures)
 }

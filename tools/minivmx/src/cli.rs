@@ -10,11 +10,16 @@ use std::{
 };
 
 use clap::{
+    builder::{
+        PossibleValuesParser,
+        TypedValueParser, //
+    },
     Args,
     Parser,
     Subcommand, //
 };
 use clap_complete::Shell;
+use minivmx::Mmu;
 
 /// Virtual machines on Intel VMX, to see how it works
 #[derive(Debug, Parser)]
@@ -60,6 +65,9 @@ pub struct Run {
     /// Memory of the guest in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     memory: u32,
+    /// How its memory is translated; `minivmx info` says what each is, and which this machine has
+    #[arg(long, value_name = "NAME", default_value_t = Mmu::Ept, value_parser = mmu())]
+    pub mmu: Mmu,
     /// Print every exit, also those that the driver would answer by itself, to standard error
     #[arg(long)]
     pub trace: bool,
@@ -145,6 +153,11 @@ impl Run {
     }
 }
 
+fn mmu() -> impl TypedValueParser<Value = Mmu> {
+    PossibleValuesParser::new(Mmu::ALL.iter().map(|mmu| mmu.name()))
+        .try_map(|name| name.parse::<Mmu>())
+}
+
 fn flat_image(text: &str) -> Result<Image, String> {
     let (path, gpa) = text
         .rsplit_once('@')
@@ -198,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn an_mmu_is_given_by_its_name() {
+        for (words, mmu) in [
+            ("minivmx run --elf e", Mmu::Ept),
+            ("minivmx run --elf e --mmu unsync", Mmu::Unsync),
+        ] {
+            match parse(words).expect("it is correct").command {
+                Command::Run(run) => assert_eq!(run.mmu, mmu),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn errors_name_the_argument() {
         for (words, text) in [
             ("minivmx run", "--bios"),
@@ -206,6 +232,7 @@ mod tests {
             ("minivmx run --flat f@0xg", "0xg is not an address"),
             ("minivmx run --bios b --timeout 0", "--timeout"),
             ("minivmx run --bios b --memory -1", "-1"),
+            ("minivmx run --bios b --mmu npt", "vtlb"),
             ("minivmx bench --events sleep", "sleep"),
         ] {
             let error = parse(words).expect_err(words).to_string();

@@ -18,6 +18,7 @@ use crate::{
         self,
         Argument, //
     },
+    mmu::Mmu,
     uapi,
     vm::Vm, //
 };
@@ -27,13 +28,6 @@ const PATH: &str = "/dev/minivmx";
 /// `/dev/minivmx`.
 #[derive(Debug)]
 pub struct Device(File);
-
-/// How guest-physical memory is translated.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mmu {
-    /// By the CPU, through extended page tables.
-    Ept,
-}
 
 /// How the driver gets into VMX operation at present.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,25 +75,8 @@ impl Device {
             mmu: mmu.number(),
             ..Argument::sized()
         };
-        ioctl::CREATE_VM.open(&self.0, &mut argument).map(Vm::new)
-    }
-}
-
-impl Mmu {
-    /// Every way that the interface names.
-    pub const ALL: &'static [Mmu] = &[Mmu::Ept];
-
-    /// Name for people and for `--json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ept => "ept",
-        }
-    }
-
-    fn number(self) -> u32 {
-        match self {
-            Self::Ept => uapi::MINIVMX_MMU_EPT,
-        }
+        let file = ioctl::CREATE_VM.open(&self.0, &mut argument)?;
+        Ok(Vm::new(file, mmu))
     }
 }
 
@@ -128,10 +105,17 @@ impl Info {
         self.0.out_mmus & (1 << mmu.number()) != 0
     }
 
-    /// What `mmu` needs and this CPU lacks.
+    /// Every way to translate that [`Device::create_vm`] takes.
+    pub fn mmus(&self) -> Vec<Mmu> {
+        let all = Mmu::ALL.iter().copied();
+        all.filter(|mmu| self.supports(*mmu)).collect()
+    }
+
+    /// What `mmu` needs and this CPU lacks. Shadow paging needs no more of a CPU than the driver.
     pub fn missing(&self, mmu: Mmu) -> Capabilities {
         match mmu {
             Mmu::Ept => Capabilities(self.0.out_ept_missing),
+            Mmu::Vtlb | Mmu::Wp | Mmu::Unsync | Mmu::Pv => Capabilities::default(),
         }
     }
 
@@ -178,5 +162,21 @@ mod tests {
         assert!(!Info(raw).supports(Mmu::Ept));
         raw.out_mmus = 1 << uapi::MINIVMX_MMU_EPT;
         assert!(Info(raw).supports(Mmu::Ept));
+        assert!(!Info(raw).supports(Mmu::Wp));
+    }
+
+    #[test]
+    fn bits_of_other_mmus_are_passed_over() {
+        let mut raw = uapi::minivmx_info::sized();
+        raw.out_mmus = 0b1100_0001 | 1 << uapi::MINIVMX_MMU_PV | 1 << uapi::MINIVMX_MMU_VTLB;
+        assert_eq!(Info(raw).mmus(), [Mmu::Vtlb, Mmu::Pv]);
+    }
+
+    #[test]
+    fn shadow_paging_lacks_nothing() {
+        let mut raw = uapi::minivmx_info::sized();
+        raw.out_ept_missing = uapi::MINIVMX_CAP_EPT.into();
+        assert_eq!(Info(raw).missing(Mmu::Ept).names(), ["ept"]);
+        assert_eq!(Info(raw).missing(Mmu::Wp), Capabilities::default());
     }
 }

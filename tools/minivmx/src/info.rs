@@ -54,7 +54,7 @@ fn write_text(text: &mut String, info: &Info) -> fmt::Result {
     }
     writeln!(text, "\nA VM can have")?;
     for mmu in Mmu::ALL {
-        writeln!(text, "  {:<4} {}", mmu.name(), verdict(info, *mmu))?;
+        writeln!(text, "  {:<6} {}", mmu.name(), verdict(info, *mmu))?;
     }
     writeln!(text, "\nLimits of a VM")?;
     writeln!(text, "  memory            {} MiB", info.max_memory() >> 20)?;
@@ -70,9 +70,9 @@ fn write_text(text: &mut String, info: &Info) -> fmt::Result {
 
 fn verdict(info: &Info, mmu: Mmu) -> String {
     match (info.supports(mmu), info.missing(mmu).names()) {
-        (true, _) => "yes".into(),
+        (true, _) => format!("yes: {}", mmu.description()),
         (false, missing) if missing.is_empty() => {
-            "no: EOPNOTSUPP, the driver has no such MMU".into()
+            "no: EOPNOTSUPP, this driver does not offer it".into()
         }
         (false, missing) => format!("no: EOPNOTSUPP, this CPU lacks {}", missing.join(", ")),
     }
@@ -138,6 +138,7 @@ mod tests {
             out_api_version: 1,
             out_capabilities: uapi::MINIVMX_CAP_MSR_BITMAPS.into(),
             out_ept_missing: (uapi::MINIVMX_CAP_EPT | uapi::MINIVMX_CAP_UNRESTRICTED_GUEST).into(),
+            out_mmus: 1 << uapi::MINIVMX_MMU_VTLB,
             out_traps: [1 << 10, 0],
             ..Default::default()
         })
@@ -147,10 +148,13 @@ mod tests {
     fn a_refusal_names_what_is_missing() {
         let mut text = String::new();
         write_text(&mut text, &penryn()).expect("a string takes everything");
-        assert!(
-            text.contains("ept  no: EOPNOTSUPP, this CPU lacks ept, unrestricted_guest\n"),
-            "{text}"
-        );
+        for line in [
+            "  ept    no: EOPNOTSUPP, this CPU lacks ept, unrestricted_guest\n",
+            "  vtlb   yes: shadow tables",
+            "  pv     no: EOPNOTSUPP, this driver does not offer it\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
         assert!(text.contains("yes  msr_bitmaps "), "{text}");
         assert!(text.contains(" 10  CPUID\n"), "{text}");
     }
@@ -161,6 +165,7 @@ mod tests {
         assert_eq!(value["vmx"], "own");
         assert_eq!(value["mmus"]["ept"]["supported"], false);
         assert_eq!(value["mmus"]["ept"]["missing"][0], "ept");
+        assert_eq!(value["mmus"]["vtlb"]["supported"], true);
         assert_eq!(value["capabilities"], json!(["msr_bitmaps"]));
         assert_eq!(value["traps"][0]["reason"], 10);
     }

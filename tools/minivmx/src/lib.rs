@@ -32,6 +32,7 @@ mod ioctl;
 mod long_mode;
 mod mapping;
 mod memory;
+mod mmu;
 mod reason;
 mod run_page;
 mod vcpu;
@@ -44,7 +45,6 @@ pub use capability::{
 pub use device::{
     Device,
     Info,
-    Mmu,
     VmxMode, //
 };
 pub use errno::Errno;
@@ -62,6 +62,10 @@ pub use exit::{
 pub use long_mode::LongMode;
 pub use mapping::Mapping;
 pub use memory::GuestMemory;
+pub use mmu::{
+    Mmu,
+    UnknownMmu, //
+};
 pub use reason::Reason;
 pub use run_page::ImmediateExit;
 pub use uapi::{

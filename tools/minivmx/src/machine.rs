@@ -22,6 +22,7 @@ use linux_loader::loader::{
 use minivmx::{
     Device,
     GuestMemory,
+    Info,
     LongMode,
     MapFlags,
     Mmu,
@@ -55,8 +56,8 @@ pub struct Machine {
 
 impl Machine {
     /// Makes a machine with so many bytes of memory, and loads an image.
-    pub fn new(device: &Device, memory: u64, image: &Image) -> Result<Self> {
-        let vm = create_vm(device)?;
+    pub fn new(device: &Device, mmu: Mmu, memory: u64, image: &Image) -> Result<Self> {
+        let vm = create_vm(device, mmu)?;
         let mut layout = Layout::new(memory)?;
         let bios = match image {
             Image::Bios(path) => Some(read_bios(path)?),
@@ -116,14 +117,26 @@ impl Machine {
     }
 }
 
-/// A refusal alone does not say what the CPU lacks.
-fn create_vm(device: &Device) -> Result<Vm> {
-    let missing = device.info()?.missing(Mmu::Ept).names().join(", ");
-    let created = device.create_vm(Mmu::Ept);
-    if missing.is_empty() {
+/// A refusal alone does not say what the CPU lacks, nor what else there is.
+fn create_vm(device: &Device, mmu: Mmu) -> Result<Vm> {
+    let info = device.info()?;
+    let created = device.create_vm(mmu);
+    if info.supports(mmu) {
         return Ok(created?);
     }
-    created.with_context(|| format!("EPT needs what this CPU lacks, {missing}"))
+    created.with_context(|| refusal(mmu, &info))
+}
+
+fn refusal(mmu: Mmu, info: &Info) -> String {
+    let why = match info.missing(mmu).names() {
+        missing if missing.is_empty() => "is not offered by this driver".into(),
+        missing => format!("needs what this CPU lacks, {}", missing.join(", ")),
+    };
+    let offered: Vec<_> = info.mmus().iter().map(|mmu| mmu.name()).collect();
+    match offered.as_slice() {
+        [] => format!("{mmu} {why}"),
+        offered => format!("{mmu} {why}; --mmu takes {}", offered.join(", ")),
+    }
 }
 
 fn read_bios(path: &Path) -> Result<Vec<u8>> {
@@ -191,6 +204,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use minivmx::uapi::{self, minivmx_info};
 
     #[test]
     fn memory_has_a_hole_for_video() -> Result<()> {
@@ -216,6 +230,23 @@ mod tests {
         layout.add_rom(256 << 10);
         assert_eq!(layout.rom, Some((0xfffc_0000, 0x4_0000)));
         Ok(())
+    }
+
+    #[test]
+    fn a_refusal_says_what_else_there_is() {
+        let penryn = Info::from(minivmx_info {
+            out_ept_missing: uapi::MINIVMX_CAP_EPT.into(),
+            out_mmus: 1 << uapi::MINIVMX_MMU_WP,
+            ..Default::default()
+        });
+        assert_eq!(
+            refusal(Mmu::Ept, &penryn),
+            "ept needs what this CPU lacks, ept; --mmu takes wp"
+        );
+        assert_eq!(
+            refusal(Mmu::Pv, &Info::from(minivmx_info::default())),
+            "pv is not offered by this driver"
+        );
     }
 
     #[test]

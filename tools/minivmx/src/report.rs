@@ -4,14 +4,17 @@
 
 use std::fmt;
 
-use minivmx::Stats;
+use minivmx::{
+    Mmu,
+    Stats, //
+};
 use serde_json::{
     json,
     Value, //
 };
 
-/// Counters of a VM as a table.
-pub struct Table<'a>(pub &'a Stats);
+/// Counters of a VM as a table; those of shadow paging where it has it.
+pub struct Table<'a>(pub &'a Stats, pub Mmu);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,26 +25,36 @@ impl fmt::Display for Table<'_> {
         }
         let total: u64 = exits.iter().map(|(_, count)| count).sum();
         writeln!(f, "{total:>12}  in all")?;
-        let counters = self
-            .0
-            .counters()
-            .map(|(name, value)| format!("{name} {value}"));
-        write!(f, "{}", counters.join(", "))
+        write!(f, "{}", line(&self.0.counters()))?;
+        if self.1.is_shadow() {
+            write!(f, "\n{}", line(&self.0.shadow_counters()))?;
+        }
+        Ok(())
     }
 }
 
-/// Counters of a VM as JSON.
-pub fn json(stats: &Stats) -> Value {
+fn line(counters: &[(&str, u64)]) -> String {
+    let texts = counters
+        .iter()
+        .map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+/// Counters of a VM as JSON; those of shadow paging where it has it.
+pub fn json(stats: &Stats, mmu: Mmu) -> Value {
     let exits: Vec<_> = stats
         .exits()
         .into_iter()
         .map(|(reason, count)| json!({"reason": reason.0, "name": reason.to_string(), "count": count}))
         .collect();
-    let counters = stats
-        .counters()
+    let shadow = stats
+        .shadow_counters()
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into()));
-    let mut object: serde_json::Map<_, _> = counters.collect();
+        .filter(|_| mmu.is_shadow());
+    let counters = stats.counters().into_iter().chain(shadow);
+    let members = counters.map(|(name, value)| (name.to_owned(), value.into()));
+    let mut object: serde_json::Map<_, _> = members.collect();
+    object.insert("mmu".into(), mmu.name().into());
     object.insert("exits".into(), exits.into());
     object.into()
 }
@@ -54,6 +67,7 @@ mod tests {
     fn stats() -> Stats {
         let mut raw = minivmx_stats {
             out_runs: 4,
+            out_shadow_misses: 17,
             ..Default::default()
         };
         raw.out_exits[12] = 1;
@@ -63,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_table_has_the_most_frequent_first() {
-        let table = Table(&stats()).to_string();
+        let table = Table(&stats(), Mmu::Ept).to_string();
         let lines: Vec<_> = table.lines().map(str::trim).collect();
         assert_eq!(lines[1], "3  I/O instruction (30)");
         assert_eq!(lines[2], "1  HLT (12)");
@@ -73,9 +87,21 @@ mod tests {
 
     #[test]
     fn json_has_the_same() {
-        let value = json(&stats());
+        let value = json(&stats(), Mmu::Ept);
         assert_eq!(value["runs"], 4);
         assert_eq!(value["exits"][0]["name"], "I/O instruction");
         assert_eq!(value["exits"][1]["count"], 1);
+        assert_eq!(value["mmu"], "ept");
+    }
+
+    #[test]
+    fn counters_of_shadow_paging_are_for_vms_that_have_it() {
+        let table = |mmu| Table(&stats(), mmu).to_string();
+        assert!(!table(Mmu::Ept).contains("shadow"));
+        assert!(table(Mmu::Wp).ends_with(
+            "\nguest faults 0, shadow misses 17, table writes 0, syncs 0, reclaims 0, shadow tables 0"
+        ));
+        assert!(json(&stats(), Mmu::Ept).get("shadow_misses").is_none());
+        assert_eq!(json(&stats(), Mmu::Wp)["shadow_misses"], 17);
     }
 }

@@ -58,7 +58,12 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(arguments: &'a cli::Run) -> Result<Self> {
         let device = Device::open()?;
-        let machine = Machine::new(&device, arguments.memory(), &arguments.image())?;
+        let machine = Machine::new(
+            &device,
+            arguments.mmu,
+            arguments.memory(),
+            &arguments.image(),
+        )?;
         let info = device.info()?;
         let mut traced = Vec::new();
         if arguments.trace {
@@ -222,11 +227,11 @@ impl<'a> Run<'a> {
                 "sentence": sentence,
                 "serial": self.devices.serial().text(),
                 "debug": self.devices.debug().text(),
-                "stats": report::json(&stats),
+                "stats": report::json(&stats, self.machine.vm.mmu()),
             });
             println!("{object:#}");
         } else {
-            println!("\n{}", report::Table(&stats));
+            println!("\n{}", report::Table(&stats, self.machine.vm.mmu()));
         }
         eprintln!("minivmx: {sentence}");
         Ok(())

@@ -14,6 +14,7 @@ use crate::{
         Argument, //
     },
     mapping::Mapping,
+    mmu::Mmu,
     reason::Reason,
     uapi,
     vcpu::Vcpu, //
@@ -21,7 +22,10 @@ use crate::{
 
 /// A virtual machine.
 #[derive(Debug)]
-pub struct Vm(File);
+pub struct Vm {
+    file: File,
+    mmu: Mmu,
+}
 
 /// Properties of a range of guest memory.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,8 +36,13 @@ pub struct MapFlags(u32);
 pub struct Stats(uapi::minivmx_stats);
 
 impl Vm {
-    pub(crate) fn new(file: File) -> Self {
-        Self(file)
+    pub(crate) fn new(file: File, mmu: Mmu) -> Self {
+        Self { file, mmu }
+    }
+
+    /// How its memory is translated.
+    pub fn mmu(&self) -> Mmu {
+        self.mmu
     }
 
     /// Gives the VM a range of zeroed memory; address and length in bytes.
@@ -44,7 +53,7 @@ impl Vm {
             length,
             ..Argument::sized()
         };
-        ioctl::MAP_MEMORY.with(&self.0, &mut argument).map(drop)
+        ioctl::MAP_MEMORY.with(&self.file, &mut argument).map(drop)
     }
 
     /// Takes a range of memory away from the VM; address and length in bytes.
@@ -54,13 +63,15 @@ impl Vm {
             length,
             ..Argument::sized()
         };
-        ioctl::UNMAP_MEMORY.with(&self.0, &mut argument).map(drop)
+        ioctl::UNMAP_MEMORY
+            .with(&self.file, &mut argument)
+            .map(drop)
     }
 
     /// Shows a range of the guest's memory to the program; see also
     /// [`GuestMemory`](crate::GuestMemory).
     pub fn mmap(&self, gpa: u64, length: usize) -> Result<Mapping> {
-        Mapping::new(&self.0, gpa, length)
+        Mapping::new(&self.file, gpa, length)
     }
 
     /// Makes a vCPU in its state after power-up.
@@ -69,13 +80,13 @@ impl Vm {
             id,
             ..Argument::sized()
         };
-        Vcpu::new(ioctl::CREATE_VCPU.open(&self.0, &mut argument)?)
+        Vcpu::new(ioctl::CREATE_VCPU.open(&self.file, &mut argument)?)
     }
 
     /// What the VM did so far.
     pub fn stats(&self) -> Result<Stats> {
         let mut stats = uapi::minivmx_stats::sized();
-        ioctl::GET_STATS.with(&self.0, &mut stats)?;
+        ioctl::GET_STATS.with(&self.file, &mut stats)?;
         Ok(Stats(stats))
     }
 }
@@ -109,7 +120,79 @@ impl Stats {
         exits
     }
 
-    /// The other counters, with their names as in `uapi/minivmx.h` without `out_`.
+    /// How often exits with this reason happened.
+    pub fn exits_for(&self, reason: Reason) -> u64 {
+        let count = self.0.out_exits.get(reason.0 as usize);
+        count.copied().unwrap_or_default()
+    }
+
+    /// What was counted since `before`; what says how much there is stays as it is.
+    pub fn since(&self, before: &Stats) -> Stats {
+        let (mut now, before) = (self.0, before.0);
+        let counters = [
+            (&mut now.out_runs, before.out_runs),
+            (&mut now.out_bursts, before.out_bursts),
+            (&mut now.out_entries, before.out_entries),
+            (&mut now.out_returns, before.out_returns),
+            (&mut now.out_injections, before.out_injections),
+            (&mut now.out_flushes, before.out_flushes),
+            (&mut now.out_kicks, before.out_kicks),
+            (&mut now.out_guest_faults, before.out_guest_faults),
+            (&mut now.out_shadow_misses, before.out_shadow_misses),
+            (&mut now.out_table_writes, before.out_table_writes),
+            (&mut now.out_syncs, before.out_syncs),
+            (&mut now.out_reclaims, before.out_reclaims),
+        ];
+        let exits = now.out_exits.iter_mut().zip(before.out_exits);
+        for (counter, before) in counters.into_iter().chain(exits) {
+            *counter = counter.saturating_sub(before);
+        }
+        Stats(now)
+    }
+
+    /// Page faults that were the guest's own; 0 under EPT, where they do not exit.
+    pub fn guest_faults(&self) -> u64 {
+        self.0.out_guest_faults
+    }
+
+    /// Page faults that were answered by a shadow entry.
+    pub fn shadow_misses(&self) -> u64 {
+        self.0.out_shadow_misses
+    }
+
+    /// Writes to a guest page table that were trapped.
+    pub fn table_writes(&self) -> u64 {
+        self.0.out_table_writes
+    }
+
+    /// Shadow entries that were found to differ from the guest's.
+    pub fn syncs(&self) -> u64 {
+        self.0.out_syncs
+    }
+
+    /// Pages that page tables for the guest take: EPT, or shadows.
+    pub fn tables(&self) -> u64 {
+        self.0.out_tables
+    }
+
+    /// Tables that shadow guest tables at present.
+    pub fn shadow_tables(&self) -> u64 {
+        self.0.out_shadow_tables
+    }
+
+    /// The counters of shadow paging, with their names as in `uapi/minivmx.h` without `out_`.
+    pub fn shadow_counters(&self) -> [(&'static str, u64); 6] {
+        [
+            ("guest_faults", self.0.out_guest_faults),
+            ("shadow_misses", self.0.out_shadow_misses),
+            ("table_writes", self.0.out_table_writes),
+            ("syncs", self.0.out_syncs),
+            ("reclaims", self.0.out_reclaims),
+            ("shadow_tables", self.0.out_shadow_tables),
+        ]
+    }
+
+    /// The counters of every VM, with their names as in `uapi/minivmx.h` without `out_`.
     pub fn counters(&self) -> [(&'static str, u64); 9] {
         [
             ("runs", self.0.out_runs),
@@ -149,5 +232,21 @@ mod tests {
                 (Reason::HLT, 5)
             ]
         );
+    }
+
+    #[test]
+    fn a_difference_is_of_counts_and_not_of_amounts() {
+        let mut before = uapi::minivmx_stats::sized();
+        (before.out_runs, before.out_pages, before.out_exits[10]) = (3, 64, 5);
+        (before.out_table_writes, before.out_shadow_tables) = (7, 9);
+        let mut after = before;
+        (after.out_runs, after.out_pages, after.out_exits[10]) = (4, 65, 8);
+        (after.out_table_writes, after.out_shadow_tables) = (19, 11);
+        let difference = Stats(after).since(&Stats(before));
+        assert_eq!(difference.exits(), [(Reason::CPUID, 3)]);
+        assert_eq!(difference.exits_for(Reason::MEMORY), 0);
+        assert_eq!(difference.table_writes(), 12);
+        assert_eq!(difference.shadow_tables(), 11);
+        assert_eq!((difference.0.out_runs, difference.0.out_pages), (1, 65));
     }
 }
