@@ -5,11 +5,14 @@
 #ifndef _GUESTS_GUEST_H
 #define _GUESTS_GUEST_H
 
+#include <stdbool.h>
+
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define BIT_ULL(n)	(1ull << (n))
 
 /* The compiler must not keep memory in registers over this. */
