@@ -9,7 +9,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo check bench run module format
+lab_commands := demo check bench compare run module format
 
 .PHONY: all help modules clean check-env $(lab_commands)
 
@@ -37,6 +37,7 @@ help:
 #: make demo         a real firmware under EPT, in an emulated machine
 #: make check        all tests; T=part: selftests with that in their names, one boot
 #: make bench        the figures of build/bench.json, beside KVM's
+#: make compare      EPT and shadow paging: tables, and charts in build/ept-vs-shadow.html
 #: make run          a shell on the emulated machine, module loaded
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
 #: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y

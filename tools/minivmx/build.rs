@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes Rust bindings of the driver's interface with the `bindgen` command, so
-//! that Rust and C are compiled from the same header.
+//! Makes what the tool holds and is not Rust: bindings of the driver's interface, with the
+//! `bindgen` command, so that Rust and C are compiled from the same header; and the guest of
+//! `minivmx lab`, with `make`.
 
 use std::{
     env,
     ffi::OsString,
-    path::PathBuf,
+    path::{
+        Path,
+        PathBuf, //
+    },
     process::Command, //
 };
 
@@ -22,25 +26,39 @@ const BINDGEN: &[&str] = &[
     "// Generated from uapi/minivmx.h.",
 ];
 
+const GUESTS: &str = "../guests";
+
 fn main() {
+    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    make_bindings(&output);
+    make_guest(&output);
+}
+
+fn make_bindings(output: &Path) {
     let header = setting("MINIVMX_UAPI", "../../uapi/minivmx.h");
     let bindgen = setting("BINDGEN", "bindgen");
-    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("uapi.rs");
-    println!(
-        "cargo::rerun-if-changed={}",
-        PathBuf::from(&header).display()
-    );
-
-    let status = Command::new(&bindgen)
+    println!("cargo::rerun-if-changed={}", Path::new(&header).display());
+    run(Command::new(&bindgen)
         .args(BINDGEN)
         .arg(&header)
         .arg("--output")
-        .arg(&output)
-        .status();
-    match status {
+        .arg(output.join("uapi.rs")));
+}
+
+fn make_guest(output: &Path) {
+    println!("cargo::rerun-if-changed={GUESTS}");
+    run(Command::new("make")
+        .args(["-s", "-C", GUESTS])
+        .arg(output.join("workloads.elf"))
+        .arg(format!("OUT={}", output.display())));
+}
+
+fn run(command: &mut Command) {
+    let name = command.get_program().to_owned();
+    match command.status() {
         Ok(status) if status.success() => {}
-        Ok(status) => fail(&format!("bindgen of {header:?} failed: {status}")),
-        Err(error) => fail(&format!("{bindgen:?} cannot be run: {error}")),
+        Ok(status) => fail(&format!("{command:?} failed: {status}")),
+        Err(error) => fail(&format!("{name:?} cannot be run: {error}")),
     }
 }
 

@@ -27,6 +27,10 @@ struct address_space {
 	u64 *table;
 };
 
+/* Pages that an address space takes, and those that all share. */
+#define SPACE_PAGES	4
+#define KERNEL_PAGES	2
+
 /* Makes what all address spaces share. */
 void kernel_space_init(void);
 

@@ -7,7 +7,7 @@
 #include "single.h"
 #include "workload.h"
 
-#define PAGES	16
+#define PAGES	8
 #define NUMBERS	(PAGES * PAGE)
 #define ROUNDS	2
 
@@ -48,4 +48,6 @@ static u64 run(unsigned int processes)
 	return checksum;
 }
 
-const struct workload compute = { prepare, run, 0, 0 };
+const struct workload compute = {
+	prepare, run, 0, KERNEL_PAGES + SPACE_PAGES + PAGES
+};

@@ -37,4 +37,6 @@ static u64 run(unsigned int processes)
 	return mix(checksum, report->faults);
 }
 
-const struct workload demand_fault = { prepare, run, fault, PAGES };
+const struct workload demand_fault = {
+	prepare, run, fault, KERNEL_PAGES + SPACE_PAGES + PAGES
+};

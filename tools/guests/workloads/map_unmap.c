@@ -68,4 +68,6 @@ static u64 run(unsigned int processes)
 	return checksum;
 }
 
-const struct workload map_unmap = { prepare, run, fault, PAGES + 1 };
+const struct workload map_unmap = {
+	prepare, run, fault, KERNEL_PAGES + SPACE_PAGES + PAGES
+};

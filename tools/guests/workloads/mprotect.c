@@ -77,4 +77,6 @@ static u64 run(unsigned int processes)
 	return checksum;
 }
 
-const struct workload mprotect = { prepare, run, fault, 0 };
+const struct workload mprotect = {
+	prepare, run, fault, KERNEL_PAGES + SPACE_PAGES + PAGES
+};

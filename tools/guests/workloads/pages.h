@@ -22,9 +22,9 @@ void page_drop(u64 page);
 u8 *page_sharers(u64 page);
 
 /*
- * Touches the pages that will be given out next, and the program itself: the
- * first touch of a page costs an exit with every kind of paging, and most workloads
- * are about something else.
+ * Touches the program, and so many pages of those that have been or will be given
+ * out, from the first on: the first touch of a page costs an exit with every kind
+ * of paging, and most workloads are about something else.
  */
 void pages_warm(unsigned int count);
 

@@ -18,7 +18,7 @@ struct report {
 	u64 entries;		/* page-table entries written */
 	u64 base_loads;		/* CR3 loaded, to switch or to flush all */
 	u64 page_flushes;	/* translations of one page flushed */
-	u64 faults;		/* page faults handled */
+	volatile u64 faults;	/* page faults handled; changes at any access */
 	u64 hypercalls;		/* VMCALLs for the four above */
 	u64 failure;		/* address of a sentence, if something went wrong */
 };

@@ -58,4 +58,8 @@ static u64 run(unsigned int processes)
 	return checksum;
 }
 
-const struct workload switching = { prepare, run, 0, 0 };
+/* The same memory, however many processes there are. */
+const struct workload switching = {
+	prepare, run, 0,
+	KERNEL_PAGES + MOST_PROCESSES * (SPACE_PAGES + PAGES)
+};

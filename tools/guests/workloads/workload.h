@@ -17,7 +17,7 @@ struct workload {
 
 	fault_handler_t *fault;
 
-	/* Pages that it takes while it is measured. */
+	/* Pages to touch in advance, of those that it takes. */
 	unsigned int pages;
 };
 

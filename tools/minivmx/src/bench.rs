@@ -28,12 +28,17 @@ use clap::ValueEnum;
 pub use event::Event;
 use figure::{
     Figure,
-    Host,
     Table, //
 };
 use hypervisor::Hypervisor;
 
-use crate::cli;
+use crate::{
+    cli,
+    host::{
+        self,
+        Host, //
+    }, //
+};
 
 /// Measures, prints, and writes the file if there is to be one.
 pub fn run(arguments: &cli::Bench) -> Result<()> {
@@ -42,7 +47,7 @@ pub fn run(arguments: &cli::Bench) -> Result<()> {
         some => some,
     };
     let host = Host::here();
-    stay_on_this_cpu()?;
+    host::stay_on_this_cpu()?;
     let mut figures = measure_minivmx(events, &host)?;
     figures.extend(measure_kvm(events, &host)?);
     if figures.is_empty() {
@@ -112,21 +117,6 @@ fn measure(mut guest: impl Hypervisor, events: &[Event], host: &Host) -> Result<
         })
     };
     events.iter().map(figure).collect()
-}
-
-/// Time-stamp counters of different CPUs need not agree.
-fn stay_on_this_cpu() -> Result<()> {
-    // SAFETY: All bit patterns are values of this structure.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `sched_getcpu()` takes no argument; CPU_SET checks the number; the set is only read.
-    let answer = unsafe {
-        libc::CPU_SET(usize::try_from(libc::sched_getcpu()).unwrap_or(0), &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &set)
-    };
-    match answer {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()).context("staying on one CPU"),
-    }
 }
 
 fn write_json(path: &Path, figures: &[Figure]) -> Result<()> {

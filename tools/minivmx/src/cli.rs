@@ -34,10 +34,12 @@ pub enum Command {
     Info(Info),
     Run(Run),
     Bench(Bench),
+    #[command(subcommand)]
+    Lab(Lab),
     /// Print a manual page, for man(1)
     Manual {
         /// The page of this command, instead of the program's
-        command: Option<String>,
+        command: Vec<String>,
     },
     /// Print completions for a shell
     Completion {
@@ -127,6 +129,34 @@ pub struct Bench {
     /// Only these events
     #[arg(long, value_name = "EVENT", value_delimiter = ',')]
     pub events: Vec<crate::bench::Event>,
+}
+
+/// Experiments that show how virtualisation works
+#[derive(Debug, Subcommand)]
+pub enum Lab {
+    EptVsShadow(EptVsShadow),
+}
+
+/// Compare EPT and the policies of shadow paging, workload by workload
+///
+/// Each workload is a guest with page tables of its own. It runs with every MMU that this machine
+/// has, must come to the same result with each, and is shown with its exits by reason, its time,
+/// and the memory that page tables for the guest took. What theory says about these is then
+/// checked against the figures; the status is 0 only if all of it holds.
+#[derive(Args, Debug)]
+pub struct EptVsShadow {
+    /// Print one row per workload, and of the checks only what fails
+    #[arg(long)]
+    pub short: bool,
+    /// Also write all figures and checks to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Also write a page with charts to a file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Only these workloads
+    #[arg(long, value_name = "WORKLOAD", value_delimiter = ',')]
+    pub workloads: Vec<crate::lab::Workload>,
 }
 
 impl Run {
@@ -234,6 +264,7 @@ mod tests {
             ("minivmx run --bios b --memory -1", "-1"),
             ("minivmx run --bios b --mmu npt", "vtlb"),
             ("minivmx bench --events sleep", "sleep"),
+            ("minivmx lab ept-vs-shadow --workloads idle", "idle"),
         ] {
             let error = parse(words).expect_err(words).to_string();
             assert!(error.contains(text), "{words}: {error}");

@@ -8,8 +8,10 @@ mod cli;
 mod code;
 mod devices;
 mod dump;
+mod host;
 mod info;
 mod input;
+mod lab;
 mod machine;
 mod manual;
 mod msrs;
@@ -55,7 +57,8 @@ fn execute(command: &Command) -> Result<ExitCode> {
         Command::Info(arguments) => info::show(arguments)?,
         Command::Run(arguments) => return run::run(arguments),
         Command::Bench(arguments) => bench::run(arguments)?,
-        Command::Manual { command } => manual::write(command.as_deref(), &mut io::stdout())?,
+        Command::Lab(experiment) => return lab::run(experiment),
+        Command::Manual { command } => manual::write(command, &mut io::stdout())?,
         Command::Completion { shell } => {
             let (mut command, name) = (Cli::command(), env!("CARGO_BIN_NAME"));
             clap_complete::generate(*shell, &mut command, name, &mut io::stdout());

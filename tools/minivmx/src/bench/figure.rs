@@ -2,10 +2,7 @@
 
 //! Figures, as a table to read and as JSON to keep.
 
-use std::{
-    fmt,
-    fs, //
-};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -26,36 +23,6 @@ pub struct Figure {
     pub cpus: usize,
     /// The CPU's own name.
     pub model: String,
-}
-
-/// The machine that figures are of.
-#[derive(Clone, Debug)]
-pub struct Host {
-    /// CPUs that are online.
-    pub cpus: usize,
-    /// The CPU's own name.
-    pub model: String,
-}
-
-impl Host {
-    /// This machine.
-    pub fn here() -> Self {
-        Self {
-            cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            model: fs::read_to_string("/proc/cpuinfo")
-                .ok()
-                .and_then(|text| model(&text))
-                .unwrap_or_else(|| "unknown".into()),
-        }
-    }
-}
-
-fn model(cpuinfo: &str) -> Option<String> {
-    let line = cpuinfo
-        .lines()
-        .find(|line| line.starts_with("model name"))?;
-    let (_, name) = line.split_once(':')?;
-    Some(name.trim().to_owned())
 }
 
 /// Figures side by side.
@@ -156,12 +123,5 @@ mod tests {
                 "cpus": 1, "model": "m",
             }])
         );
-    }
-
-    #[test]
-    fn the_model_is_the_cpus_own_name() {
-        let text = "processor\t: 0\nmodel name\t: Intel(R) Core(TM) i7: 4770\nflags\t: vmx\n";
-        assert_eq!(model(text).as_deref(), Some("Intel(R) Core(TM) i7: 4770"));
-        assert_eq!(model("flags: vmx\n"), None);
     }
 }

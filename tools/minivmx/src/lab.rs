@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `minivmx lab`: experiments.
+
+mod chart;
+mod check;
+mod guest;
+mod measurement;
+mod page;
+mod results;
+mod table;
+mod workload;
+
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode, //
+};
+
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use clap::ValueEnum;
+use minivmx::Device;
+use serde_json::json;
+
+pub use workload::Workload;
+
+use crate::{
+    cli,
+    host::{
+        self,
+        Host, //
+    }, //
+};
+use check::{
+    Finding,
+    Verdict, //
+};
+use results::Results;
+
+/// What ticks are, to stand beside them.
+const TICKS: &str = "\
+Ticks are those of the guest's time-stamp counter, which runs on while the hypervisor works. In the
+emulator (Bochs without synchronisation, one CPU) they are executed instructions, not cycles: they
+hold the software's own work, and neither cache and TLB misses nor the time that a VM exit takes a
+real chip.";
+
+/// Runs an experiment.
+pub fn run(experiment: &cli::Lab) -> Result<ExitCode> {
+    match experiment {
+        cli::Lab::EptVsShadow(arguments) => ept_vs_shadow(arguments),
+    }
+}
+
+fn ept_vs_shadow(arguments: &cli::EptVsShadow) -> Result<ExitCode> {
+    let workloads = match arguments.workloads.as_slice() {
+        [] => Workload::value_variants(),
+        some => some,
+    };
+    let host = Host::here();
+    host::stay_on_this_cpu()?;
+    let results = measure(workloads)?;
+    let findings = check::all(&results);
+    print(arguments, &host, &results, &findings);
+    if let Some(path) = &arguments.json {
+        let object = json!({
+            "host": host,
+            "ticks": TICKS,
+            "measurements": results.measurements(),
+            "checks": findings,
+        });
+        write(path, &format!("{object:#}\n"))?;
+    }
+    if let Some(path) = &arguments.html {
+        write(path, &page::html(&host, &results, &findings)?)?;
+    }
+    let failed = findings.iter().any(|finding| finding.verdict.fails());
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// One guest at a time, each in a VM of its own.
+fn measure(workloads: &[Workload]) -> Result<Results> {
+    let device = Device::open()?;
+    let mmus = device.info()?.mmus();
+    if mmus.is_empty() {
+        bail!("this machine has no MMU for a guest; `minivmx info` says why");
+    }
+    let mut measurements = Vec::new();
+    for workload in workloads {
+        for mmu in &mmus {
+            let measurement = guest::measure(&device, *mmu, *workload)
+                .with_context(|| format!("{} with {mmu}", workload.name()))?;
+            measurements.push(measurement);
+        }
+    }
+    Ok(Results::new(measurements))
+}
+
+fn print(arguments: &cli::EptVsShadow, host: &Host, results: &Results, findings: &[Finding]) {
+    println!("{}, CPUs: {}\n", host.model, host.cpus);
+    if arguments.short {
+        println!("{}", table::Short(results));
+    } else {
+        println!("{}", table::Long(results));
+    }
+    println!("{TICKS}\n");
+    let shown = |finding: &&Finding| match finding.verdict {
+        Verdict::Holds(_) => !arguments.short,
+        Verdict::Fails(_) => true,
+        Verdict::NotMeasured => false,
+    };
+    for finding in findings.iter().filter(shown) {
+        println!("{finding}");
+    }
+    println!("{}", check::Summary(findings));
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| path.display().to_string())
+}
