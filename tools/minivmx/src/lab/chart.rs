@@ -17,9 +17,9 @@ const BAR: u32 = 26;
 const AXIS: u32 = 48;
 /// Part of the width that is left free on the right, for the value of the longest bar.
 const HEADROOM: f64 = 0.2;
-const TEXT: u32 = 13;
+const TEXT: u32 = 16;
 /// Width of a character of that size, on average.
-const CHARACTER: u32 = 7;
+const CHARACTER: u32 = 8;
 
 /// A bar: one part after the other.
 pub struct Bar {
@@ -93,6 +93,8 @@ fn draw(text: &mut String, bars: &[Bar], unit: &str) -> Drawn {
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
+        .set_tick_mark_size(LabelAreaPosition::Left, 0)
         .x_labels(5)
         .y_labels(bars.len())
         .x_label_formatter(&|value| rounded(*value as u64))
@@ -106,7 +108,7 @@ fn draw(text: &mut String, bars: &[Bar], unit: &str) -> Drawn {
         };
         chart.draw_series(rectangles(bar, row))?;
         let end = (bar.total() as f64, SegmentValue::CenterOf(row));
-        let value = Text::new(rounded(bar.total()), (5, -6), ("sans-serif", TEXT));
+        let value = Text::new(rounded(bar.total()), (5, -7), ("sans-serif", TEXT));
         chart.draw_series([EmptyElement::at(end) + value])?;
     }
     area.present()?;
