@@ -391,7 +391,7 @@ impl fmt::Display for Summary<'_> {
             |wanted: fn(&Verdict) -> bool| self.0.iter().filter(|f| wanted(&f.verdict)).count();
         write!(
             f,
-            "What theory says: {} checks hold, {} fail, {} could not be measured here.",
+            "{} checks hold, {} fail, {} could not be measured here.",
             count(|verdict| matches!(verdict, Verdict::Holds(_))),
             count(Verdict::fails),
             count(|verdict| *verdict == Verdict::NotMeasured),

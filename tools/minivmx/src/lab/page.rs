@@ -217,7 +217,10 @@ fn memory_bars(results: &Results, mmu: Mmu) -> Vec<Bar> {
         .iter()
         .filter_map(|workload| results.get(*workload, mmu));
     let bar = |one: &Measurement| {
-        let label = format!("{mmu}, {} processes", one.workload.processes());
+        let label = match one.workload.processes() {
+            1 => format!("{mmu}, 1 process"),
+            more => format!("{mmu}, {more} processes"),
+        };
         Bar::plain(label, one.table_bytes / 1024)
     };
     measured.map(bar).collect()
