@@ -119,7 +119,7 @@ fn print(arguments: &cli::EptVsShadow, host: &Host, results: &Results, findings:
     for finding in findings.iter().filter(shown) {
         println!("{finding}");
     }
-    println!("{}", check::Summary(findings));
+    println!("What theory says: {}", check::Summary(findings));
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -15,11 +15,15 @@ const WIDTH: u32 = 460;
 const BAR: u32 = 26;
 /// Height of the axis below with its labels.
 const AXIS: u32 = 48;
+/// An axis that is shorter has no whole numbers to show.
+const SHORTEST_AXIS: u64 = 5;
 /// Part of the width that is left free on the right, for the value of the longest bar.
 const HEADROOM: f64 = 0.2;
-const TEXT: u32 = 13;
+/// Between a label and its bar.
+const GAP: &str = "\u{2002}";
+const TEXT: u32 = 16;
 /// Width of a character of that size, on average.
-const CHARACTER: u32 = 7;
+const CHARACTER: u32 = 8;
 
 /// A bar: one part after the other.
 pub struct Bar {
@@ -77,22 +81,27 @@ fn draw(text: &mut String, bars: &[Bar], unit: &str) -> Drawn {
     let count = u32::try_from(bars.len())?;
     let labels = bars.iter().map(|bar| bar.label.chars().count()).max();
     let label_width = u32::try_from(labels.unwrap_or(0))? * CHARACTER + 12;
-    let most = bars.iter().map(Bar::total).max().unwrap_or(0).max(1) as f64;
+    let longest = bars.iter().map(Bar::total).max().unwrap_or(0);
+    let most = longest.max(SHORTEST_AXIS) as f64;
 
     let area = SVGBackend::with_string(text, (WIDTH, AXIS + count * BAR)).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
-        .margin_right(8)
+        .margin_right(20)
         .margin_top(4)
         .x_label_area_size(AXIS - 6)
         .y_label_area_size(label_width)
         .build_cartesian_2d(0.0..most * (1.0 + HEADROOM), (0..count).into_segmented())?;
     let label = |row: &SegmentValue<u32>| match row {
-        SegmentValue::CenterOf(row) => from_top(bars, *row).map_or("", |bar| &bar.label).to_owned(),
+        SegmentValue::CenterOf(row) => {
+            from_top(bars, *row).map_or_else(String::new, |bar| bar.label.clone() + GAP)
+        }
         _ => String::new(),
     };
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
+        .set_tick_mark_size(LabelAreaPosition::Left, 0)
         .x_labels(5)
         .y_labels(bars.len())
         .x_label_formatter(&|value| rounded(*value as u64))
@@ -106,7 +115,7 @@ fn draw(text: &mut String, bars: &[Bar], unit: &str) -> Drawn {
         };
         chart.draw_series(rectangles(bar, row))?;
         let end = (bar.total() as f64, SegmentValue::CenterOf(row));
-        let value = Text::new(rounded(bar.total()), (5, -6), ("sans-serif", TEXT));
+        let value = Text::new(rounded(bar.total()), (5, -7), ("sans-serif", TEXT));
         chart.draw_series([EmptyElement::at(end) + value])?;
     }
     area.present()?;

@@ -54,7 +54,9 @@ body { color: var(--text); background: var(--back); font: 16px/1.5 system-ui, sa
   max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; }
 h2 { margin-top: 2.5rem; }
-p { max-width: 46rem; }
+p, dl { max-width: 46rem; }
+dl { display: grid; grid-template-columns: max-content auto; gap: 0 1rem; }
+dd { margin: 0; }
 small, .soft { color: var(--soft); }
 figure { margin: 0; display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; }
 svg { max-width: 100%; height: auto; }
@@ -215,7 +217,10 @@ fn memory_bars(results: &Results, mmu: Mmu) -> Vec<Bar> {
         .iter()
         .filter_map(|workload| results.get(*workload, mmu));
     let bar = |one: &Measurement| {
-        let label = format!("{mmu}, {} processes", one.workload.processes());
+        let label = match one.workload.processes() {
+            1 => format!("{mmu}, 1 process"),
+            more => format!("{mmu}, {more} processes"),
+        };
         Bar::plain(label, one.table_bytes / 1024)
     };
     measured.map(bar).collect()

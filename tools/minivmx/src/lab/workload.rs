@@ -12,7 +12,7 @@ pub enum Workload {
     Compute,
     /// First touch of 512 pages that the guest has mapped
     Touch,
-    /// 512 page faults that the guest answers by a new page
+    /// 511 page faults that the guest answers by a new page
     DemandFault,
     /// Three times fork() with copy on write
     Fork,
@@ -61,7 +61,7 @@ impl Workload {
         match self {
             Self::Compute => "steady computing",
             Self::Touch => "first touch of 512 pages that the guest has mapped",
-            Self::DemandFault => "512 page faults, each answered by the guest with a new page",
+            Self::DemandFault => "511 page faults, each answered by the guest with a new page",
             Self::Fork => "fork of 128 pages with copy on write, 3 times",
             Self::Switch1 => "300 loads of CR3 by one process",
             Self::Switch10 => "300 switches among 10 processes",
@@ -75,8 +75,8 @@ impl Workload {
     pub fn explanation(self) -> &'static str {
         match self {
             Self::Compute => {
-                "Once all translations are there, no kind of paging needs the hypervisor: what \
-                 exits there are come from the host. Shadow paging is even the better one on a \
+                "Once all translations are there, no kind of paging needs the hypervisor, and \
+                 nothing exits but for the host. Shadow paging is even the better one on a \
                  real chip here, since a TLB miss costs a walk of one table instead of two nested \
                  ones."
             }
@@ -92,9 +92,10 @@ impl Workload {
             }
             Self::Fork => {
                 "fork() writes every entry of two tables, and each first write afterwards is a \
-                 fault, a copy and one more entry. wp traps each of these writes, unsync the \
-                 first to each table, and pv has them in batches; vtlb pays when it fills the \
-                 shadow again after every load of CR3."
+                 fault, a copy and one more entry. wp traps these writes until it \
+                 lets go of a table that is written again and again, unsync traps the first to \
+                 each table, and pv has them in batches; vtlb pays when it fills the shadow \
+                 again after every load of CR3."
             }
             Self::Switch1 => {
                 "A load of CR3 is an instruction like others under EPT, and an exit under vtlb, \
@@ -113,13 +114,14 @@ impl Workload {
             }
             Self::MapUnmap => {
                 "Each round writes 128 entries and then flushes all by one load of CR3, as Linux \
-                 does when many pages go. wp pays for each entry, unsync for the first write \
-                 and at the flush, pv for two batches and a flush, and vtlb only at the flush, \
-                 but there for everything."
+                 does when many pages go. wp traps some of the writes, then lets the table go and \
+                 fills its shadow anew; unsync traps one and compares the table at the flush; pv \
+                 has two batches and a flush; vtlb pays only at the flush, but there for \
+                 everything."
             }
             Self::Mprotect => {
-                "Here each entry that changes is followed by an INVLPG of its own, so that \
-                 there is as much to pay at flushes as at writes. pv shows what batches are worth: \
+                "Here each entry that changes is flushed by an INVLPG of its own, which exits under \
+                 vtlb and unsync but not under wp, whose shadows are right already. pv shows what batches are worth: \
                  16 entries and their flush are two exits."
             }
         }
