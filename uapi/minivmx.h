@@ -442,8 +442,8 @@ struct minivmx_regs {
  *	region, or wrote to a read-only one; see @memory of struct minivmx_run
  * @MINIVMX_EXIT_ENTRY_FAILED: the CPU refused VMLAUNCH or VMRESUME;
  *	@qualification is the VM-instruction error, @cause says it in words
- * @MINIVMX_EXIT_INTERNAL: the driver cannot go on with this guest; @cause says
- *	why
+ * @MINIVMX_EXIT_INTERNAL: the driver cannot go on with this guest, such as one
+ *	in real mode with shadow paging; @cause says why
  *
  * All other reasons are basic exit reasons of the CPU (SDM Vol. 3D, "VMX Basic
  * Exit Reasons").
@@ -550,7 +550,8 @@ struct minivmx_memory_exit {
  *	the exit reason; @cause says why)
  * @qualification: exit qualification
  * @linear_address: guest-linear address, where the exit has one
- * @physical_address: guest-physical address, where the exit has one
+ * @physical_address: guest-physical address, where the exit has one; with shadow
+ *	paging, of MINIVMX_EXIT_MEMORY only
  * @instruction_length: VM-exit instruction length, bytes
  * @instruction_info: VM-exit instruction information
  * @interruption_info: VM-exit interruption information
@@ -869,8 +870,9 @@ struct minivmx_vmcs_field {
 /**
  * define MINIVMX_VMREAD - read a field of the vCPU's VMCS
  *
- * The fields that hold addresses of the kernel (the host-state area and the
- * pointers among the control fields) are for callers with CAP_SYS_ADMIN.
+ * The fields that hold addresses of the kernel (the host-state area, the
+ * pointers among the control fields, and with shadow paging the guest's CR3,
+ * which has the address of the shadow) are for callers with CAP_SYS_ADMIN.
  *
  * Return: 0, or ENOENT if this CPU's VMCS has no such field, EPERM, EBUSY,
  * E2BIG, EFAULT, EINVAL, EIO.
@@ -884,8 +886,8 @@ struct minivmx_vmcs_field {
  *
  * Return: 0, or EPERM for a field that is not guest state, or one that the
  * driver keeps itself (CR0, CR4, IA32_EFER, IA32_DEBUGCTL, the VMCS link
- * pointer, the VMX-preemption timer; the activity states that do not heed
- * interrupts), ENOENT if this CPU's VMCS has no such field, EBUSY, E2BIG, EFAULT,
+ * pointer, the VMX-preemption timer; with shadow paging CR3; the activity
+ * states that do not heed interrupts), ENOENT if this CPU's VMCS has no such field, EBUSY, E2BIG, EFAULT,
  * EINVAL, EIO.
  */
 #define MINIVMX_VMWRITE		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMWRITE)

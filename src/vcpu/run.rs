@@ -18,6 +18,7 @@ use super::{
         Pending,
         State, //
     },
+    step,
     switched,
     Vcpu, //
 };
@@ -212,6 +213,11 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
         };
         match next {
             Next::Enter => {}
+            Next::Return => {
+                // The program gets to see the guest as it is between two instructions.
+                step::end(cx);
+                return next;
+            }
             next => return next,
         }
     }
