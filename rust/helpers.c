@@ -86,11 +86,6 @@ void *ext_page_address(struct page *page)
 	return page_address(page);
 }
 
-void *ext_phys_to_virt(u64 phys)
-{
-	return phys_to_virt(phys);
-}
-
 void ext_put_page(struct page *page)
 {
 	put_page(page);

@@ -26,7 +26,6 @@ void ext_local_irq_restore(unsigned long flags);
 void ext_load_gs_index(unsigned int selector);
 bool ext_may_log_at_length(void);
 void *ext_page_address(struct page *page);
-void *ext_phys_to_virt(u64 phys);
 void ext_put_page(struct page *page);
 unsigned int ext_smp_processor_id(void);
 void ext_split_page(struct page *page, unsigned int order);
