@@ -56,39 +56,32 @@ impl Image {
         page.words()[3].store(MXCSR_INITIAL, Ordering::Relaxed);
         Ok(Self { page, components })
     }
+}
 
-    /// Loads the registers.
-    #[inline]
-    fn restore(&self, _irqs: &IrqsDisabled) {
-        let image = self.page.address();
-        if self.components != 0 {
-            // SAFETY: The image is in the standard form that `save` wrote, or `new`, and 64-byte
-            // aligned; XCR0 is the host's, which has all of `components`.
-            unsafe {
-                asm!("xrstor64 ({})"; in(reg) image, in("eax") self.components as u32,
-                     in("edx") 0, options(nostack, preserves_flags))
-            };
-        } else {
-            // SAFETY: The image is one that FXSAVE wrote, or `new`, and 16-byte aligned.
-            unsafe { asm!("fxrstor64 ({})"; in(reg) image, options(nostack, preserves_flags)) };
-        }
+/// Stores the registers in one image and loads them from another; with XSAVE, XCR0 is the host's.
+#[inline]
+fn exchange(_irqs: &IrqsDisabled, save: &Image, load: &Image) {
+    let (to, from) = (save.page.address(), load.page.address());
+    if save.components == 0 {
+        // SAFETY: There is room for 512 bytes; what is loaded is what FXSAVE wrote, or `new`. Both are
+        // 16-byte aligned.
+        unsafe {
+            asm!("fxsave64 ({})\n fxrstor64 ({})"; in(reg) to, in(reg) from,
+                 options(nostack, preserves_flags))
+        };
+        return;
     }
-
-    /// Stores the registers.
-    #[inline]
-    fn save(&self, _irqs: &IrqsDisabled) {
-        let image = self.page.address();
-        if self.components != 0 {
-            // SAFETY: The image has room for all of `components`, as `new` found out.
-            unsafe {
-                asm!("xsave64 ({})"; in(reg) image, in("eax") self.components as u32,
-                     in("edx") 0, options(nostack, preserves_flags))
-            };
-        } else {
-            // SAFETY: The image has room for 512 bytes.
-            unsafe { asm!("fxsave64 ({})"; in(reg) image, options(nostack, preserves_flags)) };
-        }
-    }
+    // SAFETY: There is room for all of `components`, as `new` found out; 64-byte aligned.
+    unsafe {
+        asm!("xsave64 ({})"; in(reg) to, in("eax") save.components as u32, in("edx") 0,
+             options(nostack, preserves_flags))
+    };
+    // SAFETY: The image is in the standard form that XSAVE wrote, or `new`, and 64-byte aligned; the
+    // host's XCR0 has all of `components`.
+    unsafe {
+        asm!("xrstor64 ({})"; in(reg) from, in("eax") load.components as u32, in("edx") 0,
+             options(nostack, preserves_flags))
+    };
 }
 
 /// Bytes of an image with these components (SDM Vol. 1, "Standard Format of the XSAVE Area").
@@ -147,8 +140,7 @@ impl GuestFpu {
     /// Puts the guest's registers into the CPU until the returned guard is dropped.
     #[inline]
     pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled) -> LoadedFpu<'a> {
-        self.host.save(irqs);
-        self.guest.restore(irqs);
+        exchange(irqs, &self.host, &self.guest);
         self.switch_xcr0(self.host_xcr0, self.xcr0());
         LoadedFpu { fpu: self, irqs }
     }
@@ -186,8 +178,7 @@ impl Drop for LoadedFpu<'_> {
     fn drop(&mut self) {
         let fpu = self.fpu;
         fpu.switch_xcr0(fpu.xcr0(), fpu.host_xcr0);
-        fpu.guest.save(self.irqs);
-        fpu.host.restore(self.irqs);
+        exchange(self.irqs, &fpu.guest, &fpu.host);
     }
 }
 

@@ -40,14 +40,10 @@ void ext_get_page(struct page *page)
 	get_page(page);
 }
 
-bool ext_has_io_bitmap(void)
-{
-	return test_thread_flag(TIF_IO_BITMAP);
-}
-
-void ext_set_tss_limit_invalid(void)
+bool ext_set_tss_limit_invalid(void)
 {
 	this_cpu_write(__tss_limit_invalid, true);
+	return test_thread_flag(TIF_IO_BITMAP);
 }
 
 u64 ext_set_tss_available(void)
@@ -88,11 +84,6 @@ bool ext_may_log_at_length(void)
 void *ext_page_address(struct page *page)
 {
 	return page_address(page);
-}
-
-void *ext_phys_to_virt(u64 phys)
-{
-	return phys_to_virt(phys);
 }
 
 void ext_put_page(struct page *page)

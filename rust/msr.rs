@@ -232,6 +232,29 @@ impl SwitchedMsr {
             ..Self::new(msr)
         }
     }
+
+    /// Puts the guest's value in the place of the host's. For [`LentMsrs`] alone.
+    #[inline(always)]
+    fn lend(&self) {
+        let host = self.msr.read();
+        self.host.set(host);
+        if host != self.guest.get() {
+            // SAFETY: `LentMsrs` puts the host's value back before interrupts come back on.
+            unsafe { self.msr.write(self.guest.get()) };
+        }
+    }
+
+    /// Puts the host's value back. For [`LentMsrs`] alone.
+    #[inline(always)]
+    fn take_back(&self) {
+        if self.unwatched {
+            self.guest.set(self.msr.read());
+        }
+        if self.host.get() != self.guest.get() {
+            // SAFETY: This is the value that the host had when interrupts went off.
+            unsafe { self.msr.write(self.host.get()) };
+        }
+    }
 }
 
 /// Guard: MSRs hold a guest's values; the drop puts the host's back.
@@ -254,14 +277,7 @@ impl<'a> LentMsrs<'a> {
     pub(crate) fn new(irqs: &'a IrqsDisabled, msrs: &'a mut [SwitchedMsr], count: usize) -> Self {
         let msrs = &*msrs;
         let lent = msrs.get(..count).unwrap_or(msrs);
-        for each in lent {
-            let host = each.msr.read();
-            each.host.set(host);
-            if host != each.guest.get() {
-                // SAFETY: The host's value comes back in `drop`.
-                unsafe { each.msr.write(each.guest.get()) };
-            }
-        }
+        lent.iter().for_each(SwitchedMsr::lend);
         // INVARIANT: Interrupts are off, so the values were the host's.
         Self {
             _irqs: irqs,
@@ -295,14 +311,6 @@ impl<'a> LentMsrs<'a> {
 impl Drop for LentMsrs<'_> {
     #[inline]
     fn drop(&mut self) {
-        for each in self.lent {
-            if each.unwatched {
-                each.guest.set(each.msr.read());
-            }
-            if each.host.get() != each.guest.get() {
-                // SAFETY: By the type invariant this is the host's value.
-                unsafe { each.msr.write(each.host.get()) };
-            }
-        }
+        self.lent.iter().for_each(SwitchedMsr::take_back);
     }
 }

@@ -8,7 +8,9 @@ use core::{
     ptr::NonNull,
     sync::atomic::{
         AtomicU64,
-        AtomicU8, //
+        AtomicU8,
+        AtomicUsize,
+        Ordering, //
     }, //
 };
 use kernel::{
@@ -25,6 +27,20 @@ pub(crate) const WORDS: usize = PAGE_SIZE / size_of::<u64>();
 
 /// Order of a block of pages of 2 MiB.
 const ORDER_2M: u32 = 9;
+
+/// What lies between an address in the direct map of physical memory and the physical address. Set with
+/// the first page, and never changed.
+///
+/// Asking the kernel is a call of a C function for each step of a walk through page tables.
+static DIRECT_MAP: AtomicUsize = AtomicUsize::new(0);
+
+/// The address in the direct map of a physical address in memory that a [`KernelPage`] was allocated in.
+#[inline]
+fn direct_map(phys: u64) -> *mut c_void {
+    // CAST: `usize` is 64 bits wide.
+    let address = (phys as usize).wrapping_add(DIRECT_MAP.load(Ordering::Relaxed));
+    core::ptr::with_exposed_provenance_mut(address)
+}
 
 /// A zeroed page of 4 KiB, owned by reference count: the page lives until the last mapping of it
 /// into a program is gone, too.
@@ -97,6 +113,10 @@ impl KernelPage {
         }
         // SAFETY: The caller says that the page is not highmem.
         let address = unsafe { bindings::ext_page_address(page) };
+        // SAFETY: As above.
+        let phys = unsafe { bindings::ext_virt_to_phys(address) };
+        let offset = address.expose_provenance().wrapping_sub(phys as usize);
+        DIRECT_MAP.store(offset, Ordering::Relaxed);
         // INVARIANT: The allocation comes with one reference.
         NonNull::new(address.cast()).map(Self).ok_or(AllocError)
     }
@@ -104,8 +124,9 @@ impl KernelPage {
     /// Physical address.
     #[inline]
     pub(crate) fn phys(&self) -> u64 {
-        // SAFETY: By the type invariant this is an address in the direct map.
-        unsafe { bindings::ext_virt_to_phys(self.0.as_ptr().cast()) }
+        let address = self.0.as_ptr().expose_provenance();
+        // CAST: `usize` is 64 bits wide.
+        address.wrapping_sub(DIRECT_MAP.load(Ordering::Relaxed)) as u64
     }
 
     /// The page's descriptor.
@@ -125,8 +146,7 @@ impl KernelPage {
     ///
     /// `phys` comes from [`Self::into_phys`], and was not taken back since.
     pub(crate) unsafe fn from_phys(phys: u64) -> Self {
-        // SAFETY: The caller says that this is the address of a page in the direct map.
-        let address = unsafe { bindings::ext_phys_to_virt(phys) };
+        let address = direct_map(phys);
         // INVARIANT: The reference is the one that `into_phys` gave up.
         // SAFETY: An address in the direct map is not null.
         Self(unsafe { NonNull::new_unchecked(address.cast()) })
@@ -149,7 +169,7 @@ impl KernelPage {
     pub(crate) unsafe fn words_at<'a>(phys: u64) -> &'a Words {
         // SAFETY: The caller says that the page exists during `'a`; it is in the direct map by the
         // type invariant it had.
-        unsafe { &*bindings::ext_phys_to_virt(phys).cast() }
+        unsafe { &*direct_map(phys).cast() }
     }
 
     /// The contents as bytes.

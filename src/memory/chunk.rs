@@ -94,11 +94,16 @@ impl Chunks {
         chunk.pages.get(frame_in_chunk(gpa))?.as_ref()
     }
 
-    /// The first page of the block of 2 MiB that an address lies in, if it is one.
+    /// The page that an address lies in, if it is allocated; if it is part of a block of 2 MiB and that
+    /// will do, the first page of the block.
     #[inline]
-    pub(crate) fn block(&self, gpa: Gpa) -> Option<&KernelPage> {
-        let chunk = self.tree.get(&number(gpa)).filter(|chunk| chunk.whole)?;
-        chunk.pages.first()?.as_ref()
+    pub(crate) fn page_or_block(&self, gpa: Gpa, block: bool) -> Option<(PageSize, &KernelPage)> {
+        let chunk = self.tree.get(&number(gpa))?;
+        let (size, frame) = match chunk.whole && block {
+            true => (PageSize::Size2M, 0),
+            false => (PageSize::Size4K, frame_in_chunk(gpa)),
+        };
+        Some((size, chunk.pages.get(frame)?.as_ref()?))
     }
 
     /// Is there a chunk for an address?
@@ -272,7 +277,11 @@ mod tests {
         let mut chunks = Chunks::default();
         let gpa = Gpa::new(CHUNK);
         let _none = chunks.insert(ChunkNode::new(gpa, Chunk::new_2m()?)?);
-        let first = chunks.block(gpa).map(KernelPage::phys).ok_or(ENOENT)?;
+        let block = |chunks: &Chunks| match chunks.page_or_block(gpa, true) {
+            Some((PageSize::Size2M, first)) => Some(first.phys()),
+            _ => None,
+        };
+        let first = block(&chunks).ok_or(ENOENT)?;
         assert_eq!(first % CHUNK, 0);
         let last = chunks.page(Gpa::new(2 * CHUNK - 1)).ok_or(ENOENT)?;
         assert_eq!(last.phys(), first + CHUNK - 4096);
@@ -285,7 +294,7 @@ mod tests {
         let removed = chunks.remove_first(range(CHUNK + 0x1000, 0x1000)?, &mut pages);
         assert!(matches!(removed, Some(Removed::Pages(_))));
         assert_eq!(pages.len(), 1);
-        assert!(chunks.block(gpa).is_none());
+        assert!(block(&chunks).is_none());
         assert_eq!(chunks.count(), 511);
         Ok(())
     }

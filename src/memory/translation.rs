@@ -97,13 +97,9 @@ impl EptTables {
         chunks: &Chunks,
         stock: &mut Stock,
     ) -> Outcome {
-        let Some(page) = chunks.page(gpa) else {
-            return Outcome::Absent;
-        };
         let large = self.large_pages && region.covers(gpa, PageSize::Size2M);
-        let (size, page) = match chunks.block(gpa) {
-            Some(first) if large => (PageSize::Size2M, first),
-            _ => (PageSize::Size4K, page),
+        let Some((size, page)) = chunks.page_or_block(gpa, large) else {
+            return Outcome::Absent;
         };
         let hpa = Hpa::new(page.phys());
         let attributes = Attributes::memory(access_to(region));

@@ -53,8 +53,16 @@ impl Stock {
     pub(crate) const FOR_ONE_MAPPING: usize = 3;
 
     /// Allocates until there are `count` pages. May sleep.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill(&mut self, count: usize) -> Result {
+        if self.0.len() < count {
+            self.refill(count)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refill(&mut self, count: usize) -> Result {
         while self.0.len() < count {
             self.0.push(KernelPage::new()?, GFP_KERNEL)?;
         }

@@ -173,15 +173,22 @@ impl RunPage {
     #[inline]
     pub(crate) fn report(&self, exit: &uapi::minivmx_run, with_cause: bool) {
         const FIRST: usize = word(offset_of!(uapi::minivmx_run, reason));
+        const MEMORY: usize = word(offset_of!(uapi::minivmx_run, memory));
         const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));
         const END: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
         let Ok(words) = <[u64; END]>::ref_from_bytes(exit.as_bytes()) else {
             return;
         };
-        // As long as the cause has no first byte it has no words.
-        for index in FIRST..=CAUSE {
+        for index in FIRST..MEMORY {
             self.store(index, words[index]);
         }
+        if exit.reason == uapi::exit::MINIVMX_EXIT_MEMORY {
+            for index in MEMORY..CAUSE {
+                self.store(index, words[index]);
+            }
+        }
+        // As long as the cause has no first byte it has no words.
+        self.store(CAUSE, words[CAUSE]);
         if with_cause {
             for index in CAUSE + 1..END {
                 self.store(index, words[index]);

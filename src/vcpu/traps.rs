@@ -26,6 +26,9 @@ pub(crate) const TRAPPABLE: [u64; 2] = mask(&[
     basic::XSETBV,
 ]);
 
+/// So one word is enough for those that are.
+const _: () = assert!(TRAPPABLE[1] == 0);
+
 const fn mask(reasons: &[u32]) -> [u64; 2] {
     let mut mask = [0; 2];
     let mut index = 0;
@@ -39,7 +42,8 @@ const fn mask(reasons: &[u32]) -> [u64; 2] {
 /// What a program wants to see.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Traps {
-    exits: [u64; 2],
+    /// Exits by basic exit reason.
+    exits: u64,
     /// Exceptions by vector.
     pub(crate) exceptions: u32,
 }
@@ -52,7 +56,7 @@ impl Traps {
             return Err(EOPNOTSUPP);
         }
         Ok(Self {
-            exits: request.exits,
+            exits: low,
             exceptions: request.exceptions,
         })
     }
@@ -60,8 +64,9 @@ impl Traps {
     /// Does the program want exits for this reason?
     #[inline]
     pub(crate) fn contains(&self, reason: u32) -> bool {
-        let word = self.exits.get((reason / u64::BITS) as usize);
-        word.is_some_and(|word| word & 1 << (reason % u64::BITS) != 0)
+        self.exits
+            .checked_shr(reason)
+            .is_some_and(|exits| exits & 1 != 0)
     }
 
     /// Does the program want to see all accesses to MSRs?

@@ -9,10 +9,9 @@ use kernel::prelude::*;
 pub(crate) enum Failure {
     /// The instruction raised an exception: the CPU is not in VMX operation.
     Fault,
-    /// VMfailInvalid: there is no current VMCS to hold an error number.
-    Invalid,
-    /// VMfailValid: the VM-instruction error field of the current VMCS says why.
-    Valid,
+    /// VMfailInvalid or VMfailValid. Where there is a current VMCS, its VM-instruction error field says
+    /// why.
+    Instruction,
 }
 
 impl From<Failure> for Error {

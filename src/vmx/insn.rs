@@ -21,8 +21,7 @@ macro_rules! with_address {
                 asm!(
                     concat!("
                     1: ", $mnemonic, " ({operand})
-                    jc {invalid}
-                    jz {valid}
+                    jna {fail}
                     .pushsection __ex_table, \"a\"
                     .balign 4
                     .long 1b - .
@@ -31,8 +30,7 @@ macro_rules! with_address {
                     .popsection
                     ");
                     operand = in(reg) address,
-                    invalid = label { return Err(Failure::Invalid) },
-                    valid = label { return Err(Failure::Valid) },
+                    fail = label { return Err(Failure::Instruction) },
                     fault = label { return Err(Failure::Fault) },
                 )
             };
@@ -87,7 +85,7 @@ pub(super) unsafe fn vmxoff() -> Result<(), Failure> {
             .long 1
             .popsection
             ";
-            fail = label { return Err(Failure::Invalid) },
+            fail = label { return Err(Failure::Instruction) },
             fault = label { return Err(Failure::Fault) },
         )
     };
@@ -217,7 +215,7 @@ macro_rules! invalidate {
                     ");
                     operand = in(reg) &raw const descriptor,
                     extent = in(reg) extent as u64,
-                    fail = label { return Err(Failure::Valid) },
+                    fail = label { return Err(Failure::Instruction) },
                     fault = label { return Err(Failure::Fault) },
                 )
             };

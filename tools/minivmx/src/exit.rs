@@ -197,7 +197,7 @@ impl Answer {
 }
 
 impl<'a> Exit<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(information: &ExitInformation, payload: Payload<'a>) -> Self {
         let qualification = information.qualification;
         match information.reason() {

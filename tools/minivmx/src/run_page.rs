@@ -66,7 +66,7 @@ impl RunPage {
         unsafe { (*self.run()).answer = answer.number() };
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn information(&self) -> ExitInformation {
         let run = self.run();
         // SAFETY: As in `regs()`, member by member.
@@ -87,7 +87,7 @@ impl RunPage {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn exit(&mut self) -> Exit<'_> {
         let information = self.information();
         let run = self.run();
