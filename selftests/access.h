@@ -124,7 +124,7 @@ struct access_case {
 	u32 mode;
 	u32 kind;
 	u32 levels;		/* how many entries there are */
-	u64 entry[ACCESS_LEVELS] ACCESS_ALIGNED(8);	/* the leaf first */
+	u64 entry[ACCESS_LEVELS];	/* the leaf first */
 };
 
 struct access_outcome {
@@ -132,21 +132,23 @@ struct access_outcome {
 	u32 error;
 	u32 offset;		/* of CR2 in the page */
 	u32 data;		/* what was read, or is in the page afterwards */
-	u64 entry[ACCESS_LEVELS] ACCESS_ALIGNED(8);	/* afterwards */
+	u64 entry[ACCESS_LEVELS];	/* afterwards */
 };
 
+/* Laid out alike in 32-bit and in 64-bit mode. */
 struct access_report {
+	u64 digest;		/* of all outcomes */
 	u32 cases;
 	u32 faults;
 	/* Accessed flags set by accesses that faulted: the SDM leaves that open. */
 	u32 accessed_by_faults;
-	u32 features;
-	u64 digest ACCESS_ALIGNED(8);	/* of all outcomes */
-
+	u32 modes;		/* bits of enum access_mode that can be set */
 	/* With ACCESS_DISAGREES: */
 	struct access_case failed;
 	struct access_outcome expected, seen;
 };
+
+_Static_assert(sizeof(struct access_report) == 168, "no padding");
 
 /* Told through ACCESS_PORT, with the address of the report in the register DI. */
 enum access_message {

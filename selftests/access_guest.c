@@ -617,7 +617,7 @@ void access_main(u32 shape)
 	leaf_level = access_leaf_level(shape);
 	now.levels = nr_levels() + 1 - leaf_level;
 	report.digest = FNV_BASIS;
-	report.features = possible_modes();
+	report.modes = possible_modes();
 	access_setup(shape);
 	fill_page(ACCESS_PAGE);
 	fill_page(ACCESS_OTHER_PAGE);

@@ -240,7 +240,7 @@ TEST_F_TIMEOUT(oracle, all_cases, 300)
 			TH_LOG("%s differs", mmu_name(mmu));
 		close_vm(&vm);
 	}
-	print_mode(text, sizeof(text), report.features);
+	print_mode(text, sizeof(text), report.modes);
 	ksft_print_msg("  %d MMUs agree; what the CPU can set: %s\n", mmus, text);
 }
 
