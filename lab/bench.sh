@@ -7,7 +7,7 @@
 . "$(dirname "$0")/common.sh"
 
 "$LAB/image.sh"
-SHOW=1 "$LAB/boot.sh" bench lab JOB=bench KVM=borrow
+SHOW=1 LIMIT=600 "$LAB/boot.sh" bench lab JOB=bench KVM=borrow
 sed '1,/^#@ json$/d; /^#@ exit/,$d' "$BUILD/boot/bench/output.log" >"$BUILD/bench.json"
 python3 -m json.tool "$BUILD/bench.json" /dev/null
 echo "The figures are in build/bench.json."

@@ -8,6 +8,7 @@ mod hypervisor;
 mod kvm;
 mod measure;
 mod minivmx;
+mod tables;
 
 use std::{
     fs,
@@ -40,16 +41,30 @@ use crate::{
     }, //
 };
 
+/// Who is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Subject {
+    /// `/dev/minivmx`, with every MMU that it offers
+    Minivmx,
+    /// `/dev/kvm`, as it is loaded
+    Kvm,
+}
+
 /// Measures, prints, and writes the file if there is to be one.
 pub fn run(arguments: &cli::Bench) -> Result<()> {
-    let events = match arguments.events.as_slice() {
-        [] => Event::value_variants(),
-        some => some,
-    };
+    let events = some_or_all(&arguments.events);
     let host = Host::here();
     host::stay_on_this_cpu()?;
-    let mut figures = measure_minivmx(events, &host)?;
-    figures.extend(measure_kvm(events, &host)?);
+    let mut figures = match &arguments.add {
+        Some(path) => read_json(path)?,
+        None => Vec::new(),
+    };
+    for subject in some_or_all(&arguments.subjects) {
+        figures.extend(match subject {
+            Subject::Minivmx => measure_minivmx(events, &host)?,
+            Subject::Kvm => measure_kvm(events, &host)?,
+        });
+    }
     if figures.is_empty() {
         bail!("there is nothing to measure");
     }
@@ -65,6 +80,13 @@ pub fn run(arguments: &cli::Bench) -> Result<()> {
     match &arguments.json {
         Some(path) => write_json(path, &figures),
         None => Ok(()),
+    }
+}
+
+fn some_or_all<T: ValueEnum>(some: &[T]) -> &[T] {
+    match some {
+        [] => T::value_variants(),
+        some => some,
     }
 }
 
@@ -104,19 +126,26 @@ fn left_out(subject: &str, why: &dyn std::fmt::Display) -> Result<Vec<Figure>> {
 
 fn measure(mut guest: impl Hypervisor, events: &[Event], host: &Host) -> Result<Vec<Figure>> {
     let (subject, mmu) = (guest.subject(), guest.mmu());
+    tables::write(&mut guest, measure::CODE)?;
     let figure = |event: &Event| {
         let ticks = measure::ticks(&mut guest, *event)
             .with_context(|| format!("{subject}: {}", event.name()))?;
         Ok(Figure {
-            event: event.name(),
-            subject,
-            mmu,
+            event: event.name().into(),
+            subject: subject.into(),
+            mmu: mmu.into(),
             ticks,
             cpus: host.cpus,
             model: host.model.clone(),
         })
     };
-    events.iter().map(figure).collect()
+    let events = events.iter().filter(|event| event.happens_with(mmu));
+    events.map(figure).collect()
+}
+
+fn read_json(path: &Path) -> Result<Vec<Figure>> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| format!("{} has no figures", path.display()))
 }
 
 fn write_json(path: &Path, figures: &[Figure]) -> Result<()> {

@@ -126,9 +126,15 @@ pub struct Bench {
     /// Also write the figures to a file, as a JSON list
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Show the figures of an earlier call as well, and write them with the new ones
+    #[arg(long, value_name = "FILE")]
+    pub add: Option<PathBuf>,
     /// Only these events
     #[arg(long, value_name = "EVENT", value_delimiter = ',')]
     pub events: Vec<crate::bench::Event>,
+    /// Only these
+    #[arg(long, value_name = "SUBJECT", value_delimiter = ',')]
+    pub subjects: Vec<crate::bench::Subject>,
 }
 
 /// Experiments that show how virtualisation works

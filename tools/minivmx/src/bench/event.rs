@@ -5,6 +5,12 @@
 use std::arch::global_asm;
 
 use clap::ValueEnum;
+use minivmx::{
+    LongMode,
+    Mmu, //
+};
+
+use super::tables;
 
 /// Something that ends in a VM exit; named as in `bench.json`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -20,16 +26,28 @@ pub enum Event {
     Vmcall,
     /// First touch of a 4 KiB page that is allocated already
     EptViolation,
+    /// The guest writes an entry of a page table, and uses it for the first time
+    ShadowFill,
+    /// The guest switches to an address space that it used before, and accesses a page
+    ShadowCr3Switch,
+    /// The guest changes an entry of a page table, flushes it by INVLPG, and uses it
+    ShadowPteRewrite,
+    /// The guest's own page fault: its handler writes an entry, and the access is repeated
+    ShadowGuestFault,
 }
 
-// Each piece does its event as often as RSI says and halts; RDI is where the
-// pages begin. They run wherever they are copied to.
+// Each piece does its event as often as RSI says, an even number, and halts; RDI is where the
+// pages begin. They run wherever they are copied to, in what `tables` has written.
 global_asm!(
     ".pushsection .rodata.minivmx_bench, \"a\", @progbits",
     ".globl bench_run_hlt, bench_out_userspace, bench_cpuid",
-    ".globl bench_vmcall, bench_ept_violation, bench_end",
+    ".globl bench_vmcall, bench_ept_violation, bench_shadow_fill",
+    ".globl bench_shadow_cr3_switch, bench_shadow_pte_rewrite",
+    ".globl bench_shadow_guest_fault, bench_end",
     ".hidden bench_run_hlt, bench_out_userspace, bench_cpuid",
-    ".hidden bench_vmcall, bench_ept_violation, bench_end",
+    ".hidden bench_vmcall, bench_ept_violation, bench_shadow_fill",
+    ".hidden bench_shadow_cr3_switch, bench_shadow_pte_rewrite",
+    ".hidden bench_shadow_guest_fault, bench_end",
     "bench_run_hlt:",
     "1: hlt",
     "jmp 1b",
@@ -57,8 +75,74 @@ global_asm!(
     "dec rsi",
     "jnz 1b",
     "hlt",
+    "bench_shadow_fill:",
+    "mov r9, rdi",
+    "shr r9, 9",
+    "add r9, {tables}",
+    "movabs r10, {linear}",
+    "add r10, rdi",
+    "1: lea rax, [rdi + {rights}]",
+    "mov [r9], rax",
+    "mov byte ptr [r10], 1",
+    "add rdi, 4096",
+    "add r9, 8",
+    "add r10, 4096",
+    "dec rsi",
+    "jnz 1b",
+    "hlt",
+    "bench_shadow_cr3_switch:",
+    "mov rax, {root}",
+    "mov rcx, {other_root}",
+    "movabs r10, {linear}",
+    "1: mov cr3, rcx",
+    "mov byte ptr [r10], 1",
+    "mov cr3, rax",
+    "mov byte ptr [r10], 1",
+    "sub rsi, 2",
+    "jnz 1b",
+    "hlt",
+    "bench_shadow_pte_rewrite:",
+    "mov rax, {page} + {rights}",
+    "movabs r10, {linear}",
+    "1: xor rax, 4096",
+    "mov [{tables}], rax",
+    "invlpg [r10]",
+    "mov byte ptr [r10], 1",
+    "dec rsi",
+    "jnz 1b",
+    "hlt",
+    // The gate leads to the handler, which knows by R9 and RDI what to do.
+    ".balign {handler}",
+    "bench_shadow_guest_fault:",
+    "jmp 2f",
+    ".balign {handler}",
+    "lea rax, [rdi + {rights}]",
+    "mov [r9], rax",
+    "add rsp, 8",
+    "iretq",
+    "2: lidt [{idtr}]",
+    "mov r9, rdi",
+    "shr r9, 9",
+    "add r9, {tables}",
+    "movabs r10, {linear}",
+    "add r10, rdi",
+    "1: mov byte ptr [r10], 1",
+    "add rdi, 4096",
+    "add r9, 8",
+    "add r10, 4096",
+    "dec rsi",
+    "jnz 1b",
+    "hlt",
     "bench_end:",
     ".popsection",
+    tables = const tables::TABLES,
+    linear = const tables::LINEAR,
+    rights = const tables::RIGHTS,
+    root = const LongMode::PML4,
+    other_root = const tables::OTHER_ROOT,
+    page = const tables::PAGE,
+    idtr = const tables::IDTR,
+    handler = const tables::HANDLER,
 );
 
 extern "C" {
@@ -67,6 +151,10 @@ extern "C" {
     static bench_cpuid: u8;
     static bench_vmcall: u8;
     static bench_ept_violation: u8;
+    static bench_shadow_fill: u8;
+    static bench_shadow_cr3_switch: u8;
+    static bench_shadow_pte_rewrite: u8;
+    static bench_shadow_guest_fault: u8;
     static bench_end: u8;
 }
 
@@ -79,6 +167,10 @@ impl Event {
             Self::Cpuid => "cpuid",
             Self::Vmcall => "vmcall",
             Self::EptViolation => "ept_violation",
+            Self::ShadowFill => "shadow_fill",
+            Self::ShadowCr3Switch => "shadow_cr3_switch",
+            Self::ShadowPteRewrite => "shadow_pte_rewrite",
+            Self::ShadowGuestFault => "shadow_guest_fault",
         }
     }
 
@@ -90,6 +182,37 @@ impl Event {
             Self::OutUserspace => 1000,
             Self::Cpuid | Self::Vmcall => 130,
             Self::EptViolation => 500,
+            Self::ShadowFill => 900,
+            Self::ShadowCr3Switch => 300,
+            Self::ShadowPteRewrite => 1200,
+            Self::ShadowGuestFault => 1800,
+        }
+    }
+
+    /// Whether it is there for shadow paging: under EPT the guest does it by itself.
+    pub fn is_for_shadow(self) -> bool {
+        match self {
+            Self::RunHlt | Self::OutUserspace | Self::Cpuid | Self::Vmcall | Self::EptViolation => {
+                false
+            }
+            Self::ShadowFill
+            | Self::ShadowCr3Switch
+            | Self::ShadowPteRewrite
+            | Self::ShadowGuestFault => true,
+        }
+    }
+
+    /// Whether it happens with this MMU, named as in `bench.json`.
+    pub fn happens_with(self, mmu: &str) -> bool {
+        self != Self::EptViolation || mmu == Mmu::Ept.name()
+    }
+
+    /// Each of the three events that use up pages has some of its own: which share of them.
+    pub fn share(self) -> u64 {
+        match self {
+            Self::ShadowFill => 1,
+            Self::ShadowGuestFault => 2,
+            _ => 0,
         }
     }
 
@@ -100,7 +223,20 @@ impl Event {
             Self::OutUserspace => (&raw const bench_out_userspace, &raw const bench_cpuid),
             Self::Cpuid => (&raw const bench_cpuid, &raw const bench_vmcall),
             Self::Vmcall => (&raw const bench_vmcall, &raw const bench_ept_violation),
-            Self::EptViolation => (&raw const bench_ept_violation, &raw const bench_end),
+            Self::EptViolation => (&raw const bench_ept_violation, &raw const bench_shadow_fill),
+            Self::ShadowFill => (
+                &raw const bench_shadow_fill,
+                &raw const bench_shadow_cr3_switch,
+            ),
+            Self::ShadowCr3Switch => (
+                &raw const bench_shadow_cr3_switch,
+                &raw const bench_shadow_pte_rewrite,
+            ),
+            Self::ShadowPteRewrite => (
+                &raw const bench_shadow_pte_rewrite,
+                &raw const bench_shadow_guest_fault,
+            ),
+            Self::ShadowGuestFault => (&raw const bench_shadow_guest_fault, &raw const bench_end),
         };
         // SAFETY: The labels follow each other in a read-only section of this program.
         unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) }
@@ -123,7 +259,7 @@ mod tests {
     fn every_piece_of_code_has_its_instruction_and_halts() {
         let has = |event: Event, bytes: &[u8]| {
             let code = event.code();
-            assert!(code.len() < 64);
+            assert!(code.len() < 128);
             assert!(code.contains(&0xf4), "{event:?} halts");
             assert!(
                 code.windows(bytes.len()).any(|window| window == bytes),
@@ -135,5 +271,16 @@ mod tests {
         has(Event::Cpuid, &[0x0f, 0xa2]);
         has(Event::Vmcall, &[0x0f, 0x01, 0xc1]);
         has(Event::EptViolation, &[0xc6, 0x07, 0x01]);
+        has(Event::ShadowFill, &[0x41, 0xc6, 0x02, 0x01]);
+        has(Event::ShadowCr3Switch, &[0x0f, 0x22, 0xd9]);
+        has(Event::ShadowPteRewrite, &[0x41, 0x0f, 0x01, 0x3a]);
+        has(Event::ShadowGuestFault, &[0x48, 0xcf]);
+    }
+
+    #[test]
+    fn the_page_fault_handler_is_where_the_gate_leads() {
+        let code = Event::ShadowGuestFault.code();
+        let handler = &code[tables::HANDLER as usize..];
+        assert_eq!(handler[..4], [0x48, 0x8d, 0x47, 0x03], "lea rax, [rdi + 3]");
     }
 }

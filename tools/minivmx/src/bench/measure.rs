@@ -22,25 +22,33 @@ use super::{
 };
 
 /// Events of a loop.
-const EVENTS: u64 = 4096;
+const EVENTS: u64 = 1024;
 /// Loops that count; one more goes before them, to fill what fills once.
 const LOOPS: u64 = 9;
 
 /// Where the guest's code is.
-const CODE: u64 = 1 << 20;
+pub const CODE: u64 = 1 << 20;
 /// Where the pages begin that no loop has touched.
 const PAGES: u64 = 16 << 20;
 const PAGE: u64 = 4096;
 
-const _: () = assert!(PAGES + (LOOPS + 1) * EVENTS * PAGE <= MEMORY as u64);
+/// Pages for all loops of an event.
+const SHARE: u64 = (LOOPS + 1) * EVENTS * PAGE;
+
+const _: () = assert!(PAGES + 3 * SHARE <= MEMORY as u64);
 
 /// Ticks of the time-stamp counter that one event takes: the median of all loops.
 pub fn ticks(hypervisor: &mut impl Hypervisor, event: Event) -> Result<u64> {
     hypervisor.write(CODE, event.code())?;
     let mut samples = (0..=LOOPS)
-        .map(|number| sample(hypervisor, event, PAGES + number * EVENTS * PAGE))
+        .map(|number| sample(hypervisor, event, first_page(event, number)))
         .collect::<Result<Vec<_>>>()?;
     Ok(median(&mut samples[1..]))
+}
+
+/// Where the pages begin that a loop may use up.
+fn first_page(event: Event, number: u64) -> u64 {
+    PAGES + event.share() * SHARE + number * EVENTS * PAGE
 }
 
 /// Ticks of one loop, by event; `pages` are those that it may touch.
@@ -130,6 +138,15 @@ mod tests {
             .windows(2)
             .all(|pair| pair[1] - pair[0] == EVENTS * PAGE));
         Ok(())
+    }
+
+    #[test]
+    fn events_do_not_share_the_pages_that_they_use_up() {
+        let ends = |event| (first_page(event, 0), first_page(event, LOOPS + 1));
+        let (touched, filled) = (ends(Event::EptViolation), ends(Event::ShadowFill));
+        let faulted = ends(Event::ShadowGuestFault);
+        assert!(touched.1 <= filled.0 && filled.1 <= faulted.0);
+        assert!(faulted.1 <= MEMORY as u64);
     }
 
     #[test]
