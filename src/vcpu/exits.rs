@@ -48,10 +48,7 @@ use crate::{
         field::*, //
     }, //
 };
-use kernel::{
-    bindings,
-    prelude::*, //
-};
+use kernel::bindings;
 
 /// Answers an exit, or hands it to the program.
 #[inline]
