@@ -10,4 +10,5 @@ mod ia32e;
 mod machine;
 mod model;
 mod oracle;
+mod shadow;
 mod table;
