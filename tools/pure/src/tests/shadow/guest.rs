@@ -110,8 +110,8 @@ impl Guest {
     fn live(&mut self) {
         let first = self.spaces[0];
         self.emit(Op::Switch(first.mode, first.cr3));
-        for _ in 0..12 {
-            self.set_entry();
+        for _ in 0..4 {
+            self.map();
         }
         for _ in 0..self.dice.below(60) + 20 {
             if self.dice.is_over() {
@@ -127,8 +127,9 @@ impl Guest {
 
     fn act(&mut self) {
         match self.dice.below(100) {
-            0..40 => self.access(),
-            40..67 => self.set_entry(),
+            0..38 => self.access(),
+            38..64 => self.set_entry(),
+            64..67 => self.map(),
             67..71 => self.copy(),
             71..75 => self.storm(),
             75..80 => self.invalidate(),
@@ -236,9 +237,15 @@ impl Guest {
         pages.any(|page| page == linear & !0xfff)
     }
 
-    /// Writes to one page again and again.
+    /// Writes to one page again and again, where entries are not used: to a table mostly.
     fn storm(&mut self) {
-        let page = self.page();
+        let page = match self.dice.one_in(4) {
+            true => self.page(),
+            false => {
+                let frame = layout::TABLES.start + self.dice.below(8);
+                layout::window(self.paging().mode, frame)
+            }
+        };
         for number in 0..self.dice.below(6) + 2 {
             let access = Access {
                 write: true,
@@ -246,7 +253,7 @@ impl Guest {
                 ..Access::default()
             };
             let touch = Touch {
-                linear: page + number * 8,
+                linear: page + 0x100 + number * 8,
                 access,
                 value: 0,
                 mask: u64::MAX,
@@ -309,6 +316,31 @@ impl Guest {
         }
     }
 
+    /// Maps a page with all that it takes, and uses it.
+    fn map(&mut self) {
+        let paging = *self.paging();
+        let changing = layout::changing(paging.mode);
+        if changing.is_empty() {
+            return;
+        }
+        let linear = self.dice.pick(&changing);
+        for _ in 0..oracle::depth(paging.mode) {
+            match layout::way(&paging, linear, &self.reference.ram).pop() {
+                Some(place) if place.entry & 1 == 0 => {
+                    let entry = self.new_entry(&paging, &place);
+                    let (gpa, value, mask) = word(&paging, &place, entry);
+                    self.store(gpa, value, mask);
+                }
+                _ => break,
+            }
+        }
+        let touch = Touch {
+            linear,
+            ..self.touch()
+        };
+        self.emit(Op::Instruction(vec![touch]));
+    }
+
     /// Changes an entry, by a store like any other.
     fn set_entry(&mut self) {
         let Some((gpa, value, mask)) = self.plan() else {
@@ -345,21 +377,18 @@ impl Guest {
             pdptes: None,
             ..*self.paging()
         };
-        let linear = self.dice.pick(&layout::changing(space.mode));
-        let way = layout::way(&paging, linear, &self.reference.ram);
+        let changing = layout::changing(space.mode);
+        // Where there are tables already there is more to be changed.
+        let way = (0..self.dice.below(6) + 1)
+            .map(|_| layout::way(&paging, self.dice.pick(&changing), &self.reference.ram))
+            .max_by_key(Vec::len)?;
         // The last of them most often: it leads nowhere, or to a page.
         let place = match self.dice.below(3) {
             0 => way.get(self.dice.below(4) as usize % way.len().max(1))?,
             _ => way.last()?,
         };
         let entry = self.entry(&paging, place);
-        Some(match paging.mode {
-            Mode::Bits32 { .. } => {
-                let shift = 8 * (place.gpa & 4);
-                (place.gpa & !7, entry << shift, 0xffff_ffff << shift)
-            }
-            _ => (place.gpa, entry, u64::MAX),
-        })
+        Some(word(&paging, place, entry))
     }
 
     /// What to write to an entry.
@@ -409,9 +438,21 @@ impl Guest {
             entry |= LARGE;
             self.dice.pick(&[0, 0, 512, 1024])
         } else {
-            layout::TABLES.start + self.dice.below(8)
+            self.table(paging, place)
         };
         entry | frame << 12
+    }
+
+    /// A frame for the table below this entry: mostly one that is used at that level only.
+    fn table(&mut self, paging: &Paging, place: &Place) -> u64 {
+        let above_lowest = place.depth + 2 == oracle::depth(paging.mode);
+        let number = match (self.dice.one_in(8), above_lowest, place.depth) {
+            (true, _, _) => self.dice.below(8),
+            (_, true, _) => 4 + self.dice.below(4),
+            (_, _, 0) => self.dice.below(2),
+            _ => 2 + self.dice.below(2),
+        };
+        layout::TABLES.start + number
     }
 
     /// Writes to guest-physical memory through any page that leads there.
@@ -443,5 +484,16 @@ impl Guest {
             value,
             mask,
         }]));
+    }
+}
+
+/// The 8 bytes that an entry is in, with it in its place, and a mask of it.
+fn word(paging: &Paging, place: &Place, entry: u64) -> (u64, u64, u64) {
+    match paging.mode {
+        Mode::Bits32 { .. } => {
+            let shift = 8 * (place.gpa & 4);
+            (place.gpa & !7, entry << shift, 0xffff_ffff << shift)
+        }
+        _ => (place.gpa, entry, u64::MAX),
     }
 }
