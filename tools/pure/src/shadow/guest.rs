@@ -8,13 +8,15 @@
 use super::{
     architecture::Architecture,
     cpu::{Flag, Op, Outcome, Registers, Touch},
-    dice::Dice,
     layout::{self, Builder, Place, Space},
-    oracle,
     ram::{self, Ram},
     reference::Reference,
 };
-use crate::mmu::guest_walk::{Access, Mode, Paging};
+use crate::{
+    dice::Dice,
+    mmu::guest_walk::{Access, Mode, Paging},
+    oracle,
+};
 
 const LARGE: u64 = 1 << 7;
 const XD: u64 = 1 << 63;

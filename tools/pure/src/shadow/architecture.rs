@@ -7,12 +7,11 @@
 //! A guest that must not depend on them has to invalidate whenever they differ from its tables; and
 //! whatever a policy of shadow paging answers must be one of them.
 
-use super::{
-    layout,
+use super::{layout, ram::Ram};
+use crate::{
+    mmu::guest_walk::{Access, Mode, Paging},
     oracle::{self, Allowed, Next},
-    ram::Ram,
 };
-use crate::mmu::guest_walk::{Access, Mode, Paging};
 
 /// A table, with what the way to it allows.
 #[derive(Clone, Copy, PartialEq, Eq)]

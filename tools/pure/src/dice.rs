@@ -3,14 +3,14 @@
 //! Where the choices of a test program come from: a seed, or the bytes of a fuzzer.
 
 /// A source of choices.
-pub(super) struct Dice {
+pub(crate) struct Dice {
     state: u64,
     bytes: Option<std::vec::IntoIter<u8>>,
 }
 
 impl Dice {
     /// The same choices for the same seed.
-    pub(super) fn of_seed(seed: u64) -> Self {
+    pub(crate) fn of_seed(seed: u64) -> Self {
         Self {
             state: seed,
             bytes: None,
@@ -18,8 +18,7 @@ impl Dice {
     }
 
     /// Choices that a fuzzer makes; when they are used up, [`Self::is_over`].
-    #[cfg(any(fuzzing, test))]
-    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         Self {
             state: 0,
             bytes: Some(bytes.to_vec().into_iter()),
@@ -27,14 +26,14 @@ impl Dice {
     }
 
     /// Are there no more choices?
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.bytes
             .as_ref()
             .is_some_and(|bytes| bytes.as_slice().is_empty())
     }
 
     /// A number of 64 bits.
-    pub(super) fn word(&mut self) -> u64 {
+    pub(crate) fn word(&mut self) -> u64 {
         match &mut self.bytes {
             // SplitMix64.
             None => {
@@ -50,7 +49,7 @@ impl Dice {
     }
 
     /// A number less than `limit`, which is at most 256.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         match &mut self.bytes {
             None => self.word() % limit,
             Some(bytes) => u64::from(bytes.next().unwrap_or(0)) % limit,
@@ -58,12 +57,12 @@ impl Dice {
     }
 
     /// True once in so many times.
-    pub(super) fn one_in(&mut self, times: u64) -> bool {
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == times - 1
     }
 
     /// One of these.
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }

@@ -6,10 +6,12 @@
 use super::{
     architecture::Architecture,
     cpu::{Flag, Op, Outcome, Registers, Touch},
-    oracle::{self, Obstacle, Page},
     ram::{self, Ram},
 };
-use crate::mmu::{address::Gpa, guest_walk::PhysicalMemory};
+use crate::{
+    mmu::{address::Gpa, guest_walk::PhysicalMemory},
+    oracle::{self, Obstacle, Page},
+};
 
 /// A machine without a hypervisor.
 pub(super) struct Reference {

@@ -7,12 +7,14 @@
 //! window, and, where the highest table refers to itself, the tables as they appear through that.
 
 use super::{
-    dice::Dice,
     host::Host,
-    oracle,
     ram::{self, Ram},
 };
-use crate::mmu::guest_walk::{Mode, Paging};
+use crate::{
+    dice::Dice,
+    mmu::guest_walk::{Mode, Paging},
+    oracle,
+};
 use std::rc::Rc;
 
 /// Frames that programs use for tables.
