@@ -348,3 +348,33 @@ impl Filling<'_> {
         Ok(Fault::Step)
     }
 }
+
+/// What tests look at besides [`Counts`].
+#[cfg(any(test, fuzzing))]
+#[derive(Clone, Copy)]
+pub(crate) struct Glance {
+    pub(crate) table_writes: u64,
+    pub(crate) reclaims: u64,
+    pub(crate) unsync: usize,
+}
+
+#[cfg(any(test, fuzzing))]
+impl<P: Frame> Shadow<P> {
+    pub(crate) fn glance(&self) -> Glance {
+        Glance {
+            table_writes: self.counts.table_writes,
+            reclaims: self.tables.reclaims,
+            unsync: self.tables.unsync_count(),
+        }
+    }
+
+    /// Panics unless the tables keep their invariants.
+    pub(crate) fn check(&self, memory: &dyn GuestMemory) {
+        self.tables.check(memory);
+    }
+
+    /// As above, of all entries.
+    pub(crate) fn check_closely(&self) {
+        self.tables.check_closely();
+    }
+}

@@ -114,6 +114,17 @@ impl Rmap {
         find(pages, get(pages, at).0, frame)
     }
 
+    /// Entries in all lists.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn count<P: Frame>(&self, pages: &[ShadowPage<P>]) -> usize {
+        let following = |link: &Link| Some(get(pages, link.at()?).0);
+        self.0
+            .iter()
+            .flat_map(|first| core::iter::successors(Some(*first), following))
+            .filter(|link| link.at().is_some())
+            .count()
+    }
+
     /// Forgets all entries of the list that this frame is in; to be used when all lists go.
     pub(super) fn forget(&mut self, frame: Hpa) {
         self.0[list_of(frame)] = Link::NONE;

@@ -12,6 +12,9 @@
 //!     entry says that it was made from.
 //!  4. Whenever a CPU could go on with what was dropped or narrowed, `flush` is set.
 
+#[cfg(any(test, fuzzing))]
+mod check;
+
 use super::{
     grant::{
         Grant,

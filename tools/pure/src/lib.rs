@@ -23,5 +23,17 @@ mod mmu {
     pub(crate) mod walk;
 }
 
+#[cfg(any(test, fuzzing))]
+mod dice;
+#[cfg(any(test, fuzzing))]
+mod oracle;
+#[cfg(any(test, fuzzing))]
+mod shadow;
+#[cfg(any(test, fuzzing))]
+mod walks;
+
+#[cfg(fuzzing)]
+pub use self::{shadow::fuzz as fuzz_shadow, walks::fuzz as fuzz_walk};
+
 #[cfg(test)]
 mod tests;

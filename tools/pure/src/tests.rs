@@ -9,5 +9,5 @@ mod guest_walk;
 mod ia32e;
 mod machine;
 mod model;
-mod oracle;
+mod shadow;
 mod table;

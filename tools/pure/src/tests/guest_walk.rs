@@ -1,96 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The walk through a guest's tables against the [`oracle`].
-//!
-//! Memory is full of random entries: each word is a function of its address and a seed, so that a
-//! walk may go anywhere. What the walks write is kept, and compared.
+//! The walk through a guest's tables.
 
-use super::oracle::{self, Allowed, Obstacle};
-use crate::mmu::{
-    address::{Gpa, Gva},
-    guest_walk::{self, Access, Mode, Paging, PhysicalMemory, Stop},
+use crate::{
+    mmu::{
+        address::{Gpa, Gva},
+        guest_walk::{self, Access, Mode, Paging, PhysicalMemory, Stop},
+    },
+    walks::{self, mix, Memory},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
 };
-
-/// Random entries everywhere.
-#[derive(Clone)]
-struct Memory {
-    seed: u64,
-    /// Bit from which an address has bits that are reserved.
-    physical_bits: u32,
-    /// Entries of 32 bits?
-    narrow: bool,
-    /// One in so many pages cannot be read, another cannot be written to.
-    holes: u64,
-    written: RefCell<BTreeMap<u64, u64>>,
-}
-
-fn mix(value: u64) -> u64 {
-    let value = (value ^ value >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ value >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value ^ value >> 32
-}
-
-impl Memory {
-    /// An entry of 64 bits: mostly present, mostly without reserved bits.
-    fn entry(&self, number: u64) -> u64 {
-        let random = mix(self.seed ^ mix(number));
-        let rare = mix(random);
-        let one_in = |nth: u64, n: u64| mix(rare ^ nth) % n == 0;
-        let mut entry = random & 0x000f_ffff_ffff_f87e & ((1 << self.physical_bits) - 1);
-        entry |= u64::from(!one_in(0, 24));
-        // Both flags of a right are as likely, but not at every level.
-        entry |= if one_in(1, 4) { 0 } else { 6 };
-        entry |= u64::from(one_in(2, 4)) << 7;
-        entry |= u64::from(one_in(3, 8)) << 63;
-        if entry & 0x80 != 0 && !one_in(4, 8) {
-            entry &= !0x3fff_e000;
-        }
-        if one_in(5, 32) {
-            entry |= 1 << (12 + mix(rare) % 51);
-        }
-        entry
-    }
-
-    fn is_hole(&self, gpa: u64, kind: u64) -> bool {
-        mix(self.seed ^ gpa >> 12 ^ kind << 60) % self.holes == 0
-    }
-}
-
-impl PhysicalMemory for Memory {
-    fn read(&self, gpa: Gpa) -> Option<u64> {
-        let gpa = gpa.get();
-        assert_eq!(gpa % 8, 0);
-        if self.is_hole(gpa, 1) {
-            return None;
-        }
-        if let Some(word) = self.written.borrow().get(&gpa) {
-            return Some(*word);
-        }
-        Some(if self.narrow {
-            let half = |number| {
-                let entry = self.entry(number);
-                entry & 0xffff_ffff & !(if mix(entry) % 4 == 0 { 0 } else { 0x003f_e000 })
-            };
-            half(gpa) | half(gpa + 4) << 32
-        } else {
-            self.entry(gpa)
-        })
-    }
-
-    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()> {
-        if self.is_hole(gpa.get(), 2) {
-            return None;
-        }
-        assert_eq!(self.read(gpa), Some(old));
-        self.written.borrow_mut().insert(gpa.get(), new);
-        Some(())
-    }
-}
 
 fn mode() -> impl Strategy<Value = Mode> {
     prop_oneof![
@@ -132,70 +55,6 @@ fn access() -> impl Strategy<Value = Access> {
     })
 }
 
-fn address(mode: Mode, random: u64) -> Gva {
-    Gva::new(match mode {
-        Mode::FourLevels => ((random << 16) as i64 >> 16) as u64,
-        _ => random & 0xffff_ffff,
-    })
-}
-
-fn expected_stop(obstacle: Obstacle) -> Stop {
-    match obstacle {
-        Obstacle::Fault(code) => Stop::PageFault(code),
-        Obstacle::Missing(gpa) | Obstacle::Refused(gpa) => Stop::Memory(Gpa::new(gpa)),
-    }
-}
-
-fn allowed(rights: guest_walk::Rights) -> Allowed {
-    Allowed {
-        write: rights.write,
-        user: rights.user,
-        execute: rights.execute,
-    }
-}
-
-/// Walks by both, compares, and says in a word what it was.
-fn compare(paging: &Paging, address: Gva, access: Access, memory: &Memory) -> (u32, &'static str) {
-    let (theirs, ours) = (memory.clone(), memory.clone());
-    let found = guest_walk::translate(paging, address, access, &ours);
-    let expected = oracle::access(paging, address.get(), access, &theirs);
-    let outcome = match (&found, &expected) {
-        (Ok(found), Ok(expected)) => {
-            assert_eq!(found.gpa.get(), expected.gpa);
-            assert_eq!(allowed(found.rights), expected.allowed);
-            assert_eq!(found.dirty(), expected.dirty() || access.write);
-            let flags = if access.write {
-                oracle::A | oracle::D
-            } else {
-                oracle::A
-            };
-            let leaf = expected.seen.last();
-            assert_eq!(
-                found.entry(found.leaf).map(|leaf| leaf.entry),
-                leaf.map(|leaf| leaf.value | flags)
-            );
-            match expected.shift {
-                12 => (0, "4 KiB"),
-                21 => (0, "2 MiB"),
-                22 => (0, "4 MiB"),
-                30 => (0, "1 GiB"),
-                _ => (0, "no paging"),
-            }
-        }
-        (Err(stop), Err(obstacle)) => {
-            assert_eq!(*stop, expected_stop(*obstacle));
-            match obstacle {
-                Obstacle::Fault(code) => (*code, "page fault"),
-                Obstacle::Missing(_) => (0, "no memory"),
-                Obstacle::Refused(_) => (0, "read-only memory"),
-            }
-        }
-        _ => panic!("{found:?} instead of {expected:?}"),
-    };
-    assert_eq!(*ours.written.borrow(), *theirs.written.borrow());
-    outcome
-}
-
 // Both walks agree on everything, and everything that there is was met.
 #[test]
 fn the_walk_is_that_of_the_manual() {
@@ -203,15 +62,9 @@ fn the_walk_is_that_of_the_manual() {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(60_000));
     let case = (paging(), any::<u64>(), access(), any::<u64>());
     let result = runner.run(&case, |(paging, random, access, seed)| {
-        let memory = Memory {
-            seed,
-            physical_bits: paging.physical_bits,
-            narrow: matches!(paging.mode, Mode::Bits32 { .. }),
-            holes: 50,
-            written: RefCell::default(),
-        };
-        let address = address(paging.mode, random);
-        let outcome = compare(&paging, address, access, &memory);
+        let memory = Memory::random(seed, &paging);
+        let address = walks::address(paging.mode, random);
+        let outcome = walks::compare(&paging, address, access, &memory);
         *met.borrow_mut().entry(outcome).or_insert(0u32) += 1;
         Ok(())
     });
@@ -319,4 +172,13 @@ fn pdptes_are_checked_when_they_are_loaded() {
     }
     let at = guest_walk::pdptes_at(0xffff_ffff_1234_5678).map(Gpa::get);
     assert_eq!(at, [0x1234_5660, 0x1234_5668, 0x1234_5670, 0x1234_5678]);
+}
+
+// The fuzz target's own entry, on bytes of all kinds.
+#[test]
+fn bytes_of_a_fuzzer_make_walks() {
+    for length in 0..200 {
+        let bytes: Vec<_> = (0..length).map(|n| mix(length << 32 | n) as u8).collect();
+        walks::fuzz(&bytes);
+    }
 }

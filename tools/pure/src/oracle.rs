@@ -11,17 +11,17 @@ use crate::mmu::{
 const P: u64 = 1 << 0;
 const RW: u64 = 1 << 1;
 const US: u64 = 1 << 2;
-pub(super) const A: u64 = 1 << 5;
-pub(super) const D: u64 = 1 << 6;
+pub(crate) const A: u64 = 1 << 5;
+pub(crate) const D: u64 = 1 << 6;
 const PS: u64 = 1 << 7;
 const XD: u64 = 1 << 63;
 
 /// Bits of a page fault's error code ("Page-Fault Error Code").
-pub(super) const CODE_P: u32 = 1;
-pub(super) const CODE_WR: u32 = 2;
-pub(super) const CODE_US: u32 = 4;
-pub(super) const CODE_RSVD: u32 = 8;
-pub(super) const CODE_ID: u32 = 16;
+pub(crate) const CODE_P: u32 = 1;
+pub(crate) const CODE_WR: u32 = 2;
+pub(crate) const CODE_US: u32 = 4;
+pub(crate) const CODE_RSVD: u32 = 8;
+pub(crate) const CODE_ID: u32 = 16;
 
 /// The bits from `high` down to `low`; none if there are none between.
 fn bits(high: u32, low: u32) -> u64 {
@@ -30,14 +30,14 @@ fn bits(high: u32, low: u32) -> u64 {
 
 /// What the entries so far allow together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Allowed {
-    pub(super) write: bool,
-    pub(super) user: bool,
-    pub(super) execute: bool,
+pub(crate) struct Allowed {
+    pub(crate) write: bool,
+    pub(crate) user: bool,
+    pub(crate) execute: bool,
 }
 
 impl Allowed {
-    pub(super) const ALL: Self = Self {
+    pub(crate) const ALL: Self = Self {
         write: true,
         user: true,
         execute: true,
@@ -46,16 +46,16 @@ impl Allowed {
 
 /// An entry, and where it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    pub(super) gpa: u64,
-    pub(super) value: u64,
+pub(crate) struct Seen {
+    pub(crate) gpa: u64,
+    pub(crate) value: u64,
     /// Has it an accessed flag?
-    pub(super) flags: bool,
+    pub(crate) flags: bool,
 }
 
 /// Where an entry leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// To the table here.
     Table(u64),
     /// To a page with this base and this logarithm of its size.
@@ -64,7 +64,7 @@ pub(super) enum Next {
 
 /// Why the CPU does not get on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Obstacle {
+pub(crate) enum Obstacle {
     /// A page fault with this error code.
     Fault(u32),
     /// There is no memory at the entry with this address.
@@ -84,7 +84,7 @@ fn shifts(mode: Mode) -> &'static [u32] {
 }
 
 /// The base of the highest table.
-pub(super) fn top(paging: &Paging) -> u64 {
+pub(crate) fn top(paging: &Paging) -> u64 {
     match paging.mode {
         Mode::FourLevels => paging.cr3 & bits(51, 12),
         Mode::Pae => paging.cr3 & bits(31, 5),
@@ -141,7 +141,7 @@ fn maps_page(paging: &Paging, shift: u32, entry: u64) -> bool {
 }
 
 /// Number of tables on a way to the end.
-pub(super) fn depth(mode: Mode) -> usize {
+pub(crate) fn depth(mode: Mode) -> usize {
     shifts(mode).len()
 }
 
@@ -155,7 +155,7 @@ fn index(mode: Mode, shift: u32, linear: u64) -> u64 {
 }
 
 /// Where the entry for an address is in the table with this base, and what it is, if there is memory.
-pub(super) fn entry(
+pub(crate) fn entry(
     paging: &Paging,
     depth: usize,
     table: u64,
@@ -169,7 +169,7 @@ pub(super) fn entry(
 
 /// Reads the entry for an address in the table with this base, which is `depth` tables below the
 /// highest. A code tells only P and RSVD.
-pub(super) fn step(
+pub(crate) fn step(
     paging: &Paging,
     depth: usize,
     table: u64,
@@ -202,7 +202,7 @@ pub(super) fn step(
 }
 
 /// What is left when this entry has its say, too.
-pub(super) fn narrow(above: Allowed, seen: &Seen) -> Allowed {
+pub(crate) fn narrow(above: Allowed, seen: &Seen) -> Allowed {
     if !seen.flags {
         return above;
     }
@@ -215,24 +215,24 @@ pub(super) fn narrow(above: Allowed, seen: &Seen) -> Allowed {
 
 /// The end of a walk.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     /// Where the address is.
-    pub(super) gpa: u64,
+    pub(crate) gpa: u64,
     /// Logarithm of the page's size.
-    pub(super) shift: u32,
-    pub(super) allowed: Allowed,
+    pub(crate) shift: u32,
+    pub(crate) allowed: Allowed,
     /// The entries, the one that maps the page last.
-    pub(super) seen: Vec<Seen>,
+    pub(crate) seen: Vec<Seen>,
 }
 
 impl Page {
     /// The dirty flag.
-    pub(super) fn dirty(&self) -> bool {
+    pub(crate) fn dirty(&self) -> bool {
         self.seen.last().is_none_or(|leaf| leaf.value & D != 0)
     }
 
     /// Are all accessed flags set?
-    pub(super) fn accessed(&self) -> bool {
+    pub(crate) fn accessed(&self) -> bool {
         self.seen
             .iter()
             .all(|seen| !seen.flags || seen.value & A != 0)
@@ -240,7 +240,7 @@ impl Page {
 }
 
 /// Follows the tables to the end, whatever the rights, and changes nothing.
-pub(super) fn look(
+pub(crate) fn look(
     paging: &Paging,
     linear: u64,
     memory: &(impl PhysicalMemory + ?Sized),
@@ -269,7 +269,7 @@ pub(super) fn look(
 }
 
 /// "Determination of Access Rights".
-pub(super) fn may(paging: &Paging, access: Access, allowed: Allowed) -> bool {
+pub(crate) fn may(paging: &Paging, access: Access, allowed: Allowed) -> bool {
     if paging.mode == Mode::Off {
         return true;
     }
@@ -304,7 +304,7 @@ fn code(paging: &Paging, access: Access, cause: u32) -> u32 {
 }
 
 /// As [`look`], but a page fault if the access is not allowed, with the error code of that access.
-pub(super) fn try_access(
+pub(crate) fn try_access(
     paging: &Paging,
     linear: u64,
     access: Access,
@@ -321,7 +321,7 @@ pub(super) fn try_access(
 }
 
 /// Makes an access, with accessed and dirty flags set where it is allowed.
-pub(super) fn access(
+pub(crate) fn access(
     paging: &Paging,
     linear: u64,
     access: Access,

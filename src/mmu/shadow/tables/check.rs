@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether the tables keep their invariants: for tests in userspace.
+
+use super::*;
+use crate::mmu::guest_walk::{
+    ACCESSED,
+    DIRTY, //
+};
+
+impl<P: Frame> Tables<P> {
+    /// Tables that are unsynchronised.
+    pub(in crate::mmu::shadow) fn unsync_count(&self) -> usize {
+        self.unsync
+    }
+
+    /// Panics unless the invariants hold, as far as the entries that are known to be present go.
+    pub(in crate::mmu::shadow) fn check(&self, memory: &dyn GuestMemory) {
+        let mut unsync = 0;
+        let mut references = 0;
+        let mut parents = 0;
+        for slot in self.used() {
+            let page = &self.pool[slot];
+            if slot != Self::PAE {
+                assert_eq!(self.pool.find(&page.key), Some(slot), "two of a kind");
+            }
+            assert!(page.parents != 0 || page.key.is_root());
+            assert!(!page.unsync || self.protects && page.key.level == Level::Pt);
+            unsync += usize::from(page.unsync);
+            parents += u64::from(page.parents);
+            for index in self.present(slot) {
+                let at = At { slot, index };
+                self.check_rmap(at);
+                if page.key.level == Level::Pt {
+                    self.check_page(at, memory);
+                } else {
+                    self.check_table(at);
+                    references += 1;
+                }
+                if self.protects && !page.unsync && self.grants.iter().next().is_none() {
+                    self.check_source(at, memory);
+                }
+            }
+        }
+        assert_eq!(unsync, self.unsync);
+        assert_eq!(references, parents);
+        assert!(self.root.is_none_or(|root| self.pool[root].used));
+    }
+
+    /// Looks also at what should not be there.
+    pub(in crate::mmu::shadow) fn check_closely(&self) {
+        let mut present = 0;
+        for (number, page) in self.pool.iter().enumerate() {
+            let counted = self.present(Slot(number as u16)).count();
+            let found = (0..Level::ENTRIES).filter(|index| page.entry(*index).is_some());
+            assert_eq!(counted, found.count());
+            assert!(
+                page.used || counted == 0,
+                "a table that is not in use is not empty"
+            );
+            present += counted;
+        }
+        assert_eq!(self.rmap.count(&self.pool), present);
+        assert_eq!(self.used().count(), self.pool.in_use());
+    }
+
+    fn used(&self) -> impl Iterator<Item = Slot> + '_ {
+        core::iter::successors(self.pool.next_used(None), |slot| {
+            self.pool.next_used(Some(*slot))
+        })
+    }
+
+    fn present(&self, slot: Slot) -> impl Iterator<Item = usize> + '_ {
+        let page = &self.pool[slot];
+        core::iter::successors(page.next_present(0), |index| page.next_present(index + 1))
+    }
+
+    fn check_rmap(&self, at: At) {
+        let hpa = self.entry(at).hpa();
+        let first = self.rmap.first(&self.pool, hpa);
+        let all = core::iter::successors(first, |at| Rmap::next(&self.pool, *at, hpa));
+        assert_eq!(all.filter(|other| *other == at).count(), 1);
+    }
+
+    fn entry(&self, at: At) -> Entry {
+        self.pool[at.slot].entry(at.index).unwrap()
+    }
+
+    fn check_table(&self, at: At) {
+        let below = self.pool.at_table(self.entry(at).hpa()).unwrap();
+        assert!(self.pool[below].used);
+        let level = self.pool[at.slot].key.level.below();
+        assert_eq!(Some(self.pool[below].key.level), level);
+    }
+
+    /// Nothing maps a page to be written to that holds a table.
+    fn check_page(&self, at: At, memory: &dyn GuestMemory) {
+        let entry = self.entry(at);
+        if !self.protects || !entry.is_writable() || self.grants.iter().any(|g| g.at == at) {
+            return;
+        }
+        for slot in self.used() {
+            let page = &self.pool[slot];
+            if page.key.is_guest_table() && !page.unsync {
+                let table = memory.page(Gpa::new(page.key.frame << 12));
+                assert_ne!(table.map(|table| table.hpa), Some(entry.hpa()));
+            }
+        }
+    }
+
+    /// The guest's entry is what this one was made from, but for flags that were set meanwhile.
+    fn check_source(&self, at: At, memory: &dyn GuestMemory) {
+        let page = &self.pool[at.slot];
+        let Some(guest) = page.key.guest_entry(at.index) else {
+            return;
+        };
+        let (now, source) = (guest.read(memory).unwrap(), page.source(at.index));
+        let set = (now ^ source) & now & (ACCESSED | DIRTY);
+        assert_eq!(now & !set, source, "{at:?} is out of date");
+    }
+}

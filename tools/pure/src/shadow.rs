@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shadow paging against a machine that has no hypervisor: random programs give the same under all
+//! policies.
+//!
+//! A program ([`guest`]) is made from a seed, on a machine that follows the guest's tables afresh at
+//! each access ([`reference`]). Then it runs on machines with a hypervisor, one for each policy: the
+//! CPU ([`hardware`]) walks the shadow tables by their bits, and keeps translations as long as it may;
+//! [`machine`] does with its exits what the driver does. Two kinds of guests make two kinds of tests:
+//!
+//!  - What a *disciplined* guest sees cannot depend on what a CPU caches. Each access has the same
+//!    outcome under all policies, and memory is the same at the end, accessed and dirty flags included.
+//!  - What a *wild* guest sees is what its tables say (`wp`, `pv`), or what some CPU without a
+//!    hypervisor could have cached ([`architecture`]: `vtlb`, `unsync`).
+//!
+//! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`).
+//!
+//! A failing program says its seed: `MINIVMX_SEED=12345 cargo test -p pure programs` runs that one
+//! only, and prints what it does. `MINIVMX_PROGRAMS=1000000` runs more than usual. With a fuzzer
+//! ([`fuzz`]) the program comes from its bytes instead.
+
+mod architecture;
+mod coverage;
+mod cpu;
+mod guest;
+mod hardware;
+mod host;
+mod layout;
+mod machine;
+mod ram;
+mod reference;
+
+use self::{
+    architecture::Architecture,
+    coverage::Coverage,
+    guest::Program,
+    machine::{Machine, Policy},
+};
+use crate::{
+    dice::Dice,
+    mmu::shadow::policy::{Pv, Unsync, Vtlb, Wp},
+};
+use std::{
+    env,
+    panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
+};
+
+const POLICIES: [Policy; 4] = [
+    Policy {
+        name: "vtlb",
+        policy: &Vtlb,
+        in_step: false,
+        traps_invlpg: true,
+    },
+    Policy {
+        name: "wp",
+        policy: &Wp,
+        in_step: true,
+        traps_invlpg: false,
+    },
+    Policy {
+        name: "unsync",
+        policy: &Unsync,
+        in_step: false,
+        traps_invlpg: true,
+    },
+    Policy {
+        name: "pv",
+        policy: &Pv,
+        in_step: true,
+        traps_invlpg: false,
+    },
+];
+
+/// Runs a program under a policy.
+fn run_under(policy: Policy, program: &Program, exact: bool, coverage: &mut Coverage, tell: bool) {
+    let architecture = (!exact).then(|| Architecture::new(program.registers.paging.mode));
+    let mut machine = Machine::new(
+        policy,
+        program.tables,
+        &program.image,
+        program.registers.clone(),
+        architecture,
+        coverage,
+    );
+    for (number, (op, expected)) in program.script.iter().enumerate() {
+        if tell {
+            println!("{}: {number}: {op:x?}: {expected:x?}", policy.name);
+        }
+        let outcome = machine.run(op);
+        if exact {
+            assert_eq!(outcome, *expected, "{}: {number}: {op:x?}", policy.name);
+        }
+    }
+    machine.check_closely();
+    if exact {
+        let differences = machine.ram().differences(&program.end);
+        assert!(differences.is_empty(), "{}: {differences:#?}", policy.name);
+    }
+}
+
+/// Runs a program under all policies.
+fn run(program: &Program, disciplined: bool, coverage: &mut Coverage, tell: bool) {
+    for policy in POLICIES {
+        let exact = disciplined || policy.in_step;
+        run_under(policy, program, exact, coverage, tell);
+    }
+}
+
+/// Runs a number of programs, or the one with the seed that the environment names.
+pub(crate) fn run_many(count: u64, disciplined: bool) {
+    let number = |name| {
+        env::var(name)
+            .ok()
+            .map(|text| text.parse().expect("a number"))
+    };
+    let mut coverage = Coverage::default();
+    if let Some(seed) = number("MINIVMX_SEED") {
+        let program = guest::write(Dice::of_seed(seed), disciplined);
+        return run(&program, disciplined, &mut coverage, true);
+    }
+    let mut operations = 0;
+    for seed in 0..number("MINIVMX_PROGRAMS").unwrap_or(count) {
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let program = guest::write(Dice::of_seed(seed), disciplined);
+            run(&program, disciplined, &mut coverage, false);
+            program.script.len()
+        }));
+        operations += ran.unwrap_or_else(|cause| {
+            eprintln!("MINIVMX_SEED={seed} repeats this");
+            resume_unwind(cause)
+        });
+    }
+    println!(
+        "{operations} operations under each of {} policies",
+        POLICIES.len()
+    );
+    coverage.assert_complete(&POLICIES.map(|policy| policy.name));
+}
+
+/// Runs a program of a fuzzer's making.
+pub fn fuzz(bytes: &[u8]) {
+    let mut dice = Dice::of_bytes(bytes);
+    let disciplined = dice.one_in(2);
+    let program = guest::write(dice, disciplined);
+    run(&program, disciplined, &mut Coverage::default(), false);
+}

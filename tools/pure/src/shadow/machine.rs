@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A machine with a hypervisor: the CPU runs by shadow tables, and this does with its exits what the
+//! driver does.
+
+use super::{
+    architecture::Architecture,
+    coverage::Coverage,
+    cpu::{Op, Outcome, Registers, Touch},
+    hardware::Hardware,
+    host::{Host, TablePage},
+    ram::Ram,
+    reference::carry_out,
+};
+use crate::mmu::{
+    address::{Gpa, Gva, Hpa},
+    shadow::{Fault, OutOfPages, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL, PAGES_PER_TABLE},
+};
+use std::rc::Rc;
+
+/// Exits that one instruction may have.
+const PATIENCE: u32 = 300;
+
+/// The policy of a machine.
+#[derive(Clone, Copy)]
+pub(super) struct Policy {
+    pub(super) name: &'static str,
+    pub(super) policy: &'static dyn ShadowPolicy<TablePage>,
+    /// Are shadows always what the tables say?
+    pub(super) in_step: bool,
+    /// Does INVLPG exit?
+    pub(super) traps_invlpg: bool,
+}
+
+/// A machine under one policy.
+pub(super) struct Machine<'a> {
+    policy: Policy,
+    host: Rc<Host>,
+    ram: Ram,
+    registers: Registers,
+    hardware: Hardware,
+    shadow: Shadow<TablePage>,
+    stock: Vec<TablePage>,
+    stepping: bool,
+    /// Says whether what the CPU does is what an architecture allows; not needed where it is known
+    /// what it must do.
+    architecture: Option<Architecture>,
+    coverage: &'a mut Coverage,
+}
+
+impl<'a> Machine<'a> {
+    /// With the contents of this memory.
+    pub(super) fn new(
+        policy: Policy,
+        tables: usize,
+        image: &Ram,
+        registers: Registers,
+        architecture: Option<Architecture>,
+        coverage: &'a mut Coverage,
+    ) -> Self {
+        let host = Rc::new(Host::default());
+        let pae = [(); PAGES_PER_TABLE].map(|()| host.allocate_table());
+        Self {
+            policy,
+            ram: image.copy(host.clone()),
+            registers,
+            hardware: Hardware::new(host.clone()),
+            shadow: Shadow::new(policy.policy, tables, pae).unwrap(),
+            stock: Vec::new(),
+            stepping: false,
+            architecture,
+            coverage,
+            host,
+        }
+    }
+
+    pub(super) fn ram(&self) -> &Ram {
+        &self.ram
+    }
+
+    /// Carries out an operation.
+    pub(super) fn run(&mut self, op: &Op) -> Outcome {
+        let outcome = match op {
+            Op::Instruction(touches) => self.instruction(touches),
+            Op::Invlpg(linear) => self.invlpg(*linear),
+            Op::Remove(frame) => self.remove(*frame),
+            Op::HostWrite(gpa, value) => self.host_write(*gpa, *value),
+            _ => self.change(op),
+        };
+        self.observe();
+        self.shadow.check(&self.ram);
+        outcome
+    }
+
+    /// Looks closer than after each operation.
+    pub(super) fn check_closely(&self) {
+        self.shadow.check_closely();
+    }
+
+    fn observe(&mut self) {
+        if let Some(architecture) = &mut self.architecture {
+            architecture.observe(&self.registers.paging, &self.ram);
+        }
+    }
+
+    fn instruction(&mut self, touches: &[Touch]) -> Outcome {
+        for _ in 0..PATIENCE {
+            self.enter();
+            let outcome = match self.translate(touches) {
+                Ok(hpas) => self.carry_out(touches, &hpas),
+                Err(touch) => match self.page_fault(touch) {
+                    None => continue,
+                    Some(outcome) => outcome,
+                },
+            };
+            self.end_step();
+            return outcome;
+        }
+        panic!(
+            "{}: {touches:x?} does not come to its end",
+            self.policy.name
+        );
+    }
+
+    /// Before a VM entry: a root, if there is none, and a flush, if it must be.
+    fn enter(&mut self) {
+        while !self.shadow.has_root() {
+            let stock = &mut self.stock;
+            let mut pages = || stock.pop();
+            match self
+                .shadow
+                .make_root(&self.registers.paging, &self.ram, &mut pages)
+            {
+                Ok(root) => self.hardware.set_root(root),
+                Err(OutOfPages) => self.fill_stock(),
+            }
+        }
+        if self.shadow.take_flush() {
+            self.hardware.flush();
+        }
+        self.hardware.enter(&self.registers.paging);
+    }
+
+    fn fill_stock(&mut self) {
+        self.coverage.count("out of pages");
+        while self.stock.len() < PAGES_FOR_ONE_FILL {
+            self.stock.push(self.host.allocate_table());
+        }
+    }
+
+    fn translate<'t>(&mut self, touches: &'t [Touch]) -> Result<Vec<u64>, &'t Touch> {
+        let hardware = &mut self.hardware;
+        touches
+            .iter()
+            .map(|touch| hardware.reach(touch.linear, touch.access).ok_or(touch))
+            .collect()
+    }
+
+    fn carry_out(&mut self, touches: &[Touch], hpas: &[u64]) -> Outcome {
+        self.observe();
+        let gpas = hpas.iter().map(|hpa| self.gpa(*hpa)).collect();
+        self.explain(touches, &gpas);
+        Outcome::Done(carry_out(&self.ram, touches, &gpas))
+    }
+
+    /// Where in the guest's memory the CPU came to.
+    fn gpa(&self, hpa: u64) -> u64 {
+        let frame = self.host.page(hpa).guest_frame;
+        frame.expect("a page of the guest") << 12 | hpa & 0xfff
+    }
+
+    fn explain(&mut self, touches: &[Touch], gpas: &Vec<u64>) {
+        let paging = &self.registers.paging;
+        let Some(architecture) = &mut self.architecture else {
+            return;
+        };
+        for (touch, gpa) in touches.iter().zip(gpas) {
+            assert!(
+                architecture.explains(paging, touch.linear, touch.access, *gpa),
+                "{}: {touch:x?} came to {gpa:#x}, which no TLB could have had",
+                self.policy.name,
+            );
+        }
+    }
+
+    /// What the driver does with a page fault; [`None`] if the instruction is to be tried again.
+    fn page_fault(&mut self, touch: &Touch) -> Option<Outcome> {
+        let stock = &mut self.stock;
+        let before = self.shadow.glance();
+        let fault = self.shadow.fault(
+            &self.registers.paging,
+            Gva::new(touch.linear),
+            touch.access,
+            &self.ram,
+            &mut || stock.pop(),
+        );
+        let after = self.shadow.glance();
+        self.coverage
+            .fault(self.policy.name, touch, &fault, before, after);
+        match fault {
+            Fault::Guest(code) => Some(self.guest_fault(touch.linear, code)),
+            Fault::Filled => None,
+            Fault::Step => {
+                self.stepping = true;
+                None
+            }
+            Fault::OutOfPages => {
+                self.fill_stock();
+                None
+            }
+            Fault::Memory(gpa, access) => self.memory(gpa.get(), access.write),
+            Fault::TooMuch => panic!("too much for one instruction"),
+        }
+    }
+
+    fn guest_fault(&mut self, linear: u64, code: u32) -> Outcome {
+        self.observe();
+        if let Some(architecture) = &mut self.architecture {
+            architecture.page_fault(linear);
+        }
+        Outcome::PageFault { code, cr2: linear }
+    }
+
+    /// Memory that is not there is allocated, where there can be some.
+    fn memory(&mut self, gpa: u64, write: bool) -> Option<Outcome> {
+        let absent = self.ram.host_page(gpa >> 12).is_none();
+        if absent && self.ram.populate(gpa >> 12) {
+            self.coverage.count("memory allocated");
+            return None;
+        }
+        self.coverage.count("memory outside");
+        Some(Outcome::Memory { gpa, write })
+    }
+
+    fn end_step(&mut self) {
+        if core::mem::take(&mut self.stepping) {
+            self.shadow.end_step(&self.ram);
+        }
+    }
+
+    fn invlpg(&mut self, linear: u64) -> Outcome {
+        self.enter();
+        if let Some(architecture) = &mut self.architecture {
+            architecture.invlpg(linear);
+        }
+        if self.policy.traps_invlpg {
+            self.shadow.invlpg(Gva::new(linear), &self.ram);
+        } else {
+            self.hardware.invlpg(linear);
+        }
+        Outcome::nothing()
+    }
+
+    fn remove(&mut self, frame: u64) -> Outcome {
+        if let Some(page) = self.ram.host_page(frame) {
+            self.shadow
+                .remove(Gpa::new(frame << 12), Hpa::new(page.hpa()));
+        }
+        self.ram.remove(frame);
+        Outcome::nothing()
+    }
+
+    fn host_write(&mut self, gpa: u64, value: u64) -> Outcome {
+        self.ram.populate(gpa >> 12);
+        self.ram.store(gpa, value, u64::MAX);
+        self.shadow.written(Gpa::new(gpa), &self.ram);
+        Outcome::nothing()
+    }
+
+    /// A change of registers.
+    fn change(&mut self, op: &Op) -> Outcome {
+        if self.registers.apply(op, &mut self.ram).is_none() {
+            return Outcome::Refused;
+        }
+        let before = self.shadow.glance();
+        match op {
+            Op::LoadCr3(_) => self.shadow.load_cr3(&self.ram),
+            Op::Reset => self.shadow.drop_all(),
+            _ => self.shadow.change_mode(&self.ram),
+        }
+        if self.shadow.glance().unsync < before.unsync {
+            self.coverage.count("resync");
+        }
+        if let Some(architecture) = &mut self.architecture {
+            architecture.flush(self.registers.paging.mode);
+        }
+        Outcome::nothing()
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shadow paging under random guests; see [`shadow`](crate::shadow), also for how a failure is
+//! repeated.
+
+use crate::shadow;
+
+#[test]
+fn disciplined_programs_are_the_same_under_all_policies() {
+    shadow::run_many(8_000, true);
+}
+
+#[test]
+fn wild_programs_see_what_some_cpu_could_show_them() {
+    shadow::run_many(4_000, false);
+}
+
+// The fuzz target's own entry, on bytes of all kinds.
+#[test]
+fn bytes_of_a_fuzzer_make_programs() {
+    let mut byte = 1u8;
+    for length in 0..200 {
+        let bytes: Vec<_> = (0..length * 8)
+            .map(|_| {
+                byte = byte.wrapping_mul(5).wrapping_add(length as u8 | 1);
+                byte ^ byte >> 3
+            })
+            .collect();
+        shadow::fuzz(&bytes);
+    }
+}
