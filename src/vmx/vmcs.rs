@@ -75,12 +75,13 @@ impl Vmcs {
 /// From construction to drop `vmcs` is the current one, and `launched` says whether its launch state is
 /// "launched".
 #[must_use = "the VMCS is given back when the guard is dropped"]
+#[repr(C)] // `failed` first: it is the operand of every access to a field.
 pub(crate) struct CurrentVmcs<'a> {
-    vmcs: &'a mut Vmcs,
-    root: &'a VmxRoot<'a>,
-    launched: Cell<bool>,
     /// Did an access to a field, or a flush, fail?
     failed: Cell<bool>,
+    launched: Cell<bool>,
+    vmcs: &'a mut Vmcs,
+    root: &'a VmxRoot<'a>,
 }
 
 impl<'a> CurrentVmcs<'a> {

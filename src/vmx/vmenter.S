@@ -21,7 +21,6 @@
  */
 SYM_FUNC_START(minivmx_vmenter)
 	push	%rbp
-	mov	%rsp, %rbp
 	push	%r15
 	push	%r14
 	push	%r13
