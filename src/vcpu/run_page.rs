@@ -14,6 +14,7 @@ use crate::{
 };
 use core::{
     mem::offset_of,
+    ops::Range,
     sync::atomic::Ordering, //
 };
 use kernel::prelude::*;
@@ -179,20 +180,20 @@ impl RunPage {
         let Ok(words) = <[u64; END]>::ref_from_bytes(exit.as_bytes()) else {
             return;
         };
-        for index in FIRST..MEMORY {
-            self.store(index, words[index]);
-        }
-        if exit.reason == uapi::exit::MINIVMX_EXIT_MEMORY {
-            for index in MEMORY..CAUSE {
-                self.store(index, words[index]);
+        let copy = |range: Range<usize>| {
+            let places = &self.0.words()[range.clone()];
+            for (to, from) in places.iter().zip(&words[range]) {
+                to.store(*from, Ordering::Relaxed);
             }
+        };
+        copy(FIRST..MEMORY);
+        if exit.reason == uapi::exit::MINIVMX_EXIT_MEMORY {
+            copy(MEMORY..CAUSE);
         }
         // As long as the cause has no first byte it has no words.
-        self.store(CAUSE, words[CAUSE]);
+        copy(CAUSE..CAUSE + 1);
         if with_cause {
-            for index in CAUSE + 1..END {
-                self.store(index, words[index]);
-            }
+            copy(CAUSE + 1..END);
         }
     }
 }
