@@ -27,6 +27,8 @@ const BINDGEN: &[&str] = &[
 ];
 
 const GUESTS: &str = "../guests";
+/// The guest calls the hypervisor.
+const HYPERCALLS: &str = "../../uapi/minivmx_pv.h";
 
 fn main() {
     let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -47,6 +49,7 @@ fn make_bindings(output: &Path) {
 
 fn make_guest(output: &Path) {
     println!("cargo::rerun-if-changed={GUESTS}");
+    println!("cargo::rerun-if-changed={HYPERCALLS}");
     run(Command::new("make")
         .args(["-s", "-C", GUESTS])
         .arg(output.join("workloads.elf"))

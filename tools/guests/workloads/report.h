@@ -9,8 +9,8 @@
 #include "../guest.h"
 
 /*
- * ticks to page_flushes are of the measured part only. All but hypercalls say what
- * the workload did, however it did it: they are the same on every machine.
+ * All is of the measured part only. entries to faults say what the workload did, or
+ * would have done without hypercalls: they are the same on every machine.
  */
 struct report {
 	u64 checksum;		/* over everything that was read */
@@ -19,7 +19,7 @@ struct report {
 	u64 base_loads;		/* CR3 loaded, to switch or to flush all */
 	u64 page_flushes;	/* translations of one page flushed */
 	volatile u64 faults;	/* page faults handled; changes at any access */
-	u64 hypercalls;		/* VMCALLs for the four above */
+	u64 hypercalls;		/* VMCALLs for those above */
 	u64 failure;		/* address of a sentence, if something went wrong */
 };
 

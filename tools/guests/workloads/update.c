@@ -15,10 +15,8 @@ static u64 current_base;
 
 void update_init(void)
 {
-	const long long needed = BIT_ULL(MINIVMX_PV_UPDATE & 0xff) |
-				 BIT_ULL(MINIVMX_PV_SET_BASE & 0xff) |
-				 BIT_ULL(MINIVMX_PV_FLUSH_ONE & 0xff) |
-				 BIT_ULL(MINIVMX_PV_FLUSH_ALL & 0xff);
+	const long long needed = BIT_ULL(MINIVMX_PV_UPDATE - MINIVMX_PV_QUERY) |
+				 BIT_ULL(MINIVMX_PV_SET_BASE - MINIVMX_PV_QUERY);
 	long long found = hypercall(MINIVMX_PV_QUERY, 0, 0);
 
 	paravirtual = found > 0 && (found & needed) == needed;
@@ -65,31 +63,25 @@ void load_base(u64 base)
 
 static void flush_all(void)
 {
-	if (!paravirtual) {
-		load_base(current_base);
-		return;
-	}
 	report->base_loads++;
-	call(MINIVMX_PV_FLUSH_ALL, 0, 0, 0);
+	if (!paravirtual)
+		asm volatile("mov %0, %%cr3" : : "r"(current_base) : "memory");
 }
 
 static void flush_page(u64 address)
 {
 	report->page_flushes++;
-	if (paravirtual)
-		call(MINIVMX_PV_FLUSH_ONE, address, 0, 0);
-	else
+	if (!paravirtual)
 		asm volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
+/* The hypercall that writes entries has flushed what was translated by the old ones. */
 void flush_pages(u64 address, unsigned int count)
 {
-	/* A hypercall costs the same for one page and for all. */
-	unsigned int most = paravirtual ? 1 : MOST_PAGES;
 	unsigned int page;
 
 	update_commit();
-	if (count > most) {
+	if (count > MOST_PAGES) {
 		flush_all();
 		return;
 	}

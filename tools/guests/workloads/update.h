@@ -21,7 +21,7 @@ void update_commit(void);
 /* Switches to the tables at that address. */
 void load_base(u64 base);
 
-/* Flushes count pages from an address on. */
+/* Flushes count pages from an address on, whose entries were written. */
 void flush_pages(u64 address, unsigned int count);
 
 #endif /* _GUESTS_UPDATE_H */

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn bits_of_other_mmus_are_passed_over() {
         let mut raw = uapi::minivmx_info::sized();
-        raw.out_mmus = 0b1100_0001 | 1 << uapi::MINIVMX_MMU_PV | 1 << uapi::MINIVMX_MMU_VTLB;
+        raw.out_mmus = 0b1100_0001 | (1 << uapi::MINIVMX_MMU_PV) | (1 << uapi::MINIVMX_MMU_VTLB);
         assert_eq!(Info(raw).mmus(), [Mmu::Vtlb, Mmu::Pv]);
     }
 

@@ -62,9 +62,9 @@ fn words(code: u64) -> Vec<(u64, u64)> {
     let kernel = LongMode::PML4 + TABLE_BYTES;
     let handler = code + HANDLER;
     let gate = (handler & 0xffff)
-        | u64::from(LongMode::CODE) << 16
-        | GATE << 32
-        | (handler & 0xffff_0000) << 32;
+        | (u64::from(LongMode::CODE) << 16)
+        | (GATE << 32)
+        | ((handler & 0xffff_0000) << 32);
     let limit = (VECTOR + 1) * GATE_BYTES - 1;
     let mut words = vec![
         (LongMode::PML4 + 8, POINTERS | RIGHTS),
@@ -78,7 +78,7 @@ fn words(code: u64) -> Vec<(u64, u64)> {
         (IDT + VECTOR * GATE_BYTES, gate),
         (IDT + VECTOR * GATE_BYTES + 8, handler >> 32),
         // The base begins two bytes later than the limit.
-        (IDTR, limit | IDT << 16),
+        (IDTR, limit | (IDT << 16)),
         (IDTR + 8, IDT >> 48),
     ];
     let tables = (0..MEMORY as u64 / TABLE_REACH).map(|index| {
@@ -99,7 +99,7 @@ mod tests {
     fn walk(root: u64, address: u64) -> u64 {
         let words: HashMap<_, _> = words(CODE).into_iter().collect();
         [39, 30, 21, 12].iter().fold(root, |table, shift| {
-            let entry = words[&(table + (address >> shift) % 512 * 8)];
+            let entry = words[&(table + ((address >> shift) % 512) * 8)];
             assert_eq!(entry & RIGHTS, RIGHTS);
             entry & !0xfff
         })
@@ -123,11 +123,11 @@ mod tests {
         let words: HashMap<_, _> = words(0x1_1234_5670).into_iter().collect();
         let low = words[&(IDT + 14 * 16)];
         let high = words[&(IDT + 14 * 16 + 8)];
-        let offset = (low & 0xffff) | (low >> 32 & 0xffff_0000) | high << 32;
+        let offset = (low & 0xffff) | ((low >> 32) & 0xffff_0000) | (high << 32);
         assert_eq!(offset, 0x1_1234_5680);
-        assert_eq!(low >> 16 & 0xffff, 8);
-        assert_eq!(low >> 40 & 0xff, 0x8e);
+        assert_eq!((low >> 16) & 0xffff, 8);
+        assert_eq!((low >> 40) & 0xff, 0x8e);
         assert_eq!(words[&IDTR] & 0xffff, 239);
-        assert_eq!(words[&IDTR] >> 16 | words[&(IDTR + 8)] << 48, IDT);
+        assert_eq!((words[&IDTR] >> 16) | (words[&(IDTR + 8)] << 48), IDT);
     }
 }

@@ -59,7 +59,7 @@ pub struct Exits {
     pub count: u64,
 }
 
-/// What the guest did.
+/// What the guest did; by hypercalls it did the same with fewer loads and flushes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Guest {
     /// Over everything that it read.

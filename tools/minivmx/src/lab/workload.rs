@@ -116,13 +116,13 @@ impl Workload {
                 "Each round writes 128 entries and then flushes all by one load of CR3, as Linux \
                  does when many pages go. wp traps some of the writes, then lets the table go and \
                  fills its shadow anew; unsync traps one and compares the table at the flush; pv \
-                 has two batches and a flush; vtlb pays only at the flush, but there for \
+                 has two batches; vtlb pays only at the flush, but there for \
                  everything."
             }
             Self::Mprotect => {
                 "Here each entry that changes is flushed by an INVLPG of its own, which exits under \
-                 vtlb and unsync but not under wp, whose shadows are right already. pv shows what batches are worth: \
-                 16 entries and their flush are two exits."
+                 vtlb and unsync but not under wp, whose shadows are right already. pv shows what batches are \
+                 worth: 16 entries and their flush are one exit."
             }
         }
     }
