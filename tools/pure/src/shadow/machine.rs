@@ -209,7 +209,7 @@ impl<'a> Machine<'a> {
                 None
             }
             Fault::Memory(gpa, access) => self.memory(gpa.get(), access.write),
-            Fault::TooMuch => panic!("too much for one instruction"),
+            Fault::TooMuch => panic!("{}: {touch:x?} is too much", self.policy.name),
         }
     }
 
