@@ -21,7 +21,7 @@ mkdir -p "$corpus" "$artifacts"
 KSRC=$("$LAB/kernel.sh" --source)
 # libFuzzer's instrumentation is not in stable Rust: this makes the compiler accept it.
 export KSRC RUSTC_BOOTSTRAP=1
-cd "$TOP/tools/pure"
+cd "$TOP/tools/pure" || exit
 cargo fuzz run --sanitizer none --fuzz-dir "$fuzz" --target-dir "$BUILD/cargo-fuzz" \
 	"$target" "$corpus" -- \
 	-max_total_time="$seconds" -max_len=4096 -artifact_prefix="$artifacts/"
