@@ -313,14 +313,12 @@ impl Filling<'_> {
         Ok(Fault::Filled)
     }
 
-    /// Rights for a write of the supervisor to a read-only page, which CR0.WP = 0 allows. Without
-    /// U/S in the entry the CPU knows nothing of SMEP any more.
+    /// Rights for a write of the supervisor to a read-only page, which CR0.WP = 0 allows. They are more
+    /// than others have, so that no other access of the instruction needs the entry to be made anew.
     fn supervisor_write(&self) -> Rights {
-        let rights = self.translation.rights;
         Rights {
             write: true,
-            user: false,
-            execute: rights.execute && !(self.paging.smep && rights.user),
+            ..self.translation.rights
         }
     }
 

@@ -4,7 +4,10 @@
 //! about it.
 
 use super::cpu::Touch;
-use crate::mmu::shadow::{Fault, Glance};
+use crate::mmu::{
+    guest_walk::Mode,
+    shadow::{Fault, Glance},
+};
 use std::collections::BTreeMap;
 
 /// Counters by name.
@@ -13,7 +16,11 @@ pub(super) struct Coverage(BTreeMap<String, u64>);
 
 /// What programs must have come by under each policy.
 const EVERYWHERE: &[&str] = &[
-    "fill",
+    "fill without paging",
+    "fill with 32 bits",
+    "fill with PAE",
+    "fill with four levels",
+    "fill for a fetch",
     "step for the supervisor",
     "reclaim",
     "fault 0",
@@ -60,6 +67,7 @@ impl Coverage {
     pub(super) fn fault(
         &mut self,
         policy: &str,
+        mode: Mode,
         touch: &Touch,
         fault: &Fault,
         before: Glance,
@@ -73,7 +81,7 @@ impl Coverage {
             Fault::Filled if table_write && after.unsync > before.unsync => "unsync".to_owned(),
             Fault::Filled if table_write => "release as data".to_owned(),
             Fault::Filled if touch.access.fetch => "fill for a fetch".to_owned(),
-            Fault::Filled => "fill".to_owned(),
+            Fault::Filled => format!("fill {}", name(mode)),
             _ => return,
         };
         self.count(&format!("{policy}: {what}"));
@@ -98,5 +106,14 @@ impl Coverage {
             .filter(|name| !self.0.contains_key(name))
             .collect();
         assert!(missing.is_empty(), "never met: {missing:#?}");
+    }
+}
+
+fn name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Off => "without paging",
+        Mode::Bits32 { .. } => "with 32 bits",
+        Mode::Pae => "with PAE",
+        Mode::FourLevels => "with four levels",
     }
 }

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     dice::Dice,
-    mmu::guest_walk::{Access, Mode, Paging},
+    mmu::{
+        address::Gpa,
+        guest_walk::{Access, Mode, Paging, PhysicalMemory},
+    },
     oracle,
 };
 
@@ -216,19 +219,30 @@ impl Guest {
         self.emit(Op::Instruction(vec![touch]));
     }
 
-    /// Two accesses, or a write across a page boundary.
+    /// Two accesses: anywhere, to the same page, or across a page boundary.
     fn copy(&mut self) {
         if !self.wide {
             return self.access();
         }
         let first = self.touch();
-        let second = match self.dice.one_in(2) {
-            true => self.touch(),
-            false => Touch {
-                linear: (first.linear & !0xfff).wrapping_add(0x1000),
+        let page = first.linear & !0xfff;
+        let other = self.touch();
+        let mut second = match self.dice.below(3) {
+            0 => other,
+            1 => Touch {
+                linear: page + 0x20,
+                ..other
+            },
+            _ => Touch {
+                linear: page.wrapping_add(0x1000),
                 ..first
             },
         };
+        // Programs of users read what the supervisor writes for them, a descriptor's accessed flag,
+        // but do not write it, too.
+        if second.access.write {
+            second.access.user = first.access.user;
+        }
         if self.is_used(second.linear) {
             self.emit(Op::Instruction(vec![first, second]));
         }
@@ -307,15 +321,15 @@ impl Guest {
         self.emit(Op::Remove(frame));
     }
 
+    /// The host writes to a table, or to data.
     fn host_write(&mut self) {
-        match self.plan() {
-            Some((gpa, entry, mask)) if mask == u64::MAX => self.emit(Op::HostWrite(gpa, entry)),
-            _ => {
-                let gpa = layout::DATA.start << 12 | self.dice.below(8) << 3;
-                let value = self.dice.word();
-                self.emit(Op::HostWrite(gpa, value));
-            }
-        }
+        let data = layout::DATA.start << 12 | self.dice.below(8) << 3;
+        let (gpa, value, mask) = match self.dice.one_in(4) {
+            true => (data, self.dice.word(), u64::MAX),
+            false => self.plan().unwrap_or((data, 0, u64::MAX)),
+        };
+        let old = self.reference.ram.read(Gpa::new(gpa)).unwrap_or(0);
+        self.emit(Op::HostWrite(gpa, old & !mask | value & mask));
     }
 
     /// Maps a page with all that it takes, and uses it.

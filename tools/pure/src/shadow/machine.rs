@@ -195,8 +195,14 @@ impl<'a> Machine<'a> {
             &mut || stock.pop(),
         );
         let after = self.shadow.glance();
-        self.coverage
-            .fault(self.policy.name, touch, &fault, before, after);
+        self.coverage.fault(
+            self.policy.name,
+            self.registers.paging.mode,
+            touch,
+            &fault,
+            before,
+            after,
+        );
         match fault {
             Fault::Guest(code) => Some(self.guest_fault(touch.linear, code)),
             Fault::Filled => None,
@@ -209,7 +215,7 @@ impl<'a> Machine<'a> {
                 None
             }
             Fault::Memory(gpa, access) => self.memory(gpa.get(), access.write),
-            Fault::TooMuch => panic!("too much for one instruction"),
+            Fault::TooMuch => panic!("{}: {touch:x?} is too much", self.policy.name),
         }
     }
 

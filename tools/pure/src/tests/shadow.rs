@@ -7,12 +7,12 @@ use crate::shadow;
 
 #[test]
 fn disciplined_programs_are_the_same_under_all_policies() {
-    shadow::run_many(8_000, true);
+    shadow::run_many(10_000, true);
 }
 
 #[test]
 fn wild_programs_see_what_some_cpu_could_show_them() {
-    shadow::run_many(4_000, false);
+    shadow::run_many(5_000, false);
 }
 
 // The fuzz target's own entry, on bytes of all kinds.
