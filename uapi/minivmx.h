@@ -328,8 +328,8 @@ struct minivmx_create_vcpu {
  * State After Reset").
  *
  * Return: a vCPU file (close-on-exec), or EEXIST if the VM has had a vCPU of
- * that number, EOPNOTSUPP for a second vCPU with shadow paging, E2BIG if @id is @out_max_vcpus or more, EINVAL, EFAULT, ENOMEM,
- * EMFILE, ENFILE.
+ * that number, EOPNOTSUPP for a second vCPU with shadow paging, E2BIG if @id is
+ * @out_max_vcpus or more, EINVAL, EFAULT, ENOMEM, EMFILE, ENFILE.
  */
 #define MINIVMX_CREATE_VCPU	_IO(MINIVMX_TYPE, MINIVMX_CMD_CREATE_VCPU)
 
@@ -887,8 +887,8 @@ struct minivmx_vmcs_field {
  * Return: 0, or EPERM for a field that is not guest state, or one that the
  * driver keeps itself (CR0, CR4, IA32_EFER, IA32_DEBUGCTL, the VMCS link
  * pointer, the VMX-preemption timer; with shadow paging CR3; the activity
- * states that do not heed interrupts), ENOENT if this CPU's VMCS has no such field, EBUSY, E2BIG, EFAULT,
- * EINVAL, EIO.
+ * states that do not heed interrupts), ENOENT if this CPU's VMCS has no such
+ * field, EBUSY, E2BIG, EFAULT, EINVAL, EIO.
  */
 #define MINIVMX_VMWRITE		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMWRITE)
 
