@@ -73,18 +73,12 @@ impl Memory {
 
     /// What of it is allocated.
     pub(crate) fn ram(&self) -> Ram<'_> {
-        Ram {
-            regions: &self.regions,
-            chunks: &self.chunks,
-        }
+        Ram::new(&self.regions, &self.chunks)
     }
 
     /// The shadow tables, if there are any, and what they are made from.
     pub(crate) fn shadow(&mut self) -> Option<(&mut Shadow<KernelPage>, Ram<'_>)> {
-        let ram = Ram {
-            regions: &self.regions,
-            chunks: &self.chunks,
-        };
+        let ram = Ram::new(&self.regions, &self.chunks);
         match &mut self.translation {
             Translation::Shadow(shadow) => Some((shadow, ram)),
             Translation::Ept(_) => None,

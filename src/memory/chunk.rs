@@ -54,6 +54,12 @@ impl Chunk {
         Ok(chunk)
     }
 
+    /// The page that an address lies in, if it is allocated.
+    #[inline]
+    pub(super) fn page(&self, gpa: Gpa) -> Option<&KernelPage> {
+        self.pages.get(frame_in_chunk(gpa))?.as_ref()
+    }
+
     fn slot(&mut self, gpa: Gpa) -> Option<&mut Option<KernelPage>> {
         self.pages.get_mut(frame_in_chunk(gpa))
     }
@@ -90,8 +96,19 @@ impl Chunks {
     /// The page that an address lies in, if it is allocated.
     #[inline]
     pub(crate) fn page(&self, gpa: Gpa) -> Option<&KernelPage> {
-        let chunk = self.tree.get(&number(gpa))?;
-        chunk.pages.get(frame_in_chunk(gpa))?.as_ref()
+        self.chunk(gpa)?.page(gpa)
+    }
+
+    /// Number of the chunk that an address lies in.
+    #[inline]
+    pub(super) fn number(gpa: Gpa) -> u64 {
+        number(gpa)
+    }
+
+    /// The chunk that an address lies in.
+    #[inline]
+    pub(super) fn chunk(&self, gpa: Gpa) -> Option<&Chunk> {
+        self.tree.get(&number(gpa))
     }
 
     /// The page that an address lies in, if it is allocated; if it is part of a block of 2 MiB and that

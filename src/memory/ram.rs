@@ -3,37 +3,72 @@
 //! Guest memory as walks of the guest's page tables see it: what is allocated.
 
 use super::{
+    Chunk,
     Chunks,
     Regions, //
 };
-use crate::mmu::{
-    address::{
-        Gpa,
-        Hpa,
-        PageSize, //
+use crate::{
+    mmu::{
+        address::{
+            Gpa,
+            Hpa,
+            PageSize, //
+        },
+        guest_walk::PhysicalMemory,
+        shadow::{
+            GuestMemory,
+            GuestPage, //
+        },
+        table::Entries, //
     },
-    guest_walk::PhysicalMemory,
-    shadow::{
-        GuestMemory,
-        GuestPage, //
-    }, //
+    support::page::KernelPage, //
 };
-use core::sync::atomic::{
-    AtomicU64,
-    Ordering, //
+use core::{
+    cell::Cell,
+    sync::atomic::{
+        AtomicU64,
+        Ordering, //
+    }, //
 };
 
 /// The pages of guest memory that are allocated.
 pub(crate) struct Ram<'a> {
-    pub(super) regions: &'a Regions,
-    pub(super) chunks: &'a Chunks,
+    regions: &'a Regions,
+    chunks: &'a Chunks,
+    /// The chunk that was found last: page tables tend to lie close together.
+    last: Cell<Option<(u64, &'a Chunk)>>,
 }
 
-impl Ram<'_> {
-    fn word(&self, gpa: Gpa) -> Option<&AtomicU64> {
+impl<'a> Ram<'a> {
+    pub(super) fn new(regions: &'a Regions, chunks: &'a Chunks) -> Self {
+        Self {
+            regions,
+            chunks,
+            last: Cell::new(None),
+        }
+    }
+
+    /// The page that an address lies in, if it is allocated.
+    #[inline]
+    fn find(&self, gpa: Gpa) -> Option<&'a KernelPage> {
+        let number = Chunks::number(gpa);
+        match self.last.get() {
+            Some((last, chunk)) if last == number => chunk.page(gpa),
+            _ => self.find_chunk(gpa, number)?.page(gpa),
+        }
+    }
+
+    fn find_chunk(&self, gpa: Gpa, number: u64) -> Option<&'a Chunk> {
+        let chunk = self.chunks.chunk(gpa)?;
+        self.last.set(Some((number, chunk)));
+        Some(chunk)
+    }
+
+    #[inline]
+    fn word(&self, gpa: Gpa) -> Option<&'a AtomicU64> {
         // CAST: Less than 512.
         let index = (gpa.offset(PageSize::Size4K) / 8) as usize;
-        self.chunks.page(gpa)?.words().get(index)
+        self.find(gpa)?.words().get(index)
     }
 
     /// Writes 8 bytes at a multiple of 8; [`None`] if the guest cannot.
@@ -46,7 +81,7 @@ impl Ram<'_> {
 
     /// Is memory missing there only because nobody has used it yet?
     pub(crate) fn is_absent(&self, gpa: Gpa) -> bool {
-        gpa.get() % 8 == 0 && self.regions.find(gpa).is_some() && self.chunks.page(gpa).is_none()
+        gpa.get() % 8 == 0 && self.regions.find(gpa).is_some() && self.find(gpa).is_none()
     }
 
     fn is_writable(&self, gpa: Gpa) -> bool {
@@ -71,11 +106,15 @@ impl PhysicalMemory for Ram<'_> {
 }
 
 impl GuestMemory for Ram<'_> {
+    fn contents(&self, gpa: Gpa) -> Option<&Entries> {
+        Some(self.find(gpa)?.words())
+    }
+
     fn page(&self, gpa: Gpa) -> Option<GuestPage> {
         // A region that is gone may still have pages, for a moment.
         let region = self.regions.find(gpa)?;
         Some(GuestPage {
-            hpa: Hpa::new(self.chunks.page(gpa)?.phys()),
+            hpa: Hpa::new(self.find(gpa)?.phys()),
             writable: !region.kind.readonly,
         })
     }

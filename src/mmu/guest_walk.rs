@@ -6,11 +6,15 @@
 //! Entries lie in memory that the guest and the program can write at any time: each is read once, and
 //! the copy decides. Accessed and dirty flags are set when the access is known to be allowed.
 
-use super::address::{
-    Gpa,
-    Gva,
-    Input, //
+use super::{
+    address::{
+        Gpa,
+        Gva,
+        Input, //
+    },
+    table::Entries, //
 };
+use core::sync::atomic::Ordering;
 
 /// How the guest translates, from CR0.PG, CR4.PAE and IA32_EFER.LMA.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -428,6 +432,14 @@ impl Slot {
     /// Reads the entry; [`None`] if no page is allocated there.
     pub(crate) fn read(self, memory: &(impl PhysicalMemory + ?Sized)) -> Option<u64> {
         Some(memory.read(self.gpa)? >> self.shift & self.mask())
+    }
+
+    /// Reads the entry from the contents of the table's page.
+    #[inline]
+    pub(crate) fn read_from(self, contents: &Entries) -> u64 {
+        // CAST: Less than 512.
+        let index = (self.gpa.get() / 8) as usize % contents.len();
+        contents[index].load(Ordering::Relaxed) >> self.shift & self.mask()
     }
 
     /// Sets flags, unless more than flags has changed in the entry; [`None`] if it cannot be written.

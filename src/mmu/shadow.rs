@@ -64,6 +64,7 @@ use super::{
         Stop,
         Translation, //
     },
+    table::Entries, //
 };
 use kernel::alloc::AllocError;
 
@@ -81,6 +82,9 @@ pub(crate) struct GuestPage {
 
 /// The guest's memory.
 pub(crate) trait GuestMemory: PhysicalMemory {
+    /// The 512 words of the page that an address lies in; [`None`] if none is allocated.
+    fn contents(&self, gpa: Gpa) -> Option<&Entries>;
+
     /// The page that an address lies in; [`None`] if none is allocated.
     fn page(&self, gpa: Gpa) -> Option<GuestPage>;
 }

@@ -295,6 +295,7 @@ fn load_cr0(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     }
     // The value was checked.
     let _ok = cx.vm.control_registers.cr0.set(cx.vmcs, value);
+    paging::update(cx);
     if changed & (cr0::PG | cr0::WP) != 0 {
         shadow::change_mode(cx);
     }
@@ -336,6 +337,7 @@ fn load_cr4(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     }
     // The value was checked.
     let _ok = cx.cr4_rules().set(cx.vmcs, value);
+    paging::update(cx);
     if translating {
         shadow::change_mode(cx);
     }

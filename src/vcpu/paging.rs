@@ -18,6 +18,19 @@ use crate::{
     vmx::field::*, //
 };
 
+/// No paging, as after power-up.
+pub(crate) const OFF: Paging = Paging {
+    mode: Mode::Off,
+    cr3: 0,
+    pdptes: Some([0; 4]),
+    write_protect: false,
+    no_execute: false,
+    smep: false,
+    smap: false,
+    physical_bits: 0,
+    pages_1g: false,
+};
+
 /// RFLAGS.AC.
 const RFLAGS_AC: u64 = 1 << 18;
 
@@ -37,12 +50,33 @@ pub(crate) fn mode(cr0: u64, cr4: u64, efer: u64) -> Mode {
 }
 
 /// How the guest translates at present.
+#[inline]
 pub(crate) fn current(cx: &Context<'_>) -> Paging {
+    match &cx.guest.shadow {
+        Some(state) => state.paging,
+        None => compute(cx),
+    }
+}
+
+/// To be called when one of the registers has changed that translation depends on. With shadow paging
+/// none of them does without an exit, and it is asked for at each page fault.
+pub(crate) fn update(cx: &mut Context<'_>) {
+    let paging = compute(cx);
+    if let Some(state) = &mut cx.guest.shadow {
+        state.paging = paging;
+    }
+}
+
+fn compute(cx: &Context<'_>) -> Paging {
     let (cr0, cr4, efer) = (cx.cr0(), cx.cr4(), cx.efer());
     Paging {
         mode: mode(cr0, cr4, efer),
         cr3: cx.cr3(),
-        pdptes: cx.guest.shadow.as_ref().map(|state| state.pdptes),
+        pdptes: cx
+            .guest
+            .shadow
+            .as_ref()
+            .and_then(|state| state.paging.pdptes),
         write_protect: cr0 & cr0::WP != 0,
         no_execute: efer & efer::NXE != 0,
         smep: cr4 & cr4::SMEP != 0,

@@ -36,6 +36,7 @@ use crate::{
             fault,
             Access,
             Mode,
+            Paging,
             PhysicalMemory, //
         },
         page::Stock,
@@ -67,8 +68,8 @@ pub(crate) struct ShadowState {
     pub(crate) efer: u64,
     /// IA32_PAT, which shadow entries do not use: guest memory is cached as all memory is.
     pub(crate) pat: u64,
-    /// With PAE paging, the entries that a load of CR3 reads.
-    pub(crate) pdptes: [u64; 4],
+    /// How it translates, with the entries that a load of CR3 reads for PAE paging.
+    pub(crate) paging: Paging,
     /// The program set the registers: whether they fit together has not been checked yet.
     unchecked: bool,
     /// Error code of the guest's own page fault that waits for the program.
@@ -84,7 +85,7 @@ impl ShadowState {
             cr3: 0,
             efer: 0,
             pat: PAT_AFTER_RESET,
-            pdptes: [0; 4],
+            paging: paging::OFF,
             unchecked: true,
             fault_code: 0,
             changed: true,
@@ -121,6 +122,7 @@ pub(crate) fn write_efer(cx: &mut Context<'_>, value: u64) {
     if cx.vm.device.capabilities.switches_efer() {
         cx.vmcs.write(GUEST_EFER, real);
     }
+    paging::update(cx);
 }
 
 /// Does something with the shadow tables, if there are any.
@@ -242,6 +244,7 @@ pub(crate) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     read_pdptes(cx, paging::current(cx).mode, value)?;
     if let Some(state) = &mut cx.guest.shadow {
         state.cr3 = value;
+        state.paging.cr3 = value;
     }
     with(cx, |shadow, ram, _| shadow.load_cr3(ram));
     Ok(())
@@ -257,7 +260,7 @@ pub(crate) fn read_pdptes(cx: &mut Context<'_>, mode: Mode, cr3: u64) -> Result<
         return Err(cx.inject(Exception::GENERAL_PROTECTION));
     }
     if let Some(state) = &mut cx.guest.shadow {
-        state.pdptes = pdptes;
+        state.paging.pdptes = Some(pdptes);
     }
     Ok(())
 }
@@ -332,6 +335,7 @@ fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
 /// VM entry with EPT would.
 fn check_state(cx: &mut Context<'_>) -> Result<(), Next> {
     check_mode(cx)?;
+    paging::update(cx);
     let paging = paging::current(cx);
     if paging.mode == Mode::Pae {
         let pdptes = find_pdptes(cx, paging.cr3)?;
@@ -339,7 +343,7 @@ fn check_state(cx: &mut Context<'_>) -> Result<(), Next> {
             return Err(cx.invalid_state(describe_entry_failure(basic::INVALID_GUEST_STATE, 2)));
         }
         if let Some(state) = &mut cx.guest.shadow {
-            state.pdptes = pdptes;
+            state.paging.pdptes = Some(pdptes);
         }
     }
     if let Some(state) = &mut cx.guest.shadow {

@@ -19,9 +19,13 @@ use crate::mmu::{
         Rights,
         Slot as GuestSlot,
         Translation, //
-    }, //
+    },
+    table::Entries, //
 };
-use core::ops::Range;
+use core::{
+    ops::Range,
+    sync::atomic::Ordering, //
+};
 
 /// How the entries of a guest table are to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,6 +214,19 @@ impl Key {
         // 4 MiB take two entries.
         let two = matches!(syntax.mode, Mode::Bits32 { .. }) && self.level == Level::Pd;
         two.then_some(index ^ 1)
+    }
+
+    /// What the guest's entry for an entry of this table says, in the contents of the guest table.
+    #[inline]
+    pub(super) fn guest_value(&self, index: usize, contents: &Entries) -> u64 {
+        match self.origin {
+            Origin::Table { syntax, .. } if !matches!(syntax.mode, Mode::Bits32 { .. }) => {
+                contents[index].load(Ordering::Relaxed)
+            }
+            _ => self
+                .guest_entry(index)
+                .map_or(0, |entry| entry.read_from(contents)),
+        }
     }
 
     /// The guest's entry that stands behind an entry of this table, if one does.

@@ -18,6 +18,7 @@ use crate::mmu::{
         Attributes,
         Ia32e, //
     },
+    table::Entries, //
 };
 use core::sync::atomic::{
     AtomicU64,
@@ -203,6 +204,25 @@ impl<P: Frame> ShadowPage<P> {
         }
         // CAST: Less than 64.
         Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// The first present entry that was made from something else than what the guest table has now.
+    /// It has to be dropped before the next is asked for.
+    pub(super) fn next_stale(&self, contents: &Entries) -> Option<usize> {
+        let sources = self.sources.words();
+        for (word, present) in self.present.iter().enumerate() {
+            let mut bits = *present;
+            while bits != 0 {
+                // CAST: Less than 64.
+                let index = word * 64 + bits.trailing_zeros() as usize;
+                let source = sources[index].load(Ordering::Relaxed);
+                if self.key.guest_value(index, contents) != source {
+                    return Some(index);
+                }
+                bits &= bits - 1;
+            }
+        }
+        None
     }
 
     /// The word that the reverse map has for an entry.

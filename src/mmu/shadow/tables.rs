@@ -274,12 +274,31 @@ impl<P: Frame> Tables<P> {
                 slot,
                 index: key.level.index(address.get()) % index_limit(slot == Self::PAE),
             };
+            if let Some(child) = self.known_child(at, translation) {
+                slot = child;
+                continue;
+            }
             let Some((below, source)) = key.below(paging, address, translation) else {
                 return Ok(at);
             };
             let child = self.find_or_begin(self.place(below, address, key.level), memory)?;
             self.link(at, child, source, memory);
             slot = child;
+        }
+    }
+
+    /// The table that an entry refers to, if it was made from the guest's entry as it is now: another
+    /// could not stand there.
+    fn known_child(&self, at: At, translation: &Translation) -> Option<Slot> {
+        let page = &self.pool[at.slot];
+        // CAST: 1 to 4.
+        let visited = translation.entry(page.key.level as u32)?;
+        let table = visited.level > translation.leaf;
+        let entry = page.entry(at.index)?;
+        if table && page.source(at.index) == visited.entry {
+            self.pool.at_table(entry.hpa())
+        } else {
+            None
         }
     }
 
@@ -573,13 +592,17 @@ impl<P: Frame> Tables<P> {
 
     /// As above, for one table. Returns whether anything went.
     fn sync(&mut self, slot: Slot, memory: &dyn GuestMemory) -> bool {
-        let mut changed = false;
-        let mut next = self.pool[slot].next_present(0);
-        while let Some(index) = next {
-            changed |= self.sync_entry(At { slot, index }, memory);
-            next = self.pool[slot].next_present(index + 1);
+        let before = self.syncs;
+        let table = Gpa::new(self.pool[slot].key.frame << 12);
+        let Some(contents) = memory.contents(table) else {
+            self.drop_entries(slot);
+            return true;
+        };
+        while let Some(index) = self.pool[slot].next_stale(contents) {
+            self.drop_entry(At { slot, index });
+            self.syncs = self.syncs.wrapping_add(1);
         }
-        changed
+        self.syncs != before
     }
 
     /// Drops an entry if the guest's entry is not what it was made from. Returns whether it did.

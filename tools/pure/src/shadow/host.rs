@@ -30,6 +30,10 @@ impl HostPage {
         &self.words[offset as usize % 4096 / 8]
     }
 
+    pub(super) fn words(&self) -> &[AtomicU64; Level::ENTRIES] {
+        &self.words
+    }
+
     /// Takes over the contents of another page.
     pub(super) fn copy_from(&self, other: &Self) {
         for (word, from) in self.words.iter().zip(other.words.iter()) {

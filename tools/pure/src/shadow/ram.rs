@@ -7,6 +7,7 @@ use crate::mmu::{
     address::{Gpa, Hpa},
     guest_walk::PhysicalMemory,
     shadow::{GuestMemory, GuestPage},
+    table::Entries,
 };
 use std::{cell::Cell, rc::Rc, sync::atomic::Ordering::Relaxed};
 
@@ -166,6 +167,10 @@ impl PhysicalMemory for Ram {
 }
 
 impl GuestMemory for Ram {
+    fn contents(&self, gpa: Gpa) -> Option<&Entries> {
+        Some(self.host_page(gpa.frame())?.words())
+    }
+
     fn page(&self, gpa: Gpa) -> Option<GuestPage> {
         let page = self.host_page(gpa.frame())?;
         Some(GuestPage {
