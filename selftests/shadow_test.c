@@ -194,6 +194,28 @@ TEST_F(vm, way_to_real_mode_is_refused)
 	EXPECT_EQ(1, get_sregs(&vm->vcpu).cr0 & 1);
 }
 
+GUEST_BLOB(sets_smep, 32,
+	   "	mov	%cr4, %eax\n"
+	   "	or	$0x100000, %eax\n"
+	   "	mov	%eax, %cr4\n"
+	   "	mov	%cr4, %eax\n"
+	   "	outl	%eax, $0x55\n"
+	   "	hlt\n");
+
+/* Without paging there are no pages of users that SMEP could be about. */
+TEST_F(vm, smep_without_paging)
+{
+	struct vm *vm = &self->vm;
+
+	if (cpuid(0).a < 7 || !(cpuid(7).b & LEAF7_EBX_SMEP))
+		SKIP(return, "needs a CPU with SMEP");
+	start_protected(vm, sets_smep);
+	run_to_exit(&vm->vcpu, EXIT_IO);
+	EXPECT_EQ(CR4_SMEP, vm->vcpu.run->io.data & CR4_SMEP);
+	run_to_exit(&vm->vcpu, EXIT_HLT);
+	EXPECT_EQ(CR4_SMEP, get_sregs(&vm->vcpu).cr4 & CR4_SMEP);
+}
+
 MINIVMX_TEST(second_vcpu_is_refused, guest_syncs)
 {
 	if (uses_ept(vm))

@@ -233,7 +233,7 @@ pub(crate) fn translate(
         return Err(Stop::NotCanonical);
     }
     let mut walk = Walk::new(paging, linear);
-    let slots = walk.to_leaf(access, memory)?;
+    let slots = walk.descend(access, memory)?;
     check(paging, access, walk.found.rights)?;
     walk.mark(&slots, access, memory)?;
     Ok(walk.found)
@@ -256,7 +256,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes down to the entry that maps the page. Returns where the entries are, by level less 1.
-    fn to_leaf(
+    fn descend(
         &mut self,
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),

@@ -71,6 +71,9 @@ use kernel::alloc::AllocError;
 /// Pages of host memory that one step forward takes at most.
 pub(crate) const PAGES_FOR_ONE_FILL: usize = tables::FOR_ONE_FILL * PAGES_PER_TABLE;
 
+/// The fewest tables that a VM must have.
+pub(crate) const FEWEST_TABLES: usize = tables::FOR_ONE_INSTRUCTION;
+
 /// A page of guest memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct GuestPage {

@@ -79,6 +79,8 @@ pub(crate) struct Cr4Rules {
     fixed: u64,
     /// Bits that the guest can set, but not in the CPU.
     virtual_only: u64,
+    /// Bits that have no effect while the guest has no paging, although the CPU has.
+    paged_only: u64,
 }
 
 impl Cr4Rules {
@@ -100,6 +102,7 @@ impl Cr4Rules {
             // A machine check while CR4.MCE is 0 would shut the host down.
             fixed: capabilities.cr4.must | cr4::MCE & capabilities.cr4.can,
             virtual_only: 0,
+            paged_only: 0,
         }
     }
 
@@ -109,13 +112,14 @@ impl Cr4Rules {
         Self {
             fixed: self.fixed | cr4::PAE,
             virtual_only: cr4::PSE | cr4::PGE,
+            paged_only: cr4::SMEP | cr4::SMAP,
             ..self
         }
     }
 
     /// Bits that the host keeps.
     pub(crate) fn mask(&self) -> u64 {
-        !self.settable | self.fixed | self.virtual_only
+        !self.settable | self.fixed | self.virtual_only | self.paged_only
     }
 
     /// `EINVAL` if a guest cannot have this value in CR4.
@@ -126,11 +130,17 @@ impl Cr4Rules {
         Ok(())
     }
 
-    /// Sets CR4 to what the guest is to read.
+    /// Sets CR4 to what the guest is to read. Depends on its CR0.
     pub(crate) fn set(&self, vmcs: &CurrentVmcs<'_>, value: u64) -> Result {
         self.check(value)?;
         vmcs.write(CR4_SHADOW, value);
-        vmcs.write(GUEST_CR4, value & !self.virtual_only | self.fixed);
+        let without_effect = if vmcs.read(CR0_SHADOW) & cr0::PG == 0 {
+            self.paged_only
+        } else {
+            0
+        };
+        let real = value & !self.virtual_only & !without_effect;
+        vmcs.write(GUEST_CR4, real | self.fixed);
         Ok(())
     }
 
@@ -294,7 +304,9 @@ fn load_cr0(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
         switch_paging(cx, value)?;
     }
     // The value was checked.
+    let cr4 = cx.cr4();
     let _ok = cx.vm.control_registers.cr0.set(cx.vmcs, value);
+    let _ok = cx.cr4_rules().set(cx.vmcs, cr4);
     paging::update(cx);
     if changed & (cr0::PG | cr0::WP) != 0 {
         shadow::change_mode(cx);

@@ -122,5 +122,6 @@ fn max_tables() -> usize {
     const TABLE: u64 = (PAGES_PER_TABLE * kernel::bindings::PAGE_SIZE) as u64;
     let bytes = u64::from(module_parameters::max_shadow_mib.value()) << 20;
     // CAST: 16 bits.
-    (bytes / TABLE).min(MOST) as usize
+    let wanted = (bytes / TABLE).min(MOST) as usize;
+    wanted.max(shadow::FEWEST_TABLES)
 }

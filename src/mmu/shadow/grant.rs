@@ -13,10 +13,6 @@ use crate::mmu::{
     guest_walk::Rights, //
 };
 
-/// Grants that one instruction can need at most: each of two operands, or an event's stack frame and
-/// the tables for it, can lie across a page boundary; a scattered write has 16 elements.
-const ROOM: usize = 32;
-
 /// What an instruction is allowed.
 pub(super) struct Granted {
     /// The page.
@@ -41,14 +37,18 @@ pub(super) struct Grant {
 /// All grants of the instruction.
 #[derive(Default)]
 pub(super) struct Grants {
-    granted: [Option<Grant>; ROOM],
+    granted: [Option<Grant>; Self::ROOM],
     count: usize,
 }
 
 impl Grants {
+    /// Grants that one instruction can need at most: each of two operands, or an event's stack frame
+    /// and the tables for it, can lie across a page boundary; a scattered write has 16 elements.
+    pub(super) const ROOM: usize = 32;
+
     /// Is there no room for another?
     pub(super) fn is_full(&self) -> bool {
-        self.count == ROOM
+        self.count == Self::ROOM
     }
 
     /// Adds one, if there is room.

@@ -58,6 +58,10 @@ use kernel::alloc::AllocError;
 /// Tables that one fill takes at most: one for each level.
 pub(super) const FOR_ONE_FILL: usize = 4;
 
+/// Tables without which an instruction may not come to its end: all that it touches must be mapped at
+/// the same time, and as many pages as it may write to one by one can be on three levels of tables each.
+pub(super) const FOR_ONE_INSTRUCTION: usize = FEWEST + (FOR_ONE_FILL - 1) * Grants::ROOM;
+
 /// Tables without which a single access may not come to its end: those on its way, those that
 /// [`Tables::reserve`] wants to have besides, and the one for PAE paging.
 const FEWEST: usize = 2 * FOR_ONE_FILL + 1;
