@@ -40,6 +40,7 @@ use kernel::prelude::*;
 const CALLS: u64 = 0b11111;
 
 /// Answers VMCALL of a guest that has hypercalls.
+#[inline(never)]
 pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     match call(cx) {
         Ok(result) => {
