@@ -170,6 +170,11 @@ impl Stats {
         self.0.out_syncs
     }
 
+    /// Shadow tables that were dropped for want of room.
+    pub fn reclaims(&self) -> u64 {
+        self.0.out_reclaims
+    }
+
     /// Pages that page tables for the guest take: EPT, or shadows.
     pub fn tables(&self) -> u64 {
         self.0.out_tables

@@ -42,6 +42,8 @@ pub struct Measurement {
     pub table_writes: u64,
     /// Shadow entries that were found to differ from the guest's.
     pub syncs: u64,
+    /// Shadow tables that were dropped for want of room.
+    pub reclaims: u64,
     /// Tables that shadow guest tables, at the end.
     pub shadow_tables: u64,
     /// Pages that page tables for the guest take, at the end.
@@ -96,6 +98,7 @@ impl Measurement {
             shadow_misses: stats.shadow_misses(),
             table_writes: stats.table_writes(),
             syncs: stats.syncs(),
+            reclaims: stats.reclaims(),
             shadow_tables: stats.shadow_tables(),
             tables: stats.tables(),
             table_bytes: stats.tables().saturating_mul(PAGE),

@@ -69,9 +69,9 @@ impl One<'_> {
         label: &str,
         value: impl Fn(&Measurement) -> u64,
     ) -> fmt::Result {
-        write!(f, "  {label:<36}")?;
+        write!(f, "  {label:<38}")?;
         for one in self.results.of(self.workload) {
-            write!(f, "{:>12}", value(one))?;
+            write!(f, "{:>11}", value(one))?;
         }
         writeln!(f)
     }
@@ -92,6 +92,9 @@ impl One<'_> {
         })?;
         self.row(f, "table writes that were trapped", |one| one.table_writes)?;
         self.row(f, "shadow entries synchronised", |one| one.syncs)?;
+        self.row(f, "shadow tables dropped for want of room", |one| {
+            one.reclaims
+        })?;
         self.row(f, "shadow tables at the end", |one| one.shadow_tables)
     }
 
@@ -112,9 +115,9 @@ impl One<'_> {
 impl fmt::Display for One<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mmus: Vec<_> = self.results.of(self.workload).map(|one| one.mmu).collect();
-        write!(f, "  {:<36}", "")?;
+        write!(f, "  {:<38}", "")?;
         for mmu in &mmus {
-            write!(f, "{:>12}", mmu.name())?;
+            write!(f, "{:>11}", mmu.name())?;
         }
         writeln!(f)?;
         self.exits(f)?;
