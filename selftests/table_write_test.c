@@ -303,6 +303,41 @@ MINIVMX_TEST(all_shapes_one_level_up, guest_changes_directory)
 		       describe_exit(vcpu));
 }
 
+#define CR4_OSXSAVE	BIT(18)
+
+/* XSAVE stores XMM0 where FXSAVE does. */
+static void guest_saves_extended_state(void)
+{
+	volatile u64 *entry = &window_pts[0].words[PLACE];
+	u64 cr4;
+
+	asm volatile("movq %%cr4, %0" : "=r"(cr4));
+	asm volatile("movq %0, %%cr4" : : "r"(cr4 | CR4_OSXSAVE));
+	asm volatile("xsetbv" : : "a"(3), "d"(0), "c"(0));
+	open_window();
+	for (int i = 0; i < 6; i++) {
+		const struct page *page = i % 2 ? &page_b : &page_a;
+		u64 pair[2] __aligned(16) = { entry_for(page), 0 };
+
+		map_page(PLACE, i % 2 ? &page_a : &page_b);
+		(void)read_at(WINDOW_PAGE(PLACE));
+		asm volatile("movdqa %0, %%xmm0; xsave64 (%1)"
+			     : : "m"(*(__int128 *)pair), "r"(window_pts),
+				 "a"(2), "d"(0)
+			     : "xmm0", "memory");
+		invalidate(WINDOW_PAGE(PLACE));
+		GUEST_ASSERT(*entry == entry_for(page));
+		GUEST_ASSERT(shows(PLACE, page));
+	}
+}
+
+MINIVMX_TEST(xsave_into_a_table, guest_saves_extended_state)
+{
+	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_XSAVE))
+		SKIP(return, "this CPU has no XSAVE");
+	run_to_done(vcpu);
+}
+
 /* ------------------------------------------------------- more than one table */
 
 /*
