@@ -22,8 +22,8 @@ one_boot() {
 	[ "$engine" != vng ] || model=${CPU_MODEL:-host}
 	case $engine-$model in
 	tcg-*) expect=EXPECT=no-vmx ;;
-	bochs-penryn) expect=EXPECT=no-ept ;;
-	bochs-*) expect=EXPECT=ept ;;
+	bochs-penryn) expect=EXPECT=no-ept,shadow ;;
+	bochs-*) expect=EXPECT=ept,shadow ;;
 	esac
 	echo "selftests boot lab $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
 		"${MMU:+MMU=$MMU}"

@@ -341,6 +341,67 @@ MINIVMX_TEST(page_behind_tables, guest_writes_window)
 	EXPECT_EQ(9, page[0]);
 }
 
+/* ----------------------------------------------------------------- PAE paging */
+
+/*
+ * A load of CR3 reads the four entries of the first level into registers: what
+ * is in memory counts from the next load on, and bits that are reserved raise
+ * #GP then. Page directories at 21000H, 22000H and 23000H map 2 MiB at 0, 2 MiB
+ * and 4 MiB.
+ */
+GUEST_BLOB(pae_guest, 32,
+	   "	movl	$0x21001, 0x20000\n"
+	   "	movl	$0x22001, 0x20018\n"
+	   "	movl	$0x83, 0x21000\n"
+	   "	movl	$0x200083, 0x22000\n"
+	   "	movl	$0x400083, 0x23000\n"
+	   "	mov	%cr4, %eax\n"
+	   "	or	$0x20, %eax\n"
+	   "	mov	%eax, %cr4\n"
+	   "	mov	$0x20000, %ebx\n"
+	   "	mov	%ebx, %cr3\n"
+	   "	mov	%cr0, %eax\n"
+	   "	or	$0x80000000, %eax\n"
+	   "	mov	%eax, %cr0\n"
+	   "	mov	0xc0000000, %eax\n"
+	   "	outl	%eax, $0x55\n"
+	   "	movl	$0x23001, 0x20018\n"
+	   "	invlpg	0xc0000000\n"
+	   "	mov	0xc0000000, %eax\n"
+	   "	outl	%eax, $0x55\n"
+	   "	mov	%ebx, %cr3\n"
+	   "	mov	0xc0000000, %eax\n"
+	   "	outl	%eax, $0x55\n"
+	   "	movl	$0x200083, 0x23000\n"
+	   "	invlpg	0xc0000000\n"
+	   "	mov	0xc0000000, %eax\n"
+	   "	outl	%eax, $0x55\n"
+	   "	movl	$0x23003, 0x20018\n"
+	   "	mov	0xc0000000, %eax\n"
+	   "	outl	%eax, $0x55\n"
+	   "1:	mov	%ebx, %cr3\n"
+	   "	hlt\n");
+
+TEST_F(vm, pae_pointers_are_registers)
+{
+	const u32 expected[] = { 'A', 'A', 'B', 'A', 'A' };
+	struct vm *vm = &self->vm;
+	struct vcpu *vcpu = &vm->vcpu;
+
+	start_protected(vm, pae_guest);
+	vm->memory[PAGE_2M] = 'A';
+	vm->memory[2 * PAGE_2M] = 'B';
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		run_to_exit(vcpu, EXIT_IO);
+		EXPECT_EQ(expected[i], vcpu->run->io.data) TH_LOG("read %zu", i);
+	}
+	/* There is no handler of #GP, nor one of what comes of that. */
+	run_to_exit(vcpu, EXIT_TRIPLE_FAULT);
+	EXPECT_EQ(GUEST_BLOB_BASE + (pae_guest_end - pae_guest) - 4,
+		  vcpu->run->regs.rip);
+	EXPECT_EQ(0x20000, get_sregs(vcpu).cr3);
+}
+
 /* ----------------------------------------------------------------- the counts */
 
 #define TIMES	100

@@ -4,6 +4,7 @@
  * the access afterwards is the same under every MMU.
  */
 #include "minivmx_harness.h"
+#include "user.h"
 #include "window.h"
 
 /* Which of the two pages a page of the window shows. */
@@ -302,6 +303,41 @@ MINIVMX_TEST(all_shapes_one_level_up, guest_changes_directory)
 		       describe_exit(vcpu));
 }
 
+#define CR4_OSXSAVE	BIT(18)
+
+/* XSAVE stores XMM0 where FXSAVE does. */
+static void guest_saves_extended_state(void)
+{
+	volatile u64 *entry = &window_pts[0].words[PLACE];
+	u64 cr4;
+
+	asm volatile("movq %%cr4, %0" : "=r"(cr4));
+	asm volatile("movq %0, %%cr4" : : "r"(cr4 | CR4_OSXSAVE));
+	asm volatile("xsetbv" : : "a"(3), "d"(0), "c"(0));
+	open_window();
+	for (int i = 0; i < 6; i++) {
+		const struct page *page = i % 2 ? &page_b : &page_a;
+		u64 pair[2] __aligned(16) = { entry_for(page), 0 };
+
+		map_page(PLACE, i % 2 ? &page_a : &page_b);
+		(void)read_at(WINDOW_PAGE(PLACE));
+		asm volatile("movdqa %0, %%xmm0; xsave64 (%1)"
+			     : : "m"(*(__int128 *)pair), "r"(window_pts),
+				 "a"(2), "d"(0)
+			     : "xmm0", "memory");
+		invalidate(WINDOW_PAGE(PLACE));
+		GUEST_ASSERT(*entry == entry_for(page));
+		GUEST_ASSERT(shows(PLACE, page));
+	}
+}
+
+MINIVMX_TEST(xsave_into_a_table, guest_saves_extended_state)
+{
+	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_XSAVE))
+		SKIP(return, "this CPU has no XSAVE");
+	run_to_done(vcpu);
+}
+
 /* ------------------------------------------------------- more than one table */
 
 /*
@@ -548,70 +584,14 @@ MINIVMX_TEST(table_used_twice, guest_uses_table_twice)
 
 /* ------------------------------------------------------------- from user mode */
 
-#define IA32_EFER	0xc0000080
-#define IA32_STAR	0xc0000081
-#define IA32_LSTAR	0xc0000082
-#define USER_DS		0x1b
-#define USER_CS		0x23
-#define EFER_ON		0xd01	/* NXE LMA LME SCE */
+static struct {
+	volatile u64 *to;
+	u64 value;
+} user_job;
 
-static u64 user_gdt[] = {
-	0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cff3000000ffff,
-	0x00affb000000ffff,
-};
-
-static void wrmsr(u32 index, u64 value)
+static void user_writes(void)
 {
-	asm volatile("wrmsr" : : "c"(index), "a"((u32)value), "d"(value >> 32));
-}
-
-/* Lets CPL 3 execute the program where it stands, and use all of it. */
-static void open_program_to_users(void)
-{
-	struct page *pml4 = (struct page *)GUEST_PML4;
-	const struct __packed {
-		u16 limit;
-		u64 base;
-	} gdtr = { sizeof(user_gdt) - 1, (uintptr_t)user_gdt };
-
-	pml4[0].words[0] |= PTE_U;
-	pml4[1].words[0] |= PTE_U;
-	for (u64 i = 0; i < GUEST_MEMORY / PAGE_2M; i++)
-		pml4[2].words[i] |= PTE_U;
-	write_cr3(read_cr3());
-	asm volatile("lgdt %0" : : "m"(gdtr));
-	wrmsr(IA32_EFER, EFER_ON);
-	wrmsr(IA32_STAR, (u64)GUEST_CS << 32);
-}
-
-/* A store at CPL 3, which comes back by SYSCALL. */
-static void user_write(u64 address, u64 value)
-{
-	u64 stack;
-
-	asm volatile("leaq 3f(%%rip), %%rax\n\t"
-		     "movq %%rax, %%rdx\n\t"
-		     "shrq $32, %%rdx\n\t"
-		     "movl %[lstar], %%ecx\n\t"
-		     "wrmsr\n\t"
-		     "movq %%rsp, %[stack]\n\t"
-		     "pushq %[ss]\n\t"
-		     "pushq %[stack]\n\t"
-		     "pushq $0x202\n\t"
-		     "pushq %[cs]\n\t"
-		     "leaq 4f(%%rip), %%rax\n\t"
-		     "pushq %%rax\n\t"
-		     "iretq\n"
-		     "4:\n\t"
-		     "movq %[value], (%[address])\n\t"
-		     "syscall\n"
-		     "3:\n\t"
-		     "movq %[stack], %%rsp\n\t"
-		     : [stack] "=&r"(stack)
-		     : [address] "r"(address), [value] "r"(value),
-		       [ss] "i"(USER_DS), [cs] "i"(USER_CS),
-		       [lstar] "i"(IA32_LSTAR)
-		     : "rax", "rcx", "rdx", "r11", "memory", "cc");
+	*user_job.to = user_job.value;
 }
 
 static void guest_writes_as_user(void)
@@ -623,7 +603,9 @@ static void guest_writes_as_user(void)
 	for (int i = 0; i < 10; i++) {
 		const struct page *page = i % 2 ? &page_a : &page_b;
 
-		user_write((uintptr_t)&window_pts[0].words[5], entry_for(page));
+		user_job.to = &window_pts[0].words[5];
+		user_job.value = entry_for(page);
+		run_as_user(user_writes);
 		invalidate(WINDOW_PAGE(5));
 		GUEST_ASSERT(shows(5, page));
 	}
