@@ -35,6 +35,10 @@
 #define STRESS_WORDS		(STRESS_FRAMES * STRESS_FRAME_WORDS)
 #define STRESS_ROOTS		3U
 
+/* Slots of the roots for the guest itself. */
+#define STRESS_IDENTITY_SLOT	0
+#define STRESS_USER_SLOT	8
+
 #define PTE_G			(1ULL << 8)
 #define PTE_RESERVED		(1ULL << 51)	/* as long as it is no address */
 #define PTE_ADDRESS		0x000ffffffffff000ULL
@@ -207,7 +211,15 @@ struct stress_registers {
 };
 
 extern struct stress_registers stress_registers;
+/* Executes @stub, at CPL 3 if @user, with stress_registers. */
 void stress_perform(const void *stub, u64 user);
+/* Entries of the interrupt table, and the instructions. */
+extern const u8 stress_gate[], stress_page_fault[], stress_stubs[];
+extern const u8 stress_stub_load[], stress_stub_fetch[], stress_stub_mov[],
+	stress_stub_mov_low_first[], stress_stub_mov_high_first[],
+	stress_stub_movnti[], stress_stub_xchg[], stress_stub_cmpxchg[],
+	stress_stub_and[], stress_stub_or[], stress_stub_stos[],
+	stress_stub_movs[];
 
 void stress_cpu_init(struct access_features *features);
 /* Executes the instruction, or goes on with it after a page fault. */

@@ -9,16 +9,8 @@
 #define CPUID_PGE	(1U << 13)	/* leaf 1, EDX */
 #define IDT_GATE(dpl)	(0x8e00 | (dpl) << 13)
 
-/* In the root, for CPL 3 to execute the stubs; see stress_model.c. */
-#define USER_SLOT	8UL
-#define USER_TEXT	(USER_SLOT << 39)
-
-extern const u8 stress_gate[], stress_page_fault[], stress_stubs[];
-extern const u8 stress_stub_load[], stress_stub_fetch[], stress_stub_mov[],
-	stress_stub_mov_low_first[], stress_stub_mov_high_first[],
-	stress_stub_movnti[], stress_stub_xchg[], stress_stub_cmpxchg[],
-	stress_stub_and[], stress_stub_or[], stress_stub_stos[],
-	stress_stub_movs[];
+/* Where CPL 3 executes the stubs. */
+#define USER_TEXT	((u64)STRESS_USER_SLOT << 39)
 
 static const u8 *const stubs[STRESS_HOWS] = {
 	[STRESS_LOAD]		= stress_stub_load,
@@ -139,8 +131,8 @@ static void map_guest(u32 root)
 {
 	u64 *entry = &stress_memory[root * STRESS_FRAME_WORDS];
 
-	entry[0] = *(volatile u64 *)GUEST_PML4 | PTE_A;
-	entry[USER_SLOT] = (uintptr_t)user_pdpt | PTE_P | PTE_U | PTE_A;
+	entry[STRESS_IDENTITY_SLOT] = *(volatile u64 *)GUEST_PML4 | PTE_A;
+	entry[STRESS_USER_SLOT] = (uintptr_t)user_pdpt | PTE_P | PTE_U | PTE_A;
 }
 
 static void set_cr4(u64 set, u64 clear)

@@ -57,7 +57,7 @@ static u64 pick_page(void)
 {
 	u64 linear = known[stress_random(KNOWN_PAGES)];
 
-	return linear && stress_random(4) ? linear : random_page();
+	return linear && stress_random(8) ? linear : random_page();
 }
 
 static void make_known(u64 linear)
@@ -94,13 +94,14 @@ static bool is_empty(u32 frame)
 
 /* ------------------------------------------------------------------- contents */
 
+/* Mostly all rights: those of all levels must come together. */
 static u64 random_rights(void)
 {
 	u64 entry = PTE_P;
 
-	entry |= stress_random(4) ? PTE_W : 0;
-	entry |= stress_random(4) ? PTE_U : 0;
-	entry |= stress_random(8) ? 0 : PTE_NX;
+	entry |= stress_random(8) ? PTE_W : 0;
+	entry |= stress_random(8) ? PTE_U : 0;
+	entry |= stress_random(16) ? 0 : PTE_NX;
 	entry |= stress_random(4) ? 0 : PTE_A;
 	entry |= stress_random(8) ? 0 : PTE_D;
 	return entry | (stress_random(8) ? 0 : PTE_G);
@@ -109,9 +110,9 @@ static u64 random_rights(void)
 /* Now and then not present, or with a reserved bit set. */
 static u64 spoiled(u64 entry)
 {
-	if (!stress_random(16))
+	if (!stress_random(32))
 		entry &= ~PTE_P;
-	else if (!stress_random(16) && features.physical_bits < 52)
+	else if (!stress_random(32) && features.physical_bits < 52)
 		entry |= PTE_RESERVED;
 	return entry;
 }
@@ -317,6 +318,16 @@ static u32 pick_entry(u64 linear)
 
 /* ----------------------------------------------------------------- operations */
 
+static bool is_mapped(u64 page)
+{
+	struct access_outcome outcome;
+	struct stress_way way;
+
+	stress_find_way(page, &way);
+	stress_expect(&way, ACCESS_READ, &outcome);
+	return !way.outside && outcome.vector == ACCESS_NO_FAULT;
+}
+
 static void map(u64 page)
 {
 	u32 level = pick_leaf_level(), word = make_entry(page, level);
@@ -337,11 +348,10 @@ static void unmap(u64 page)
 static void protect(u64 page)
 {
 	u32 word = pick_entry(page);
-	u64 rights = random_rights() & (PTE_W | PTE_U | PTE_NX);
+	u64 flipped = stress_random(2) ? PTE_W : stress_random(2) ? PTE_U : PTE_NX;
 
 	if (word != STRESS_NOWHERE && (stress_memory[word] & PTE_P))
-		change(word, (stress_memory[word] & ~(PTE_W | PTE_U | PTE_NX)) |
-			     rights);
+		change(word, stress_memory[word] ^ flipped);
 }
 
 /* More rights, which needs no invalidation. */
@@ -526,7 +536,7 @@ static const struct {
 	{ map, 16 }, { unmap, 8 }, { protect, 10 }, { allow, 10 },
 	{ clear_flags, 8 }, { share, 8 }, { recurse, 1 }, { change_size, 4 },
 	{ fork_root, 2 }, { write_data, 4 }, { wipe, 1 }, { map_many, 3 },
-	{ switch_root, 8 }, { toggle_wp, 2 }, { reach_once, 10 },
+	{ switch_root, 6 }, { toggle_wp, 2 }, { reach_once, 10 },
 	{ reach_all, 4 },
 };
 
@@ -552,6 +562,8 @@ static void do_something(void)
 	u32 operation = pick_operation();
 
 	make_known(page);
+	if (stress_random(2) && !is_mapped(page))
+		map(page);
 	if (stress_random(4))
 		reach_once(page);
 	operations[operation].carry_out(page);

@@ -15,10 +15,6 @@ u64 stress_memory[STRESS_WORDS];
  */
 const u32 stress_slots[STRESS_SLOTS] = { 0, 1, 2, 3, 4, 5, 6, 7, 511 };
 
-/* Slots of the roots for the guest itself, see stress_cpu.c. */
-#define IDENTITY_SLOT	0
-#define USER_SLOT	8
-
 /* One of them is within reach of a page of 2 MiB. */
 static const u32 roots[STRESS_ROOTS] = { 5, 11, 17 };
 
@@ -58,7 +54,7 @@ bool stress_is_locked(u32 word)
 
 	for (u32 i = 0; i < STRESS_ROOTS; i++) {
 		if (word / STRESS_FRAME_WORDS == roots[i])
-			return slot == IDENTITY_SLOT || slot == USER_SLOT;
+			return slot == STRESS_IDENTITY_SLOT || slot == STRESS_USER_SLOT;
 	}
 	return false;
 }
@@ -115,7 +111,7 @@ static bool is_guests_own(u64 linear)
 {
 	u32 slot = index_of(linear, 4);
 
-	return slot == IDENTITY_SLOT || slot == USER_SLOT;
+	return slot == STRESS_IDENTITY_SLOT || slot == STRESS_USER_SLOT;
 }
 
 /* The arena as the guest itself sees it. */

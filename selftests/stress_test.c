@@ -17,7 +17,7 @@
 #include "stress.h"
 
 #define FIXED_SEEDS	50
-#define OPERATIONS	300
+#define OPERATIONS	150
 
 static const char *const how_names[STRESS_HOWS] = {
 	"MOV from", "JMP to", "MOV to", "two MOV, the low half first, to",
@@ -87,10 +87,10 @@ static void describe_difference(const struct stress_report *a,
 
 		if (!memcmp(x, y, sizeof(*x)))
 			continue;
-		ksft_print_msg("  page fault %u, one: operation %u, error code %#x, CR2 %#llx\n",
-			       i, x->operation, x->error, x->cr2);
-		ksft_print_msg("  the other: operation %u, error code %#x, CR2 %#llx\n",
-			       y->operation, y->error, y->cr2);
+		ksft_print_msg("  page fault %u, in operations %u and %u:\n", i,
+			       x->operation, y->operation);
+		describe_fault("one", x->error, x->cr2);
+		describe_fault("the other", y->error, y->cr2);
 		return;
 	}
 	ksft_print_msg("  %u and %u page faults, all the same as far as recorded\n",
@@ -192,15 +192,15 @@ static void print_sums(u32 mmu)
 
 	ksft_print_msg("%s: %llu programs, %llu instructions compared\n",
 		       mmu_name(mmu), sum->programs, sum->steps);
-	ksft_print_msg("  %llu accesses through tables, %llu page faults, %llu of them at CPL 3\n",
+	ksft_print_msg("  %llu accesses through tables, %llu page faults, %llu of users\n",
 		       sum->successes, sum->faults, sum->faults_of_users);
-	ksft_print_msg("  %llu writes to tables in use, %llu INVLPG, %llu flushes, %llu hypercalls\n",
+	ksft_print_msg("  %llu table writes, %llu INVLPG, %llu flushes, %llu hypercalls\n",
 		       sum->table_writes, sum->invlpgs, sum->flushes,
 		       sum->hypercalls);
-	ksft_print_msg("  %llu spurious page faults, %llu accessed flags ahead of time\n",
+	ksft_print_msg("  %llu spurious page faults, %llu accessed flags set early\n",
 		       sum->spurious, sum->accessed);
 	if (mmu != MINIVMX_MMU_EPT)
-		ksft_print_msg("  of the driver: %llu guest faults, %llu misses, %llu trapped writes, %llu entries synchronised\n",
+		ksft_print_msg("  driver: %llu guest faults, %llu misses, %llu traps, %llu syncs\n",
 			       sum->guest_faults, sum->misses, sum->trapped,
 			       sum->syncs);
 }
