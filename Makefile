@@ -49,4 +49,5 @@ help:
 #: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine
 #: KVM=own|borrow          without kvm_intel, or with it loaded
 #: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)
+#: SEED=number             with T=stress: only the guest program of that seed
 #: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)

@@ -26,7 +26,7 @@ one_boot() {
 	bochs-*) expect=EXPECT=ept,shadow ;;
 	esac
 	echo "selftests boot lab $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
-		"${MMU:+MMU=$MMU}"
+		"${MMU:+MMU=$MMU}" "${SEED:+MINIVMX_SEED=$SEED}"
 }
 
 images() {
