@@ -146,20 +146,19 @@ pub(crate) fn page_fault(cx: &mut Context<'_>) -> Next {
     let fault = with(cx, |shadow, ram, stock| {
         shadow.fault(&paging, address, access, ram, &mut || stock.take())
     });
+    if let Some(Fault::Guest(code)) = fault {
+        return guest_fault(cx, code);
+    }
+    resume_delivery(cx);
     match fault {
-        Some(Fault::Guest(code)) => guest_fault(cx, code),
-        Some(Fault::Filled) => try_again(cx, Next::Enter),
+        Some(Fault::Filled) => Next::Enter,
         Some(Fault::Step) => {
             step::begin(cx);
-            try_again(cx, Next::Enter)
+            Next::Enter
         }
-        Some(Fault::OutOfPages) => try_again(cx, Next::Pause),
-        Some(Fault::Memory(gpa, access)) => {
-            let next = try_again(cx, Next::Enter);
-            debug_assert!(matches!(next, Next::Enter));
-            linear::absent(cx, gpa, access)
-        }
-        Some(Fault::TooMuch) | None => {
+        Some(Fault::OutOfPages) => Next::Pause,
+        Some(Fault::Memory(gpa, access)) => linear::absent(cx, gpa, access),
+        Some(Fault::TooMuch | Fault::Guest(_)) | None => {
             cx.internal_error("an instruction that writes to too many page tables at once")
         }
     }
@@ -178,11 +177,10 @@ fn access(cx: &Context<'_>, code: u32) -> Access {
     }
 }
 
-/// The access happens again, and with it the delivery of an event that it was part of.
-fn try_again(cx: &Context<'_>, next: Next) -> Next {
+/// The access is to happen again, and with it the delivery of an event that it was part of.
+fn resume_delivery(cx: &Context<'_>) {
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
     violation::resume_delivery(cx, info.nmi_unblocking());
-    next
 }
 
 /// A page fault of the guest's own: for the program, if it asked for it, else for the guest.
