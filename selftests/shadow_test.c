@@ -256,11 +256,13 @@ MINIVMX_TEST(table_in_a_hole, guest_reads_window)
 	u64 *table;
 
 	*guest_copy(vm, table_of_window) = HOLE;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		expect_memory_exit(_metadata, vcpu, HOLE + 5 * 8,
 				   MINIVMX_ACCESS_READ *
 				   !(get_info(vm->device).out_capabilities &
 				     MINIVMX_CAP_EPT_AD && uses_ept(vm)));
+		EXPECT_EQ(WINDOW_PAGE(5), run->linear_address);
+	}
 	for (int round = 0; round < 3; round++) {
 		map_memory(vm, HOLE, PAGE_4K, 0);
 		table = mmap_memory(vm, HOLE, PAGE_4K);

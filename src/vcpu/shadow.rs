@@ -157,7 +157,12 @@ pub(crate) fn page_fault(cx: &mut Context<'_>) -> Next {
             Next::Enter
         }
         Some(Fault::OutOfPages) => Next::Pause,
-        Some(Fault::Memory(gpa, access)) => linear::absent(cx, gpa, access),
+        Some(Fault::Memory(gpa, access)) => {
+            let next = linear::absent(cx, gpa, access);
+            // If the program gets to see it, as an EPT violation would tell it.
+            cx.guest.report.linear_address = address.get();
+            next
+        }
         Some(Fault::TooMuch | Fault::Guest(_)) | None => {
             cx.internal_error("an instruction that writes to too many page tables at once")
         }
