@@ -30,7 +30,10 @@ use super::{
 use crate::{
     memory::Ram,
     mmu::{
-        address::Gva,
+        address::{
+            Gva,
+            Hpa, //
+        },
         guest_walk::{
             self,
             fault,
@@ -249,7 +252,16 @@ pub(crate) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
         state.cr3 = value;
         state.paging.cr3 = value;
     }
-    with(cx, |shadow, ram, _| shadow.load_cr3(ram));
+    // The root is made at once where there are pages for it, else before the next VM entry.
+    let paging = paging::current(cx);
+    let root = with(cx, |shadow, ram, stock| {
+        shadow.load_cr3(ram);
+        let root = shadow.make_root(&paging, ram, &mut || stock.take())?;
+        Ok::<_, OutOfPages>((Some(root), shadow.take_flush()))
+    });
+    if let Some(Ok((root, flush))) = root {
+        use_root(cx, root, flush);
+    }
     Ok(())
 }
 
@@ -322,6 +334,12 @@ fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
         // More pages for tables come with the next burst.
         return Err(Next::Pause);
     };
+    use_root(cx, root, flush);
+    Ok(())
+}
+
+/// Tells the CPU of the root, if it is another, and that translations have changed, if they have.
+fn use_root(cx: &mut Context<'_>, root: Option<Hpa>, flush: bool) {
     if let Some(root) = root {
         cx.vmcs.write(GUEST_CR3, root.get());
     }
@@ -329,9 +347,8 @@ fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
         cx.flush_guest_tlb();
     }
     if let Some(state) = &mut cx.guest.shadow {
-        state.changed = false;
+        state.changed = state.unchecked;
     }
-    Ok(())
 }
 
 /// Looks at what the program set: refuses what shadow paging cannot do and what no CPU can be in, as a

@@ -22,10 +22,7 @@ use crate::mmu::{
     },
     table::Entries, //
 };
-use core::{
-    ops::Range,
-    sync::atomic::Ordering, //
-};
+use core::ops::Range;
 
 /// How the entries of a guest table are to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -216,17 +213,18 @@ impl Key {
         two.then_some(index ^ 1)
     }
 
-    /// What the guest's entry for an entry of this table says, in the contents of the guest table.
-    #[inline]
-    pub(super) fn guest_value(&self, index: usize, contents: &Entries) -> u64 {
+    /// Does each entry of the table come from the word of the guest table at the same place?
+    pub(super) fn is_word_for_word(&self) -> bool {
         match self.origin {
-            Origin::Table { syntax, .. } if !matches!(syntax.mode, Mode::Bits32 { .. }) => {
-                contents[index].load(Ordering::Relaxed)
-            }
-            _ => self
-                .guest_entry(index)
-                .map_or(0, |entry| entry.read_from(contents)),
+            Origin::Table { syntax, .. } => !matches!(syntax.mode, Mode::Bits32 { .. }),
+            _ => false,
         }
+    }
+
+    /// What the guest's entry for an entry of this table says, in the contents of the guest table.
+    pub(super) fn guest_value(&self, index: usize, contents: &Entries) -> u64 {
+        self.guest_entry(index)
+            .map_or(0, |entry| entry.read_from(contents))
     }
 
     /// The guest's entry that stands behind an entry of this table, if one does.

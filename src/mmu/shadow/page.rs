@@ -209,14 +209,23 @@ impl<P: Frame> ShadowPage<P> {
     /// The first present entry that was made from something else than what the guest table has now.
     /// It has to be dropped before the next is asked for.
     pub(super) fn next_stale(&self, contents: &Entries) -> Option<usize> {
-        let sources = self.sources.words();
+        let source = |index: usize| self.sources.words()[index].load(Ordering::Relaxed);
+        if self.key.is_word_for_word() {
+            self.find_present(|index| contents[index].load(Ordering::Relaxed) != source(index))
+        } else {
+            self.find_present(|index| self.key.guest_value(index, contents) != source(index))
+        }
+    }
+
+    /// The first present entry that passes a test.
+    #[inline]
+    fn find_present(&self, test: impl Fn(usize) -> bool) -> Option<usize> {
         for (word, present) in self.present.iter().enumerate() {
             let mut bits = *present;
             while bits != 0 {
                 // CAST: Less than 64.
-                let index = word * 64 + bits.trailing_zeros() as usize;
-                let source = sources[index].load(Ordering::Relaxed);
-                if self.key.guest_value(index, contents) != source {
+                let index = (word * 64 + bits.trailing_zeros() as usize) % Level::ENTRIES;
+                if test(index) {
                     return Some(index);
                 }
                 bits &= bits - 1;
