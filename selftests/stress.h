@@ -181,7 +181,7 @@ struct stress_region {
 	bool pointer;		/* did it refer to a table, or does it now? */
 };
 
-#define STRESS_REGIONS		16U
+#define STRESS_REGIONS		32U
 
 /* What has to be invalidated before it is used again. */
 struct stress_stale {

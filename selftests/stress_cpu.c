@@ -310,7 +310,7 @@ void stress_invalidate(const struct stress_stale *stale)
 {
 	if (stale->lazy)
 		stress_cpu.lazy = true;
-	if (stale->all || !stress_choice(32)) {
+	if (stale->all || (stale->count && !stress_choice(32))) {
 		flush_all();
 		return;
 	}

@@ -529,15 +529,36 @@ static void reach_all(u64 page __maybe_unused)
 	}
 }
 
+/*
+ * What is changed in a table need not be invalidated at an address where nobody
+ * uses it any more, and not at all where nobody has used it so far.
+ */
+static void move_table(u64 page)
+{
+	u64 other = (random_page() & ~(511ULL << 12)) | (page & 511ULL << 12);
+	u32 source = find_entry(page, 2), leaf = find_entry(page, 1), word;
+
+	if (source == STRESS_NOWHERE || leaf == STRESS_NOWHERE)
+		return;
+	reach(page, STRESS_LOAD);
+	change(leaf, page_entry(1));
+	word = make_entry(other, 2);
+	if (word == STRESS_NOWHERE)
+		return;
+	make_known(other);
+	change(word, stress_memory[source]);
+	reach(other, STRESS_LOAD);
+}
+
 static const struct {
 	void (*carry_out)(u64 page);
 	u32 weight;
 } operations[] = {
 	{ map, 16 }, { unmap, 8 }, { protect, 10 }, { allow, 10 },
-	{ clear_flags, 8 }, { share, 8 }, { recurse, 1 }, { change_size, 4 },
-	{ fork_root, 2 }, { write_data, 4 }, { wipe, 1 }, { map_many, 3 },
-	{ switch_root, 6 }, { toggle_wp, 2 }, { reach_once, 10 },
-	{ reach_all, 4 },
+	{ clear_flags, 8 }, { share, 8 }, { move_table, 8 }, { recurse, 1 },
+	{ change_size, 4 }, { fork_root, 2 }, { write_data, 4 }, { wipe, 1 },
+	{ map_many, 3 }, { switch_root, 6 }, { toggle_wp, 2 },
+	{ reach_once, 10 }, { reach_all, 4 },
 };
 
 static u32 pick_operation(void)
