@@ -174,13 +174,22 @@ void stress_find_way(u64 linear, struct stress_way *way);
 void stress_expect(struct stress_way *way, u32 kind,
 		   struct access_outcome *outcome);
 
-/* What has to be invalidated. */
+/* Addresses below an entry that was changed. */
+struct stress_region {
+	u64 linear;
+	u32 level;		/* of the entry */
+	bool pointer;		/* did it refer to a table, or does it now? */
+};
+
+#define STRESS_REGIONS		32U
+
+/* What has to be invalidated before it is used again. */
 struct stress_stale {
 	bool all;
 	bool lazy;		/* only rights were added: a page fault will do */
 	bool reached;		/* entries that the root in use leads to */
 	u32 count;
-	u64 linear[2 * STRESS_SLOTS];
+	struct stress_region region[STRESS_REGIONS];
 };
 
 /* Adds what a change of the word means. */
@@ -226,7 +235,10 @@ void stress_cpu_init(struct access_features *features);
 void stress_execute(u32 how, bool user);
 void stress_load_root(u32 number);
 void stress_set_wp(bool set);
+/* Invalidates that, at once or when it becomes necessary. */
 void stress_invalidate(const struct stress_stale *stale);
+/* To be called before an access: what is stale there becomes invalid. */
+void stress_settle(u64 linear);
 /* Writes @count words by hypercall; false if there are none. */
 bool stress_hypercall(const u32 *word, const u64 *value, u32 count);
 

@@ -32,6 +32,10 @@ struct stress_cpu stress_cpu;
 
 static u64 random_state, choice_state;
 
+/* Regions that are to be invalidated before they are used again. */
+static struct stress_region pending[STRESS_REGIONS];
+static u32 pending_count;
+
 static volatile u64 user_pdpt[512] __aligned(4096);
 static volatile u64 user_pd[512] __aligned(4096);
 static volatile u64 user_pt[512] __aligned(4096);
@@ -223,6 +227,7 @@ static void flush_all(void)
 	else
 		load_cr3();
 	stress_cpu.lazy = false;
+	pending_count = 0;
 	stress_report.flushes++;
 }
 
@@ -246,6 +251,7 @@ void stress_load_root(u32 number)
 	if (stress_cpu.globals)
 		flush_globals();
 	stress_cpu.lazy = false;
+	pending_count = 0;
 }
 
 void stress_set_wp(bool set)
@@ -259,19 +265,61 @@ void stress_set_wp(bool set)
 			      : stress_cpu.mode & ~ACCESS_WP;
 }
 
-/* As little as the architecture asks for, or more. */
+static void invalidate_region(const struct stress_region *region)
+{
+	if (!region->pointer) {
+		invalidate_page(region->linear);
+	} else if (region->level == 2) {
+		for (u32 i = 0; i < STRESS_SLOTS; i++)
+			invalidate_page(region->linear |
+					(u64)stress_slots[i] << 12);
+	} else {
+		flush_all();
+	}
+}
+
+static bool is_in(u64 linear, const struct stress_region *region)
+{
+	return !((linear ^ region->linear) >> (12 + 9 * (region->level - 1)));
+}
+
+void stress_settle(u64 linear)
+{
+	for (u32 i = 0; i < pending_count;) {
+		const struct stress_region region = pending[i];
+
+		if (!is_in(linear, &region)) {
+			i++;
+			continue;
+		}
+		pending[i] = pending[--pending_count];
+		invalidate_region(&region);
+	}
+}
+
+/* Nobody has to invalidate what is not used again. */
+static void defer(const struct stress_region *region)
+{
+	if (pending_count == STRESS_REGIONS)
+		flush_all();
+	else
+		pending[pending_count++] = *region;
+}
+
 void stress_invalidate(const struct stress_stale *stale)
 {
-	const bool needed = stale->count;
-
 	if (stale->lazy)
 		stress_cpu.lazy = true;
-	if (stale->all || (needed && !stress_choice(4)) || !stress_choice(64)) {
+	if (stale->all || (stale->count && !stress_choice(32))) {
 		flush_all();
 		return;
 	}
-	for (u32 i = 0; i < stale->count; i++)
-		invalidate_page(stale->linear[i]);
+	for (u32 i = 0; i < stale->count; i++) {
+		if (stress_choice(2))
+			invalidate_region(&stale->region[i]);
+		else
+			defer(&stale->region[i]);
+	}
 }
 
 bool stress_hypercall(const u32 *word, const u64 *value, u32 count)

@@ -53,6 +53,12 @@ static u64 random_page(void)
 	return linear | (u64)pick_slot() << 12;
 }
 
+/* The page by that slot of the same table. */
+static u64 same_table(u64 page, u32 slot)
+{
+	return (page & ~(511ULL << 12)) | (u64)slot << 12;
+}
+
 static u64 pick_page(void)
 {
 	u64 linear = known[stress_random(KNOWN_PAGES)];
@@ -457,8 +463,7 @@ static void map_many(u64 page)
 
 	while (count < MOST_IN_BATCH) {
 		u32 level = pick_leaf_level();
-		u64 other = (page & ~(511ULL << 12)) | (u64)pick_slot() << 12;
-		u32 place = make_entry(other, level);
+		u32 place = make_entry(same_table(page, pick_slot()), level);
 
 		if (place == STRESS_NOWHERE || stress_is_locked(place))
 			break;
@@ -529,15 +534,48 @@ static void reach_all(u64 page __maybe_unused)
 	}
 }
 
+/* A change of the page's own entry, if tables lead there. */
+static void remap(u64 page)
+{
+	u32 word = find_entry(page, 1);
+
+	if (word != STRESS_NOWHERE)
+		change(word, page_entry(1));
+}
+
+/*
+ * What is changed in a table need not be invalidated at an address where nobody
+ * uses it any more, and not at all where nobody has used it so far. There, another
+ * page is reached first, by which a shadow may come into use that is out of date.
+ */
+static void move_table(u64 page)
+{
+	u64 other = same_table(random_page(), page >> 12 & 511);
+	u32 source = find_entry(page, 2), slot = pick_slot(), word;
+
+	if (source == STRESS_NOWHERE)
+		return;
+	remap(same_table(page, slot));
+	reach(page, STRESS_LOAD);
+	remap(page);
+	word = make_entry(other, 2);
+	if (word == STRESS_NOWHERE)
+		return;
+	make_known(other);
+	change(word, stress_memory[source]);
+	reach(same_table(other, slot), STRESS_LOAD);
+	reach(other, STRESS_LOAD);
+}
+
 static const struct {
 	void (*carry_out)(u64 page);
 	u32 weight;
 } operations[] = {
 	{ map, 16 }, { unmap, 8 }, { protect, 10 }, { allow, 10 },
-	{ clear_flags, 8 }, { share, 8 }, { recurse, 1 }, { change_size, 4 },
-	{ fork_root, 2 }, { write_data, 4 }, { wipe, 1 }, { map_many, 3 },
-	{ switch_root, 6 }, { toggle_wp, 2 }, { reach_once, 10 },
-	{ reach_all, 4 },
+	{ clear_flags, 8 }, { share, 8 }, { move_table, 8 }, { recurse, 1 },
+	{ change_size, 4 }, { fork_root, 2 }, { write_data, 4 }, { wipe, 1 },
+	{ map_many, 3 }, { switch_root, 6 }, { toggle_wp, 2 },
+	{ reach_once, 10 }, { reach_all, 4 },
 };
 
 static u32 pick_operation(void)

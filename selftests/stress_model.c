@@ -196,18 +196,16 @@ static u64 canonical(u64 linear)
 	return (u64)((long long)(linear << 16) >> 16);
 }
 
-static void add_stale(struct stress_stale *stale, u64 linear)
+static void add_stale(struct stress_stale *stale, u64 linear, u32 level,
+		      bool pointer)
 {
-	if (stale->count == 2 * STRESS_SLOTS)
+	if (stale->count == STRESS_REGIONS) {
 		stale->all = true;
-	else
-		stale->linear[stale->count++] = canonical(linear);
-}
-
-static void add_stale_below(struct stress_stale *stale, u64 linear)
-{
-	for (u32 i = 0; i < STRESS_SLOTS; i++)
-		add_stale(stale, linear | (u64)stress_slots[i] << 12);
+		return;
+	}
+	stale->region[stale->count++] = (struct stress_region) {
+		.linear = canonical(linear), .level = level, .pointer = pointer,
+	};
 }
 
 /* SDM Vol. 3A, "Optional Invalidation": a page fault makes the CPU look again. */
@@ -229,12 +227,8 @@ static void found(const struct change *change, u32 level, u64 linear)
 		return;
 	if (only_adds_rights(change->old, change->new))
 		change->stale->lazy = true;
-	else if (was_page && !is_table)
-		add_stale(change->stale, linear);
-	else if (level == 2)
-		add_stale_below(change->stale, linear);
 	else
-		change->stale->all = true;
+		add_stale(change->stale, linear, level, is_table || !was_page);
 }
 
 /* Looks for the changed entry in a table and those below it. */

@@ -402,6 +402,15 @@ static void remember(const struct stress_step *step)
 	stress_report.steps++;
 }
 
+/* The first and the last byte are in different pages at times. */
+static void settle(const struct stress_step *step)
+{
+	const u64 length = step->how == STRESS_STRADDLE ? 16 : 8 * step->count;
+
+	stress_settle(step->linear);
+	stress_settle(step->linear + length - 1);
+}
+
 bool stress_step(const struct stress_step *step)
 {
 	struct stress_stale stale;
@@ -410,6 +419,7 @@ bool stress_step(const struct stress_step *step)
 		return false;
 	find_stale(&stale);
 	remember(step);
+	settle(step);
 	execute(step);
 	check_fault();
 	record_fault(step);
