@@ -34,6 +34,7 @@ use crate::{
     },
     support::page::KernelPage, //
 };
+use kernel::alloc::KBox;
 
 /// How an access to guest-physical memory ends.
 pub(crate) enum Outcome {
@@ -52,7 +53,7 @@ pub(crate) enum Translation {
     /// From guest-physical addresses, by the CPU.
     Ept(EptTables),
     /// From guest-virtual addresses.
-    Shadow(Shadow<KernelPage>),
+    Shadow(KBox<Shadow<KernelPage>>),
 }
 
 impl Translation {

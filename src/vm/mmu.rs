@@ -111,7 +111,9 @@ impl Mmu {
             KernelPage::new()?,
             KernelPage::new()?,
         ];
-        Ok(Translation::Shadow(Shadow::new(policy, max_tables(), pae)?))
+        let shadow = Shadow::new(policy, max_tables(), pae)?;
+        let shadow = KBox::new(shadow, GFP_KERNEL_ACCOUNT)?;
+        Ok(Translation::Shadow(shadow))
     }
 }
 
