@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shadow tables as a whole: entries made, dropped and compared with the guest's.
+//! The shadow tables as a whole: entries made and dropped. [`protect`] keeps the guest from writing to
+//! its tables behind their back, [`sync`] compares them with these.
 //!
 //! # Invariants
 //!
@@ -14,6 +15,8 @@
 
 #[cfg(any(test, fuzzing))]
 mod check;
+mod protect;
+mod sync;
 
 use super::{
     grant::{
@@ -42,7 +45,6 @@ use super::{
 };
 use crate::mmu::{
     address::{
-        Gpa,
         Gva,
         Hpa,
         Level, //
@@ -350,29 +352,6 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// Synchronises a table and those below it that are not: a way that leads there from now on was
-    /// never used before, so that nobody has to invalidate anything before its first use. The depth of
-    /// this recursion is that of the tables.
-    fn sync_below(&mut self, slot: Slot, memory: &dyn GuestMemory) {
-        if self.unsync == 0 {
-            return;
-        }
-        if self.pool[slot].key.level == Level::Pt {
-            if self.pool[slot].unsync {
-                self.sync(slot, memory);
-            }
-            return;
-        }
-        let mut next = self.pool[slot].next_present(0);
-        while let Some(index) = next {
-            let entry = self.pool[slot].entry(index);
-            if let Some(below) = entry.and_then(|entry| self.pool.at_table(entry.hpa())) {
-                self.sync_below(below, memory);
-            }
-            next = self.pool[slot].next_present(index + 1);
-        }
-    }
-
     /// Makes an entry of the lowest level map a page.
     fn set_leaf(&mut self, at: At, hpa: Hpa, rights: Rights, source: u64) {
         let new = Entry::leaf(hpa, rights);
@@ -459,196 +438,6 @@ impl<P: Frame> Tables<P> {
             }
             self.pool[slot].clear(index);
             next = self.pool[slot].next_present(index);
-        }
-    }
-
-    /// Does a frame hold a guest table whose shadow agrees with it, so that nobody may write there?
-    pub(super) fn is_protected(&self, frame: u64) -> bool {
-        self.protects && self.any_shadow(frame, |tables, slot| !tables.pool[slot].unsync)
-    }
-
-    fn any_shadow(&self, frame: u64, test: impl Fn(&Self, Slot) -> bool) -> bool {
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            if test(self, slot) {
-                return true;
-            }
-            next = self.pool.shadow_of(frame, Some(slot));
-        }
-        false
-    }
-
-    /// Makes all entries that map a frame read-only.
-    fn write_protect(&mut self, frame: u64, memory: &dyn GuestMemory) {
-        let Some(page) = memory.page(Gpa::new(frame << 12)) else {
-            return;
-        };
-        let mut next = self.rmap.first(&self.pool, page.hpa);
-        while let Some(at) = next {
-            self.make_read_only(at);
-            next = Rmap::next(&self.pool, at, page.hpa);
-        }
-    }
-
-    fn make_read_only(&mut self, at: At) {
-        let page = &mut self.pool[at.slot];
-        match page.entry(at.index) {
-            Some(entry) if entry.is_writable() => {
-                let source = page.source(at.index);
-                page.set(at.index, entry.read_only(), source);
-                self.flush = true;
-            }
-            _ => {}
-        }
-    }
-
-    /// Counts a write to the guest table in a frame. Is it written like data?
-    pub(super) fn note_write(&mut self, frame: u64) -> bool {
-        let mut data = false;
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            let page = &mut self.pool[slot];
-            page.writes = page.writes.saturating_add(1);
-            data |= page.writes > WRITES_OF_DATA;
-            next = self.pool.shadow_of(frame, Some(slot));
-        }
-        data
-    }
-
-    /// Lets go of a frame: it holds no table any more, as far as the shadows are concerned.
-    pub(super) fn release(&mut self, frame: u64) {
-        while let Some(slot) = self.pool.shadow_of(frame, None) {
-            self.free(slot);
-        }
-    }
-
-    /// Lets the guest write to the table in a frame, if only shadows of the lowest level would have
-    /// to be synchronised for it. Returns whether it does.
-    pub(super) fn allow_unsync(&mut self, frame: u64) -> bool {
-        if self.any_shadow(frame, |tables, slot| {
-            tables.pool[slot].key.level != Level::Pt
-        }) {
-            return false;
-        }
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            if !core::mem::replace(&mut self.pool[slot].unsync, true) {
-                self.unsync += 1;
-            }
-            next = self.pool.shadow_of(frame, Some(slot));
-        }
-        true
-    }
-
-    /// Synchronises all guest tables that are writable, and protects them again.
-    pub(super) fn resync(&mut self, memory: &dyn GuestMemory) {
-        let mut next = self.pool.next_used(None);
-        while self.unsync != 0 {
-            let Some(slot) = next else { break };
-            let page = &self.pool[slot];
-            if page.unsync {
-                let frame = page.key.frame;
-                self.resync_frame(frame, memory);
-                self.write_protect(frame, memory);
-            }
-            next = self.pool.next_used(next);
-        }
-    }
-
-    fn resync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            if core::mem::replace(&mut self.pool[slot].unsync, false) {
-                self.unsync -= 1;
-                self.sync(slot, memory);
-            }
-            next = self.pool.shadow_of(frame, Some(slot));
-        }
-    }
-
-    /// Drops every entry of a frame's shadows that the guest's entry does not stand for any more.
-    pub(super) fn sync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            // What goes below a table may be another shadow of the same frame.
-            if self.sync(slot, memory) {
-                next = self.pool.shadow_of(frame, None);
-            } else {
-                next = self.pool.shadow_of(frame, Some(slot));
-            }
-        }
-    }
-
-    /// As above, for 8 bytes that were written.
-    pub(super) fn sync_word(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
-        let frame = gpa.frame();
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            let entries = self.pool[slot].key.entries_at(gpa.get());
-            let mut changed = false;
-            for index in entries {
-                changed |= self.sync_entry(At { slot, index }, memory);
-            }
-            let after = if changed { None } else { Some(slot) };
-            next = self.pool.shadow_of(frame, after);
-        }
-    }
-
-    /// As above, for one table. Returns whether anything went.
-    fn sync(&mut self, slot: Slot, memory: &dyn GuestMemory) -> bool {
-        let before = self.syncs;
-        let table = Gpa::new(self.pool[slot].key.frame << 12);
-        let Some(contents) = memory.contents(table) else {
-            self.drop_entries(slot);
-            return true;
-        };
-        while let Some(index) = self.pool[slot].next_stale(contents) {
-            self.drop_entry(At { slot, index });
-            self.syncs = self.syncs.wrapping_add(1);
-        }
-        self.syncs != before
-    }
-
-    /// Drops an entry if the guest's entry is not what it was made from. Returns whether it did.
-    fn sync_entry(&mut self, at: At, memory: &dyn GuestMemory) -> bool {
-        let page = &self.pool[at.slot];
-        let Some(guest) = page.key.guest_entry(at.index) else {
-            return false;
-        };
-        let same = || guest.read(memory) == Some(page.source(at.index));
-        if page.entry(at.index).is_none() || same() {
-            return false;
-        }
-        self.drop_entry(at);
-        self.syncs = self.syncs.wrapping_add(1);
-        true
-    }
-
-    /// Drops what stands for an address and is not what the guest's tables say.
-    pub(super) fn sync_address(&mut self, address: Gva, memory: &dyn GuestMemory) {
-        let mut slot = match self.root {
-            Some(slot) => slot,
-            None => return,
-        };
-        loop {
-            let index =
-                self.pool[slot].key.level.index(address.get()) % index_limit(slot == Self::PAE);
-            // A page of 4 MiB is invalidated as a whole.
-            if let Some(index) = self.pool[slot].key.twin(index) {
-                self.sync_entry(At { slot, index }, memory);
-            }
-            if self.sync_entry(At { slot, index }, memory) {
-                return;
-            }
-            let page = &self.pool[slot];
-            let below = match page.entry(index) {
-                Some(entry) if page.key.level != Level::Pt => self.pool.at_table(entry.hpa()),
-                _ => None,
-            };
-            match below {
-                Some(below) => slot = below,
-                None => return,
-            }
         }
     }
 

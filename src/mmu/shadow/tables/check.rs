@@ -3,9 +3,12 @@
 //! Whether the tables keep their invariants: for tests in userspace.
 
 use super::*;
-use crate::mmu::guest_walk::{
-    ACCESSED,
-    DIRTY, //
+use crate::mmu::{
+    address::Gpa,
+    guest_walk::{
+        ACCESSED,
+        DIRTY, //
+    }, //
 };
 
 impl<P: Frame> Tables<P> {

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which guest tables are write-protected, and when that ends.
+
+use super::{
+    Tables,
+    WRITES_OF_DATA, //
+};
+use crate::mmu::{
+    address::{
+        Gpa,
+        Level, //
+    },
+    shadow::{
+        page::{
+            At,
+            Frame,
+            Slot, //
+        },
+        rmap::Rmap,
+        GuestMemory, //
+    }, //
+};
+
+impl<P: Frame> Tables<P> {
+    /// Does a frame hold a guest table whose shadow agrees with it, so that nobody may write there?
+    pub(in crate::mmu::shadow) fn is_protected(&self, frame: u64) -> bool {
+        self.protects && self.any_shadow(frame, |tables, slot| !tables.pool[slot].unsync)
+    }
+
+    pub(super) fn any_shadow(&self, frame: u64, test: impl Fn(&Self, Slot) -> bool) -> bool {
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            if test(self, slot) {
+                return true;
+            }
+            next = self.pool.shadow_of(frame, Some(slot));
+        }
+        false
+    }
+
+    /// Makes all entries that map a frame read-only.
+    pub(super) fn write_protect(&mut self, frame: u64, memory: &dyn GuestMemory) {
+        let Some(page) = memory.page(Gpa::new(frame << 12)) else {
+            return;
+        };
+        let mut next = self.rmap.first(&self.pool, page.hpa);
+        while let Some(at) = next {
+            self.make_read_only(at);
+            next = Rmap::next(&self.pool, at, page.hpa);
+        }
+    }
+
+    pub(super) fn make_read_only(&mut self, at: At) {
+        let page = &mut self.pool[at.slot];
+        match page.entry(at.index) {
+            Some(entry) if entry.is_writable() => {
+                let source = page.source(at.index);
+                page.set(at.index, entry.read_only(), source);
+                self.flush = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts a write to the guest table in a frame. Is it written like data?
+    pub(in crate::mmu::shadow) fn note_write(&mut self, frame: u64) -> bool {
+        let mut data = false;
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            let page = &mut self.pool[slot];
+            page.writes = page.writes.saturating_add(1);
+            data |= page.writes > WRITES_OF_DATA;
+            next = self.pool.shadow_of(frame, Some(slot));
+        }
+        data
+    }
+
+    /// Lets go of a frame: it holds no table any more, as far as the shadows are concerned.
+    pub(in crate::mmu::shadow) fn release(&mut self, frame: u64) {
+        while let Some(slot) = self.pool.shadow_of(frame, None) {
+            self.free(slot);
+        }
+    }
+
+    /// Lets the guest write to the table in a frame, if only shadows of the lowest level would have
+    /// to be synchronised for it. Returns whether it does.
+    pub(in crate::mmu::shadow) fn allow_unsync(&mut self, frame: u64) -> bool {
+        if self.any_shadow(frame, |tables, slot| {
+            tables.pool[slot].key.level != Level::Pt
+        }) {
+            return false;
+        }
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(slot) = next {
+            if !core::mem::replace(&mut self.pool[slot].unsync, true) {
+                self.unsync += 1;
+            }
+            next = self.pool.shadow_of(frame, Some(slot));
+        }
+        true
+    }
+}
