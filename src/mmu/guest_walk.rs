@@ -243,6 +243,8 @@ pub(crate) fn translate(
 struct Walk<'a> {
     paging: &'a Paging,
     linear: u64,
+    /// Bits that are reserved in every entry.
+    reserved: u64,
     found: Translation,
 }
 
@@ -251,6 +253,7 @@ impl<'a> Walk<'a> {
         Self {
             paging,
             linear,
+            reserved: reserved_everywhere(paging),
             found: Translation::identity(linear),
         }
     }
@@ -266,7 +269,8 @@ impl<'a> Walk<'a> {
         loop {
             let slot = Slot::new(self.paging.mode, table, self.linear, level);
             let entry = self.read(slot, memory)?;
-            self.check_entry(slot, entry, access)?;
+            let leaf = slot.is_leaf(self.paging, entry);
+            self.check_entry(slot, entry, leaf, access)?;
             let visited = Visited { entry, level };
             self.found.rights = self.found.rights.and(visited.rights(self.paging.mode));
             // CAST: `level` is 1 to 4.
@@ -275,7 +279,7 @@ impl<'a> Walk<'a> {
             if slot.has_flags() {
                 slots[index] = Some(slot);
             }
-            if slot.is_leaf(self.paging, entry) {
+            if leaf {
                 self.found.leaf = level;
                 self.found.gpa = slot.page(entry, self.linear);
                 return Ok(slots);
@@ -285,6 +289,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    #[inline]
     fn read(&self, slot: Slot, memory: &(impl PhysicalMemory + ?Sized)) -> Result<u64, Stop> {
         match self.paging.pdptes {
             // CAST: 0 to 3.
@@ -293,15 +298,33 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn check_entry(&self, slot: Slot, entry: u64, access: Access) -> Result<(), Stop> {
+    #[inline]
+    fn check_entry(&self, slot: Slot, entry: u64, leaf: bool, access: Access) -> Result<(), Stop> {
         if entry & PRESENT == 0 {
             return Err(Stop::PageFault(error_code(self.paging, access)));
         }
-        if entry & slot.reserved(self.paging, entry) != 0 {
+        if entry & self.reserved_in(slot, leaf) != 0 {
             let code = error_code(self.paging, access) | fault::PRESENT | fault::RESERVED;
             return Err(Stop::PageFault(code));
         }
         Ok(())
+    }
+
+    /// Bits that are reserved in this entry (SDM Vol. 3A, "Hierarchical Paging Structures", the
+    /// tables of formats).
+    #[inline]
+    fn reserved_in(&self, slot: Slot, leaf: bool) -> u64 {
+        match slot.mode {
+            Mode::Bits32 { .. } if leaf && slot.level == 2 => {
+                reserved_in_4m(self.paging.physical_bits)
+            }
+            // The load of CR3 checked it.
+            Mode::Pae if slot.level == 3 => 0,
+            _ if leaf => self.reserved | slot.offset_bits(),
+            // PS is reserved where no page can be mapped.
+            Mode::FourLevels if !slot.may_be_large(self.paging) => self.reserved | LARGE,
+            _ => self.reserved,
+        }
     }
 
     /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one that
@@ -396,6 +419,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    #[inline]
     fn new(mode: Mode, table: u64, linear: u64, level: u32) -> Self {
         let index_bits = if is_32_bit(mode) { 10 } else { 9 };
         let index = linear >> (12 + index_bits * (level - 1)) & ((1 << index_bits) - 1);
@@ -409,6 +433,7 @@ impl Slot {
     }
 
     /// The entry with this index.
+    #[inline]
     pub(crate) fn at(mode: Mode, level: u32, table: u64, index: u64) -> Self {
         let width = if is_32_bit(mode) { 4 } else { 8 };
         let address = table | index * width;
@@ -421,6 +446,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn mask(self) -> u64 {
         if is_32_bit(self.mode) {
             0xffff_ffff
@@ -454,14 +480,17 @@ impl Slot {
     }
 
     /// Has the entry rights and an accessed flag? A page-directory-pointer entry of PAE has not.
+    #[inline]
     fn has_flags(self) -> bool {
         !(self.mode == Mode::Pae && self.level == 3)
     }
 
+    #[inline]
     fn is_leaf(self, paging: &Paging, entry: u64) -> bool {
         self.level == 1 || entry & LARGE != 0 && self.may_be_large(paging)
     }
 
+    #[inline]
     fn may_be_large(self, paging: &Paging) -> bool {
         match self.mode {
             Mode::Bits32 { large } => large && self.level == 2,
@@ -471,55 +500,20 @@ impl Slot {
         }
     }
 
-    /// Bits that are reserved in this entry (SDM Vol. 3A, "Hierarchical Paging Structures", the
-    /// tables of formats).
-    fn reserved(self, paging: &Paging, entry: u64) -> u64 {
-        let leaf = self.is_leaf(paging, entry);
-        match self.mode {
-            Mode::Off => 0,
-            Mode::Bits32 { .. } if leaf && self.level == 2 => reserved_in_4m(paging.physical_bits),
-            Mode::Bits32 { .. } => 0,
-            // The load of CR3 checked it.
-            Mode::Pae if self.level == 3 => 0,
-            Mode::Pae => {
-                above(paging.physical_bits) & !NO_EXECUTE
-                    | no_execute(paging)
-                    | self.offset_bits(leaf)
-            }
-            Mode::FourLevels => {
-                above(paging.physical_bits) & ADDRESS
-                    | no_execute(paging)
-                    | self.offset_bits(leaf)
-                    | self.large_bit(paging, leaf)
-            }
-        }
-    }
-
-    /// The bits of a larger page's address that it does not need, less the one for PAT.
-    fn offset_bits(self, leaf: bool) -> u64 {
-        if leaf && self.level > 1 {
-            (self.offset_mask()) & ADDRESS & !(1 << 12)
-        } else {
-            0
-        }
-    }
-
-    /// PS is reserved where no page can be mapped.
-    fn large_bit(self, paging: &Paging, leaf: bool) -> u64 {
-        if !leaf && !self.may_be_large(paging) {
-            LARGE
-        } else {
-            0
-        }
+    /// The bits of its address that a page of this level does not need, less the one for PAT.
+    fn offset_bits(self) -> u64 {
+        self.offset_mask() & ADDRESS & !(1 << 12)
     }
 
     /// Bits of an address that are the offset into a page of this level.
+    #[inline]
     fn offset_mask(self) -> u64 {
         let index_bits = if is_32_bit(self.mode) { 10 } else { 9 };
         (1 << (12 + index_bits * (self.level - 1))) - 1
     }
 
     /// The address in the page that the entry maps.
+    #[inline]
     fn page(self, entry: u64, linear: u64) -> Gpa {
         let offset = self.offset_mask();
         // 4-MiB pages keep address bits 39:32 in bits 20:13.
@@ -534,6 +528,15 @@ impl Slot {
 
 fn is_32_bit(mode: Mode) -> bool {
     matches!(mode, Mode::Bits32 { .. })
+}
+
+/// Bits that are reserved in every entry but those at the top of PAE.
+fn reserved_everywhere(paging: &Paging) -> u64 {
+    match paging.mode {
+        Mode::Off | Mode::Bits32 { .. } => 0,
+        Mode::Pae => above(paging.physical_bits) & !NO_EXECUTE | no_execute(paging),
+        Mode::FourLevels => above(paging.physical_bits) & ADDRESS | no_execute(paging),
+    }
 }
 
 fn no_execute(paging: &Paging) -> u64 {
