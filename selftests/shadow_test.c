@@ -408,6 +408,40 @@ TEST_F(vm, pae_pointers_are_registers)
 	EXPECT_EQ(0x20000, get_sregs(vcpu).cr3);
 }
 
+GUEST_BLOB(pae_guest_by_program, 32,
+	   "	mov	0xc0000000, %eax\n"
+	   "	outl	%eax, $0x55\n"
+	   "	hlt\n");
+
+/* The same registers, when the program sets them and turns paging on. */
+TEST_F(vm, pae_pointers_from_the_program)
+{
+	struct vm *vm = &self->vm;
+	struct vcpu *vcpu = &vm->vcpu;
+	u64 *pointers = (void *)(vm->memory + 0x20000);
+	struct minivmx_sregs sregs;
+
+	start_protected(vm, pae_guest_by_program);
+	pointers[0] = 0x21001;
+	pointers[3] = 0x22001;
+	*(u64 *)(vm->memory + 0x21000) = 0x83;
+	*(u64 *)(vm->memory + 0x22000) = PAGE_2M | 0x83;
+	vm->memory[PAGE_2M] = 'A';
+	sregs = get_sregs(vcpu);
+	sregs.cr3 = 0x20000;
+	sregs.cr4 |= BIT(5);
+	sregs.cr0 |= BIT(31);
+	set_sregs(vcpu, &sregs);
+	run_to_exit(vcpu, EXIT_IO);
+	EXPECT_EQ('A', vcpu->run->io.data);
+	/* What no CPU can have there fails the entry, by qualification 2. */
+	pointers[3] |= BIT(1);
+	set_sregs(vcpu, &sregs);
+	run_to_exit(vcpu, EXIT_INVALID_GUEST);
+	EXPECT_EQ(1, vcpu->run->entry_failure);
+	EXPECT_EQ(2, vcpu->run->qualification);
+}
+
 /* ----------------------------------------------------------------- the counts */
 
 #define TIMES	100

@@ -242,10 +242,10 @@ impl<'a> Context<'a> {
 
     /// Reports what a failed VM entry reports of a state that no CPU can be in.
     #[cold]
-    pub(crate) fn invalid_state(&mut self, cause: &str) -> Next {
+    pub(crate) fn invalid_state(&mut self, qualification: u64, cause: &str) -> Next {
         let next = self.report(basic::INVALID_GUEST_STATE);
         self.guest.report.entry_failure = 1;
-        self.guest.report.qualification = 0;
+        self.guest.report.qualification = qualification;
         self.guest.set_cause(cause);
         next
     }

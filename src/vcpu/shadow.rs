@@ -351,6 +351,9 @@ fn use_root(cx: &mut Context<'_>, root: Option<Hpa>, flush: bool) {
     }
 }
 
+/// Exit qualification of a VM entry that failed for the PDPTEs.
+const PDPTES: u64 = 2;
+
 /// Looks at what the program set: refuses what shadow paging cannot do and what no CPU can be in, as a
 /// VM entry with EPT would.
 fn check_state(cx: &mut Context<'_>) -> Result<(), Next> {
@@ -360,7 +363,8 @@ fn check_state(cx: &mut Context<'_>) -> Result<(), Next> {
     if paging.mode == Mode::Pae {
         let pdptes = find_pdptes(cx, paging.cr3)?;
         if !guest_walk::pdptes_valid(&pdptes, paging.physical_bits) {
-            return Err(cx.invalid_state(describe_entry_failure(basic::INVALID_GUEST_STATE, 2)));
+            let cause = describe_entry_failure(basic::INVALID_GUEST_STATE, PDPTES);
+            return Err(cx.invalid_state(PDPTES, cause));
         }
         if let Some(state) = &mut cx.guest.shadow {
             state.paging.pdptes = Some(pdptes);
@@ -385,5 +389,8 @@ fn check_mode(cx: &mut Context<'_>) -> Result<(), Next> {
     if long == (paged && enabled) && (!long || cr4 & cr4::PAE != 0) {
         return Ok(());
     }
-    Err(cx.invalid_state("invalid guest state: CR0.PG, CR4.PAE, IA32_EFER.LME and LMA"))
+    Err(cx.invalid_state(
+        0,
+        "invalid guest state: CR0.PG, CR4.PAE, IA32_EFER.LME and LMA",
+    ))
 }

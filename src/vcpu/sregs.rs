@@ -7,10 +7,16 @@ use super::{
     control_register,
     debug_register,
     msr,
+    paging,
     setup::SEGMENTS,
     shadow, //
 };
 use crate::{
+    mmu::guest_walk::{
+        self,
+        Mode,
+        PhysicalMemory, //
+    },
     support::uapi::{
         minivmx_segment,
         minivmx_sregs,
@@ -130,8 +136,23 @@ fn set_control_registers(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result 
         shadow::reset(cx, sregs.cr3);
     } else {
         cx.vmcs.write(GUEST_CR3, sregs.cr3);
+        load_pdptes(cx, sregs);
     }
     Ok(())
+}
+
+/// Loads what a load of CR3 reads with PAE paging. With EPT a VM entry takes it from the VMCS, and fails
+/// if a processor cannot have it.
+fn load_pdptes(cx: &Context<'_>, sregs: &minivmx_sregs) {
+    if paging::mode(sregs.cr0, sregs.cr4, sregs.efer) != Mode::Pae {
+        return;
+    }
+    let fields = [GUEST_PDPTE0, GUEST_PDPTE1, GUEST_PDPTE2, GUEST_PDPTE3];
+    let memory = cx.vm.memory.lock();
+    for (field, gpa) in fields.into_iter().zip(guest_walk::pdptes_at(sregs.cr3)) {
+        // Memory that nobody has written to is zero, and where there is none, nothing is mapped.
+        cx.vmcs.write(field, memory.ram().read(gpa).unwrap_or(0));
+    }
 }
 
 fn set_segments(cx: &Context<'_>, sregs: &minivmx_sregs) {
