@@ -57,7 +57,7 @@ pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
 }
 
 fn call(cx: &mut Context<'_>) -> Result<Result<u64>, Next> {
-    if paging::is_user(cx) && cx.cr0() & super::control_register::cr0::PE != 0 {
+    if paging::is_user(cx) {
         return Ok(Err(EPERM));
     }
     let number = argument(cx, Registers::RAX);

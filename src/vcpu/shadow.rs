@@ -267,26 +267,25 @@ pub(crate) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
 
 /// Reads what a load of CR3 reads with PAE paging; #GP(0) if it cannot be in the CPU.
 pub(crate) fn read_pdptes(cx: &mut Context<'_>, mode: Mode, cr3: u64) -> Result<(), Next> {
-    if mode != Mode::Pae {
+    if mode != Mode::Pae || take_pdptes(cx, cr3)? {
         return Ok(());
     }
-    let pdptes = find_pdptes(cx, cr3)?;
-    if !guest_walk::pdptes_valid(&pdptes, cx.vm.device.capabilities.physical_bits) {
-        return Err(cx.inject(Exception::GENERAL_PROTECTION));
-    }
-    if let Some(state) = &mut cx.guest.shadow {
-        state.paging.pdptes = Some(pdptes);
-    }
-    Ok(())
+    Err(cx.inject(Exception::GENERAL_PROTECTION))
 }
 
-fn find_pdptes(cx: &mut Context<'_>, cr3: u64) -> Result<[u64; 4], Next> {
+/// Takes over the four entries that a load of CR3 reads, unless they cannot be in the CPU. Returns
+/// whether it did.
+fn take_pdptes(cx: &mut Context<'_>, cr3: u64) -> Result<bool, Next> {
     let mut pdptes = [0; 4];
     for (pdpte, gpa) in pdptes.iter_mut().zip(guest_walk::pdptes_at(cr3)) {
         let entry = cx.vm.memory.lock().ram().read(gpa);
         *pdpte = entry.ok_or_else(|| linear::absent(cx, gpa, Access::default()))?;
     }
-    Ok(pdptes)
+    let valid = guest_walk::pdptes_valid(&pdptes, cx.vm.device.capabilities.physical_bits);
+    if let Some(state) = cx.guest.shadow.as_mut().filter(|_| valid) {
+        state.paging.pdptes = Some(pdptes);
+    }
+    Ok(valid)
 }
 
 /// The guest changed bits of CR0, CR4 or IA32_EFER that paging depends on.
@@ -360,15 +359,9 @@ fn check_state(cx: &mut Context<'_>) -> Result<(), Next> {
     check_mode(cx)?;
     paging::update(cx);
     let paging = paging::current(cx);
-    if paging.mode == Mode::Pae {
-        let pdptes = find_pdptes(cx, paging.cr3)?;
-        if !guest_walk::pdptes_valid(&pdptes, paging.physical_bits) {
-            let cause = describe_entry_failure(basic::INVALID_GUEST_STATE, PDPTES);
-            return Err(cx.invalid_state(PDPTES, cause));
-        }
-        if let Some(state) = &mut cx.guest.shadow {
-            state.paging.pdptes = Some(pdptes);
-        }
+    if paging.mode == Mode::Pae && !take_pdptes(cx, paging.cr3)? {
+        let cause = describe_entry_failure(basic::INVALID_GUEST_STATE, PDPTES);
+        return Err(cx.invalid_state(PDPTES, cause));
     }
     if let Some(state) = &mut cx.guest.shadow {
         state.unchecked = false;
