@@ -25,8 +25,8 @@ one_boot() {
 	bochs-penryn) expect=EXPECT=no-ept,shadow ;;
 	bochs-*) expect=EXPECT=ept,shadow ;;
 	esac
-	echo "selftests boot lab $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
-		"${MMU:+MMU=$MMU}" "${SEED:+MINIVMX_SEED=$SEED}"
+	echo "selftests boot ${KERNEL:-lab} $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
+		"${MMU:+MMU=$MMU}" "${ROUNDS:+ROUNDS=$ROUNDS}" "${SEED:+MINIVMX_SEED=$SEED}"
 }
 
 images() {
