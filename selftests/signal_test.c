@@ -238,7 +238,8 @@ static void run_and_be_killed(struct __test_metadata *_metadata)
 	munmap((void *)started, PAGE_4K);
 }
 
-TEST_F(vm, killed_in_run)
+/* Thirty seconds are few where each page is poisoned and checked. */
+TEST_F_TIMEOUT(vm, killed_in_run, 120)
 {
 	long before, after;
 
