@@ -8,12 +8,13 @@
 
 # machine NAME KERNEL VAR=VALUE…: sets up boot NAME of that kernel's image; the
 # variables are for lab/init. loglevel=5 lets warnings through and nothing less;
-# a panic ends every engine, by the triple fault that it is made to cause; KUnit leaves
-# out the kernel's own tests.
+# a panic ends every engine, by the triple fault that it is made to cause; an idle CPU
+# waits in HLT, because Bochs (3.0) misses writes that should end an MWAIT, and a task
+# would wait for the next timer; KUnit leaves out the kernel's own tests.
 machine() {
 	BOOT=$BUILD/boot/$1
 	IMAGE=$BUILD/image/$2
-	CMDLINE="console=ttyS0,115200 loglevel=5 oops=panic panic=-1 reboot=triple"
+	CMDLINE="console=ttyS0,115200 loglevel=5 oops=panic panic=-1 reboot=triple idle=halt"
 	CMDLINE+=" kunit.filter_glob=minivmx* ${*:3}"
 	ENGINE=$("$LAB/engine.sh")
 	case $ENGINE in
