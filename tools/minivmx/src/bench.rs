@@ -61,7 +61,7 @@ pub fn run(arguments: &cli::Bench) -> Result<()> {
     };
     for subject in some_or_all(&arguments.subjects) {
         figures.extend(match subject {
-            Subject::Minivmx => measure_minivmx(events, &host)?,
+            Subject::Minivmx => measure_minivmx(events, &arguments.mmus, &host)?,
             Subject::Kvm => measure_kvm(events, &host)?,
         });
     }
@@ -91,14 +91,15 @@ fn some_or_all<T: ValueEnum>(some: &[T]) -> &[T] {
 }
 
 /// Every MMU that the CPU has; one guest at a time, as each takes its memory.
-fn measure_minivmx(events: &[Event], host: &Host) -> Result<Vec<Figure>> {
+fn measure_minivmx(events: &[Event], mmus: &[Mmu], host: &Host) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let device = match Device::open() {
         Ok(device) => device,
         Err(error) => return left_out("minivmx", &error),
     };
     let info = device.info()?;
-    for mmu in info.mmus() {
+    let wanted = |mmu: &Mmu| mmus.is_empty() || mmus.contains(mmu);
+    for mmu in info.mmus().into_iter().filter(wanted) {
         let guest = minivmx::Minivmx::new(&device, mmu)?;
         figures.extend(measure(guest, events, host)?);
     }

@@ -135,6 +135,9 @@ pub struct Bench {
     /// Only these
     #[arg(long, value_name = "SUBJECT", value_delimiter = ',')]
     pub subjects: Vec<crate::bench::Subject>,
+    /// Only these, of minivmx
+    #[arg(long, value_name = "MMU", value_delimiter = ',', value_parser = mmu())]
+    pub mmus: Vec<Mmu>,
 }
 
 /// Experiments that show how virtualisation works
