@@ -14,7 +14,10 @@ use super::{
     },
     table::Entries, //
 };
-use core::sync::atomic::Ordering;
+use core::{
+    marker::PhantomData,
+    sync::atomic::Ordering, //
+};
 
 /// How the guest translates, from CR0.PG, CR4.PAE and IA32_EFER.LMA.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,8 +194,8 @@ pub(crate) struct Translation {
     pub(crate) rights: Rights,
     /// Level of the entry that maps the page; 0 if there is no paging.
     pub(crate) leaf: u32,
-    /// By level less 1.
-    visited: [Option<Visited>; LEVELS],
+    /// The entries that the walk went through, by level less 1; 0, which is none, for other levels.
+    entries: [u64; LEVELS],
 }
 
 impl Translation {
@@ -202,13 +205,16 @@ impl Translation {
             gpa: Gpa::new(linear & 0xffff_ffff),
             rights: Rights::ALL,
             leaf: 0,
-            visited: [None; LEVELS],
+            entries: [0; LEVELS],
         }
     }
 
     /// The entry of this level that the walk went through.
+    #[inline]
     pub(crate) fn entry(&self, level: u32) -> Option<Visited> {
-        *self.visited.get(level.checked_sub(1)? as usize)?
+        // CAST: Widens.
+        let entry = *self.entries.get(level.checked_sub(1)? as usize)?;
+        (entry != 0).then_some(Visited { entry, level })
     }
 
     /// May the page be written to as long as nobody looks at the dirty flag: is the flag set?
@@ -226,63 +232,111 @@ pub(crate) fn translate(
     memory: &(impl PhysicalMemory + ?Sized),
 ) -> Result<Translation, Stop> {
     let linear = address.get();
-    if paging.mode == Mode::Off {
-        return Ok(Translation::identity(linear));
+    match paging.mode {
+        Mode::Off => Ok(Translation::identity(linear)),
+        Mode::FourLevels if address.position().is_none() => Err(Stop::NotCanonical),
+        Mode::FourLevels => Walk::<FourLevels>::carry_out(paging, linear, access, memory),
+        Mode::Pae => Walk::<Pae>::carry_out(paging, linear, access, memory),
+        Mode::Bits32 { .. } => Walk::<Bits32>::carry_out(paging, linear, access, memory),
     }
-    if paging.mode == Mode::FourLevels && address.position().is_none() {
-        return Err(Stop::NotCanonical);
+}
+
+/// A mode as a type: the walk is compiled for each, with the format of its entries known.
+trait Format {
+    /// The mode, of a guest that is in it.
+    fn mode(paging: &Paging) -> Mode;
+}
+
+/// [`Mode::FourLevels`].
+struct FourLevels;
+
+impl Format for FourLevels {
+    #[inline]
+    fn mode(_: &Paging) -> Mode {
+        Mode::FourLevels
     }
-    let mut walk = Walk::new(paging, linear);
-    let slots = walk.descend(access, memory)?;
-    check(paging, access, walk.found.rights)?;
-    walk.mark(&slots, access, memory)?;
-    Ok(walk.found)
+}
+
+/// [`Mode::Pae`].
+struct Pae;
+
+impl Format for Pae {
+    #[inline]
+    fn mode(_: &Paging) -> Mode {
+        Mode::Pae
+    }
+}
+
+/// [`Mode::Bits32`].
+struct Bits32;
+
+impl Format for Bits32 {
+    #[inline]
+    fn mode(paging: &Paging) -> Mode {
+        let large = paging.mode == Mode::Bits32 { large: true };
+        Mode::Bits32 { large }
+    }
 }
 
 /// A walk in progress.
-struct Walk<'a> {
+struct Walk<'a, F> {
     paging: &'a Paging,
     linear: u64,
     /// Bits that are reserved in every entry.
     reserved: u64,
     found: Translation,
+    format: PhantomData<F>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(paging: &'a Paging, linear: u64) -> Self {
-        Self {
+impl<'a, F: Format> Walk<'a, F> {
+    fn carry_out(
+        paging: &'a Paging,
+        linear: u64,
+        access: Access,
+        memory: &(impl PhysicalMemory + ?Sized),
+    ) -> Result<Translation, Stop> {
+        let mut walk = Self {
             paging,
             linear,
-            reserved: reserved_everywhere(paging),
+            reserved: reserved_everywhere(paging, F::mode(paging)),
             found: Translation::identity(linear),
-        }
+            format: PhantomData,
+        };
+        let tables = walk.descend(access, memory)?;
+        check(paging, access, walk.found.rights)?;
+        walk.mark(&tables, access, memory)?;
+        Ok(walk.found)
     }
 
-    /// Goes down to the entry that maps the page. Returns where the entries are, by level less 1.
+    #[inline]
+    fn mode(&self) -> Mode {
+        F::mode(self.paging)
+    }
+
+    /// Goes down to the entry that maps the page. Returns where the tables are, by level less 1.
+    #[inline]
     fn descend(
         &mut self,
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
-    ) -> Result<[Option<Slot>; LEVELS], Stop> {
-        let (mut level, mut table) = root(self.paging);
-        let mut slots = [None; LEVELS];
+    ) -> Result<[u64; LEVELS], Stop> {
+        let (mut level, mut table) = root(self.mode(), self.paging.cr3);
+        let mut tables = [0; LEVELS];
         loop {
-            let slot = Slot::new(self.paging.mode, table, self.linear, level);
+            let slot = Slot::new(self.mode(), table, self.linear, level);
             let entry = self.read(slot, memory)?;
             let leaf = slot.is_leaf(self.paging, entry);
             self.check_entry(slot, entry, leaf, access)?;
-            let visited = Visited { entry, level };
-            self.found.rights = self.found.rights.and(visited.rights(self.paging.mode));
+            let rights = Visited { entry, level }.rights(self.mode());
+            self.found.rights = self.found.rights.and(rights);
             // CAST: `level` is 1 to 4.
             let index = (level - 1) as usize;
-            self.found.visited[index] = Some(visited);
-            if slot.has_flags() {
-                slots[index] = Some(slot);
-            }
+            self.found.entries[index] = entry;
+            tables[index] = table;
             if leaf {
                 self.found.leaf = level;
                 self.found.gpa = slot.page(entry, self.linear);
-                return Ok(slots);
+                return Ok(tables);
             }
             table = entry & ADDRESS;
             level -= 1;
@@ -320,31 +374,33 @@ impl<'a> Walk<'a> {
             }
             // The load of CR3 checked it.
             Mode::Pae if slot.level == 3 => 0,
-            _ if leaf => self.reserved | slot.offset_bits(),
+            _ if leaf && slot.level > 1 => self.reserved | slot.offset_bits(),
             // PS is reserved where no page can be mapped.
-            Mode::FourLevels if !slot.may_be_large(self.paging) => self.reserved | LARGE,
+            Mode::FourLevels if !leaf && !slot.may_be_large(self.paging) => self.reserved | LARGE,
             _ => self.reserved,
         }
     }
 
     /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one that
     /// maps the page.
+    #[inline]
     fn mark(
         &mut self,
-        slots: &[Option<Slot>; LEVELS],
+        tables: &[u64; LEVELS],
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<(), Stop> {
-        for (slot, visited) in slots.iter().zip(&mut self.found.visited).rev() {
-            let (Some(slot), Some(visited)) = (slot, visited) else {
-                continue;
-            };
-            let writes = access.write && visited.level == self.found.leaf;
+        for level in (self.found.leaf..=root(self.mode(), 0).0).rev() {
+            // CAST: `level` is 1 to 4.
+            let index = (level - 1) as usize;
+            let entry = self.found.entries[index];
+            let writes = access.write && level == self.found.leaf;
             let flags = ACCESSED | if writes { DIRTY } else { 0 };
-            if visited.entry & flags != flags {
-                slot.set(visited.entry, flags, memory)
+            let slot = Slot::new(self.mode(), tables[index], self.linear, level);
+            if entry & flags != flags && slot.has_flags() {
+                slot.set(entry, flags, memory)
                     .ok_or(Stop::Memory(slot.gpa))?;
-                visited.entry |= flags;
+                self.found.entries[index] = entry | flags;
             }
         }
         Ok(())
@@ -352,11 +408,11 @@ impl<'a> Walk<'a> {
 }
 
 /// Level and address of the table that the walk begins with.
-fn root(paging: &Paging) -> (u32, u64) {
-    match paging.mode {
-        Mode::Off | Mode::Bits32 { .. } => (2, paging.cr3 & 0xffff_f000),
-        Mode::Pae => (3, paging.cr3 & 0xffff_ffe0),
-        Mode::FourLevels => (4, paging.cr3 & ADDRESS),
+fn root(mode: Mode, cr3: u64) -> (u32, u64) {
+    match mode {
+        Mode::Off | Mode::Bits32 { .. } => (2, cr3 & 0xffff_f000),
+        Mode::Pae => (3, cr3 & 0xffff_ffe0),
+        Mode::FourLevels => (4, cr3 & ADDRESS),
     }
 }
 
@@ -456,6 +512,7 @@ impl Slot {
     }
 
     /// Reads the entry; [`None`] if no page is allocated there.
+    #[inline]
     pub(crate) fn read(self, memory: &(impl PhysicalMemory + ?Sized)) -> Option<u64> {
         Some(memory.read(self.gpa)? >> self.shift & self.mask())
     }
@@ -501,6 +558,7 @@ impl Slot {
     }
 
     /// The bits of its address that a page of this level does not need, less the one for PAT.
+    #[inline]
     fn offset_bits(self) -> u64 {
         self.offset_mask() & ADDRESS & !(1 << 12)
     }
@@ -526,13 +584,14 @@ impl Slot {
     }
 }
 
+#[inline]
 fn is_32_bit(mode: Mode) -> bool {
     matches!(mode, Mode::Bits32 { .. })
 }
 
 /// Bits that are reserved in every entry but those at the top of PAE.
-fn reserved_everywhere(paging: &Paging) -> u64 {
-    match paging.mode {
+fn reserved_everywhere(paging: &Paging, mode: Mode) -> u64 {
+    match mode {
         Mode::Off | Mode::Bits32 { .. } => 0,
         Mode::Pae => above(paging.physical_bits) & !NO_EXECUTE | no_execute(paging),
         Mode::FourLevels => above(paging.physical_bits) & ADDRESS | no_execute(paging),

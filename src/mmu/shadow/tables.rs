@@ -275,19 +275,20 @@ impl<P: Frame> Tables<P> {
         loop {
             let page = &mut self.pool[slot];
             page.writes = 0;
-            let key = page.key;
+            let level = page.key.level;
             let at = At {
                 slot,
-                index: key.level.index(address.get()) % index_limit(slot == Self::PAE),
+                index: level.index(address.get()) % index_limit(slot == Self::PAE),
             };
             if let Some(child) = self.known_child(at, translation) {
                 slot = child;
                 continue;
             }
+            let key = self.pool[slot].key;
             let Some((below, source)) = key.below(paging, address, translation) else {
                 return Ok(at);
             };
-            let child = self.find_or_begin(self.place(below, address, key.level), memory)?;
+            let child = self.find_or_begin(self.place(below, address, level), memory)?;
             self.link(at, child, source, memory);
             slot = child;
         }
