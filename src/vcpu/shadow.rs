@@ -146,9 +146,16 @@ pub(crate) fn page_fault(cx: &mut Context<'_>) -> Next {
     let address = Gva::new(cx.vmcs.read(EXIT_QUALIFICATION));
     let access = access(cx, cx.vmcs.read(EXIT_INTERRUPTION_ERROR_CODE));
     let paging = paging::current(cx);
-    let fault = with(cx, |shadow, ram, stock| {
-        shadow.fault(&paging, address, access, ram, &mut || stock.take())
+    let answer = with(cx, |shadow, ram, stock| {
+        let fault = shadow.fault(&paging, address, access, ram, &mut || stock.take());
+        // What `prepare` would ask for, while the lock is held.
+        let flush = shadow.has_root().then(|| shadow.take_flush());
+        (fault, flush)
     });
+    let fault = answer.map(|(fault, _)| fault);
+    if let Some((_, Some(flush))) = answer {
+        use_root(cx, None, flush);
+    }
     if let Some(Fault::Guest(code)) = fault {
         return guest_fault(cx, code);
     }
