@@ -59,7 +59,18 @@ impl Grants {
         }
     }
 
+    /// One of them, counted from 0.
+    pub(super) fn get(&self, number: usize) -> Option<Grant> {
+        *self.granted.get(..self.count)?.get(number)?
+    }
+
+    #[cfg(any(test, fuzzing))]
     pub(super) fn iter(&self) -> impl Iterator<Item = Grant> + '_ {
-        self.granted.iter().flatten().copied()
+        (0..self.count).filter_map(|number| self.get(number))
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
     }
 }

@@ -209,19 +209,45 @@ impl<P: Frame> ShadowPage<P> {
     /// The first present entry that was made from something else than what the guest table has now.
     /// It has to be dropped before the next is asked for.
     pub(super) fn next_stale(&self, contents: &Entries) -> Option<usize> {
-        let source = |index: usize| self.sources.words()[index].load(Ordering::Relaxed);
         if self.key.is_word_for_word() {
-            self.find_present(|index| contents[index].load(Ordering::Relaxed) != source(index))
+            self.find_present(
+                |block| self.is_block_fresh(block, contents),
+                |index| contents[index].load(Ordering::Relaxed) != self.source(index),
+            )
         } else {
-            self.find_present(|index| self.key.guest_value(index, contents) != source(index))
+            self.find_present(
+                |_| false,
+                |index| self.key.guest_value(index, contents) != self.source(index),
+            )
         }
     }
 
-    /// The first present entry that passes a test.
+    /// Are 64 entries what the guest table has at the same places now? Faster than one by one.
     #[inline]
-    fn find_present(&self, test: impl Fn(usize) -> bool) -> Option<usize> {
+    fn is_block_fresh(&self, block: usize, contents: &Entries) -> bool {
+        let sources = self.sources.words().iter().zip(contents);
+        let difference = sources
+            .skip(block * 64)
+            .take(64)
+            .fold(0, |difference, (source, now)| {
+                difference | source.load(Ordering::Relaxed) ^ now.load(Ordering::Relaxed)
+            });
+        difference == 0
+    }
+
+    /// The first present entry that passes a test; where 64 are present, `none` may say that none of
+    /// them does.
+    #[inline]
+    fn find_present(
+        &self,
+        none: impl Fn(usize) -> bool,
+        test: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         for (word, present) in self.present.iter().enumerate() {
             let mut bits = *present;
+            if bits == u64::MAX && none(word) {
+                continue;
+            }
             while bits != 0 {
                 // CAST: Less than 64.
                 let index = (word * 64 + bits.trailing_zeros() as usize) % Level::ENTRIES;

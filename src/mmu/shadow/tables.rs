@@ -445,18 +445,22 @@ impl<P: Frame> Tables<P> {
     /// Ends what was granted for one instruction, and synchronises the tables that it may have
     /// written to.
     pub(super) fn revoke(&mut self, memory: &dyn GuestMemory) {
-        let grants = core::mem::take(&mut self.grants);
-        for grant in grants.iter() {
+        let mut number = 0;
+        while let Some(grant) = self.grants.get(number) {
             // Tables can have changed in the meantime, but what is dropped for nothing comes back.
             if grant.read_only && self.pool[grant.at.slot].key.level == Level::Pt {
                 self.make_read_only(grant.at);
             } else {
                 self.drop_entry(grant.at);
             }
+            number += 1;
         }
-        for grant in grants.iter() {
+        number = 0;
+        while let Some(grant) = self.grants.get(number) {
             self.sync_frame(grant.frame, memory);
+            number += 1;
         }
+        self.grants.clear();
     }
 
     /// Drops everything that comes from a page that is taken away from the guest.
