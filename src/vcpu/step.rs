@@ -44,10 +44,14 @@ pub(crate) fn begin(cx: &mut Context<'_>) {
 }
 
 /// Ends what was granted, if a step was begun.
+#[inline]
 pub(crate) fn end(cx: &mut Context<'_>) {
-    if !core::mem::take(&mut cx.guest.stepping) {
-        return;
+    if core::mem::take(&mut cx.guest.stepping) {
+        revoke(cx);
     }
+}
+
+fn revoke(cx: &mut Context<'_>) {
     match cx.vm.device.capabilities.stepper() {
         Some(Stepper::NmiWindow) => {
             set_control(cx, Primary::NMI_WINDOW_EXITING, false);
