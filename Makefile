@@ -49,7 +49,7 @@ help:
 #: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine
 #: KVM=own|borrow          without kvm_intel, or with it loaded
 #: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)
-#: KERNEL=debug, ROUNDS=n   with T=part: on the debug kernel; each selftest n times
+#: KERNEL=debug, ROUNDS=n  with T=part: on the debug kernel; each selftest n times
 #: LIMIT=seconds           for a boot that takes longer than the rungs of make check
 #: SEED=number             with T=stress: only the guest program of that seed
 #: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)

@@ -320,7 +320,8 @@ impl<'a, F: Format> Walk<'a, F> {
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<[u64; LEVELS], Stop> {
-        let (mut level, mut table) = root(self.mode(), self.paging.cr3);
+        let mut level = levels(self.mode());
+        let mut table = root(self.mode(), self.paging.cr3);
         let mut tables = [0; LEVELS];
         loop {
             let slot = Slot::new(self.mode(), table, self.linear, level);
@@ -390,7 +391,7 @@ impl<'a, F: Format> Walk<'a, F> {
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<(), Stop> {
-        for level in (self.found.leaf..=root(self.mode(), 0).0).rev() {
+        for level in (self.found.leaf..=levels(self.mode())).rev() {
             // CAST: `level` is 1 to 4.
             let index = (level - 1) as usize;
             let entry = self.found.entries[index];
@@ -407,12 +408,22 @@ impl<'a, F: Format> Walk<'a, F> {
     }
 }
 
-/// Level and address of the table that the walk begins with.
-fn root(mode: Mode, cr3: u64) -> (u32, u64) {
+/// Levels of tables: the walk begins at the highest.
+fn levels(mode: Mode) -> u32 {
     match mode {
-        Mode::Off | Mode::Bits32 { .. } => (2, cr3 & 0xffff_f000),
-        Mode::Pae => (3, cr3 & 0xffff_ffe0),
-        Mode::FourLevels => (4, cr3 & ADDRESS),
+        Mode::Off => 0,
+        Mode::Bits32 { .. } => 2,
+        Mode::Pae => 3,
+        Mode::FourLevels => 4,
+    }
+}
+
+/// Address of the table that the walk begins with.
+fn root(mode: Mode, cr3: u64) -> u64 {
+    match mode {
+        Mode::Off | Mode::Bits32 { .. } => cr3 & 0xffff_f000,
+        Mode::Pae => cr3 & 0xffff_ffe0,
+        Mode::FourLevels => cr3 & ADDRESS,
     }
 }
 

@@ -263,8 +263,7 @@ pub(crate) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     let paging = paging::current(cx);
     let root = with(cx, |shadow, ram, stock| {
         shadow.load_cr3(ram);
-        let root = shadow.make_root(&paging, ram, &mut || stock.take())?;
-        Ok::<_, OutOfPages>((Some(root), shadow.take_flush()))
+        root_and_flush(shadow, &paging, ram, stock)
     });
     if let Some(Ok((root, flush))) = root {
         use_root(cx, root, flush);
@@ -330,11 +329,7 @@ fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
     }
     let paging = paging::current(cx);
     let renewed = with(cx, |shadow, ram, stock| {
-        let root = match shadow.has_root() {
-            true => None,
-            false => Some(shadow.make_root(&paging, ram, &mut || stock.take())?),
-        };
-        Ok::<_, OutOfPages>((root, shadow.take_flush()))
+        root_and_flush(shadow, &paging, ram, stock)
     });
     let Some(Ok((root, flush))) = renewed else {
         // More pages for tables come with the next burst.
@@ -342,6 +337,21 @@ fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
     };
     use_root(cx, root, flush);
     Ok(())
+}
+
+/// What [`use_root`] wants to know: a root, if there was none, and whether translations have changed.
+#[inline]
+fn root_and_flush(
+    shadow: &mut Shadow<KernelPage>,
+    paging: &Paging,
+    ram: &Ram<'_>,
+    stock: &mut Stock,
+) -> Result<(Option<Hpa>, bool), OutOfPages> {
+    let root = match shadow.has_root() {
+        true => None,
+        false => Some(shadow.make_root(paging, ram, &mut || stock.take())?),
+    };
+    Ok((root, shadow.take_flush()))
 }
 
 /// Tells the CPU of the root, if it is another, and that translations have changed, if they have.
