@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The second rung: `cargo test` of the tool and of the module's pure files, as TAP.
+# The second rung: `cargo test` of library, tool and the module's pure files, as TAP.
 # The other crates under tools/ are the kernel's own code. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
@@ -10,7 +10,8 @@ log=$BUILD/log/cargo-test.log
 status=0
 
 KSRC=$("$LAB/kernel.sh" --source) CARGO_TARGET_DIR=$BUILD/cargo \
-	cargo test --package minivmx --package pure --no-fail-fast --color never \
+	cargo test --package minivmx --package minivmx-cli --package pure \
+	--no-fail-fast --color never \
 	--manifest-path "$TOP/tools/Cargo.toml" >"$log" 2>&1 || status=$?
 
 echo '#@ run cargo-test'

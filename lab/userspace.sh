@@ -14,7 +14,7 @@ target=x86_64-unknown-linux-gnu
 build_tool() {
 	RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=$BUILD/cargo \
 		cargo build --release --target "$target" \
-		--manifest-path "$TOP/tools/Cargo.toml" --package minivmx
+		--manifest-path "$TOP/tools/Cargo.toml" --package minivmx-cli
 	mkdir -p "$BUILD/bin"
 	ln -sf "../cargo/$target/release/minivmx" "$BUILD/bin/minivmx"
 }

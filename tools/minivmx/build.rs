@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes what the tool holds and is not Rust: bindings of the driver's interface, with the
-//! `bindgen` command, so that Rust and C are compiled from the same header; and the guest of
-//! `minivmx lab`, with `make`.
+//! Makes the bindings of the driver's interface with the `bindgen` command, so that Rust and C are
+//! compiled from the same header.
 
 use std::{
     env,
@@ -26,17 +25,8 @@ const BINDGEN: &[&str] = &[
     "// Generated from uapi/minivmx.h.",
 ];
 
-const GUESTS: &str = "../guests";
-/// The guest calls the hypervisor.
-const HYPERCALLS: &str = "../../uapi/minivmx_pv.h";
-
 fn main() {
     let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    make_bindings(&output);
-    make_guest(&output);
-}
-
-fn make_bindings(output: &Path) {
     let header = setting("MINIVMX_UAPI", "../../uapi/minivmx.h");
     let bindgen = setting("BINDGEN", "bindgen");
     println!("cargo::rerun-if-changed={}", Path::new(&header).display());
@@ -45,15 +35,6 @@ fn make_bindings(output: &Path) {
         .arg(&header)
         .arg("--output")
         .arg(output.join("uapi.rs")));
-}
-
-fn make_guest(output: &Path) {
-    println!("cargo::rerun-if-changed={GUESTS}");
-    println!("cargo::rerun-if-changed={HYPERCALLS}");
-    run(Command::new("make")
-        .args(["-s", "-C", GUESTS])
-        .arg(output.join("workloads.elf"))
-        .arg(format!("OUT={}", output.display())));
 }
 
 fn run(command: &mut Command) {

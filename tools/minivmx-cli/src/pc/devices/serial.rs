@@ -11,7 +11,7 @@ use vm_superio::{
 };
 
 use super::Device;
-use crate::{
+use crate::console::{
     input::Input,
     sink::Sink, //
 };

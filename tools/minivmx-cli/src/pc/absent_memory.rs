@@ -25,7 +25,7 @@ use minivmx::{
     Regs, //
 };
 
-use crate::{
+use crate::guest::{
     code,
     registers, //
 };

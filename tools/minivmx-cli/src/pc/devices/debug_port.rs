@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use super::Device;
-use crate::sink::Sink;
+use crate::console::sink::Sink;
 
 const SOMEONE_LISTENS: u32 = 0xe9;
 

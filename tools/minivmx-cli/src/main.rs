@@ -2,29 +2,16 @@
 
 //! The command `minivmx`: shows what a CPU can do, runs guests, measures exits.
 
-mod absent_memory;
 mod bench;
 mod cli;
-mod code;
-mod devices;
-mod dump;
+mod console;
+mod guest;
 mod host;
 mod info;
-mod input;
 mod lab;
-mod machine;
 mod manual;
-mod msrs;
-mod outcome;
-mod paging;
-mod registers;
-mod report;
+mod pc;
 mod run;
-mod signals;
-mod sink;
-mod terminal;
-mod tick;
-mod trace;
 
 use std::{
     io,

@@ -23,7 +23,7 @@ use minivmx::Mmu;
 
 /// Virtual machines on Intel VMX, to see how it works
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = env!("CARGO_BIN_NAME"), version)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -19,7 +19,7 @@ use vm_memory::{
     GuestMemoryMmap, //
 };
 
-use crate::{
+use super::{
     paging,
     registers, //
 };

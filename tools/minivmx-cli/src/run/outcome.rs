@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use crate::signals::Stop;
+use super::signals::Stop;
 
 /// How a run ended.
 #[derive(Clone, Debug, Eq, PartialEq)]

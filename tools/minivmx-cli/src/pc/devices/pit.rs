@@ -250,7 +250,7 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::tests::{clock, Time};
+    use crate::pc::devices::tests::{clock, Time};
 
     fn pit() -> (Pit, Time) {
         let (time, clock) = clock();

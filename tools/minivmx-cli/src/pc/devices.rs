@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use crate::{
+use crate::console::{
     input::Input,
     sink::Sink, //
 };

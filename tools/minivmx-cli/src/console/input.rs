@@ -4,7 +4,7 @@
 
 use std::os::fd::AsRawFd;
 
-use crate::terminal::KeyByKey;
+use super::terminal::KeyByKey;
 
 /// A source of bytes that never blocks.
 pub trait Input {

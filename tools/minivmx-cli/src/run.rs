@@ -2,6 +2,13 @@
 
 //! `minivmx run`: a guest from its first instruction to its end.
 
+mod dump;
+mod machine;
+mod outcome;
+mod report;
+mod signals;
+mod trace;
+
 use std::{
     io,
     process::ExitCode, //
@@ -20,22 +27,22 @@ use minivmx::{
 use serde_json::json;
 
 use crate::{
-    absent_memory,
     cli,
-    devices::Devices,
-    dump,
+    console::{
+        input,
+        sink::Sink, //
+    },
+    guest::registers,
     info,
-    input,
-    machine::Machine,
-    msrs::Msrs,
-    outcome::Outcome,
-    registers,
-    report,
-    signals,
-    sink::Sink,
-    tick,
-    trace, //
+    pc::{
+        absent_memory,
+        devices::Devices,
+        msrs::Msrs,
+        tick, //
+    },
 };
+use machine::Machine;
+use outcome::Outcome;
 
 /// Runs a guest as the command line says, and reports how it ended.
 pub fn run(arguments: &cli::Run) -> Result<ExitCode> {
@@ -197,7 +204,7 @@ impl<'a> Run<'a> {
         };
         std::thread::sleep(wait);
         if let Some(vector) = self.devices.take_tick() {
-            tick::deliver(&mut self.machine, vector)?;
+            tick::deliver(&mut self.machine.vcpu, &self.machine.memory, vector)?;
         }
         Ok(None)
     }

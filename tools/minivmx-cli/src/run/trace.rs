@@ -10,10 +10,8 @@ use minivmx::{
     Traps, //
 };
 
-use crate::{
-    code,
-    machine::Machine, //
-};
+use super::machine::Machine;
+use crate::guest::code;
 
 /// Vectors that are not exceptions of the guest's own: NMI and machine check
 /// belong to the host.

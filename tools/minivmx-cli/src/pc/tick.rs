@@ -9,8 +9,10 @@
 
 use anyhow::Result;
 use minivmx::{
+    GuestMemory,
     Regs,
-    Sregs, //
+    Sregs,
+    Vcpu, //
 };
 use vm_memory::{
     Bytes,
@@ -18,10 +20,7 @@ use vm_memory::{
     GuestMemoryMmap, //
 };
 
-use crate::{
-    machine::Machine,
-    registers, //
-};
+use crate::guest::registers;
 
 const TF: u64 = 1 << 8;
 const IF: u64 = 1 << 9;
@@ -33,11 +32,10 @@ pub fn can_wake(regs: &Regs, sregs: &Sregs) -> bool {
 }
 
 /// Sends the guest to its handler of an interrupt.
-pub fn deliver(machine: &mut Machine, vector: u8) -> Result<()> {
-    let mut sregs = machine.vcpu.sregs()?;
-    let regs = machine.vcpu.regs_mut();
-    interrupt(machine.memory.view(), regs, &mut sregs, vector)?;
-    Ok(machine.vcpu.set_sregs(&sregs)?)
+pub fn deliver(vcpu: &mut Vcpu, memory: &GuestMemory, vector: u8) -> Result<()> {
+    let mut sregs = vcpu.sregs()?;
+    interrupt(memory.view(), vcpu.regs_mut(), &mut sregs, vector)?;
+    Ok(vcpu.set_sregs(&sregs)?)
 }
 
 fn interrupt(

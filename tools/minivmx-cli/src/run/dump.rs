@@ -14,13 +14,11 @@ use minivmx::{
     Vcpu, //
 };
 
-use crate::{
-    code,
-    machine::Machine, //
-};
+use super::machine::Machine;
+use crate::guest::code;
 
 // The driver's own list of fields, which needs nothing of the kernel.
-#[path = "../../../src/vmx/field.rs"]
+#[path = "../../../../src/vmx/field.rs"]
 #[allow(dead_code)]
 mod field;
 

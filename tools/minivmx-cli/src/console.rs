@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest's text: what it prints, and what is typed for it.
+
+pub mod input;
+pub mod sink;
+mod terminal;

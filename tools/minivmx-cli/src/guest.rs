@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a guest is doing: its registers, its page tables, its code.
+
+pub mod code;
+pub mod paging;
+pub mod registers;

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a guest finds around its CPU: as much of a PC as firmware looks for.
+
+pub mod absent_memory;
+pub mod devices;
+pub mod msrs;
+pub mod tick;
