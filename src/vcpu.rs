@@ -2,6 +2,7 @@
 
 //! A vCPU and its file.
 
+mod burst;
 mod context;
 mod control_register;
 mod cpuid;

@@ -3,36 +3,27 @@
 //! Running the guest: `MINIVMX_RUN` and its bursts.
 
 use super::{
+    burst::load_frame,
     context::{
         Context,
         Next, //
     },
-    debug_register,
     exits,
-    msr,
     run_page::RunPage,
     setup,
     shadow,
     state::{
-        Guest,
         Pending,
         State, //
     },
     step,
-    switched,
     Vcpu, //
 };
 use crate::{
     module_parameters,
     support::{
-        cpu::{
-            self,
-            LentBreakpoints, //
-        },
-        irq::{
-            self,
-            IrqsDisabled, //
-        },
+        cpu,
+        irq,
         ratelimit,
         uapi::{
             answer,
@@ -45,11 +36,7 @@ use crate::{
             self,
             EntryFailure, //
         },
-        error,
-        field::*,
-        host::HostState,
-        root::VmxRoot,
-        vmcs::CurrentVmcs, //
+        error, //
     }, //
 };
 use kernel::prelude::*;
@@ -116,61 +103,6 @@ impl Vcpu {
             irq::cond_resched();
         }
     }
-
-    /// Does something with the guest's VMCS current and its registers loaded.
-    #[inline]
-    pub(super) fn burst<R>(
-        &self,
-        state: &mut State,
-        body: impl FnOnce(&mut Context<'_>) -> R,
-    ) -> Result<R> {
-        state.guest.stock.fill(self.vm.mmu.stock())?;
-        let irqs = IrqsDisabled::new();
-        let host = HostState::save(&irqs, &mut state.descriptors);
-        let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
-        let vmcs = state.vmcs.load(&root)?;
-        self.member.counters.bursts.count();
-        self.member.whereabouts.enter(irqs.cpu());
-        let vm = &*self.vm;
-        let capabilities = &vm.device.capabilities;
-        state.host.update(&vmcs, &host, capabilities)?;
-        if !state.configured {
-            setup::configure(vm, &vmcs, &mut state.guest)?;
-            state.configured = true;
-        }
-        let this = Some(irqs.cpu());
-        let moved = state.last_cpu != this;
-        state.last_cpu = this;
-
-        let efer = state.guest.efer(&vmcs);
-        let fpu = state.fpu.load(&irqs);
-        let switched = state.switched.load(&irqs, msr::needs_switched(efer));
-        let _efer = switched::lend_efer(&irqs, capabilities, efer);
-        let dr7 = vmcs.read(GUEST_DR7);
-        let _breakpoints = debug_register::has_breakpoints(dr7)
-            .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
-        cpu::set_cr2(&irqs, state.guest.cr2);
-
-        if vm.device.flush_l1d {
-            cpu::flush_l1d(&irqs);
-        }
-        let counters = &self.member.counters;
-        let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
-        if let Some(state) = &mut cx.guest.shadow {
-            // Another thread may have taken memory away.
-            state.set_changed();
-        }
-        vm.generation.catch_up(&irqs, || cx.flush());
-        if moved {
-            cx.flush_guest_tlb();
-        }
-        let result = body(&mut cx);
-        cx.guest.cr2 = cpu::cr2(&irqs);
-        save_frame(cx.vmcs, cx.guest);
-        self.member.whereabouts.leave();
-        vmcs.check()?;
-        Ok(result)
-    }
 }
 
 /// Ends the exit that waits for it, then runs the guest.
@@ -181,22 +113,6 @@ fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page:
         Next::Enter => run_in_burst(cx),
         next => next,
     }
-}
-
-/// Writes the registers that the VMCS holds.
-#[inline]
-fn load_frame(vmcs: &CurrentVmcs<'_>, guest: &Guest) {
-    vmcs.write(GUEST_RIP, guest.frame.rip);
-    vmcs.write(GUEST_RSP, guest.frame.general.0[entry::Registers::RSP]);
-    vmcs.write(GUEST_RFLAGS, guest.frame.rflags);
-}
-
-/// Copies the registers that the VMCS holds.
-#[inline]
-fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
-    guest.frame.rip = vmcs.read(GUEST_RIP);
-    guest.frame.general.0[entry::Registers::RSP] = vmcs.read(GUEST_RSP);
-    guest.frame.rflags = vmcs.read(GUEST_RFLAGS);
 }
 
 /// Enters the guest again and again, until something has to be done outside of the burst.

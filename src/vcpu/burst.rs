@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A burst: the CPU is the guest's for a moment, with interrupts off.
+
+use super::{
+    context::Context,
+    debug_register,
+    msr,
+    setup,
+    state::{
+        Guest,
+        State, //
+    },
+    switched,
+    Vcpu, //
+};
+use crate::{
+    support::{
+        cpu::{
+            self,
+            LentBreakpoints, //
+        },
+        irq::IrqsDisabled, //
+    },
+    vmx::{
+        entry,
+        field::*,
+        host::HostState,
+        root::VmxRoot,
+        vmcs::CurrentVmcs, //
+    }, //
+};
+use kernel::prelude::*;
+
+impl Vcpu {
+    /// Does something with the guest's VMCS current and its registers loaded.
+    #[inline]
+    pub(super) fn burst<R>(
+        &self,
+        state: &mut State,
+        body: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> Result<R> {
+        state.guest.stock.fill(self.vm.mmu.stock())?;
+        let irqs = IrqsDisabled::new();
+        let host = HostState::save(&irqs, &mut state.descriptors);
+        let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
+        let vmcs = state.vmcs.load(&root)?;
+        self.member.counters.bursts.count();
+        self.member.whereabouts.enter(irqs.cpu());
+        let vm = &*self.vm;
+        let capabilities = &vm.device.capabilities;
+        state.host.update(&vmcs, &host, capabilities)?;
+        if !state.configured {
+            setup::configure(vm, &vmcs, &mut state.guest)?;
+            state.configured = true;
+        }
+        let this = Some(irqs.cpu());
+        let moved = state.last_cpu != this;
+        state.last_cpu = this;
+
+        let efer = state.guest.efer(&vmcs);
+        let fpu = state.fpu.load(&irqs);
+        let switched = state.switched.load(&irqs, msr::needs_switched(efer));
+        let _efer = switched::lend_efer(&irqs, capabilities, efer);
+        let dr7 = vmcs.read(GUEST_DR7);
+        let _breakpoints = debug_register::has_breakpoints(dr7)
+            .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
+        cpu::set_cr2(&irqs, state.guest.cr2);
+
+        if vm.device.flush_l1d {
+            cpu::flush_l1d(&irqs);
+        }
+        let counters = &self.member.counters;
+        let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
+        if let Some(state) = &mut cx.guest.shadow {
+            // Another thread may have taken memory away.
+            state.set_changed();
+        }
+        vm.generation.catch_up(&irqs, || cx.flush());
+        if moved {
+            cx.flush_guest_tlb();
+        }
+        let result = body(&mut cx);
+        cx.guest.cr2 = cpu::cr2(&irqs);
+        save_frame(cx.vmcs, cx.guest);
+        self.member.whereabouts.leave();
+        vmcs.check()?;
+        Ok(result)
+    }
+}
+
+/// Writes the registers that the VMCS holds.
+#[inline]
+pub(super) fn load_frame(vmcs: &CurrentVmcs<'_>, guest: &Guest) {
+    vmcs.write(GUEST_RIP, guest.frame.rip);
+    vmcs.write(GUEST_RSP, guest.frame.general.0[entry::Registers::RSP]);
+    vmcs.write(GUEST_RFLAGS, guest.frame.rflags);
+}
+
+/// Copies the registers that the VMCS holds.
+#[inline]
+fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
+    guest.frame.rip = vmcs.read(GUEST_RIP);
+    guest.frame.general.0[entry::Registers::RSP] = vmcs.read(GUEST_RSP);
+    guest.frame.rflags = vmcs.read(GUEST_RFLAGS);
+}
