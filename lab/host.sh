@@ -16,9 +16,11 @@ KSRC=$("$LAB/kernel.sh" --source) CARGO_TARGET_DIR=$BUILD/cargo \
 
 echo '#@ run cargo-test'
 awk '
-/^test .* \.\.\. ok$/ { print "ok " ++n " " $2 }
-/^test .* \.\.\. ignored/ { print "ok " ++n " " $2 " # SKIP ignored" }
-/^test .* \.\.\. FAILED$/ { print "not ok " ++n " " $2 }
+# The name of a test in documentation is some words.
+function name() { return substr($0, 6, index($0, " ... ") - 6) }
+/^test .* \.\.\. ok$/ { print "ok " ++n " " name() }
+/^test .* \.\.\. ignored/ { print "ok " ++n " " name() " # SKIP ignored" }
+/^test .* \.\.\. FAILED$/ { print "not ok " ++n " " name() }
 END { print "1.." n + 0 }
 ' "$log"
 echo "#@ status cargo-test $status"

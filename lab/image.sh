@@ -17,13 +17,14 @@ kvm_modules() {
 
 fill_root() {
 	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib/modules,guests,selftests}
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib/modules,guests,examples,selftests}
 	cp /bin/busybox "$BUILD/bin/minivmx" "$LAB/demo" "$LAB/bench" "$LAB/compare" \
 		"$root/bin"
 	cp "$LAB/init" "$root/init"
 	cp "$BUILD/module/$name/minivmx.ko" "$root/lib/modules"
 	kvm_modules | xargs cp -t "$root/lib/modules"
 	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/*.elf "$root/guests"
+	cp "$BUILD"/examples/* "$root/examples"
 	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
 }
 

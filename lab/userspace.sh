@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds, statically linked, what runs in the lab machine beside busybox: the tool
-# (build/bin/minivmx), its guests (build/guests) and the selftests (build/selftests).
-# Runs inside the base.
+# (build/bin/minivmx), its guests (build/guests), the example that the docs of the
+# library show (build/examples) and the selftests (build/selftests). Runs inside the
+# base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -11,12 +12,24 @@ target=x86_64-unknown-linux-gnu
 
 # Naming the target, though it is the host's, keeps the flags from procedural
 # macros, which cannot be static.
-build_tool() {
+build_crate() {
 	RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=$BUILD/cargo \
 		cargo build --release --target "$target" \
-		--manifest-path "$TOP/tools/Cargo.toml" --package minivmx-cli
+		--manifest-path "$TOP/tools/Cargo.toml" --package "$@"
+}
+
+build_tool() {
+	build_crate minivmx-cli
 	mkdir -p "$BUILD/bin"
 	ln -sf "../cargo/$target/release/minivmx" "$BUILD/bin/minivmx"
+}
+
+# With what it is to print.
+build_example() {
+	build_crate minivmx --example sum
+	mkdir -p "$BUILD/examples"
+	ln -sf "../cargo/$target/release/examples/sum" "$BUILD/examples/sum"
+	cp "$TOP/tools/minivmx/examples/sum.txt" "$BUILD/examples"
 }
 
 build_guests() {
@@ -30,4 +43,5 @@ build_selftests() {
 
 step "tool" build_tool
 step "guests" build_guests
+step "example" build_example
 step "selftests" build_selftests

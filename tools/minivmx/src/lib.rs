@@ -7,16 +7,16 @@
 //! say; what it says is an [`Exit`], which borrows the page that driver and
 //! program share.
 //!
-//! ```no_run
-//! use minivmx::{Device, Exit, MapFlags, Mmu};
+//! # A complete program
 //!
-//! let vm = Device::open()?.create_vm(Mmu::Ept)?;
-//! vm.map_memory(0xffff_f000, 4096, MapFlags::default())?;
-//! let memory = minivmx::GuestMemory::map(&vm, &[(0xffff_f000, 4096)])?;
-//! memory.write(0xffff_fff0, &[0xf4])?; // HLT at the reset vector
-//! let mut vcpu = vm.create_vcpu(0)?;
-//! assert!(matches!(vcpu.run()?, Exit::Hlt));
-//! # Ok::<(), minivmx::Error>(())
+//! ```no_run
+#![doc = include_str!("../examples/sum.rs")]
+//! ```
+//!
+//! It prints
+//!
+//! ```text
+#![doc = include_str!("../examples/sum.txt")]
 //! ```
 //!
 //! Meanings, limits and errors of the calls are in `uapi/minivmx.h`.
