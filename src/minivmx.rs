@@ -19,6 +19,7 @@ mod support;
 mod vcpu;
 mod vm;
 mod vmx;
+mod x86;
 
 module! {
     type: MinivmxModule,

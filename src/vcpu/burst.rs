@@ -4,7 +4,6 @@
 
 use super::{
     context::Context,
-    debug_register,
     msr,
     setup,
     state::{
@@ -28,7 +27,8 @@ use crate::{
         host::HostState,
         root::VmxRoot,
         vmcs::CurrentVmcs, //
-    }, //
+    },
+    x86::debug_register::dr7, //
 };
 use kernel::prelude::*;
 
@@ -63,7 +63,7 @@ impl Vcpu {
         let switched = state.switched.load(&irqs, msr::needs_switched(efer));
         let _efer = switched::lend_efer(&irqs, capabilities, efer);
         let dr7 = vmcs.read(GUEST_DR7);
-        let _breakpoints = debug_register::has_breakpoints(dr7)
+        let _breakpoints = dr7::has_breakpoints(dr7)
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
         cpu::set_cr2(&irqs, state.guest.cr2);
 

@@ -22,7 +22,6 @@ use super::{
         self,
         Exception, //
     },
-    msr::efer,
     paging,
     shadow, //
 };
@@ -34,41 +33,15 @@ use crate::{
         exit::CrAccess,
         field::*,
         vmcs::CurrentVmcs, //
+    },
+    x86::{
+        cr0,
+        cr4,
+        efer,
+        segment::AccessRights, //
     }, //
 };
 use kernel::prelude::*;
-
-/// CR0 (SDM Vol. 3A, "Control Registers").
-pub(crate) mod cr0 {
-    pub(crate) const PE: u64 = 1 << 0;
-    pub(crate) const ET: u64 = 1 << 4;
-    pub(crate) const NE: u64 = 1 << 5;
-    pub(crate) const NW: u64 = 1 << 29;
-    pub(crate) const CD: u64 = 1 << 30;
-    pub(crate) const PG: u64 = 1 << 31;
-    pub(crate) const WP: u64 = 1 << 16;
-    /// MP EM TS AM: the guest's own.
-    pub(crate) const OWN: u64 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 18;
-    /// What translation depends on: the guest's own with EPT.
-    pub(crate) const PAGING: u64 = PE | WP | PG;
-    /// All bits that are defined.
-    pub(crate) const DEFINED: u64 = OWN | PAGING | ET | NE | NW | CD;
-}
-
-/// CR4 (SDM Vol. 3A, "Control Registers").
-pub(crate) mod cr4 {
-    pub(crate) const PSE: u64 = 1 << 4;
-    pub(crate) const PAE: u64 = 1 << 5;
-    pub(crate) const MCE: u64 = 1 << 6;
-    pub(crate) const PGE: u64 = 1 << 7;
-    /// VME PVI TSD DE PSE PAE PGE PCE OSFXSR OSXMMEXCPT.
-    pub(crate) const BASE: u64 = 0x7bf;
-    pub(crate) const UMIP: u64 = 1 << 11;
-    pub(crate) const FSGSBASE: u64 = 1 << 16;
-    pub(crate) const OSXSAVE: u64 = 1 << 18;
-    pub(crate) const SMEP: u64 = 1 << 20;
-    pub(crate) const SMAP: u64 = 1 << 21;
-}
 
 /// CR4 of guests on this machine.
 #[derive(Clone, Copy)]
@@ -153,7 +126,7 @@ impl Cr4Rules {
 
 /// `EINVAL` if a guest cannot have this value in CR0.
 pub(crate) fn check_cr0(value: u64) -> Result {
-    if !cr0_consistent(value) {
+    if !cr0::is_consistent(value) {
         return Err(EINVAL);
     }
     Ok(())
@@ -172,12 +145,12 @@ impl Cr0Rules {
     fn new(shadow_paging: bool) -> Self {
         if shadow_paging {
             Self {
-                own: cr0::OWN,
+                own: cr0::OTHERS,
                 fixed: cr0::PAGING | cr0::ET | cr0::NE,
             }
         } else {
             Self {
-                own: cr0::OWN | cr0::PAGING,
+                own: cr0::OTHERS | cr0::PAGING,
                 fixed: cr0::ET | cr0::NE,
             }
         }
@@ -225,13 +198,6 @@ impl ControlRegisters {
     }
 }
 
-/// Would MOV to CR0 take this value, other registers aside?
-fn cr0_consistent(value: u64) -> bool {
-    let paging_unprotected = value & (cr0::PG | cr0::PE) == cr0::PG;
-    let not_write_through_cached = value & (cr0::CD | cr0::NW) == cr0::NW;
-    value & !cr0::DEFINED == 0 && !paging_unprotected && !not_write_through_cached
-}
-
 /// Answers an access to a control register.
 pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     const MOV_TO: u64 = 0;
@@ -260,7 +226,7 @@ pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
 fn write_cr0(cx: &mut Context<'_>, value: u64) -> Next {
     // Bits that are not defined in the low half are ignored; in the high half they are an error.
     let value = value & (cr0::DEFINED | !0xffff_ffff) | cr0::ET;
-    if !cr0_consistent(value) {
+    if !cr0::is_consistent(value) {
         return cx.inject(Exception::GENERAL_PROTECTION);
     }
     if cx.guest.shadow.is_some() {
@@ -316,10 +282,9 @@ fn load_cr0(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
 
 /// Turns paging on or off, and with it IA-32e mode if IA32_EFER.LME asks for it.
 fn switch_paging(cx: &mut Context<'_>, cr0: u64) -> Result<(), Next> {
-    const L: u32 = 1 << 13;
     let (cr4, efer) = (cx.cr4(), cx.efer());
     let on = cr0 & cr0::PG != 0;
-    let code_64 = cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS) & L != 0;
+    let code_64 = AccessRights::from_raw(cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS)).long();
     let long = on && efer & efer::LME != 0;
     let active = efer & efer::LMA != 0;
     if long && (cr4 & cr4::PAE == 0 || code_64) || active && code_64 {

@@ -2,9 +2,12 @@
 
 //! CPUID as the guest sees it: what the program set, else the host's less what guests do not get.
 
-use crate::support::{
-    cpu,
-    uapi, //
+use crate::{
+    support::{
+        cpu,
+        uapi, //
+    },
+    x86::cr4, //
 };
 use core::arch::x86_64::CpuidResult;
 use kernel::prelude::*;
@@ -45,8 +48,6 @@ mod features {
 const HYPERVISOR: u32 = 1 << 31;
 /// CPUID.1:ECX.OSXSAVE, a copy of CR4.OSXSAVE.
 const OSXSAVE: u32 = 1 << 27;
-/// CR4.OSXSAVE.
-const CR4_OSXSAVE: u64 = 1 << 18;
 
 /// What CPUID depends on besides the leaf.
 pub(crate) struct Context {
@@ -88,7 +89,7 @@ impl Cpuid {
             None => host(leaf, subleaf, &context),
         };
         if leaf == 1 {
-            let osxsave = context().cr4 & CR4_OSXSAVE != 0;
+            let osxsave = context().cr4 & cr4::OSXSAVE != 0;
             result.ecx = result.ecx & !OSXSAVE | if osxsave { OSXSAVE } else { 0 };
         }
         result

@@ -16,29 +16,19 @@ use super::{
         Exception, //
     }, //
 };
-use crate::vmx::{
-    exit::DrAccess,
-    field::*, //
+use crate::{
+    vmx::{
+        exit::DrAccess,
+        field::*, //
+    },
+    x86::{
+        cr4,
+        debug_register::{
+            dr6,
+            dr7, //
+        }, //
+    }, //
 };
-
-/// Bits of DR6 that read as 1 (SDM Vol. 3B, "Debug Status Register (DR6)").
-const DR6_FIXED: u64 = 0xffff_0ff0;
-/// B0 to B3, BD, BS: what the exit qualification of #DB has in the place that DR6 has it.
-const DR6_CAUSES: u64 = 0x600f;
-/// B0 to B3: set anew by each #DB.
-const DR6_BREAKPOINTS: u64 = 0xf;
-/// BD: access to a debug register while DR7.GD is 1.
-const DR6_BD: u64 = 1 << 13;
-/// L0 to G3: any breakpoint enabled.
-const DR7_ENABLED: u64 = 0xff;
-/// GD: accesses to debug registers raise #DB.
-const DR7_GD: u64 = 1 << 13;
-/// Bit 10 of DR7 reads as 1.
-const DR7_FIXED: u64 = 1 << 10;
-/// Bits of DR7 that are reserved and read as 0.
-const DR7_ZERO: u64 = 0xd000;
-/// CR4.DE: DR4 and DR5 do not exist.
-const CR4_DE: u64 = 1 << 3;
 
 /// DR0 to DR3 and DR6.
 pub(crate) struct DebugRegisters {
@@ -52,39 +42,24 @@ impl Default for DebugRegisters {
     fn default() -> Self {
         Self {
             address: [0; 4],
-            dr6: DR6_FIXED,
+            dr6: dr6::FIXED,
         }
     }
-}
-
-/// Does this DR7 enable a breakpoint?
-pub(crate) fn has_breakpoints(dr7: u64) -> bool {
-    dr7 & DR7_ENABLED != 0
-}
-
-/// DR7 as the CPU keeps it, if it can have this value.
-pub(crate) fn valid_dr7(value: u64) -> Option<u64> {
-    (value >> 32 == 0).then_some(value & !DR7_ZERO | DR7_FIXED)
-}
-
-/// DR6 as the CPU keeps it, if it can have this value.
-pub(crate) fn valid_dr6(value: u64) -> Option<u64> {
-    (value >> 32 == 0).then_some(value & (DR6_CAUSES | 1 << 15) | DR6_FIXED)
 }
 
 /// Answers MOV to and from a debug register.
 pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     let dr7 = cx.vmcs.read(GUEST_DR7);
-    if dr7 & DR7_GD != 0 {
-        cx.guest.debug.dr6 |= DR6_BD;
-        cx.vmcs.write(GUEST_DR7, dr7 & !DR7_GD);
+    if dr7 & dr7::GD != 0 {
+        cx.guest.debug.dr6 |= dr6::BD;
+        cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
         return cx.inject(Exception::DEBUG);
     }
     let access = DrAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The fields have 3 and 4 bits.
     let number = access.debug_register().get() as usize;
     let register = access.register().get() as usize;
-    if matches!(number, 4 | 5) && cx.cr4_rules().get(cx.vmcs) & CR4_DE != 0 {
+    if matches!(number, 4 | 5) && cx.cr4_rules().get(cx.vmcs) & cr4::DE != 0 {
         return cx.inject(Exception::INVALID_OPCODE);
     }
     if access.from_dr() {
@@ -107,10 +82,10 @@ fn read(cx: &Context<'_>, number: usize) -> u64 {
 fn write(cx: &mut Context<'_>, number: usize, value: u64) -> Option<()> {
     match number {
         0..=3 => cx.guest.debug.address[number] = value,
-        4 | 6 => cx.guest.debug.dr6 = valid_dr6(value)?,
-        _ => cx.vmcs.write(GUEST_DR7, valid_dr7(value)?),
+        4 | 6 => cx.guest.debug.dr6 = dr6::valid(value)?,
+        _ => cx.vmcs.write(GUEST_DR7, dr7::valid(value)?),
     }
-    if has_breakpoints(cx.vmcs.read(GUEST_DR7)) {
+    if dr7::has_breakpoints(cx.vmcs.read(GUEST_DR7)) {
         // The addresses go into the CPU at the beginning of the next burst.
         cx.end_burst();
     }
@@ -119,11 +94,11 @@ fn write(cx: &mut Context<'_>, number: usize, value: u64) -> Option<()> {
 
 /// Hands the guest its #DB, with the DR6 that the CPU would have left.
 pub(crate) fn deliver(cx: &mut Context<'_>) -> Next {
-    let causes = cx.vmcs.read(EXIT_QUALIFICATION) & DR6_CAUSES;
+    let causes = cx.vmcs.read(EXIT_QUALIFICATION) & dr6::CAUSES;
     let debug = &mut cx.guest.debug;
-    debug.dr6 = debug.dr6 & !DR6_BREAKPOINTS | causes | DR6_FIXED;
+    debug.dr6 = debug.dr6 & !dr6::BREAKPOINTS | causes | dr6::FIXED;
     let dr7 = cx.vmcs.read(GUEST_DR7);
-    cx.vmcs.write(GUEST_DR7, dr7 & !DR7_GD);
+    cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
     event::reflect(cx.vmcs);
     cx.count_injection();
     Next::Enter

@@ -3,25 +3,27 @@
 //! Events for the guest: exceptions that the driver raises, events whose delivery an exit cut short,
 //! and the end of an instruction that the driver carried out.
 
-use crate::vmx::{
-    exit::{
-        event,
-        vector,
-        Interruptibility,
-        Interruption, //
+use crate::{
+    vmx::{
+        exit::{
+            Interruptibility,
+            Interruption, //
+        },
+        field::*,
+        vmcs::CurrentVmcs, //
     },
-    field::*,
-    vmcs::CurrentVmcs, //
+    x86::{
+        cr0,
+        debug_register::dr6,
+        event::{
+            kind,
+            vector,
+            Event, //
+        },
+        rflags,
+        segment::AccessRights, //
+    }, //
 };
-
-/// CR0.PE: protected mode.
-const CR0_PE: u64 = 1;
-/// RFLAGS.TF: single-step.
-const RFLAGS_TF: u64 = 1 << 8;
-/// BS of the pending debug exceptions: a single-step trap.
-const PENDING_SINGLE_STEP: u64 = 1 << 14;
-/// L of the access rights of CS: 64-bit code.
-const ACCESS_RIGHTS_L: u32 = 1 << 13;
 
 /// An exception for the guest.
 #[derive(Clone, Copy)]
@@ -59,7 +61,7 @@ impl Exception {
         Interruption::from_raw(0)
             .with_valid(true)
             .with_kind(kernel::num::Bounded::<u32, 3>::new::<
-                { event::HARDWARE_EXCEPTION },
+                { kind::HARDWARE_EXCEPTION },
             >())
             .with_error_code(self.error_code.is_some())
             .with_vector(self.vector)
@@ -69,7 +71,7 @@ impl Exception {
 /// Makes the next VM entry deliver an exception.
 pub(crate) fn inject(vmcs: &CurrentVmcs<'_>, exception: Exception) {
     // Real mode has no error codes (SDM Vol. 3C, "Checks on VM-Entry Control Fields").
-    let protected = vmcs.read(GUEST_CR0) & CR0_PE != 0;
+    let protected = vmcs.read(GUEST_CR0) & cr0::PE != 0;
     if let (true, Some(code)) = (protected, exception.error_code) {
         vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, code);
     }
@@ -91,7 +93,7 @@ pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>) {
 pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>) {
     let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
     let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
-    if vectoring.valid() && is_double_fault(vectoring, exception) {
+    if makes_double_fault(vectoring, exception) {
         return inject(vmcs, DOUBLE_FAULT);
     }
     deliver_as(vmcs, exception, vmcs.read(EXIT_INTERRUPTION_ERROR_CODE));
@@ -104,7 +106,7 @@ pub(crate) fn raise_during_delivery(vmcs: &CurrentVmcs<'_>, exception: Exception
     if vectoring.valid() && vectoring.is(vector::DOUBLE_FAULT) {
         return None;
     }
-    if vectoring.valid() && is_double_fault(vectoring, exception.interruption()) {
+    if makes_double_fault(vectoring, exception.interruption()) {
         inject(vmcs, DOUBLE_FAULT);
     } else {
         inject(vmcs, exception);
@@ -122,33 +124,18 @@ fn deliver_as(vmcs: &CurrentVmcs<'_>, event: Interruption, error_code: u32) {
     if info.error_code() {
         vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, error_code);
     }
-    if is_software(info) {
+    if info.event().is_some_and(Event::is_software) {
         vmcs.write(ENTRY_INSTRUCTION_LENGTH, vmcs.read(EXIT_INSTRUCTION_LENGTH));
     }
     vmcs.write(ENTRY_INTERRUPTION_INFO, info.into_raw());
 }
 
-/// Events that an instruction raised: their return address is behind it.
-fn is_software(info: Interruption) -> bool {
-    matches!(
-        info.kind().get(),
-        event::SOFTWARE_INTERRUPT
-            | event::PRIVILEGED_SOFTWARE_EXCEPTION
-            | event::SOFTWARE_EXCEPTION
-    )
-}
-
-/// Does `second`, raised while `first` was delivered, make a double fault?
-/// (SDM Vol. 3A, "Interrupt 8 - Double Fault Exception (#DF)").
-fn is_double_fault(first: Interruption, second: Interruption) -> bool {
-    let contributory = |info: Interruption| {
-        info.kind().get() == event::HARDWARE_EXCEPTION && matches!(info.vector().get(), 0 | 10..=13)
-    };
-    let page_fault = |info: Interruption| {
-        info.kind().get() == event::HARDWARE_EXCEPTION && info.is(vector::PAGE_FAULT)
-    };
-    (contributory(first) && contributory(second))
-        || (page_fault(first) && (contributory(second) || page_fault(second)))
+/// Does `second`, raised while `first` was delivered, if it was, make a double fault?
+fn makes_double_fault(first: Interruption, second: Interruption) -> bool {
+    match (first.event(), second.event()) {
+        (Some(first), Some(second)) => first.makes_double_fault(second),
+        _ => false,
+    }
 }
 
 /// Moves the guest behind the instruction that exited, as if the CPU had carried it out.
@@ -168,12 +155,9 @@ pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
         let clear = interruptibility.with_sti(false).with_mov_ss(false);
         vmcs.write(GUEST_INTERRUPTIBILITY, clear.into_raw());
     }
-    if vmcs.read(GUEST_RFLAGS) & RFLAGS_TF != 0 {
+    if vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 {
         let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
-        vmcs.write(
-            GUEST_PENDING_DEBUG_EXCEPTIONS,
-            pending | PENDING_SINGLE_STEP,
-        );
+        vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | dr6::BS);
     }
 }
 
@@ -181,7 +165,7 @@ pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
 #[inline]
 fn wrap_rip(vmcs: &CurrentVmcs<'_>, rip: u64, next: u64) -> u64 {
     let crosses = (rip ^ next) >> 32 != 0;
-    if crosses && vmcs.read(GUEST_CS_ACCESS_RIGHTS) & ACCESS_RIGHTS_L == 0 {
+    if crosses && !AccessRights::from_raw(vmcs.read(GUEST_CS_ACCESS_RIGHTS)).long() {
         next & 0xffff_ffff
     } else {
         next

@@ -40,12 +40,14 @@ use crate::{
         exit::{
             basic,
             describe_entry_failure,
-            event as kind,
-            vector,
             ExitReason,
             Interruption, //
         },
         field::*, //
+    },
+    x86::event::{
+        kind,
+        vector, //
     }, //
 };
 use kernel::bindings;

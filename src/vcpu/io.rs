@@ -24,7 +24,8 @@ use crate::{
             IoAccess, //
         },
         field::*, //
-    }, //
+    },
+    x86::rflags, //
 };
 use kernel::bitfield;
 
@@ -36,9 +37,6 @@ bitfield! {
         9:7 address_size;
     }
 }
-
-/// RFLAGS.DF: strings go downward.
-const RFLAGS_DF: u64 = 1 << 10;
 
 /// Hands an I/O instruction to the program.
 #[inline(never)]
@@ -156,7 +154,7 @@ fn set_address_register(cx: &mut Context<'_>, number: usize, value: u64) {
 fn advance(cx: &mut Context<'_>, number: usize, width: u8) {
     let step = u64::from(width);
     let value = cx.register(number);
-    let value = if cx.vmcs.read(GUEST_RFLAGS) & RFLAGS_DF != 0 {
+    let value = if cx.vmcs.read(GUEST_RFLAGS) & rflags::DF != 0 {
         value.wrapping_sub(step)
     } else {
         value.wrapping_add(step)

@@ -8,7 +8,6 @@ use super::{
         Next, //
     },
     event::Exception,
-    msr::efer,
     paging,
     shadow, //
 };
@@ -25,7 +24,11 @@ use crate::{
             Stop, //
         }, //
     },
-    vmx::field::*, //
+    vmx::field::*,
+    x86::{
+        efer,
+        segment::AccessRights, //
+    }, //
 };
 use core::sync::atomic::{
     AtomicU8,
@@ -82,8 +85,8 @@ pub(crate) fn instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
 
 /// Is the guest's code 64-bit code?
 pub(crate) fn long_code(cx: &Context<'_>) -> bool {
-    const L: u32 = 1 << 13;
-    cx.efer() & efer::LMA != 0 && cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS) & L != 0
+    let code = AccessRights::from_raw(cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS));
+    cx.efer() & efer::LMA != 0 && code.long()
 }
 
 /// Does something with a byte of guest memory, or says what must come first.

@@ -7,46 +7,32 @@
 
 use super::{
     context::Context,
-    control_register::cr0,
     shadow,
     switched::{
         self,
         Needed, //
     }, //
 };
-use crate::vmx::{
-    controls::Entry,
-    field::*, //
+use crate::{
+    vmx::{
+        controls::Entry,
+        field::*, //
+    },
+    x86::{
+        address::is_canonical,
+        cr0,
+        efer,
+        msr::*,
+        pat, //
+    }, //
 };
 use kernel::prelude::*;
-
-pub(super) const TSC: u32 = 0x10;
-const BIOS_SIGN_ID: u32 = 0x8b;
-const SYSENTER_CS: u32 = 0x174;
-const SYSENTER_ESP: u32 = 0x175;
-const SYSENTER_EIP: u32 = 0x176;
-const MISC_ENABLE: u32 = 0x1a0;
-const DEBUGCTL: u32 = 0x1d9;
-const PAT: u32 = 0x277;
-const EFER: u32 = 0xc000_0080;
-const STAR: u32 = 0xc000_0081;
-const FMASK: u32 = 0xc000_0084;
-const FS_BASE: u32 = 0xc000_0100;
-const GS_BASE: u32 = 0xc000_0101;
 
 /// MSRs that the guest reads and writes in the VMCS, without an exit.
 pub(crate) const DIRECT: [u32; 5] = [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, FS_BASE, GS_BASE];
 
 /// Fast strings; no performance monitoring, no Enhanced SpeedStep.
 const MISC_ENABLE_VALUE: u64 = 1;
-
-/// IA32_EFER bits (SDM Vol. 3A, "Extended Feature Enable Register").
-pub(crate) mod efer {
-    pub(crate) const SCE: u64 = 1 << 0;
-    pub(crate) const LME: u64 = 1 << 8;
-    pub(crate) const LMA: u64 = 1 << 10;
-    pub(crate) const NXE: u64 = 1 << 11;
-}
 
 /// Why an MSR was not read or written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +89,7 @@ pub(crate) fn write(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), 
         SYSENTER_CS => vmcs.write(GUEST_SYSENTER_CS, value as u32),
         SYSENTER_ESP => vmcs.write(GUEST_SYSENTER_ESP, canonical(value)?),
         SYSENTER_EIP => vmcs.write(GUEST_SYSENTER_EIP, canonical(value)?),
-        PAT => write_pat(cx, pat(value)?)?,
+        PAT => write_pat(cx, value)?,
         EFER => write_efer(cx, value)?,
         FS_BASE => vmcs.write(GUEST_FS_BASE, canonical(value)?),
         GS_BASE => vmcs.write(GUEST_GS_BASE, canonical(value)?),
@@ -130,6 +116,7 @@ fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Re
 }
 
 fn write_pat(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
+    check(pat::is_valid(value))?;
     let switches_pat = cx.switches_pat();
     match &mut cx.guest.shadow {
         Some(state) => state.pat = value,
@@ -142,7 +129,7 @@ fn write_pat(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
 fn write_efer(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
     let vmcs = cx.vmcs;
     let old = cx.efer();
-    check(value & !(efer::SCE | efer::LME | efer::LMA | efer::NXE) == 0)?;
+    check(value & !efer::DEFINED == 0)?;
     let paging = cx.cr0() & cr0::PG != 0;
     check(!(paging && (old ^ value) & efer::LME != 0))?;
     let new = value & !efer::LMA | old & efer::LMA;
@@ -163,7 +150,7 @@ fn write_efer(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
 
 /// Sets IA32_EFER without regard to what it was, for a program that sets all of the state.
 pub(crate) fn set_efer(cx: &mut Context<'_>, value: u64) -> Result {
-    if value & !(efer::SCE | efer::LME | efer::LMA | efer::NXE) != 0 {
+    if value & !efer::DEFINED != 0 {
         return Err(EINVAL);
     }
     if cx.guest.shadow.is_some() {
@@ -190,20 +177,7 @@ fn check(good: bool) -> Result<(), Refusal> {
     }
 }
 
-/// Addresses have 48 bits here; the others are copies of the highest.
-pub(crate) fn is_canonical(address: u64) -> bool {
-    // CAST: The sign is what matters.
-    ((address as i64) << 16 >> 16) as u64 == address
-}
-
 fn canonical(value: u64) -> Result<u64, Refusal> {
     check(is_canonical(value))?;
-    Ok(value)
-}
-
-/// Each byte of IA32_PAT is a memory type (SDM Vol. 3A, "IA32_PAT MSR").
-fn pat(value: u64) -> Result<u64, Refusal> {
-    let valid = |byte: &u8| matches!(byte, 0 | 1 | 4..=7);
-    check(value.to_le_bytes().iter().all(valid))?;
     Ok(value)
 }

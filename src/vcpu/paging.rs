@@ -2,20 +2,20 @@
 
 //! How the guest translates its addresses, from its control registers.
 
-use super::{
-    context::Context,
-    control_register::{
-        cr0,
-        cr4, //
-    },
-    msr::efer, //
-};
+use super::context::Context;
 use crate::{
     mmu::guest_walk::{
         Mode,
         Paging, //
     },
-    vmx::field::*, //
+    vmx::field::*,
+    x86::{
+        cr0,
+        cr4,
+        efer,
+        rflags,
+        segment::AccessRights, //
+    }, //
 };
 
 /// No paging, as after power-up.
@@ -30,9 +30,6 @@ pub(crate) const OFF: Paging = Paging {
     physical_bits: 0,
     pages_1g: false,
 };
-
-/// RFLAGS.AC.
-const RFLAGS_AC: u64 = 1 << 18;
 
 /// What CR0, CR4 and IA32_EFER say of the mode.
 pub(crate) fn mode(cr0: u64, cr4: u64, efer: u64) -> Mode {
@@ -88,10 +85,11 @@ fn compute(cx: &Context<'_>) -> Paging {
 
 /// Is the guest's code of the least privileged kind?
 pub(crate) fn is_user(cx: &Context<'_>) -> bool {
-    cx.vmcs.read(GUEST_SS_ACCESS_RIGHTS) >> 5 & 3 == 3
+    let stack = AccessRights::from_raw(cx.vmcs.read(GUEST_SS_ACCESS_RIGHTS));
+    stack.dpl().get() == 3
 }
 
 /// Does RFLAGS.AC let the supervisor touch pages of users?
 pub(crate) fn may_touch_users(cx: &Context<'_>) -> bool {
-    cx.vmcs.read(GUEST_RFLAGS) & RFLAGS_AC != 0
+    cx.vmcs.read(GUEST_RFLAGS) & rflags::AC != 0
 }

@@ -37,7 +37,8 @@ use crate::{
             EntryFailure, //
         },
         error, //
-    }, //
+    },
+    x86::rflags, //
 };
 use kernel::prelude::*;
 
@@ -155,7 +156,7 @@ fn not_entered(cx: &mut Context<'_>, failure: EntryFailure) -> Next {
 pub(super) fn initial(page: &RunPage) {
     let mut frame = super::run_page::Frame {
         rip: setup::RESET_RIP,
-        rflags: 2,
+        rflags: rflags::AFTER_RESET,
         ..Default::default()
     };
     // EDX has the processor's signature after power-up.

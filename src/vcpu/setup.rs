@@ -24,7 +24,6 @@
 //! that the program traps.
 
 use super::{
-    control_register::cr0,
     msr,
     state::Guest,
     traps::Traps, //
@@ -49,9 +48,15 @@ use crate::{
             Primary,
             Secondary, //
         },
-        exit::vector,
         field::*,
         vmcs::CurrentVmcs, //
+    },
+    x86::{
+        cr0,
+        event::vector,
+        pat,
+        rflags,
+        segment::AccessRights, //
     }, //
 };
 use core::sync::atomic::Ordering;
@@ -275,24 +280,27 @@ pub(crate) const SEGMENTS: [SegmentFields; 8] = [
     ),
 ];
 
-/// IA32_PAT after power-up.
-pub(crate) const PAT_AFTER_RESET: u64 = 0x0007_0406_0007_0406;
-
 /// RIP after power-up; with the base of CS it is the reset vector.
 pub(crate) const RESET_RIP: u64 = 0xfff0;
 
 /// The state after power-up (SDM Vol. 3A, "Processor State After Reset").
 fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
-    const DATA: u32 = 0x93;
-    const CODE: u32 = 0x9b;
-    const LDT: u32 = 0x82;
-    const BUSY_TSS: u32 = 0x8b;
-    const RIGHTS: [u32; 8] = [DATA, CODE, DATA, DATA, DATA, DATA, LDT, BUSY_TSS];
+    const DATA: AccessRights = AccessRights::DATA;
+    const RIGHTS: [AccessRights; 8] = [
+        DATA,
+        AccessRights::CODE,
+        DATA,
+        DATA,
+        DATA,
+        DATA,
+        AccessRights::LDT,
+        AccessRights::BUSY_TSS,
+    ];
     for ((selector, base, limit, rights), value) in SEGMENTS.into_iter().zip(RIGHTS) {
         vmcs.write(selector, 0);
         vmcs.write(base, 0);
         vmcs.write(limit, 0xffff);
-        vmcs.write(rights, value);
+        vmcs.write(rights, value.into_raw());
     }
     vmcs.write(GUEST_CS_SELECTOR, 0xf000);
     vmcs.write(GUEST_CS_BASE, 0xffff_0000);
@@ -308,7 +316,7 @@ fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
         vmcs.write(GUEST_EFER, 0);
     }
     if vm.device.capabilities.switches_pat() {
-        vmcs.write(GUEST_PAT, PAT_AFTER_RESET);
+        vmcs.write(GUEST_PAT, pat::AFTER_RESET);
     }
     vmcs.write(GUEST_DR7, cpu::DR7_OFF);
     vmcs.write(GUEST_DEBUGCTL, 0);
@@ -320,6 +328,6 @@ fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
     vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
     vmcs.write(GUEST_RSP, 0);
     vmcs.write(GUEST_RIP, RESET_RIP);
-    vmcs.write(GUEST_RFLAGS, 2);
+    vmcs.write(GUEST_RFLAGS, rflags::AFTER_RESET);
     Ok(())
 }

@@ -11,18 +11,12 @@ use super::{
         Context,
         Next, //
     },
-    control_register::{
-        cr0,
-        cr4, //
-    },
     event::{
         self,
         Exception, //
     },
     linear,
-    msr::efer,
     paging,
-    setup::PAT_AFTER_RESET,
     state::Pending,
     step,
     violation, //
@@ -55,10 +49,15 @@ use crate::{
         exit::{
             basic,
             describe_entry_failure,
-            vector,
             Interruption, //
         },
         field::*, //
+    },
+    x86::{
+        cr0,
+        efer,
+        event::vector,
+        pat, //
     }, //
 };
 use kernel::prelude::*;
@@ -87,7 +86,7 @@ impl ShadowState {
         Self {
             cr3: 0,
             efer: 0,
-            pat: PAT_AFTER_RESET,
+            pat: pat::AFTER_RESET,
             paging: paging::OFF,
             unchecked: true,
             fault_code: 0,
@@ -393,10 +392,7 @@ fn check_mode(cx: &mut Context<'_>) -> Result<(), Next> {
             "real mode needs EPT and the unrestricted guest: with shadow paging CR0.PE must be 1",
         ));
     }
-    let paged = cr0 & cr0::PG != 0;
-    let long = efer & efer::LMA != 0;
-    let enabled = efer & efer::LME != 0;
-    if long == (paged && enabled) && (!long || cr4 & cr4::PAE != 0) {
+    if efer::fits(efer, cr0, cr4) {
         return Ok(());
     }
     Err(cx.invalid_state(

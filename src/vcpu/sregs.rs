@@ -5,7 +5,6 @@
 use super::{
     context::Context,
     control_register,
-    debug_register,
     msr,
     paging,
     setup::SEGMENTS,
@@ -22,7 +21,11 @@ use crate::{
         minivmx_sregs,
         minivmx_table, //
     },
-    vmx::field::*, //
+    vmx::field::*,
+    x86::debug_register::{
+        dr6,
+        dr7, //
+    }, //
 };
 use kernel::prelude::*;
 use zerocopy::FromZeros;
@@ -103,8 +106,8 @@ fn segments(sregs: &minivmx_sregs) -> [&minivmx_segment; 8] {
 /// Writes them; `EINVAL`, and nothing has changed, if one cannot have its value.
 pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     let [address @ .., dr6, dr7] = sregs.dr;
-    let dr6 = debug_register::valid_dr6(dr6).ok_or(EINVAL)?;
-    let dr7 = debug_register::valid_dr7(dr7).ok_or(EINVAL)?;
+    let dr6 = dr6::valid(dr6).ok_or(EINVAL)?;
+    let dr7 = dr7::valid(dr7).ok_or(EINVAL)?;
     let fpu = cx.fpu.fpu();
     let xcr0_kept = sregs.xcr0 == fpu.xcr0();
     if !xcr0_kept && !fpu.xcr0_valid(sregs.xcr0) {

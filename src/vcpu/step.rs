@@ -20,14 +20,20 @@ use super::{
     },
     shadow, //
 };
-use crate::vmx::{
-    capability::Stepper,
-    controls::Primary,
-    exit::{
-        Interruptibility,
-        Interruption, //
+use crate::{
+    vmx::{
+        capability::Stepper,
+        controls::Primary,
+        exit::{
+            Interruptibility,
+            Interruption, //
+        },
+        field::*, //
     },
-    field::*, //
+    x86::{
+        debug_register::dr6,
+        rflags, //
+    }, //
 };
 
 /// The next instruction, or the delivery of the event that comes before it, is to be the one.
@@ -77,15 +83,13 @@ fn set_control(cx: &Context<'_>, control: Primary, set: bool) {
 /// Guests get no NMIs and no interrupts, so nothing else comes of this for them. A single-step trap of
 /// the guest's own comes after the instruction, as it should.
 fn block_by_mov_ss(cx: &Context<'_>, block: bool) {
-    const TF: u64 = 1 << 8;
-    const SINGLE_STEP: u64 = 1 << 14;
     let state = Interruptibility::from_raw(cx.vmcs.read(GUEST_INTERRUPTIBILITY));
     let state = state.with_nmi(false).with_sti(false).with_mov_ss(block);
     cx.vmcs.write(GUEST_INTERRUPTIBILITY, state.into_raw());
-    if block && cx.vmcs.read(GUEST_RFLAGS) & TF != 0 {
+    if block && cx.vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 {
         // A VM entry insists on it.
         let pending = cx.vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
         cx.vmcs
-            .write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | SINGLE_STEP);
+            .write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | dr6::BS);
     }
 }

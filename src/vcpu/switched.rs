@@ -6,7 +6,6 @@
 //! SWAPGS works in 64-bit mode only, which begins with IA32_EFER.LME, and SYSCALL with IA32_EFER.SCE;
 //! for a guest without them the host's values stay where they are.
 
-use super::msr::efer;
 use crate::{
     support::{
         irq::IrqsDisabled,
@@ -17,20 +16,22 @@ use crate::{
             SwitchedMsr, //
         }, //
     },
-    vmx::capability::Capabilities, //
+    vmx::capability::Capabilities,
+    x86::{
+        efer,
+        msr::{
+            CSTAR,
+            EFER,
+            FMASK,
+            KERNEL_GS_BASE,
+            LSTAR,
+            STAR, //
+        }, //
+    }, //
 };
 
-/// IA32_KERNEL_GS_BASE: the base that SWAPGS exchanges, which does not exit.
-const KERNEL_GS_BASE: Msr = Msr(0xc000_0102);
-
-/// IA32_STAR, IA32_LSTAR, IA32_CSTAR and IA32_FMASK: where SYSCALL goes, and what it does with the
-/// flags.
-const SYSCALL: [Msr; 4] = [
-    Msr(0xc000_0081),
-    Msr(0xc000_0082),
-    Msr(0xc000_0083),
-    Msr(0xc000_0084),
-];
+/// Where SYSCALL goes, and what it does with the flags.
+const SYSCALL: [Msr; 4] = [Msr(STAR), Msr(LSTAR), Msr(CSTAR), Msr(FMASK)];
 
 /// How many of [`SwitchedMsrs`] must be in the CPU while the guest runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(crate) struct SwitchedMsrs([SwitchedMsr; Needed::Syscall as usize]);
 impl Default for SwitchedMsrs {
     fn default() -> Self {
         let [star, lstar, cstar, fmask] = SYSCALL.map(SwitchedMsr::new);
-        let swapgs = SwitchedMsr::unwatched(KERNEL_GS_BASE);
+        let swapgs = SwitchedMsr::unwatched(Msr(KERNEL_GS_BASE));
         Self([swapgs, star, lstar, cstar, fmask])
     }
 }
@@ -62,9 +63,6 @@ impl SwitchedMsrs {
     }
 }
 
-/// IA32_EFER, where VM entries and exits do not switch it.
-const EFER: Msr = Msr(0xc000_0080);
-
 /// Lets SYSCALL work in the guest only if the guest's IA32_EFER says so: of what VM entries and exits
 /// leave alone on CPUs that do not switch IA32_EFER, this is all that differs from the host.
 pub(crate) fn lend_efer<'a>(
@@ -72,14 +70,14 @@ pub(crate) fn lend_efer<'a>(
     capabilities: &Capabilities,
     efer: u64,
 ) -> Option<LentMsr<'a>> {
-    let lend = || LentMsr::new(irqs, EFER, |host| host & !efer::SCE | efer & efer::SCE);
+    let lend = || LentMsr::new(irqs, Msr(EFER), |host| host & !efer::SCE | efer & efer::SCE);
     (!capabilities.switches_efer()).then(lend)
 }
 
 /// Place of an MSR among [`SwitchedMsrs`], if it is one of them.
 pub(crate) fn place(index: u32) -> Option<usize> {
     let syscall = || SYSCALL.iter().position(|msr| msr.0 == index);
-    if index == KERNEL_GS_BASE.0 {
+    if index == KERNEL_GS_BASE {
         return Some(0);
     }
     Some(1 + syscall()?)

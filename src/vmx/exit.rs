@@ -2,6 +2,7 @@
 
 //! VM exits: reasons and qualifications, decoded.
 
+use crate::x86::event::Event;
 use kernel::bitfield;
 
 bitfield! {
@@ -188,7 +189,7 @@ bitfield! {
         12:12 nmi_unblocking => bool;
         /// The event has an error code.
         11:11 error_code => bool;
-        /// Kind of event, see [`event`].
+        /// Kind of event, of [`crate::x86::event::kind`].
         10:8 kind;
         /// Vector.
         7:0 vector;
@@ -196,30 +197,20 @@ bitfield! {
 }
 
 impl Interruption {
-    /// Is it the event of this vector, of [`vector`]?
+    /// Is it the event of this vector, of [`crate::x86::event::vector`]?
     #[inline]
     pub(crate) fn is(self, vector: u8) -> bool {
         self.vector().get() == u32::from(vector)
     }
-}
 
-/// Kinds of events.
-pub(crate) mod event {
-    pub(crate) const NMI: u32 = 2;
-    pub(crate) const HARDWARE_EXCEPTION: u32 = 3;
-    pub(crate) const SOFTWARE_INTERRUPT: u32 = 4;
-    pub(crate) const PRIVILEGED_SOFTWARE_EXCEPTION: u32 = 5;
-    pub(crate) const SOFTWARE_EXCEPTION: u32 = 6;
-}
-
-/// Vectors of exceptions (SDM Vol. 3A, "Exception and Interrupt Vectors").
-pub(crate) mod vector {
-    pub(crate) const DEBUG: u8 = 1;
-    pub(crate) const INVALID_OPCODE: u8 = 6;
-    pub(crate) const DOUBLE_FAULT: u8 = 8;
-    pub(crate) const GENERAL_PROTECTION: u8 = 13;
-    pub(crate) const PAGE_FAULT: u8 = 14;
-    pub(crate) const MACHINE_CHECK: u8 = 18;
+    /// The event, if there is one.
+    pub(crate) fn event(self) -> Option<Event> {
+        self.valid().then(|| Event {
+            kind: self.kind().get(),
+            // CAST: The field has 8 bits.
+            vector: self.vector().get() as u8,
+        })
+    }
 }
 
 bitfield! {

@@ -27,6 +27,21 @@ mod mmu {
     pub(crate) mod walk;
 }
 
+/// The architecture.
+#[path = "../../../src/x86"]
+mod x86 {
+    pub(crate) mod address;
+    pub(crate) mod cr0;
+    pub(crate) mod cr4;
+    pub(crate) mod debug_register;
+    pub(crate) mod efer;
+    pub(crate) mod event;
+    pub(crate) mod msr;
+    pub(crate) mod pat;
+    pub(crate) mod rflags;
+    pub(crate) mod segment;
+}
+
 #[cfg(any(test, fuzzing))]
 mod dice;
 #[cfg(any(test, fuzzing))]

@@ -11,3 +11,4 @@ mod machine;
 mod model;
 mod shadow;
 mod table;
+mod x86;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! CR0 (SDM Vol. 3A, "Control Registers").
+
+/// Protected mode.
+pub(crate) const PE: u64 = 1 << 0;
+/// There is an x87 FPU: always 1.
+pub(crate) const ET: u64 = 1 << 4;
+/// x87 errors are exceptions.
+pub(crate) const NE: u64 = 1 << 5;
+/// The supervisor heeds read-only pages, too.
+pub(crate) const WP: u64 = 1 << 16;
+/// Not write-through.
+pub(crate) const NW: u64 = 1 << 29;
+/// Cache disable.
+pub(crate) const CD: u64 = 1 << 30;
+/// Paging.
+pub(crate) const PG: u64 = 1 << 31;
+
+/// MP EM TS AM: of no consequence for translation, caches and VMX.
+pub(crate) const OTHERS: u64 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 18;
+/// What translation depends on.
+pub(crate) const PAGING: u64 = PE | WP | PG;
+/// All bits that are defined.
+pub(crate) const DEFINED: u64 = OTHERS | PAGING | ET | NE | NW | CD;
+
+/// Would MOV to CR0 take this value, other registers aside?
+pub(crate) fn is_consistent(value: u64) -> bool {
+    let paging_unprotected = value & (PG | PE) == PG;
+    let not_write_through_cached = value & (CD | NW) == NW;
+    value & !DEFINED == 0 && !paging_unprotected && !not_write_through_cached
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Debug registers (SDM Vol. 3B, "Debug Registers").
+
+/// DR6: what was the cause of a #DB.
+pub(crate) mod dr6 {
+    /// B0 to B3: breakpoints, set anew by each #DB.
+    pub(crate) const BREAKPOINTS: u64 = 0xf;
+    /// BD: access to a debug register while DR7.GD is 1.
+    pub(crate) const BD: u64 = 1 << 13;
+    /// BS: single-step. Also a bit of the pending debug exceptions of a VMCS.
+    pub(crate) const BS: u64 = 1 << 14;
+    /// BT: task switch.
+    const BT: u64 = 1 << 15;
+    /// B0 to B3, BD, BS: what the exit qualification of #DB has in the place that DR6 has it.
+    pub(crate) const CAUSES: u64 = BREAKPOINTS | BD | BS;
+    /// Bits that read as 1; DR6 after power-up.
+    pub(crate) const FIXED: u64 = 0xffff_0ff0;
+
+    /// DR6 as the CPU keeps it, if it can have this value.
+    pub(crate) fn valid(value: u64) -> Option<u64> {
+        (value >> 32 == 0).then_some(value & (CAUSES | BT) | FIXED)
+    }
+}
+
+/// DR7: which breakpoints there are.
+pub(crate) mod dr7 {
+    /// L0 to G3: any breakpoint enabled.
+    const ENABLED: u64 = 0xff;
+    /// GD: accesses to debug registers raise #DB.
+    pub(crate) const GD: u64 = 1 << 13;
+    /// Bit 10 reads as 1.
+    const FIXED: u64 = 1 << 10;
+    /// Bits that are reserved and read as 0.
+    const ZERO: u64 = 0xd000;
+
+    /// Does this DR7 enable a breakpoint?
+    pub(crate) fn has_breakpoints(value: u64) -> bool {
+        value & ENABLED != 0
+    }
+
+    /// DR7 as the CPU keeps it, if it can have this value.
+    pub(crate) fn valid(value: u64) -> Option<u64> {
+        (value >> 32 == 0).then_some(value & !ZERO | FIXED)
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a processor takes for good, against plain statements of the rules.
+
+use crate::x86::{
+    address, cr0, cr4,
+    debug_register::{dr6, dr7},
+    efer,
+    event::{kind, Event},
+    pat,
+    segment::AccessRights,
+};
+use proptest::prelude::*;
+
+/// The bits of `value`, lowest first.
+fn bits(value: u64) -> impl Iterator<Item = u32> {
+    (0..64).filter(move |bit| value >> bit & 1 != 0)
+}
+
+proptest! {
+    // SDM Vol. 1, "Canonical Addressing": bits 63:47 are all 0, or all 1.
+    #[test]
+    fn canonical_addresses_have_equal_high_bits(address: u64, low in 0u64..1 << 47) {
+        let high = address >> 47;
+        prop_assert_eq!(address::is_canonical(address), high == 0 || high == (1 << 17) - 1);
+        prop_assert!(address::is_canonical(low));
+        prop_assert!(address::is_canonical(!low));
+    }
+
+    // SDM Vol. 3A, "Control Registers": PG needs PE, NW needs CD, and bits 6 to 15, 17, 19 to 28 and
+    // 32 to 63 are not defined.
+    #[test]
+    fn cr0_is_consistent_by_its_bits(noise: u64, defined: u64) {
+        for value in [noise, defined & 0xe005_003f] {
+            let set = |bit: u32| value >> bit & 1 != 0;
+            let reserved = bits(value).any(|bit| matches!(bit, 6..=15 | 17 | 19..=28 | 32..));
+            let expected = !reserved && (set(0) || !set(31)) && (set(30) || !set(29));
+            prop_assert_eq!(cr0::is_consistent(value), expected);
+        }
+    }
+
+    // SDM Vol. 3B, "Debug Registers": writing a 1 to bits 63:32 faults; DR6 has B0 to B3, BD, BS and
+    // BT here, DR7 has all but bits 10, 12, 14 and 15.
+    #[test]
+    fn debug_registers_keep_their_bits(value: u32, high in 1u64..1 << 32) {
+        let value = u64::from(value);
+        let kept6 = dr6::valid(value).unwrap();
+        let kept7 = dr7::valid(value).unwrap();
+        for bit in 0..64 {
+            let (was, one6, one7) = (value >> bit & 1, kept6 >> bit & 1, kept7 >> bit & 1);
+            prop_assert_eq!(one6, match bit { 0..=3 | 13..=15 => was, 12 | 32.. => 0, _ => 1 });
+            prop_assert_eq!(one7, match bit { 10 => 1, 12 | 14 | 15 | 32.. => 0, _ => was });
+        }
+        prop_assert_eq!(dr6::valid(value | high << 32), None);
+        prop_assert_eq!(dr7::valid(value | high << 32), None);
+    }
+
+    // SDM Vol. 3A, "IA32_PAT MSR": UC, WC, WT, WP, WB and UC- are 0, 1, 4, 5, 6 and 7.
+    #[test]
+    fn pat_is_eight_memory_types(bytes: [u8; 8], types in prop::array::uniform8(0u8..8)) {
+        for bytes in [bytes, types] {
+            let expected = bytes.iter().all(|byte| [0, 1, 4, 5, 6, 7].contains(byte));
+            prop_assert_eq!(pat::is_valid(u64::from_le_bytes(bytes)), expected);
+        }
+    }
+}
+
+#[test]
+fn registers_after_power_up_are_valid() {
+    assert!(cr0::is_consistent(cr0::CD | cr0::NW | cr0::ET));
+    assert!(pat::is_valid(pat::AFTER_RESET));
+    assert_eq!(dr6::valid(dr6::FIXED), Some(0xffff_0ff0));
+    assert_eq!(dr7::valid(0), Some(0x400));
+}
+
+#[test]
+fn any_of_eight_enables_is_a_breakpoint() {
+    for bit in 0..64 {
+        assert_eq!(dr7::has_breakpoints(1 << bit), bit < 8);
+    }
+}
+
+// SDM Vol. 3A, "Initializing IA-32e Mode".
+#[test]
+fn ia32e_mode_is_active_just_with_lme_and_paging() {
+    for (paging, pae, enabled, active) in (0..16).map(|n| (n & 1, n >> 1 & 1, n >> 2 & 1, n >> 3)) {
+        let value = enabled * efer::LME | active * efer::LMA;
+        let expected = match (paging, enabled) {
+            (1, 1) => active == 1 && pae == 1,
+            _ => active == 0,
+        };
+        let fits = efer::fits(value, paging * cr0::PG, pae * cr4::PAE);
+        assert_eq!(fits, expected, "{paging} {pae} {enabled} {active}");
+    }
+}
+
+// SDM Vol. 3A, "Conditions for Generating a Double Fault": the table of classes.
+#[test]
+fn double_faults_are_those_of_the_table() {
+    #[derive(PartialEq)]
+    enum Class {
+        Benign,
+        Contributory,
+        PageFault,
+    }
+    let class = |event: Event| match (event.kind, event.vector) {
+        (kind::HARDWARE_EXCEPTION, 0 | 10 | 11 | 12 | 13) => Class::Contributory,
+        (kind::HARDWARE_EXCEPTION, 14) => Class::PageFault,
+        _ => Class::Benign,
+    };
+    let events = || {
+        let of_kind = |kind| (0..=255).map(move |vector| Event { kind, vector });
+        (0..8).flat_map(of_kind)
+    };
+    let seconds = || {
+        (0..32).map(|vector| Event {
+            kind: kind::HARDWARE_EXCEPTION,
+            vector,
+        })
+    };
+    for first in events() {
+        for second in seconds() {
+            let expected = match (class(first), class(second)) {
+                (Class::Benign, _) | (_, Class::Benign) => false,
+                (Class::Contributory, second) => second == Class::Contributory,
+                (Class::PageFault, _) => true,
+            };
+            let double = first.makes_double_fault(second);
+            assert_eq!(double, expected, "{first:?} {second:?}");
+        }
+    }
+}
+
+// INT n, INT1, and INT3 or INTO.
+#[test]
+fn instructions_raise_software_events() {
+    let software = |kind| Event { kind, vector: 3 }.is_software();
+    assert_eq!(
+        [0, 2, 3, 4, 5, 6].map(software),
+        [false, false, false, true, true, true]
+    );
+}
+
+// SDM Vol. 3C, "Guest Register State": DPL is bits 6:5, L is bit 13.
+#[test]
+fn access_rights_are_where_the_sdm_has_them() {
+    let user_code = AccessRights::from_raw(0xa0fb);
+    assert_eq!((user_code.dpl().get(), user_code.long()), (3, true));
+    assert_eq!(AccessRights::DATA.dpl().get(), 0);
+    assert!(!AccessRights::CODE.long());
+}
