@@ -6,12 +6,10 @@
 //! [`vcpu`] runs a guest there, [`memory`] and [`mmu`] give it memory, [`vm`] and [`device`] are the
 //! files that programs see. `support` is what the `kernel` crate does not have yet.
 
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 
 mod device;
+mod machine;
 mod memory;
 mod mmu;
 #[path = "../rust/mod.rs"]
@@ -47,14 +45,14 @@ module! {
 #[pin_data]
 struct MinivmxModule {
     #[pin]
-    _registration: support::file::Registration<device::Device>,
+    _registration: support::file::Registration<machine::Machine>,
 }
 
 impl kernel::InPlaceModule for MinivmxModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        let device: Result<Arc<device::Device>> = device::Device::new();
+        let machine = machine::Machine::new();
         try_pin_init!(Self {
-            _registration <- support::file::Registration::new(device?),
+            _registration <- support::file::Registration::new(machine?),
         })
     }
 }

@@ -25,15 +25,7 @@ mod switched;
 mod traps;
 mod violation;
 
-pub(crate) use self::{
-    control_register::{
-        ControlRegisters,
-        Cr4Rules, //
-    },
-    cpuid::has_1g_pages,
-    setup::MsrBitmaps,
-    traps::TRAPPABLE, //
-};
+pub(crate) use self::traps::TRAPPABLE;
 
 use self::{
     context::Context,
@@ -47,6 +39,7 @@ use self::{
     traps::Traps, //
 };
 use crate::{
+    machine::Machine,
     support::{
         capable,
         file::FileOperations,
@@ -101,15 +94,15 @@ pub(crate) struct Vcpu {
 impl Vcpu {
     /// Makes a vCPU in its state after power-up.
     pub(crate) fn new(vm: Arc<Vm>, member: Arc<Member>, id: u32) -> Result<Arc<Self>> {
-        let capabilities = &vm.device.capabilities;
+        let capabilities = &vm.machine.capabilities;
         let page = RunPage::new()?;
         run::initial(&page);
         let vpid = match capabilities.vpid_extent() {
-            Some(_) => vm.device.vpids.take()?,
+            Some(_) => vm.machine.vpids.take()?,
             None => None,
         };
         let state = State::new(id, capabilities.revision, vpid, vm.mmu.is_shadow());
-        let device = vm.device.clone();
+        let machine = vm.machine.clone();
         Arc::pin_init(
             try_pin_init!(Self {
                 vm,
@@ -120,7 +113,7 @@ impl Vcpu {
             }),
             GFP_KERNEL_ACCOUNT,
         )
-        .inspect_err(|_| give_back(&device, vpid))
+        .inspect_err(|_| give_back(&machine, vpid))
     }
 
     /// Does something with the VMCS and the state of a vCPU that does not run.
@@ -323,9 +316,9 @@ fn check_reserved(reserved: u32) -> Result {
     Ok(())
 }
 
-fn give_back(device: &crate::device::Device, vpid: Option<u16>) {
+fn give_back(machine: &Machine, vpid: Option<u16>) {
     if let Some(vpid) = vpid {
-        device.vpids.give_back(vpid);
+        machine.vpids.give_back(vpid);
     }
 }
 
@@ -333,7 +326,7 @@ fn give_back(device: &crate::device::Device, vpid: Option<u16>) {
 impl PinnedDrop for Vcpu {
     fn drop(self: Pin<&mut Self>) {
         // Its translations stay in TLBs: whoever gets the VPID next flushes before the first entry.
-        give_back(&self.vm.device, self.vpid);
+        give_back(&self.vm.machine, self.vpid);
     }
 }
 

@@ -25,7 +25,10 @@ pub(crate) use self::{
 };
 
 use crate::{
-    device::Device,
+    machine::{
+        ControlRegisters,
+        Machine, //
+    },
     memory::{
         Memory,
         Translation, //
@@ -46,10 +49,7 @@ use crate::{
         uaccess::Argument,
         uapi, //
     },
-    vcpu::{
-        ControlRegisters,
-        Vcpu, //
-    }, //
+    vcpu::Vcpu, //
 };
 use kernel::{
     new_mutex,
@@ -83,8 +83,8 @@ struct Layout {
 /// A VM.
 #[pin_data]
 pub(crate) struct Vm {
-    /// The device that it was made on.
-    pub(crate) device: Arc<Device>,
+    /// The machine that it is on.
+    pub(crate) machine: Arc<Machine>,
     /// How its memory is translated.
     pub(crate) mmu: Mmu,
     /// Where its extended page tables are, if it has any.
@@ -102,9 +102,9 @@ pub(crate) struct Vm {
 
 impl Vm {
     /// Makes a VM without memory and vCPUs.
-    pub(crate) fn new(device: Arc<Device>, mmu: Mmu) -> Result<Arc<Self>> {
-        let translation = mmu.tables(&device)?;
-        let accessed_dirty = device.capabilities.ept_vpid.accessed_dirty();
+    pub(crate) fn new(machine: Arc<Machine>, mmu: Mmu) -> Result<Arc<Self>> {
+        let translation = mmu.tables(&machine)?;
+        let accessed_dirty = machine.capabilities.ept_vpid.accessed_dirty();
         let eptp = match &translation {
             Translation::Ept(tables) => Some(tables.eptp(accessed_dirty)),
             Translation::Shadow(_) => None,
@@ -114,11 +114,11 @@ impl Vm {
             try_pin_init!(Self {
                 mmu,
                 eptp,
-                control_registers: ControlRegisters::new(&device.cr4, mmu.is_shadow()),
+                control_registers: machine.control_registers(mmu.is_shadow()),
                 generation: Generation::new()?,
                 memory <- new_spinlock!(memory, "minivmx::Vm::memory"),
                 layout <- new_mutex!(Layout { members: KVec::new() }, "minivmx::Vm::layout"),
-                device,
+                machine,
             }),
             GFP_KERNEL_ACCOUNT,
         )

@@ -43,12 +43,12 @@ impl Vcpu {
         state.guest.stock.fill(self.vm.mmu.stock())?;
         let irqs = IrqsDisabled::new();
         let host = HostState::save(&irqs, &mut state.descriptors);
-        let root = VmxRoot::enter(&irqs, &self.vm.device.vmxon)?;
+        let root = VmxRoot::enter(&irqs, &self.vm.machine.vmxon)?;
         let vmcs = state.vmcs.load(&root)?;
         self.member.counters.bursts.count();
         self.member.whereabouts.enter(irqs.cpu());
         let vm = &*self.vm;
-        let capabilities = &vm.device.capabilities;
+        let capabilities = &vm.machine.capabilities;
         state.host.update(&vmcs, &host, capabilities)?;
         if !state.configured {
             setup::configure(vm, &vmcs, &mut state.guest)?;
@@ -67,7 +67,7 @@ impl Vcpu {
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
         cpu::set_cr2(&irqs, state.guest.cr2);
 
-        if vm.device.flush_l1d {
+        if vm.machine.flush_l1d {
             cpu::flush_l1d(&irqs);
         }
         let counters = &self.member.counters;

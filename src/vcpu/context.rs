@@ -3,7 +3,6 @@
 //! What an exit handler works with, and what it decides.
 
 use super::{
-    control_register::Cr4Rules,
     event::{
         self,
         Exception, //
@@ -110,11 +109,6 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// CR4 of guests on this machine.
-    pub(crate) fn cr4_rules(&self) -> &'a Cr4Rules {
-        &self.vm.control_registers.cr4
-    }
-
     /// CR0 as the guest reads it.
     pub(crate) fn cr0(&self) -> u64 {
         self.vm.control_registers.cr0.get(self.vmcs)
@@ -130,7 +124,7 @@ impl<'a> Context<'a> {
 
     /// CR4 as the guest reads it.
     pub(crate) fn cr4(&self) -> u64 {
-        self.cr4_rules().get(self.vmcs)
+        self.vm.control_registers.cr4.get(self.vmcs)
     }
 
     /// IA32_EFER as the guest reads it.
@@ -140,7 +134,7 @@ impl<'a> Context<'a> {
 
     /// Is IA32_PAT in the VMCS?
     pub(crate) fn switches_pat(&self) -> bool {
-        self.vm.device.capabilities.switches_pat()
+        self.vm.machine.capabilities.switches_pat()
     }
 
     /// Sets CR2, which is in the CPU during a burst.
@@ -185,7 +179,7 @@ impl<'a> Context<'a> {
     /// Drops all translations that the CPU made from the guest's own tables.
     pub(crate) fn flush_guest_tlb(&self) {
         if let Some(vpid) = self.guest.vpid {
-            let capabilities = &self.vm.device.capabilities;
+            let capabilities = &self.vm.machine.capabilities;
             let extent = capabilities.vpid_extent().unwrap_or(Extent::All);
             self.vmcs.invvpid(extent, vpid);
             self.counters.flushes.count();
@@ -197,7 +191,7 @@ impl<'a> Context<'a> {
         let Some(eptp) = self.vm.eptp else {
             return self.flush_guest_tlb();
         };
-        let capabilities = &self.vm.device.capabilities;
+        let capabilities = &self.vm.machine.capabilities;
         let extent = capabilities.ept_extent().unwrap_or(Extent::All);
         self.vmcs.invept(extent, eptp.into_raw());
         self.counters.flushes.count();

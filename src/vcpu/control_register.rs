@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CR0, CR4, CR8 and XCR0 of the guest.
+//! Writes of CR0, CR4, CR8 and XCR0.
 //!
-//! In CR0 and CR4 most bits are the guest's own. The rest (the *mask*) the host keeps: bits that VMX
-//! fixes, caching, machine checks, and features that guests do not get. The guest reads what it wrote
-//! there from the *shadow*, and a write that differs from the shadow exits.
+//! A write to CR0 or CR4 exits if it differs from the shadow in a bit that the host keeps. It is
+//! checked, its masked bits go to the shadow, and then the guest's instruction runs again: now it
+//! agrees with the shadow, so the CPU itself carries it out, with all that changing PE, PG or PAE
+//! entails. Should it still fault, the shadow of CR0.CD and CR0.NW is all that changed.
 //!
-//! Such a write is checked, its masked bits go to the shadow, and then the guest's instruction runs
-//! again: now it agrees with the shadow, so the CPU itself carries it out, with all that changing
-//! PE, PG or PAE entails. Should it still fault, the shadow of CR0.CD and CR0.NW is all that changed.
-//!
-//! With shadow paging CR3 exits, too, and the bits that translation depends on are the host's: the
-//! CPU translates in its own way. The driver does then what the instruction would have done.
+//! With shadow paging CR3 exits, too, and the CPU translates in its own way. The driver does then what
+//! the instruction would have done.
 
 use super::{
     context::{
@@ -27,12 +24,9 @@ use super::{
 };
 use crate::{
     mmu::guest_walk::Mode,
-    support::cpu,
     vmx::{
-        capability::Capabilities,
         exit::CrAccess,
-        field::*,
-        vmcs::CurrentVmcs, //
+        field::*, //
     },
     x86::{
         cr0,
@@ -41,162 +35,6 @@ use crate::{
         segment::AccessRights, //
     }, //
 };
-use kernel::prelude::*;
-
-/// CR4 of guests on this machine.
-#[derive(Clone, Copy)]
-pub(crate) struct Cr4Rules {
-    /// Bits that the guest can set.
-    pub(crate) settable: u64,
-    /// Bits that are always 1 while the guest runs.
-    fixed: u64,
-    /// Bits that the guest can set, but not in the CPU.
-    virtual_only: u64,
-    /// Bits that have no effect while the guest has no paging, although the CPU has.
-    paged_only: u64,
-}
-
-impl Cr4Rules {
-    /// Finds them out.
-    pub(crate) fn new(capabilities: &Capabilities) -> Self {
-        let leaf1 = cpu::cpuid(1, 0);
-        let leaf7 = cpu::cpuid(7, 0);
-        let optional = [
-            (cr4::OSXSAVE, leaf1.ecx & 1 << 26),
-            (cr4::FSGSBASE, leaf7.ebx & 1 << 0),
-            (cr4::SMEP, leaf7.ebx & 1 << 7),
-            (cr4::SMAP, leaf7.ebx & 1 << 20),
-            (cr4::UMIP, leaf7.ecx & 1 << 2),
-        ];
-        let present = optional.iter().filter(|(_, feature)| *feature != 0);
-        let features = present.fold(cr4::BASE | cr4::MCE, |bits, (bit, _)| bits | bit);
-        Self {
-            settable: features & capabilities.cr4.can,
-            // A machine check while CR4.MCE is 0 would shut the host down.
-            fixed: capabilities.cr4.must | cr4::MCE & capabilities.cr4.can,
-            virtual_only: 0,
-            paged_only: 0,
-        }
-    }
-
-    /// The same for a guest with shadow paging: the CPU has PAE paging or four levels, whatever the
-    /// guest has. What PGE would keep is dropped anyway.
-    fn with_shadow_paging(self) -> Self {
-        Self {
-            fixed: self.fixed | cr4::PAE,
-            virtual_only: cr4::PSE | cr4::PGE,
-            paged_only: cr4::SMEP | cr4::SMAP,
-            ..self
-        }
-    }
-
-    /// Bits that the host keeps.
-    pub(crate) fn mask(&self) -> u64 {
-        !self.settable | self.fixed | self.virtual_only | self.paged_only
-    }
-
-    /// `EINVAL` if a guest cannot have this value in CR4.
-    pub(crate) fn check(&self, value: u64) -> Result {
-        if value & !self.settable != 0 {
-            return Err(EINVAL);
-        }
-        Ok(())
-    }
-
-    /// Sets CR4 to what the guest is to read. Depends on its CR0.
-    pub(crate) fn set(&self, vmcs: &CurrentVmcs<'_>, value: u64) -> Result {
-        self.check(value)?;
-        vmcs.write(CR4_SHADOW, value);
-        let without_effect = if vmcs.read(CR0_SHADOW) & cr0::PG == 0 {
-            self.paged_only
-        } else {
-            0
-        };
-        let real = value & !self.virtual_only & !without_effect;
-        vmcs.write(GUEST_CR4, real | self.fixed);
-        Ok(())
-    }
-
-    /// What the guest reads from CR4.
-    pub(crate) fn get(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
-        let mask = self.mask();
-        vmcs.read(GUEST_CR4) & !mask | vmcs.read(CR4_SHADOW) & mask
-    }
-}
-
-/// `EINVAL` if a guest cannot have this value in CR0.
-pub(crate) fn check_cr0(value: u64) -> Result {
-    if !cr0::is_consistent(value) {
-        return Err(EINVAL);
-    }
-    Ok(())
-}
-
-/// CR0 of the guests of a VM.
-#[derive(Clone, Copy)]
-pub(crate) struct Cr0Rules {
-    /// Bits that are the guest's own.
-    own: u64,
-    /// Bits that are always 1 while the guest runs.
-    fixed: u64,
-}
-
-impl Cr0Rules {
-    fn new(shadow_paging: bool) -> Self {
-        if shadow_paging {
-            Self {
-                own: cr0::OTHERS,
-                fixed: cr0::PAGING | cr0::ET | cr0::NE,
-            }
-        } else {
-            Self {
-                own: cr0::OTHERS | cr0::PAGING,
-                fixed: cr0::ET | cr0::NE,
-            }
-        }
-    }
-
-    /// Bits that the host keeps.
-    pub(crate) fn mask(&self) -> u64 {
-        !self.own
-    }
-
-    /// Sets CR0 to what the guest is to read.
-    pub(crate) fn set(&self, vmcs: &CurrentVmcs<'_>, value: u64) -> Result {
-        check_cr0(value)?;
-        vmcs.write(CR0_SHADOW, value | cr0::ET);
-        vmcs.write(GUEST_CR0, value & self.own | self.fixed);
-        Ok(())
-    }
-
-    /// What the guest reads from CR0.
-    pub(crate) fn get(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
-        vmcs.read(GUEST_CR0) & self.own | vmcs.read(CR0_SHADOW) & !self.own
-    }
-}
-
-/// CR0 and CR4 of the guests of a VM.
-pub(crate) struct ControlRegisters {
-    /// CR0.
-    pub(crate) cr0: Cr0Rules,
-    /// CR4.
-    pub(crate) cr4: Cr4Rules,
-}
-
-impl ControlRegisters {
-    /// For guests with shadow paging, or with EPT, on this machine.
-    pub(crate) fn new(cr4: &Cr4Rules, shadow_paging: bool) -> Self {
-        let cr4 = if shadow_paging {
-            cr4.with_shadow_paging()
-        } else {
-            *cr4
-        };
-        Self {
-            cr0: Cr0Rules::new(shadow_paging),
-            cr4,
-        }
-    }
-}
 
 /// Answers an access to a control register.
 pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
@@ -237,7 +75,7 @@ fn write_cr0(cx: &mut Context<'_>, value: u64) -> Next {
 }
 
 fn write_cr4(cx: &mut Context<'_>, value: u64) -> Next {
-    if value & !cx.cr4_rules().settable != 0 {
+    if value & !cx.vm.control_registers.cr4.settable != 0 {
         return cx.inject(Exception::GENERAL_PROTECTION);
     }
     if cx.guest.shadow.is_some() {
@@ -272,7 +110,7 @@ fn load_cr0(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     // The value was checked.
     let cr4 = cx.cr4();
     let _ok = cx.vm.control_registers.cr0.set(cx.vmcs, value);
-    let _ok = cx.cr4_rules().set(cx.vmcs, cr4);
+    let _ok = cx.vm.control_registers.cr4.set(cx.vmcs, cr4);
     paging::update(cx);
     if changed & (cr0::PG | cr0::WP) != 0 {
         shadow::change_mode(cx);
@@ -313,7 +151,7 @@ fn load_cr4(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
         shadow::read_pdptes(cx, mode, cx.cr3())?;
     }
     // The value was checked.
-    let _ok = cx.cr4_rules().set(cx.vmcs, value);
+    let _ok = cx.vm.control_registers.cr4.set(cx.vmcs, value);
     paging::update(cx);
     if translating {
         shadow::change_mode(cx);

@@ -59,7 +59,7 @@ pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
     // CAST: The fields have 3 and 4 bits.
     let number = access.debug_register().get() as usize;
     let register = access.register().get() as usize;
-    if matches!(number, 4 | 5) && cx.cr4_rules().get(cx.vmcs) & cr4::DE != 0 {
+    if matches!(number, 4 | 5) && cx.cr4() & cr4::DE != 0 {
         return cx.inject(Exception::INVALID_OPCODE);
     }
     if access.from_dr() {

@@ -146,12 +146,7 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
 fn cpuid_exit(cx: &mut Context<'_>) -> Next {
     let registers = &cx.guest.frame.general;
     let (leaf, subleaf) = (registers.low(Registers::RAX), registers.low(Registers::RCX));
-    let result = cx.guest.cpuid.answer(leaf, subleaf, || cpuid::Context {
-        id: cx.guest.id,
-        cr4: cx.cr4_rules().get(cx.vmcs),
-        xcr0: cx.fpu.fpu().xcr0(),
-        xcr0_allowed: cx.fpu.fpu().xcr0_allowed(),
-    });
+    let result = cpuid::answer(cx, leaf, subleaf);
     let registers = cx.registers();
     registers.set_low(Registers::RAX, result.eax);
     registers.set_low(Registers::RBX, result.ebx);

@@ -28,9 +28,6 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// MSRs that the guest reads and writes in the VMCS, without an exit.
-pub(crate) const DIRECT: [u32; 5] = [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, FS_BASE, GS_BASE];
-
 /// Fast strings; no performance monitoring, no Enhanced SpeedStep.
 const MISC_ENABLE_VALUE: u64 = 1;
 

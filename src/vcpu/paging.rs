@@ -78,8 +78,8 @@ fn compute(cx: &Context<'_>) -> Paging {
         no_execute: efer & efer::NXE != 0,
         smep: cr4 & cr4::SMEP != 0,
         smap: cr4 & cr4::SMAP != 0,
-        physical_bits: cx.vm.device.capabilities.physical_bits,
-        pages_1g: cx.vm.device.pages_1g,
+        physical_bits: cx.vm.machine.capabilities.physical_bits,
+        pages_1g: cx.vm.machine.pages_1g,
     }
 }
 

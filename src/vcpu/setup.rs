@@ -24,15 +24,11 @@
 //! that the program traps.
 
 use super::{
-    msr,
     state::Guest,
     traps::Traps, //
 };
 use crate::{
-    support::{
-        cpu,
-        page::KernelPage, //
-    },
+    support::cpu,
     vm::Vm,
     vmx::{
         capability::{
@@ -59,51 +55,14 @@ use crate::{
         segment::AccessRights, //
     }, //
 };
-use core::sync::atomic::Ordering;
 use kernel::prelude::*;
-
-/// MSR bitmaps (SDM Vol. 3C, "MSR-Bitmap Address"), the same for all vCPUs.
-pub(crate) struct MsrBitmaps {
-    usual: KernelPage,
-    trapping: KernelPage,
-}
-
-impl MsrBitmaps {
-    /// One that lets the guest reach what is in the VMCS, and one that lets it reach nothing.
-    pub(crate) fn new() -> Result<Self> {
-        let (usual, trapping) = (KernelPage::new()?, KernelPage::new()?);
-        for page in [&usual, &trapping] {
-            for word in page.words() {
-                word.store(u64::MAX, Ordering::Relaxed);
-            }
-        }
-        for index in msr::DIRECT {
-            allow(&usual, index);
-        }
-        Ok(Self { usual, trapping })
-    }
-}
-
-/// Lets the guest read and write an MSR without an exit.
-fn allow(bitmap: &KernelPage, index: u32) {
-    /// Words of each of the four bitmaps: reads of low and high MSRs, writes of low and high MSRs.
-    const WORDS: usize = 1024 / size_of::<u64>();
-    const WRITES: usize = 2 * WORDS;
-    let high = if index >> 31 != 0 { WORDS } else { 0 };
-    // CAST: 13 bits.
-    let bit = (index & 0x1fff) as usize;
-    for base in [high, high + WRITES] {
-        let word = &bitmap.words()[base + bit / 64];
-        word.fetch_and(!(1 << (bit % 64)), Ordering::Relaxed);
-    }
-}
 
 /// Longest stay in the guest, in ticks of the time-stamp counter: less than a millisecond.
 const STAY: u32 = 1 << 21;
 
 /// Writes controls and the state after power-up into a VMCS.
 pub(crate) fn configure(vm: &Vm, vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Result {
-    let capabilities = &vm.device.capabilities;
+    let capabilities = &vm.machine.capabilities;
     write_controls(vm, capabilities, vmcs, guest)?;
     write_constants(vm, vmcs);
     write_traps(vm, vmcs, &guest.traps);
@@ -211,13 +170,8 @@ pub(crate) fn write_traps(vm: &Vm, vmcs: &CurrentVmcs<'_>, traps: &Traps) {
         0
     };
     vmcs.write(EXCEPTION_BITMAP, traps.exceptions | ALWAYS | shadow);
-    let bitmaps = &vm.device.msr_bitmaps;
-    let bitmap = if traps.all_msrs() {
-        &bitmaps.trapping
-    } else {
-        &bitmaps.usual
-    };
-    vmcs.write(MSR_BITMAP, bitmap.phys());
+    let bitmap = vm.machine.msr_bitmaps.address(traps.all_msrs());
+    vmcs.write(MSR_BITMAP, bitmap);
 }
 
 /// Selector, base, limit and access rights of a segment register.
@@ -312,10 +266,10 @@ fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
     registers.cr0.set(vmcs, cr0::CD | cr0::NW | cr0::ET)?;
     vmcs.write(GUEST_CR3, 0);
     registers.cr4.set(vmcs, 0)?;
-    if vm.device.capabilities.switches_efer() {
+    if vm.machine.capabilities.switches_efer() {
         vmcs.write(GUEST_EFER, 0);
     }
-    if vm.device.capabilities.switches_pat() {
+    if vm.machine.capabilities.switches_pat() {
         vmcs.write(GUEST_PAT, pat::AFTER_RESET);
     }
     vmcs.write(GUEST_DR7, cpu::DR7_OFF);

@@ -121,7 +121,7 @@ pub(crate) fn write_efer(cx: &mut Context<'_>, value: u64) {
     };
     let controls = cx.vmcs.read(ENTRY_CONTROLS) & !Entry::IA32E_MODE_GUEST.raw();
     cx.vmcs.write(ENTRY_CONTROLS, controls | mode);
-    if cx.vm.device.capabilities.switches_efer() {
+    if cx.vm.machine.capabilities.switches_efer() {
         cx.vmcs.write(GUEST_EFER, real);
     }
     paging::update(cx);
@@ -244,7 +244,7 @@ pub(crate) fn write_cr3(cx: &mut Context<'_>, value: u64) -> Next {
 
 /// Can CR3 have this value? Outside IA-32e mode it has 32 bits.
 pub(crate) fn cr3_valid(cx: &Context<'_>, value: u64) -> bool {
-    let bits = cx.vm.device.capabilities.physical_bits;
+    let bits = cx.vm.machine.capabilities.physical_bits;
     cx.efer() & efer::LMA == 0 || value.checked_shr(bits).unwrap_or(0) == 0
 }
 
@@ -286,7 +286,7 @@ fn take_pdptes(cx: &mut Context<'_>, cr3: u64) -> Result<bool, Next> {
         let entry = cx.vm.memory.lock().ram().read(gpa);
         *pdpte = entry.ok_or_else(|| linear::absent(cx, gpa, Access::default()))?;
     }
-    let valid = guest_walk::pdptes_valid(&pdptes, cx.vm.device.capabilities.physical_bits);
+    let valid = guest_walk::pdptes_valid(&pdptes, cx.vm.machine.capabilities.physical_bits);
     if let Some(state) = cx.guest.shadow.as_mut().filter(|_| valid) {
         state.paging.pdptes = Some(pdptes);
     }

@@ -4,7 +4,6 @@
 
 use super::{
     context::Context,
-    control_register,
     msr,
     paging,
     setup::SEGMENTS,
@@ -130,11 +129,12 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
 }
 
 fn set_control_registers(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
-    control_register::check_cr0(sregs.cr0)?;
-    cx.cr4_rules().check(sregs.cr4)?;
+    let registers = &cx.vm.control_registers;
+    registers.cr0.check(sregs.cr0)?;
+    registers.cr4.check(sregs.cr4)?;
     msr::set_efer(cx, sregs.efer)?;
-    cx.vm.control_registers.cr0.set(cx.vmcs, sregs.cr0)?;
-    cx.cr4_rules().set(cx.vmcs, sregs.cr4)?;
+    registers.cr0.set(cx.vmcs, sregs.cr0)?;
+    registers.cr4.set(cx.vmcs, sregs.cr4)?;
     if cx.guest.shadow.is_some() {
         shadow::reset(cx, sregs.cr3);
     } else {

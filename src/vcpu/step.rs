@@ -39,7 +39,7 @@ use crate::{
 /// The next instruction, or the delivery of the event that comes before it, is to be the one.
 pub(crate) fn begin(cx: &mut Context<'_>) {
     cx.guest.stepping = true;
-    match cx.vm.device.capabilities.stepper() {
+    match cx.vm.machine.capabilities.stepper() {
         Some(Stepper::NmiWindow) => {
             set_control(cx, Primary::NMI_WINDOW_EXITING, true);
             let event = Interruption::from_raw(cx.vmcs.read(ENTRY_INTERRUPTION_INFO));
@@ -58,7 +58,7 @@ pub(crate) fn end(cx: &mut Context<'_>) {
 }
 
 fn revoke(cx: &mut Context<'_>) {
-    match cx.vm.device.capabilities.stepper() {
+    match cx.vm.machine.capabilities.stepper() {
         Some(Stepper::NmiWindow) => {
             set_control(cx, Primary::NMI_WINDOW_EXITING, false);
             block_by_mov_ss(cx, false);

@@ -96,7 +96,7 @@ impl Vm {
     /// The range of a request, if the guest can address it.
     fn range(&self, gpa: u64, length: u64) -> Result<GpaRange> {
         let range = GpaRange::from_len(Gpa::new(gpa), length).ok_or(EINVAL)?;
-        if range.end_position() > 1 << self.device.physical_bits() {
+        if range.end_position() > 1 << self.machine.physical_bits() {
             return Err(EINVAL);
         }
         Ok(range)

@@ -3,7 +3,7 @@
 //! How a VM's memory is translated: what the program chose, and the tables for it.
 
 use crate::{
-    device::Device,
+    machine::Machine,
     memory::{
         EptTables,
         Translation, //
@@ -100,9 +100,9 @@ impl Mmu {
     }
 
     /// Tables that map nothing. May sleep.
-    pub(super) fn tables(self, device: &Device) -> Result<Translation> {
+    pub(super) fn tables(self, machine: &Machine) -> Result<Translation> {
         let Some(policy) = self.policy() else {
-            let large_pages = device.capabilities.ept_vpid.page_2m();
+            let large_pages = machine.capabilities.ept_vpid.page_2m();
             let tables = EptTables::new(KernelPage::new()?, large_pages);
             return Ok(Translation::Ept(tables));
         };

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What this machine gives to guests: found out, and allocated, once for all VMs.
+
+mod control_registers;
+pub(crate) mod cpuid;
+mod msr_bitmaps;
+
+pub(crate) use self::control_registers::ControlRegisters;
+
+use self::{
+    control_registers::Cr4Rules,
+    msr_bitmaps::MsrBitmaps, //
+};
+use crate::{
+    support::{
+        cpu,
+        irq::IrqsDisabled, //
+    },
+    vmx::{
+        capability::Capabilities,
+        root::{
+            VmxRoot,
+            VmxonRegions, //
+        },
+        vpid::Vpids, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// What all VMs share.
+#[pin_data]
+pub(crate) struct Machine {
+    /// What this CPU's VMX can do.
+    pub(crate) capabilities: Capabilities,
+    /// VMXON regions.
+    pub(crate) vmxon: VmxonRegions,
+    /// CR4 of guests.
+    cr4: Cr4Rules,
+    /// Are there pages of 1 GiB in 4-level paging?
+    pub(crate) pages_1g: bool,
+    /// Must a burst begin with an empty L1 data cache?
+    pub(crate) flush_l1d: bool,
+    /// MSR bitmaps.
+    pub(crate) msr_bitmaps: MsrBitmaps,
+    /// Virtual-processor identifiers.
+    #[pin]
+    pub(crate) vpids: Vpids,
+}
+
+/// Width of the guest-physical addresses that four levels of EPT translate.
+const EPT_BITS: u32 = 48;
+
+impl Machine {
+    /// Finds out what the machine can do, and allocates what all CPUs need.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let capabilities = Capabilities::detect()?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                vmxon: VmxonRegions::new(capabilities.revision)?,
+                cr4: Cr4Rules::new(&capabilities),
+                pages_1g: cpuid::has_1g_pages(),
+                flush_l1d: cpu::must_flush_l1d(),
+                msr_bitmaps: MsrBitmaps::new()?,
+                vpids <- Vpids::new(),
+                capabilities,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Width of a guest-physical address.
+    pub(crate) fn physical_bits(&self) -> u32 {
+        self.capabilities.physical_bits.min(EPT_BITS)
+    }
+
+    /// CR0 and CR4 of guests with shadow paging, or with EPT.
+    pub(crate) fn control_registers(&self, shadow_paging: bool) -> ControlRegisters {
+        ControlRegisters::new(&self.cr4, shadow_paging)
+    }
+
+    /// Would VMX operation be borrowed from KVM at present? `EBUSY` if it could not be had at all.
+    pub(crate) fn borrows_vmx(&self) -> Result<bool> {
+        let irqs = IrqsDisabled::new();
+        let root = VmxRoot::enter(&irqs, &self.vmxon)?;
+        Ok(root.is_borrowed())
+    }
+}

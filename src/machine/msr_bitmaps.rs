@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! MSR bitmaps: which MSRs guests reach without an exit.
+
+use crate::{
+    support::page::KernelPage,
+    x86::msr::{
+        FS_BASE,
+        GS_BASE,
+        SYSENTER_CS,
+        SYSENTER_EIP,
+        SYSENTER_ESP, //
+    }, //
+};
+use core::sync::atomic::Ordering;
+use kernel::prelude::*;
+
+/// MSRs that the guest reads and writes in the VMCS, without an exit.
+const DIRECT: [u32; 5] = [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, FS_BASE, GS_BASE];
+
+/// The bitmaps (SDM Vol. 3C, "MSR-Bitmap Address"), the same for all vCPUs.
+pub(crate) struct MsrBitmaps {
+    usual: KernelPage,
+    trapping: KernelPage,
+}
+
+impl MsrBitmaps {
+    /// One that lets the guest reach what is in the VMCS, and one that lets it reach nothing.
+    pub(crate) fn new() -> Result<Self> {
+        let (usual, trapping) = (KernelPage::new()?, KernelPage::new()?);
+        for page in [&usual, &trapping] {
+            for word in page.words() {
+                word.store(u64::MAX, Ordering::Relaxed);
+            }
+        }
+        for index in DIRECT {
+            allow(&usual, index);
+        }
+        Ok(Self { usual, trapping })
+    }
+
+    /// Physical address of the one for a guest whose accesses all exit, or for another.
+    pub(crate) fn address(&self, all_exit: bool) -> u64 {
+        let bitmap = if all_exit {
+            &self.trapping
+        } else {
+            &self.usual
+        };
+        bitmap.phys()
+    }
+}
+
+/// Lets the guest read and write an MSR without an exit.
+fn allow(bitmap: &KernelPage, index: u32) {
+    /// Words of each of the four bitmaps: reads of low and high MSRs, writes of low and high MSRs.
+    const WORDS: usize = 1024 / size_of::<u64>();
+    const WRITES: usize = 2 * WORDS;
+    let high = if index >> 31 != 0 { WORDS } else { 0 };
+    // CAST: 13 bits.
+    let bit = (index & 0x1fff) as usize;
+    for base in [high, high + WRITES] {
+        let word = &bitmap.words()[base + bit / 64];
+        word.fetch_and(!(1 << (bit % 64)), Ordering::Relaxed);
+    }
+}
