@@ -8,6 +8,10 @@
 
 use kernel::prelude::*;
 
+// A burst takes spinlocks with interrupts off.
+#[cfg(CONFIG_PREEMPT_RT)]
+compile_error!("minivmx needs a kernel without PREEMPT_RT, where spinlocks sleep");
+
 mod device;
 mod machine;
 mod memory;
