@@ -56,6 +56,13 @@ pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
     unsafe { core::arch::x86_64::__cpuid_count(leaf, subleaf) }
 }
 
+/// Does CPUID say that there is VMX?
+pub(crate) fn has_vmx() -> bool {
+    /// CPUID.1:ECX.VMX.
+    const VMX: u32 = 1 << 5;
+    cpuid(1, 0).ecx & VMX != 0
+}
+
 macro_rules! read_register {
     ($(#[$doc:meta])* $name:ident, $register:literal) => {
         $(#[$doc])*

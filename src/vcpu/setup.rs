@@ -89,8 +89,7 @@ fn write_controls(
         vmcs.write(PREEMPTION_TIMER_VALUE, capabilities.preemption_timer(STAY));
     }
     let (primary, secondary) = translation_controls(vm);
-    let primary = required::PRIMARY.with(Primary::SECONDARY).with(primary);
-    let primary = adjust(capabilities.primary, primary, Primary::USE_MSR_BITMAPS)?;
+    let primary = adjust_primary(capabilities.primary, primary)?;
     let secondary = secondary.with(vpid);
     let secondary = adjust(capabilities.secondary, secondary, Secondary::WBINVD_EXITING)?;
     let (exit_pat, entry_pat) = if capabilities.switches_pat() {
@@ -109,7 +108,9 @@ fn write_controls(
     let entry = adjust(capabilities.entry, entry, entry_pat)?;
     vmcs.write(PIN_BASED_CONTROLS, pin.bits());
     vmcs.write(PRIMARY_CONTROLS, primary.bits());
-    vmcs.write(SECONDARY_CONTROLS, secondary.bits());
+    if primary.contains(Primary::SECONDARY) {
+        vmcs.write(SECONDARY_CONTROLS, secondary.bits());
+    }
     vmcs.write(EXIT_CONTROLS, exit.bits());
     vmcs.write(ENTRY_CONTROLS, entry.bits());
     if let Some(eptp) = vm.eptp {
@@ -118,11 +119,18 @@ fn write_controls(
     Ok(())
 }
 
+/// The primary controls with those that translation needs. Secondary controls are for EPT; what
+/// else there is of them, guests with shadow paging do without on a CPU that has none.
+fn adjust_primary(allowed: Allowed, translation: Primary) -> Result<Primary> {
+    let optional = Primary::USE_MSR_BITMAPS.with(Primary::SECONDARY);
+    adjust(allowed, required::PRIMARY.with(translation), optional)
+}
+
 /// What translation by EPT, or by shadow tables, needs.
 fn translation_controls(vm: &Vm) -> (Primary, Secondary) {
     if !vm.mmu.is_shadow() {
         let secondary = Secondary::ENABLE_EPT.with(Secondary::UNRESTRICTED_GUEST);
-        return (Primary::NONE, secondary);
+        return (Primary::SECONDARY, secondary);
     }
     let primary = required::SHADOW;
     if vm.mmu.traps_invlpg() {
@@ -284,4 +292,36 @@ fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
     vmcs.write(GUEST_RIP, RESET_RIP);
     vmcs.write(GUEST_RFLAGS, rflags::AFTER_RESET);
     Ok(())
+}
+
+#[kunit_tests(minivmx_setup)]
+mod tests {
+    use super::*;
+
+    /// All controls but these.
+    fn all_but(missing: Primary) -> Allowed {
+        Allowed {
+            must: 0,
+            can: !missing.bits(),
+        }
+    }
+
+    // A CPU without secondary controls runs guests with shadow paging, and no others.
+    #[test]
+    fn secondary_controls_are_for_ept() -> Result {
+        let allowed = all_but(Primary::SECONDARY);
+        let primary = adjust_primary(allowed, required::SHADOW)?;
+        assert!(primary.contains(required::PRIMARY.with(required::SHADOW)));
+        assert!(!primary.contains(Primary::SECONDARY));
+        assert!(adjust_primary(allowed, Primary::SECONDARY).is_err());
+        Ok(())
+    }
+
+    // Where there are secondary controls, they are used.
+    #[test]
+    fn secondary_controls_are_used() -> Result {
+        let primary = adjust_primary(all_but(Primary::NONE), required::SHADOW)?;
+        assert!(primary.contains(Primary::SECONDARY));
+        Ok(())
+    }
 }

@@ -57,6 +57,8 @@ bitfield! {
     struct Basic(u64) {
         /// The controls that are 1 by default can be cleared.
         55:55 true_controls => bool;
+        /// VM exits say what INS and OUTS access.
+        54:54 string_io_information => bool;
         /// VMCS revision identifier.
         30:0 revision;
     }
@@ -168,6 +170,7 @@ impl Capabilities {
 
     fn read() -> Result<Self> {
         let basic = Basic::from_raw(msrs::BASIC.try_read()?);
+        check_string_io(basic)?;
         let controls = if basic.true_controls() {
             msrs::TRUE_CONTROLS
         } else {
@@ -387,9 +390,7 @@ pub(crate) mod required {
 }
 
 fn check_vmx() -> Result {
-    /// CPUID.1:ECX.VMX.
-    const VMX: u32 = 1 << 5;
-    if cpu::cpuid(1, 0).ecx & VMX != 0 {
+    if cpu::has_vmx() {
         return Ok(());
     }
     pr_err!("this CPU has no VMX (CPUID.1:ECX.VMX is 0)\n");
@@ -405,6 +406,14 @@ fn check_feature_control() -> Result {
         "the firmware turned VMX off (IA32_FEATURE_CONTROL is {:#x})\n",
         control.into_raw()
     );
+    Err(EOPNOTSUPP)
+}
+
+fn check_string_io(basic: Basic) -> Result {
+    if basic.string_io_information() {
+        return Ok(());
+    }
+    pr_err!("this CPU's VMX does not say what INS and OUTS access (IA32_VMX_BASIC[54] is 0)\n");
     Err(EOPNOTSUPP)
 }
 
