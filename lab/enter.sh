@@ -33,6 +33,8 @@ exec unshare "${namespaces[@]}" bash -euc '
 	here() { mkdir -p "$BASE$1"; mount --bind "$1" "$BASE$1"; }
 	here "$TOP"
 	here "$MINIVMX_CACHE"
+	# make puts a FIFO there, named by a process number that other namespaces have too.
+	mount -t tmpfs tmpfs "$BASE/tmp"
 	mount --rbind /dev "$BASE/dev"
 	mount --rbind /sys "$BASE/sys"
 	# Mounting a new /proc is refused where the outer one is masked.
