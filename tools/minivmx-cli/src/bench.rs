@@ -2,6 +2,7 @@
 
 //! `minivmx bench`: what exits cost here and in KVM.
 
+mod arguments;
 mod event;
 mod figure;
 mod hypervisor;
@@ -26,32 +27,22 @@ use anyhow::{
 };
 use clap::ValueEnum;
 
-pub use event::Event;
+pub use arguments::Arguments;
+use arguments::Subject;
+use event::Event;
 use figure::{
     Figure,
     Table, //
 };
 use hypervisor::Hypervisor;
 
-use crate::{
-    cli,
-    host::{
-        self,
-        Host, //
-    }, //
+use crate::host::{
+    self,
+    Host, //
 };
 
-/// Who is measured.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Subject {
-    /// `/dev/minivmx`, with every MMU that it offers
-    Minivmx,
-    /// `/dev/kvm`, as it is loaded
-    Kvm,
-}
-
 /// Measures, prints, and writes the file if there is to be one.
-pub fn run(arguments: &cli::Bench) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<()> {
     let events = some_or_all(&arguments.events);
     let host = Host::here();
     host::stay_on_this_cpu()?;

@@ -8,6 +8,7 @@ use std::fmt::{
 };
 
 use anyhow::Result;
+use clap::Args;
 use minivmx::{
     Capability,
     Device,
@@ -21,10 +22,16 @@ use serde_json::{
     Value, //
 };
 
-use crate::cli;
+/// Show what this CPU can do, and what would be refused and why
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Shows what this CPU and this driver can do.
-pub fn show(arguments: &cli::Info) -> Result<()> {
+pub fn show(arguments: &Arguments) -> Result<()> {
     let info = Device::open()?.info()?;
     if arguments.json {
         println!("{:#}", object(&info));

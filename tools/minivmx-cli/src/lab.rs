@@ -2,6 +2,7 @@
 
 //! `minivmx lab`: experiments.
 
+mod arguments;
 mod chart;
 mod check;
 mod guest;
@@ -26,20 +27,19 @@ use clap::ValueEnum;
 use minivmx::Device;
 use serde_json::json;
 
-pub use workload::Workload;
-
-use crate::{
-    cli,
-    host::{
-        self,
-        Host, //
-    }, //
-};
+use arguments::EptVsShadow;
+pub use arguments::Experiment;
 use check::{
     Finding,
     Verdict, //
 };
 use results::Results;
+use workload::Workload;
+
+use crate::host::{
+    self,
+    Host, //
+};
 
 /// What ticks are, to stand beside them.
 const TICKS: &str = "\
@@ -49,13 +49,13 @@ hold the software's own work, and neither cache and TLB misses nor the time that
 real chip.";
 
 /// Runs an experiment.
-pub fn run(experiment: &cli::Lab) -> Result<ExitCode> {
+pub fn run(experiment: &Experiment) -> Result<ExitCode> {
     match experiment {
-        cli::Lab::EptVsShadow(arguments) => ept_vs_shadow(arguments),
+        Experiment::EptVsShadow(arguments) => ept_vs_shadow(arguments),
     }
 }
 
-fn ept_vs_shadow(arguments: &cli::EptVsShadow) -> Result<ExitCode> {
+fn ept_vs_shadow(arguments: &EptVsShadow) -> Result<ExitCode> {
     let workloads = match arguments.workloads.as_slice() {
         [] => Workload::value_variants(),
         some => some,
@@ -103,7 +103,7 @@ fn measure(workloads: &[Workload]) -> Result<Results> {
     Ok(Results::new(measurements))
 }
 
-fn print(arguments: &cli::EptVsShadow, host: &Host, results: &Results, findings: &[Finding]) {
+fn print(arguments: &EptVsShadow, host: &Host, results: &Results, findings: &[Finding]) {
     println!("{}, CPUs: {}\n", host.model, host.cpus);
     if arguments.short {
         println!("{}", table::Short(results));

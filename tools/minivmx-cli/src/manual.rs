@@ -9,14 +9,11 @@ use anyhow::{
     Context,
     Result, //
 };
-use clap::CommandFactory;
 use clap_mangen::Man;
 
-use crate::cli::Cli;
-
 /// Writes the page of the program, or that of one of its commands, given word by word.
-pub fn write(command: &[String], output: &mut impl Write) -> Result<()> {
-    let mut program = Cli::command().disable_help_subcommand(true);
+pub fn write(program: clap::Command, command: &[String], output: &mut impl Write) -> Result<()> {
+    let mut program = program.disable_help_subcommand(true);
     // Gives the commands their full names, such as minivmx-run.
     program.build();
     let page = command.iter().try_fold(&program, |page, name| {
@@ -29,11 +26,13 @@ pub fn write(command: &[String], output: &mut impl Write) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Cli;
+    use clap::CommandFactory;
 
     fn page(command: &[&str]) -> String {
         let command: Vec<_> = command.iter().map(ToString::to_string).collect();
         let mut text = Vec::new();
-        write(&command, &mut text).expect("there is such a page");
+        write(Cli::command(), &command, &mut text).expect("there is such a page");
         String::from_utf8(text).expect("it is text")
     }
 
@@ -58,6 +57,6 @@ mod tests {
 
     #[test]
     fn an_unknown_command_has_none() {
-        assert!(write(&["fly".into()], &mut Vec::new()).is_err());
+        assert!(write(Cli::command(), &["fly".into()], &mut Vec::new()).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 //! `minivmx run`: a guest from its first instruction to its end.
 
+mod arguments;
 mod dump;
 mod machine;
 mod outcome;
@@ -27,7 +28,6 @@ use minivmx::{
 use serde_json::json;
 
 use crate::{
-    cli,
     console::{
         input,
         sink::Sink, //
@@ -41,11 +41,12 @@ use crate::{
         tick, //
     },
 };
+pub use arguments::Arguments;
 use machine::Machine;
 use outcome::Outcome;
 
 /// Runs a guest as the command line says, and reports how it ended.
-pub fn run(arguments: &cli::Run) -> Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut run = Run::new(arguments)?;
     let outcome = run.until_end()?;
     run.report(&outcome)?;
@@ -53,7 +54,7 @@ pub fn run(arguments: &cli::Run) -> Result<ExitCode> {
 }
 
 struct Run<'a> {
-    arguments: &'a cli::Run,
+    arguments: &'a Arguments,
     machine: Machine,
     devices: Devices,
     msrs: Msrs,
@@ -63,7 +64,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(arguments: &'a cli::Run) -> Result<Self> {
+    fn new(arguments: &'a Arguments) -> Result<Self> {
         let device = Device::open()?;
         let machine = Machine::new(
             &device,
@@ -245,7 +246,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn devices(arguments: &cli::Run) -> Devices {
+fn devices(arguments: &Arguments) -> Devices {
     let until = arguments.until.as_deref();
     let (serial, debug) = match (arguments.json, arguments.trace) {
         (true, _) => (Sink::captured(until), Sink::captured(until)),

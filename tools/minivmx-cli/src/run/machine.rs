@@ -32,7 +32,7 @@ use minivmx::{
     Vm, //
 };
 
-use crate::cli::Image;
+use super::arguments::Image;
 
 const MIB: u64 = 1 << 20;
 const GIB_4: u64 = 1 << 32;
