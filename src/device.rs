@@ -45,10 +45,10 @@ impl Machine {
         }
         let capabilities = &self.capabilities;
         let ept_missing = capabilities.missing_for_ept();
-        let vmx = if self.borrows_vmx()? {
-            uapi::vmx::MINIVMX_VMX_BORROW
-        } else {
-            uapi::vmx::MINIVMX_VMX_OWN
+        let vmx = match self.borrows_vmx() {
+            Ok(true) => uapi::vmx::MINIVMX_VMX_BORROW,
+            Ok(false) => uapi::vmx::MINIVMX_VMX_OWN,
+            Err(_) => uapi::vmx::MINIVMX_VMX_UNAVAILABLE,
         };
         argument.value = uapi::minivmx_info {
             out_api_version: uapi::MINIVMX_API_VERSION,
@@ -93,7 +93,7 @@ fn create_vm(machine: Arc<Machine>, argument: usize) -> Result<isize> {
     // Nobody can be in the way of VMX now; whether that stays so is seen at each burst.
     machine.borrows_vmx().inspect_err(|error| {
         if *error == EBUSY {
-            pr_err!("VMX is held by somebody that is not KVM\n");
+            pr_err!("{}\n", machine.vmxon.why_busy());
         }
     })?;
     open_anonymous(Vm::new(machine, mmu)?)

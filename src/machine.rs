@@ -20,6 +20,7 @@ use crate::{
     vmx::{
         capability::Capabilities,
         root::{
+            self,
             VmxRoot,
             VmxonRegions, //
         },
@@ -82,10 +83,16 @@ impl Machine {
         ControlRegisters::new(&self.cr4, shadow_paging)
     }
 
-    /// Would VMX operation be borrowed from KVM at present? `EBUSY` if it could not be had at all.
+    /// Would VMX operation be borrowed from KVM at present? May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it could not be had at all, see [`VmxonRegions::why_busy`].
     pub(crate) fn borrows_vmx(&self) -> Result<bool> {
-        let irqs = IrqsDisabled::new();
-        let root = VmxRoot::enter(&irqs, &self.vmxon)?;
-        Ok(root.is_borrowed())
+        root::insist(|| {
+            let irqs = IrqsDisabled::new();
+            let root = VmxRoot::enter(&irqs, &self.vmxon)?;
+            Ok(root.is_borrowed())
+        })
     }
 }

@@ -27,6 +27,7 @@ pub(crate) mod error;
 pub(crate) mod exit;
 pub(crate) mod field;
 pub(crate) mod host;
+mod hyper_v;
 pub(crate) mod insn;
 mod region;
 pub(crate) mod root;

@@ -46,8 +46,8 @@
  *  - ENOENT: what is named is not there
  *  - EEXIST: what is to be made is there already
  *  - EPERM: this VMCS field is not the caller's to read or write
- *  - EBUSY: VMX is held by a program that the driver cannot share it with, or
- *    the vCPU is in MINIVMX_RUN on another thread
+ *  - EBUSY: VMX is held, and for more than a moment, by somebody that the driver
+ *    cannot share it with, or the vCPU is in MINIVMX_RUN on another thread
  *  - EINTR: MINIVMX_RUN ended for a signal, or for @immediate_exit
  *  - ENOMEM: no memory
  *  - EFAULT: a pointer does not lead to memory of the program
@@ -163,10 +163,14 @@ enum minivmx_cap {
  * enum minivmx_vmx - how the driver gets into VMX operation at present
  * @MINIVMX_VMX_OWN: nobody holds VMX; the driver executes VMXON for each burst
  * @MINIVMX_VMX_BORROW: KVM holds VMX; the driver borrows it for each burst
+ * @MINIVMX_VMX_UNAVAILABLE: somebody else holds VMX, or KVM does with enlightened
+ *	VMCSs of Hyper-V, which cannot be shared: MINIVMX_CREATE_VM and all calls
+ *	on a vCPU fail with EBUSY
  */
 enum minivmx_vmx {
 	MINIVMX_VMX_OWN		= 0,
 	MINIVMX_VMX_BORROW	= 1,
+	MINIVMX_VMX_UNAVAILABLE	= 2,
 };
 
 /**

@@ -25,7 +25,10 @@ use crate::{
         entry,
         field::*,
         host::HostState,
-        root::VmxRoot,
+        root::{
+            self,
+            VmxRoot, //
+        },
         vmcs::CurrentVmcs, //
     },
     x86::debug_register::dr7, //
@@ -34,16 +37,32 @@ use kernel::prelude::*;
 
 impl Vcpu {
     /// Does something with the guest's VMCS current and its registers loaded.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed; `ENOMEM`; `EIO`.
     #[inline]
     pub(super) fn burst<R>(
         &self,
         state: &mut State,
         body: impl FnOnce(&mut Context<'_>) -> R,
     ) -> Result<R> {
+        let mut body = Some(body);
+        root::insist(|| self.try_burst(state, &mut body))
+    }
+
+    /// The same, if VMX can be had at once; else `body` is left where it is.
+    #[inline]
+    fn try_burst<R>(
+        &self,
+        state: &mut State,
+        body: &mut Option<impl FnOnce(&mut Context<'_>) -> R>,
+    ) -> Result<R> {
         state.guest.stock.fill(self.vm.mmu.stock())?;
         let irqs = IrqsDisabled::new();
         let host = HostState::save(&irqs, &mut state.descriptors);
         let root = VmxRoot::enter(&irqs, &self.vm.machine.vmxon)?;
+        let body = body.take().ok_or(EIO)?;
         let vmcs = state.vmcs.load(&root)?;
         self.member.counters.bursts.count();
         self.member.whereabouts.enter(irqs.cpu());

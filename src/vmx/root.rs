@@ -8,6 +8,7 @@
 //! behind the back of the kernel's copy of it, and is what it was when interrupts come back on.
 
 use super::{
+    hyper_v,
     insn,
     region::Region, //
 };
@@ -16,17 +17,58 @@ use crate::support::{
     irq::IrqsDisabled,
     per_cpu::PerCpu, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
 
 /// The VMXON region of each CPU.
-pub(crate) struct VmxonRegions(PerCpu<Region>);
+pub(crate) struct VmxonRegions {
+    regions: PerCpu<Region>,
+    /// Is the current VMCS of KVM, if it has one, what VMPTRST says that it is?
+    can_borrow: bool,
+}
 
 impl VmxonRegions {
     /// Allocates them.
     pub(crate) fn new(revision: u32) -> Result<Self> {
-        Ok(Self(PerCpu::new(|| Region::new(revision))?))
+        Ok(Self {
+            regions: PerCpu::new(|| Region::new(revision))?,
+            can_borrow: !hyper_v::offers_enlightened_vmcs(),
+        })
+    }
+
+    /// Why VMX cannot be had where [`VmxRoot::enter`] says `EBUSY`.
+    pub(crate) fn why_busy(&self) -> &'static str {
+        if self.can_borrow {
+            "VMX is held by somebody that is not KVM"
+        } else {
+            "VMX is held where Hyper-V offers enlightened VMCSs, and cannot be borrowed from KVM then"
+        }
     }
 }
+
+/// Tries something that ends with `EBUSY` while somebody holds VMX. May sleep.
+///
+/// The kernel sets CR4.VMXE for KVM some instructions before VMXON, and clears it some instructions
+/// after VMXOFF, and can be preempted in between. So a CPU that looks as if somebody else had VMX may
+/// look otherwise as soon as this task has stood back.
+#[inline]
+pub(crate) fn insist<R>(mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
+    for _ in 0..ATTEMPTS {
+        match attempt() {
+            Err(error) if error == EBUSY => fsleep(Delta::from_millis(1)),
+            result => return result,
+        }
+    }
+    attempt()
+}
+
+/// How often [`insist`] stands back before it gives up.
+const ATTEMPTS: usize = 10;
 
 /// Who put the CPU into VMX operation.
 enum Form {
@@ -54,12 +96,12 @@ impl<'a> VmxRoot<'a> {
     /// # Errors
     ///
     /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed: CR4.VMXE is set, but the CPU is
-    /// not in VMX operation. `EIO` if VMXON fails.
+    /// not in VMX operation, or KVM may use enlightened VMCSs. `EIO` if VMXON fails.
     #[inline]
     pub(crate) fn enter(irqs: &'a IrqsDisabled, regions: &VmxonRegions) -> Result<Self> {
         let cr4 = cpu::cr4(irqs);
         if cr4 & cpu::CR4_VMXE != 0 {
-            Self::borrow(irqs)
+            Self::borrow(irqs, regions)
         } else {
             Self::own(irqs, cr4, regions)
         }
@@ -67,7 +109,7 @@ impl<'a> VmxRoot<'a> {
 
     #[inline]
     fn own(irqs: &'a IrqsDisabled, cr4: u64, regions: &VmxonRegions) -> Result<Self> {
-        let region = regions.0.this(irqs).ok_or(ENODEV)?;
+        let region = regions.regions.this(irqs).ok_or(ENODEV)?;
         // SAFETY: The bit matters to VMXON only; CR4 gets its value back in `drop`, or right below.
         unsafe { cpu::set_cr4(irqs, cr4 | cpu::CR4_VMXE) };
         // SAFETY: The region is this CPU's, and lives as long as the module.
@@ -84,7 +126,10 @@ impl<'a> VmxRoot<'a> {
     }
 
     #[inline]
-    fn borrow(irqs: &'a IrqsDisabled) -> Result<Self> {
+    fn borrow(irqs: &'a IrqsDisabled, regions: &VmxonRegions) -> Result<Self> {
+        if !regions.can_borrow {
+            return Err(EBUSY);
+        }
         let current = insn::vmptrst().map_err(|_| EBUSY)?;
         // INVARIANT: VMPTRST does not fault in VMX root operation only. With interrupts off, KVM
         // does not get to use its current VMCS before `drop` puts it back.
@@ -129,5 +174,59 @@ impl Drop for VmxRoot<'_> {
                 }
             }
         }
+    }
+}
+
+#[kunit_tests(minivmx_root)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    /// What [`VmxRoot::enter`] says while CR4.VMXE is set and the CPU is not in VMX operation;
+    /// [`None`] if KVM is there, or no VMX.
+    fn enter_with_vmxe() -> Result<Option<Result>> {
+        let regions = VmxonRegions::new(0)?;
+        let irqs = IrqsDisabled::new();
+        let cr4 = cpu::cr4(&irqs);
+        if cr4 & cpu::CR4_VMXE != 0 || !cpu::has_vmx() {
+            return Ok(None);
+        }
+        // SAFETY: The CPU has VMX; CR4 gets its value back below.
+        unsafe { cpu::set_cr4(&irqs, cr4 | cpu::CR4_VMXE) };
+        let result = VmxRoot::enter(&irqs, &regions).map(drop);
+        // SAFETY: This is the value that CR4 had.
+        unsafe { cpu::set_cr4(&irqs, cr4) };
+        Ok(Some(result))
+    }
+
+    #[test]
+    fn nothing_is_borrowed_from_nobody() -> Result {
+        if let Some(result) = enter_with_vmxe()? {
+            assert_eq!(result, Err(EBUSY));
+        }
+        Ok(())
+    }
+
+    /// Calls of an attempt that finds VMX held so often, and what came of it.
+    fn insist_while_held(times: usize, then: Result) -> (usize, Result) {
+        let calls = Cell::new(0);
+        let result = insist(|| {
+            calls.set(calls.get() + 1);
+            if calls.get() <= times {
+                Err(EBUSY)
+            } else {
+                then
+            }
+        });
+        (calls.get(), result)
+    }
+
+    #[test]
+    fn a_moment_is_waited_for() {
+        assert_eq!(insist_while_held(0, Ok(())), (1, Ok(())));
+        assert_eq!(insist_while_held(3, Ok(())), (4, Ok(())));
+        assert_eq!(insist_while_held(3, Err(EIO)), (4, Err(EIO)));
+        let attempts = ATTEMPTS + 1;
+        assert_eq!(insist_while_held(usize::MAX, Ok(())), (attempts, Err(EBUSY)));
     }
 }
