@@ -168,10 +168,14 @@ pub(crate) fn deliver_nmi(_irqs: &IrqsDisabled) {
     unsafe { asm!("int $2"; options(nostack)) };
 }
 
-/// Runs the kernel's handler of a machine check that a VM exit took instead of it.
+/// Runs the kernel's handler of a machine check that a VM exit, or a VM entry that failed, took
+/// instead of it.
+///
+/// The handler is told that the check came from userspace: what a guest was hit by is its program's
+/// trouble, which the kernel kills if it has to, and not the kernel's own, which it could not survive.
 pub(crate) fn deliver_machine_check(_irqs: &IrqsDisabled) {
-    // SAFETY: The gate of vector 18 is the kernel's; its handler expects to come at any instruction.
-    unsafe { asm!("int $18"; options(nostack)) };
+    // SAFETY: The machine check is this CPU's, and nobody else has handled it; interrupts are off.
+    unsafe { bindings::ext_machine_check() };
 }
 
 /// DR7 of the host with the value that it had.

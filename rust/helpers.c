@@ -7,6 +7,7 @@
 #include <asm/cpu_entry_area.h>
 #include <asm/cpufeature.h>
 #include <asm/desc.h>
+#include <asm/mce.h>
 #include "helpers.h"
 
 struct page *ext_alloc_zeroed_pages(unsigned int order)
@@ -72,6 +73,15 @@ void ext_local_irq_restore(unsigned long flags)
 void ext_load_gs_index(unsigned int selector)
 {
 	load_gs_index(selector);
+}
+
+void ext_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = __USER_CS, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
 }
 
 bool ext_may_log_at_length(void)

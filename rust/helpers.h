@@ -24,6 +24,7 @@ u64 ext_set_tss_available(void);
 unsigned long ext_local_irq_save(void);
 void ext_local_irq_restore(unsigned long flags);
 void ext_load_gs_index(unsigned int selector);
+void ext_machine_check(void);
 bool ext_may_log_at_length(void);
 void *ext_page_address(struct page *page);
 void ext_put_page(struct page *page);

@@ -269,6 +269,10 @@ fn deliver_exception(cx: &mut Context<'_>) -> Next {
 
 #[cold]
 fn entry_failure(cx: &mut Context<'_>, basic: u32) -> Next {
+    if basic == basic::ENTRY_MACHINE_CHECK {
+        // Else the next machine check would find this one unhandled, and shut the machine down.
+        cpu::deliver_machine_check(cx.vmcs.root().irqs());
+    }
     let next = cx.report(basic);
     cx.guest.report.entry_failure = 1;
     let qualification = cx.guest.report.qualification;
