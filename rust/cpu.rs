@@ -23,6 +23,8 @@ pub(crate) enum Feature {
     Fred = bindings::ext_X86_FEATURE_FRED as isize,
     /// XSAVE and XCR0.
     Xsave = bindings::ext_X86_FEATURE_XSAVE as isize,
+    /// #AC for locked accesses that cross a cache line.
+    SplitLockDetect = bindings::ext_X86_FEATURE_SPLIT_LOCK_DETECT as isize,
     /// IA32_FLUSH_CMD.
     FlushL1d = bindings::ext_X86_FEATURE_FLUSH_L1D as isize,
 }

@@ -2,7 +2,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/ratelimit.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <asm/gsseg.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/cpufeature.h>
@@ -124,4 +124,9 @@ struct page *ext_virt_to_page(void *address)
 u64 ext_virt_to_phys(void *address)
 {
 	return virt_to_phys(address);
+}
+
+bool ext_work_is_pending(void)
+{
+	return need_resched() || signal_pending(current);
 }

@@ -33,12 +33,14 @@ void ext_split_page(struct page *page, unsigned int order);
 u64 ext_tss_address(void);
 struct page *ext_virt_to_page(void *address);
 u64 ext_virt_to_phys(void *address);
+bool ext_work_is_pending(void);
 
 enum {
 	ext_EX_TYPE_WRMSR = EX_TYPE_WRMSR,
 	ext_EX_TYPE_RDMSR = EX_TYPE_RDMSR,
 	ext_X86_FEATURE_FRED = X86_FEATURE_FRED,
 	ext_X86_FEATURE_XSAVE = X86_FEATURE_XSAVE,
+	ext_X86_FEATURE_SPLIT_LOCK_DETECT = X86_FEATURE_SPLIT_LOCK_DETECT,
 	ext_X86_FEATURE_FLUSH_L1D = X86_FEATURE_FLUSH_L1D,
 	ext_X86_BUG_L1TF = X86_BUG_L1TF,
 };

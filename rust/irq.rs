@@ -54,6 +54,13 @@ impl Drop for IrqsDisabled {
     }
 }
 
+/// Does something wait that the task does only with interrupts on: a signal, or another task?
+#[inline]
+pub(crate) fn work_is_pending(_irqs: &IrqsDisabled) -> bool {
+    // SAFETY: Reads flags of the current task.
+    unsafe { bindings::ext_work_is_pending() }
+}
+
 /// Lets the scheduler run another task if it wants to.
 ///
 /// Interrupts are on: no caller can hold an [`IrqsDisabled`] by value and sleep; lockdep checks it.

@@ -67,6 +67,7 @@ enum exception {
 	VECTOR_DF		= 8,
 	VECTOR_GP		= 13,
 	VECTOR_PF		= 14,
+	VECTOR_AC		= 17,
 };
 
 /*

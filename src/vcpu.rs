@@ -2,6 +2,8 @@
 
 //! A vCPU and its file.
 
+mod alignment_check;
+mod allowance;
 mod burst;
 mod context;
 mod control_register;

@@ -81,6 +81,7 @@ impl Vcpu {
         let fpu = state.fpu.load(&irqs);
         let switched = state.switched.load(&irqs, msr::needs_switched(efer));
         let _efer = switched::lend_efer(&irqs, capabilities, efer);
+        let _split_locks = (state.guest.splits_locks).then(|| switched::lend_split_locks(&irqs));
         let dr7 = vmcs.read(GUEST_DR7);
         let _breakpoints = dr7::has_breakpoints(dr7)
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));

@@ -3,6 +3,7 @@
 //! Every VM exit, and who answers it.
 
 use super::{
+    alignment_check,
     context::{
         Context,
         Next, //
@@ -241,6 +242,9 @@ fn exception_or_nmi(cx: &mut Context<'_>) -> Next {
     }
     if info.is(vector::PAGE_FAULT) && cx.guest.shadow.is_some() {
         return shadow::page_fault(cx);
+    }
+    if info.is(vector::ALIGNMENT_CHECK) && !alignment_check::is_the_guests(cx) {
+        return alignment_check::split_lock(cx);
     }
     if cx.guest.traps.exceptions & 1u32.wrapping_shl(number) != 0 {
         cx.guest.pending = Pending::Other(basic::EXCEPTION_OR_NMI);

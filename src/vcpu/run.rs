@@ -3,6 +3,7 @@
 //! Running the guest: `MINIVMX_RUN` and its bursts.
 
 use super::{
+    allowance::Allowance,
     burst::load_frame,
     context::{
         Context,
@@ -110,7 +111,9 @@ impl Vcpu {
 #[inline]
 fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page: &RunPage) -> Next {
     match exits::finish(cx, answer, page) {
-        Next::Enter if immediate_exit => Next::Pause,
+        // What came before interrupts went off was looked at with interrupts on, what comes now is an
+        // exit; this is for what came in between.
+        Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.root().irqs()) => Next::Pause,
         Next::Enter => run_in_burst(cx),
         next => next,
     }
@@ -119,6 +122,7 @@ fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page:
 /// Enters the guest again and again, until something has to be done outside of the burst.
 #[inline]
 fn run_in_burst(cx: &mut Context<'_>) -> Next {
+    let mut allowance = Allowance::new();
     loop {
         if let Err(next) = shadow::prepare(cx) {
             return next;
@@ -129,7 +133,8 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
             Err(failure) => return not_entered(cx, failure),
         };
         match next {
-            Next::Enter => {}
+            Next::Enter if allowance.pay(cx.vmcs) => {}
+            Next::Enter => return Next::Pause,
             Next::Return => {
                 // The program gets to see the guest as it is between two instructions.
                 step::end(cx);

@@ -20,8 +20,8 @@
 //! no burst then. So the VMX-preemption timer bounds a stay in the guest where the CPU has it. A real
 //! CPU is interrupted long before.
 //!
-//! Exceptions exit for #PF with shadow paging, for #DB, because DR6 is not switched, for #MC, which is the host's, and for those
-//! that the program traps.
+//! Exceptions exit for #PF with shadow paging, for #DB and #AC, whose delivery can raise them again
+//! without end, for #MC, which is the host's, and for those that the program traps.
 
 use super::{
     state::Guest,
@@ -171,7 +171,8 @@ fn write_constants(vm: &Vm, vmcs: &CurrentVmcs<'_>) {
 
 /// Writes what depends on the traps.
 pub(crate) fn write_traps(vm: &Vm, vmcs: &CurrentVmcs<'_>, traps: &Traps) {
-    const ALWAYS: u32 = 1 << vector::DEBUG | 1 << vector::MACHINE_CHECK;
+    const ALWAYS: u32 =
+        1 << vector::DEBUG | 1 << vector::ALIGNMENT_CHECK | 1 << vector::MACHINE_CHECK;
     let shadow = if vm.mmu.is_shadow() {
         1 << vector::PAGE_FAULT
     } else {

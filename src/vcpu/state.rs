@@ -72,6 +72,8 @@ pub(crate) struct Guest {
     pub(crate) vpid: Option<u16>,
     /// With shadow paging, what it takes.
     pub(crate) shadow: Option<ShadowState>,
+    /// Does it run without the detection of split locks?
+    pub(crate) splits_locks: bool,
     /// Is an instruction being single-stepped for the driver?
     pub(crate) stepping: bool,
     /// What the program is told of an exit.
@@ -174,6 +176,7 @@ impl State {
                 stock: Stock::default(),
                 vpid,
                 shadow: shadow_paging.then(ShadowState::new),
+                splits_locks: false,
                 stepping: false,
                 report: uapi::minivmx_run::new_zeroed(),
                 has_cause: true,

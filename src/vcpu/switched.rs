@@ -74,6 +74,16 @@ pub(crate) fn lend_efer<'a>(
     (!capabilities.switches_efer()).then(lend)
 }
 
+/// MSR_TEST_CTRL, where the kernel turns the detection of split locks on.
+const TEST_CTRL: Msr = Msr(0x33);
+
+/// Turns the detection of split locks off, for a guest that splits them.
+#[cold]
+pub(crate) fn lend_split_locks(irqs: &IrqsDisabled) -> LentMsr<'_> {
+    const DETECT: u64 = 1 << 29;
+    LentMsr::new(irqs, TEST_CTRL, |host| host & !DETECT)
+}
+
 /// Place of an MSR among [`SwitchedMsrs`], if it is one of them.
 pub(crate) fn place(index: u32) -> Option<usize> {
     let syscall = || SYSCALL.iter().position(|msr| msr.0 == index);

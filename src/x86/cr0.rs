@@ -17,8 +17,11 @@ pub(crate) const CD: u64 = 1 << 30;
 /// Paging.
 pub(crate) const PG: u64 = 1 << 31;
 
+/// Alignment is checked at CPL 3, if RFLAGS.AC is 1.
+pub(crate) const AM: u64 = 1 << 18;
+
 /// MP EM TS AM: of no consequence for translation, caches and VMX.
-pub(crate) const OTHERS: u64 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 18;
+pub(crate) const OTHERS: u64 = 1 << 1 | 1 << 2 | 1 << 3 | AM;
 /// What translation depends on.
 pub(crate) const PAGING: u64 = PE | WP | PG;
 /// All bits that are defined.

@@ -19,6 +19,7 @@ pub(crate) mod vector {
     pub(crate) const DOUBLE_FAULT: u8 = 8;
     pub(crate) const GENERAL_PROTECTION: u8 = 13;
     pub(crate) const PAGE_FAULT: u8 = 14;
+    pub(crate) const ALIGNMENT_CHECK: u8 = 17;
     pub(crate) const MACHINE_CHECK: u8 = 18;
 }
 
