@@ -9,6 +9,7 @@
 
 #include "minivmx_harness.h"
 
+#define GUEST_ACTIVITY	0x4826
 #define RDMSR_STAR	0xc0000081
 
 static double now(void)
@@ -181,6 +182,21 @@ static void guest_with_a_handler_that_returns(void)
 
 MINIVMX_TEST(faults_for_ever, guest_with_a_handler_that_returns)
 {
+	expect_alarm_to_end_run(_metadata, vcpu);
+}
+
+/* ----------------------------------------------------- a CPU gone deaf */
+
+/* The CPU looks at 32 bits of these: wait-for-SIPI, and shutdown. */
+MINIVMX_TEST(activity_beyond_its_width, guest_asks_for_ever)
+{
+	const u64 values[] = { 0x100000003, 0x100000002, BIT(32), ~0ULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		test_err(EINVAL, vcpu->fd, MINIVMX_VMWRITE,
+			 ARG(vmcs_field, .encoding = GUEST_ACTIVITY,
+			     .value = values[i]));
+	EXPECT_EQ(0, vmread(vcpu, GUEST_ACTIVITY));
 	expect_alarm_to_end_run(_metadata, vcpu);
 }
 

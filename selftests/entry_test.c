@@ -112,7 +112,6 @@ static const struct {
 	INVALID(GUEST_TR_AR, 0x83),			/* 16-bit */
 	INVALID(GUEST_INTERRUPTIBILITY, 3),		/* STI and MOV SS */
 	INVALID(GUEST_INTERRUPTIBILITY, 0x80000000),	/* reserved */
-	INVALID(GUEST_ACTIVITY, 4),
 	INVALID(GUEST_CR3, 1UL << 62),
 	INVALID(GUEST_FS_BASE, NOT_CANONICAL),
 	INVALID(GUEST_GS_BASE, NOT_CANONICAL),
@@ -277,6 +276,48 @@ MINIVMX_TEST(fields_of_the_kernel, guest_syncs)
 	ASSERT_EQ(0, seteuid(0));
 }
 
+/* A VMWRITE would drop what does not fit, and the CPU would see something else. */
+MINIVMX_TEST(values_that_do_not_fit, guest_syncs)
+{
+	const struct {
+		u32 field;
+		u64 value;
+	} wide[] = {
+		{ GUEST_CS_SELECTOR, 0x10008 }, { GUEST_CS_SELECTOR, BIT(63) },
+		{ GUEST_CS_LIMIT, 0x1ffffffff }, { GUEST_CS_AR, 0x10000a09b },
+		{ GUEST_INTERRUPTIBILITY, BIT(32) },
+		{ GUEST_ACTIVITY, BIT(32) | 2 }, { GUEST_ACTIVITY, BIT(32) | 3 },
+		{ GUEST_SYSENTER_CS, BIT(32) },
+	};
+
+	run_to_sync(vcpu, 7);
+	for (size_t i = 0; i < ARRAY_SIZE(wide); i++) {
+		u64 before = vmread(vcpu, wide[i].field);
+
+		EXPECT_EQ(EINVAL, vmwrite_error(vcpu, wide[i].field,
+						wide[i].value))
+			TH_LOG("field %#x", wide[i].field);
+		EXPECT_EQ(before, vmread(vcpu, wide[i].field));
+	}
+	run_to_sync(vcpu, 7);
+}
+
+/* Where it is not virtual, blocking by NMI would keep out the host's. */
+MINIVMX_TEST(blocking_by_nmi, guest_syncs)
+{
+	u64 caps = get_info(vm->device).out_capabilities;
+	int expected = caps & MINIVMX_CAP_VIRTUAL_NMIS ? 0 : EINVAL;
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+
+	EXPECT_EQ(expected, vmwrite_error(vcpu, GUEST_INTERRUPTIBILITY, 8));
+	EXPECT_EQ(0, vmwrite_error(vcpu, GUEST_INTERRUPTIBILITY, 0));
+	sregs.interruptibility = 8;
+	test_err(expected, vcpu->fd, MINIVMX_SET_SREGS, &sregs);
+	sregs.interruptibility = 0;
+	set_sregs(vcpu, &sregs);
+	run_to_sync(vcpu, 7);
+}
+
 MINIVMX_TEST(fields_that_cannot_be_written, guest_syncs)
 {
 	const u32 fields[] = {
@@ -300,6 +341,7 @@ MINIVMX_TEST(fields_that_cannot_be_written, guest_syncs)
 	/* Shutdown and wait-for-SIPI: no interrupt would end them. */
 	EXPECT_EQ(EPERM, vmwrite_error(vcpu, GUEST_ACTIVITY, 2));
 	EXPECT_EQ(EPERM, vmwrite_error(vcpu, GUEST_ACTIVITY, 3));
+	EXPECT_EQ(EPERM, vmwrite_error(vcpu, GUEST_ACTIVITY, 4));
 	run_to_sync(vcpu, 7);
 }
 

@@ -11,6 +11,7 @@ mod cpuid;
 mod debug_register;
 mod event;
 mod exits;
+mod guest_fields;
 mod hypercall;
 mod io;
 mod linear;
@@ -62,17 +63,10 @@ use crate::{
     },
     vmx::field::{
         self,
-        GUEST_ACTIVITY,
-        GUEST_CR0,
         GUEST_CR3,
-        GUEST_CR4,
-        GUEST_DEBUGCTL,
-        GUEST_EFER,
         GUEST_RFLAGS,
         GUEST_RIP,
-        GUEST_RSP,
-        PREEMPTION_TIMER_VALUE,
-        VMCS_LINK_POINTER, //
+        GUEST_RSP, //
     }, //
 };
 use kernel::{
@@ -257,11 +251,21 @@ impl Vcpu {
         if !field::is_well_formed(request.encoding) {
             return Err(EINVAL);
         }
-        let kept_by_shadow = self.vm.mmu.is_shadow() && request.encoding == GUEST_CR3.encoding();
-        if KEPT.contains(&request.encoding) || kept_by_shadow || is_deaf(&request) {
-            return Err(EPERM);
-        }
-        self.with_context(|cx| cx.vmcs.write_by_encoding(request.encoding, request.value))?;
+        let (encoding, value) = (request.encoding, request.value);
+        let vm = &self.vm;
+        guest_fields::check(
+            &vm.machine.capabilities,
+            vm.mmu.is_shadow(),
+            encoding,
+            value,
+        )?;
+        self.with_context(|cx| {
+            cx.vmcs.write_by_encoding(encoding, value)?;
+            if guest_fields::translates(encoding) {
+                cx.flush_guest_tlb();
+            }
+            Ok(())
+        })?;
         let mut frame = self.page.frame();
         if let Some(value) = frame.field_mut(request.encoding) {
             *value = request.value;
@@ -270,22 +274,6 @@ impl Vcpu {
         Ok(0)
     }
 }
-
-/// Would this put the guest into an activity state in which interrupts do not end a burst: shutdown, or
-/// wait-for-SIPI?
-fn is_deaf(request: &uapi::minivmx_vmcs_field) -> bool {
-    request.encoding == GUEST_ACTIVITY.encoding() && matches!(request.value, 2 | 3)
-}
-
-/// Guest-state fields that the driver keeps itself.
-const KEPT: [u32; 6] = [
-    GUEST_CR0.encoding(),
-    GUEST_CR4.encoding(),
-    GUEST_EFER.encoding(),
-    GUEST_DEBUGCTL.encoding(),
-    VMCS_LINK_POINTER.encoding(),
-    PREEMPTION_TIMER_VALUE.encoding(),
-];
 
 impl Frame {
     /// The value of a VMCS field that travels through the run page.

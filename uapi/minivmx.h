@@ -727,8 +727,9 @@ struct minivmx_sregs {
  * segments and control registers that no CPU can be in are reported by the next
  * MINIVMX_RUN as a failed entry.
  *
- * Return: 0, or EINVAL for bits that the guest cannot set, EBUSY, E2BIG,
- * EFAULT, EIO. Nothing is changed if it fails.
+ * Return: 0, or EINVAL for bits that the guest cannot set, and for blocking by
+ * NMI without MINIVMX_CAP_VIRTUAL_NMIS, EBUSY, E2BIG, EFAULT, EIO. Nothing is
+ * changed if it fails.
  */
 #define MINIVMX_SET_SREGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_SREGS)
 
@@ -886,13 +887,15 @@ struct minivmx_vmcs_field {
 /**
  * define MINIVMX_VMWRITE - write a guest-state field of the vCPU's VMCS
  *
- * Values that no CPU can have make the next MINIVMX_RUN report a failed entry.
+ * Fields that a program can write: segments, GDTR, IDTR, SYSENTER, DR7, RSP,
+ * RIP, RFLAGS, pending debug exceptions, interruptibility and activity state;
+ * without shadow paging CR3, the PDPTEs and IA32_PAT, too. Values that no CPU
+ * can have make the next MINIVMX_RUN report a failed entry.
  *
- * Return: 0, or EPERM for a field that is not guest state, or one that the
- * driver keeps itself (CR0, CR4, IA32_EFER, IA32_DEBUGCTL, the VMCS link
- * pointer, the VMX-preemption timer; with shadow paging CR3; the activity
- * states that do not heed interrupts), ENOENT if this CPU's VMCS has no such
- * field, EBUSY, E2BIG, EFAULT, EINVAL, EIO.
+ * Return: 0, or EPERM for any other field, and for an activity state but active
+ * and HLT, EINVAL for a value that does not fit into the field, and for
+ * blocking by NMI without MINIVMX_CAP_VIRTUAL_NMIS, ENOENT if this CPU's VMCS
+ * has no such field, EBUSY, E2BIG, EFAULT, EIO.
  */
 #define MINIVMX_VMWRITE		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMWRITE)
 

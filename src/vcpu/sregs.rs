@@ -4,6 +4,7 @@
 
 use super::{
     context::Context,
+    guest_fields,
     msr,
     paging,
     setup::SEGMENTS,
@@ -107,6 +108,7 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     let [address @ .., dr6, dr7] = sregs.dr;
     let dr6 = dr6::valid(dr6).ok_or(EINVAL)?;
     let dr7 = dr7::valid(dr7).ok_or(EINVAL)?;
+    guest_fields::check_interruptibility(&cx.vm.machine.capabilities, sregs.interruptibility)?;
     let fpu = cx.fpu.fpu();
     let xcr0_kept = sregs.xcr0 == fpu.xcr0();
     if !xcr0_kept && !fpu.xcr0_valid(sregs.xcr0) {

@@ -133,6 +133,16 @@ pub(crate) fn is_guest_state(encoding: u32) -> bool {
     (encoding >> 10) & 3 == Guest::CODE
 }
 
+/// Greatest value that fits into a field. VMWRITE would ignore what goes beyond (SDM Vol. 3D, "VMWRITE -
+/// Write Field to Virtual-Machine Control Structure").
+pub(crate) fn greatest(encoding: u32) -> u64 {
+    match (encoding >> 13) & 3 {
+        <u16 as Width>::CODE => u64::from(u16::MAX),
+        <u32 as Width>::CODE => u64::from(u32::MAX),
+        _ => u64::MAX,
+    }
+}
+
 /// Is this the encoding of a host-state field?
 pub(crate) fn is_host_state(encoding: u32) -> bool {
     (encoding >> 10) & 3 == Host::CODE
