@@ -14,7 +14,6 @@ use minivmx::{
     Device,
     Info,
     Mmu,
-    Reason,
     VmxMode, //
 };
 use serde_json::{
@@ -69,7 +68,7 @@ fn write_text(text: &mut String, info: &Info) -> fmt::Result {
     writeln!(text, "  vCPUs             {}", info.max_vcpus())?;
     writeln!(text, "  physical address  {} bits", info.physical_bits())?;
     writeln!(text, "\nExits that can be trapped")?;
-    for reason in trappable(info) {
+    for reason in info.trappable() {
         writeln!(text, "  {:>3}  {reason}", reason.0)?;
     }
     Ok(())
@@ -99,15 +98,6 @@ fn vmx(mode: VmxMode) -> (String, String) {
     }
 }
 
-/// The exits that can be trapped, in ascending order.
-pub fn trappable(info: &Info) -> Vec<Reason> {
-    let words = info.traps();
-    (0..128)
-        .filter(|reason| (words[reason / 64] >> (reason % 64)) & 1 != 0)
-        .map(|reason| Reason(reason as u32))
-        .collect()
-}
-
 fn object(info: &Info) -> Value {
     let mmus: serde_json::Map<_, _> = Mmu::ALL
         .iter()
@@ -124,7 +114,7 @@ fn object(info: &Info) -> Value {
         "vmx": vmx(info.vmx()).0,
         "capabilities": info.capabilities().names(),
         "mmus": mmus,
-        "traps": trappable(info).iter().map(|reason| json!({
+        "traps": info.trappable().iter().map(|reason| json!({
             "reason": reason.0,
             "name": reason.to_string(),
         })).collect::<Vec<_>>(),

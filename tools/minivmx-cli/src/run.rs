@@ -33,7 +33,6 @@ use crate::{
         sink::Sink, //
     },
     guest::registers,
-    info,
     pc::{
         absent_memory,
         devices::Devices,
@@ -76,7 +75,7 @@ impl<'a> Run<'a> {
         let mut traced = Vec::new();
         if arguments.trace {
             machine.vcpu.set_traps(trace::traps(&info))?;
-            traced = info::trappable(&info);
+            traced = info.trappable();
         }
         signals::stop_on_signals(machine.vcpu.immediate_exit())?;
         if let Some(limit) = arguments.timeout() {
@@ -99,7 +98,7 @@ impl<'a> Run<'a> {
             }
             match self.machine.vcpu.run() {
                 Ok(_) => self.exits += 1,
-                Err(error) if error.errno().is_some_and(|errno| errno.0 == libc::EINTR) => continue,
+                Err(error) if error.is_interrupted() => continue,
                 Err(error) => return Err(error.into()),
             }
             if let Some(outcome) = self.step()? {

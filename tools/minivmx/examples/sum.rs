@@ -23,7 +23,7 @@ const OUTPUT: u16 = 0x11;
 const CODE: u64 = 0x1_0000;
 /// Address of the sum, where there is no memory at first.
 const SUM: u64 = 0x20_0000;
-const PAGE: usize = 0x1000;
+const PAGE: u64 = 0x1000;
 
 const GUEST: &[u8] = &[
     0xe4, 0x10, // in al, INPUT
@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Makes a vCPU that is about to execute the guest's first instruction, in 64-bit mode.
 fn load(vm: &Vm) -> minivmx::Result<Vcpu> {
-    let length = CODE as usize + PAGE;
-    vm.map_memory(0, length as u64, MapFlags::default())?;
+    let length = CODE + PAGE;
+    vm.map_memory(0, length, MapFlags::default())?;
     let memory = GuestMemory::map(vm, &[(0, length)])?;
     memory.write(CODE, GUEST)?;
     LongMode::write(&memory)?;
@@ -79,7 +79,7 @@ fn run(vm: &Vm, vcpu: &mut Vcpu) -> Result<(), Box<dyn Error>> {
             // The guest repeats the access, and then there is memory.
             Exit::Memory { gpa, .. } => {
                 println!("it touches {gpa:#x}, and gets memory there");
-                vm.map_memory(gpa - gpa % PAGE as u64, PAGE as u64, MapFlags::default())?;
+                vm.map_memory(gpa - gpa % PAGE, PAGE, MapFlags::default())?;
             }
             Exit::Hlt => return Ok(()),
             other => return Err(format!("the guest stopped with {other:?}").into()),

@@ -8,12 +8,12 @@ use std::fs::{
 };
 
 use crate::{
-    capability::Capabilities,
     errno::Errno,
     error::{
         Error,
         Result, //
     },
+    info::Info,
     ioctl::{
         self,
         Argument, //
@@ -28,21 +28,6 @@ const PATH: &str = "/dev/minivmx";
 /// `/dev/minivmx`.
 #[derive(Debug)]
 pub struct Device(File);
-
-/// How the driver gets into VMX operation at present.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum VmxMode {
-    /// Nobody holds VMX; the driver executes VMXON for each burst.
-    Own,
-    /// KVM holds VMX; the driver borrows it for each burst.
-    Borrow,
-    /// A way that is newer than this library.
-    Unknown(u32),
-}
-
-/// What this CPU and this driver can do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Info(uapi::minivmx_info);
 
 impl Device {
     /// Opens the device file.
@@ -63,13 +48,22 @@ impl Device {
     }
 
     /// What this CPU and this driver can do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Call`], which only a fault of the driver can cause.
     pub fn info(&self) -> Result<Info> {
         let mut info = uapi::minivmx_info::sized();
         ioctl::GET_INFO.with(&self.0, &mut info)?;
-        Ok(Info(info))
+        Ok(info.into())
     }
 
     /// Makes a VM without memory and vCPUs.
+    ///
+    /// # Errors
+    ///
+    /// EOPNOTSUPP where the CPU lacks what `mmu` needs: [`Info::missing`] says what. EBUSY while
+    /// VMX is held by a program that the driver cannot share it with.
     pub fn create_vm(&self, mmu: Mmu) -> Result<Vm> {
         let mut argument = uapi::minivmx_create_vm {
             mmu: mmu.number(),
@@ -77,106 +71,5 @@ impl Device {
         };
         let file = ioctl::CREATE_VM.open(&self.0, &mut argument)?;
         Ok(Vm::new(file, mmu))
-    }
-}
-
-impl Info {
-    /// Version of the interface that the driver speaks.
-    pub fn api_version(&self) -> u32 {
-        self.0.out_api_version
-    }
-
-    /// How VMX is obtained now.
-    pub fn vmx(&self) -> VmxMode {
-        match self.0.out_vmx {
-            uapi::MINIVMX_VMX_OWN => VmxMode::Own,
-            uapi::MINIVMX_VMX_BORROW => VmxMode::Borrow,
-            other => VmxMode::Unknown(other),
-        }
-    }
-
-    /// What this CPU can do.
-    pub fn capabilities(&self) -> Capabilities {
-        Capabilities(self.0.out_capabilities)
-    }
-
-    /// Whether [`Device::create_vm`] takes it.
-    pub fn supports(&self, mmu: Mmu) -> bool {
-        self.0.out_mmus & (1 << mmu.number()) != 0
-    }
-
-    /// Every way to translate that [`Device::create_vm`] takes.
-    pub fn mmus(&self) -> Vec<Mmu> {
-        let all = Mmu::ALL.iter().copied();
-        all.filter(|mmu| self.supports(*mmu)).collect()
-    }
-
-    /// What `mmu` needs and this CPU lacks. Shadow paging needs no more of a CPU than the driver.
-    pub fn missing(&self, mmu: Mmu) -> Capabilities {
-        match mmu {
-            Mmu::Ept => Capabilities(self.0.out_ept_missing),
-            Mmu::Vtlb | Mmu::Wp | Mmu::Unsync | Mmu::Pv => Capabilities::default(),
-        }
-    }
-
-    /// The exits that [`Vcpu::set_traps`](crate::Vcpu::set_traps) takes: bit n of word w stands
-    /// for basic exit reason 64 w + n.
-    pub fn traps(&self) -> [u64; 2] {
-        self.0.out_traps
-    }
-
-    /// Bytes of guest memory that one VM may have.
-    pub fn max_memory(&self) -> u64 {
-        self.0.out_max_memory
-    }
-
-    /// Ranges of guest memory that one VM may have.
-    pub fn max_regions(&self) -> u32 {
-        self.0.out_max_regions
-    }
-
-    /// vCPUs that one VM may have.
-    pub fn max_vcpus(&self) -> u32 {
-        self.0.out_max_vcpus
-    }
-
-    /// Width of a guest-physical address in bits.
-    pub fn physical_bits(&self) -> u32 {
-        self.0.out_physical_bits
-    }
-}
-
-impl From<uapi::minivmx_info> for Info {
-    fn from(info: uapi::minivmx_info) -> Self {
-        Self(info)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_mmu_is_a_bit_of_the_mask() {
-        let mut raw = uapi::minivmx_info::sized();
-        assert!(!Info(raw).supports(Mmu::Ept));
-        raw.out_mmus = 1 << uapi::MINIVMX_MMU_EPT;
-        assert!(Info(raw).supports(Mmu::Ept));
-        assert!(!Info(raw).supports(Mmu::Wp));
-    }
-
-    #[test]
-    fn bits_of_other_mmus_are_passed_over() {
-        let mut raw = uapi::minivmx_info::sized();
-        raw.out_mmus = 0b1100_0001 | (1 << uapi::MINIVMX_MMU_PV) | (1 << uapi::MINIVMX_MMU_VTLB);
-        assert_eq!(Info(raw).mmus(), [Mmu::Vtlb, Mmu::Pv]);
-    }
-
-    #[test]
-    fn shadow_paging_lacks_nothing() {
-        let mut raw = uapi::minivmx_info::sized();
-        raw.out_ept_missing = uapi::MINIVMX_CAP_EPT.into();
-        assert_eq!(Info(raw).missing(Mmu::Ept).names(), ["ept"]);
-        assert_eq!(Info(raw).missing(Mmu::Wp), Capabilities::default());
     }
 }

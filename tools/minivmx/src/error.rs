@@ -61,6 +61,11 @@ impl Error {
             Self::Memory { .. } => None,
         }
     }
+
+    /// Whether [`Vcpu::run`](crate::Vcpu::run) was interrupted, and is to be called again.
+    pub fn is_interrupted(&self) -> bool {
+        self.errno() == Some(Errno(libc::EINTR))
+    }
 }
 
 fn open_failure(errno: Errno) -> String {

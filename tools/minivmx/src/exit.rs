@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why a guest stopped, decoded; and what is to become of it.
+//! Why a guest stopped, decoded.
 
 use std::ffi::{
     c_char,
@@ -8,6 +8,7 @@ use std::ffi::{
 };
 
 use crate::{
+    exit_information::ExitInformation,
     reason::Reason,
     uapi::{
         self,
@@ -131,45 +132,6 @@ pub struct Access {
     pub fetch: bool,
 }
 
-/// What becomes of the exit that was reported last.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Answer {
-    /// The guest goes on at RIP; I/O and MSR instructions are finished first.
-    #[default]
-    Finish,
-    /// The guest goes on behind the instruction.
-    Skip,
-    /// The driver answers as if the exit were not trapped.
-    Default,
-}
-
-/// The exit as the CPU reports it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ExitInformation {
-    /// Basic exit reason, or one of the driver's own; see [`Self::reason`].
-    pub reason: u32,
-    /// The VM entry failed while loading guest state.
-    pub entry_failure: bool,
-    /// Exit qualification.
-    pub qualification: u64,
-    /// Guest-linear address, where the exit has one.
-    pub linear_address: u64,
-    /// Guest-physical address, where the exit has one.
-    pub physical_address: u64,
-    /// VM-exit instruction length in bytes.
-    pub instruction_length: u32,
-    /// VM-exit instruction information.
-    pub instruction_info: u32,
-    /// VM-exit interruption information.
-    pub interruption_info: u32,
-    /// VM-exit interruption error code.
-    pub interruption_error: u32,
-    /// IDT-vectoring information.
-    pub vectoring_info: u32,
-    /// IDT-vectoring error code.
-    pub vectoring_error: u32,
-}
-
 /// The members of the run page that an [`Exit`] borrows.
 pub(crate) struct Payload<'a> {
     pub(crate) regs: &'a mut minivmx_regs,
@@ -177,23 +139,6 @@ pub(crate) struct Payload<'a> {
     pub(crate) msr: &'a mut minivmx_msr_exit,
     pub(crate) memory: &'a minivmx_memory_exit,
     pub(crate) cause: &'a [c_char],
-}
-
-impl ExitInformation {
-    /// Why the guest stopped.
-    pub fn reason(&self) -> Reason {
-        Reason(self.reason)
-    }
-}
-
-impl Answer {
-    pub(crate) fn number(self) -> u32 {
-        match self {
-            Self::Finish => uapi::MINIVMX_ANSWER_FINISH,
-            Self::Skip => uapi::MINIVMX_ANSWER_SKIP,
-            Self::Default => uapi::MINIVMX_ANSWER_DEFAULT,
-        }
-    }
 }
 
 impl<'a> Exit<'a> {

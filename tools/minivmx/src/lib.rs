@@ -23,11 +23,14 @@
 
 pub mod uapi;
 
+mod answer;
 mod capability;
 mod device;
 mod errno;
 mod error;
 mod exit;
+mod exit_information;
+mod info;
 mod ioctl;
 mod long_mode;
 mod mapping;
@@ -35,18 +38,16 @@ mod memory;
 mod mmu;
 mod reason;
 mod run_page;
+mod stats;
 mod vcpu;
 mod vm;
 
+pub use answer::Answer;
 pub use capability::{
     Capabilities,
     Capability, //
 };
-pub use device::{
-    Device,
-    Info,
-    VmxMode, //
-};
+pub use device::Device;
 pub use errno::Errno;
 pub use error::{
     Error,
@@ -54,10 +55,13 @@ pub use error::{
 };
 pub use exit::{
     Access,
-    Answer,
     Exit,
-    ExitInformation,
     IoForm, //
+};
+pub use exit_information::ExitInformation;
+pub use info::{
+    Info,
+    VmxMode, //
 };
 pub use long_mode::LongMode;
 pub use mapping::Mapping;
@@ -68,6 +72,7 @@ pub use mmu::{
 };
 pub use reason::Reason;
 pub use run_page::ImmediateExit;
+pub use stats::Stats;
 pub use uapi::{
     minivmx_cpuid_entry as CpuidEntry,
     minivmx_msr as Msr,
@@ -82,6 +87,8 @@ pub use vcpu::{
 };
 pub use vm::{
     MapFlags,
-    Stats,
     Vm, //
 };
+
+/// The crate that [`GuestMemory::view`] speaks, in the version that it speaks.
+pub use vm_memory;

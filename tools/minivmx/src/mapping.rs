@@ -37,12 +37,14 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    pub(crate) fn new(file: &File, offset: u64, length: usize) -> Result<Self> {
+    pub(crate) fn new(file: &File, offset: u64, length: u64) -> Result<Self> {
         let failed = |errno| Error::Call {
             call: "mmap",
             errno,
         };
-        let offset = libc::off_t::try_from(offset).map_err(|_| failed(Errno(libc::EINVAL)))?;
+        let invalid = |_| failed(Errno(libc::EINVAL));
+        let offset = libc::off_t::try_from(offset).map_err(invalid)?;
+        let length = usize::try_from(length).map_err(invalid)?;
         // SAFETY: The kernel chooses the address, so that nothing is replaced.
         let address = unsafe {
             libc::mmap(

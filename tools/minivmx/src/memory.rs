@@ -35,7 +35,7 @@ impl GuestMemory {
     /// # Errors
     ///
     /// Those of `mmap()`, and [`Error::Memory`] for ranges that overlap or are not in order.
-    pub fn map(vm: &Vm, ranges: &[(u64, usize)]) -> Result<Self> {
+    pub fn map(vm: &Vm, ranges: &[(u64, u64)]) -> Result<Self> {
         let mappings = ranges
             .iter()
             .map(|(gpa, length)| vm.mmap(*gpa, *length))
@@ -119,7 +119,7 @@ pub(crate) mod tests {
     use std::{fs::OpenOptions, io};
 
     /// Memory of no VM: pages of /dev/zero, which are private to each mapping.
-    pub(crate) fn memory(ranges: &[(u64, usize)]) -> Result<GuestMemory> {
+    pub(crate) fn memory(ranges: &[(u64, u64)]) -> Result<GuestMemory> {
         let zero = OpenOptions::new()
             .read(true)
             .write(true)

@@ -14,13 +14,13 @@ use std::{
 };
 
 use crate::{
+    answer::Answer,
     error::Result,
     exit::{
-        Answer,
         Exit,
-        ExitInformation,
         Payload, //
     },
+    exit_information::ExitInformation,
     mapping::Mapping,
     uapi::{
         minivmx_regs,
@@ -42,7 +42,7 @@ pub(crate) struct RunPage(Arc<Mapping>);
 
 impl RunPage {
     pub(crate) fn map(vcpu: &File) -> Result<Self> {
-        Mapping::new(vcpu, 0, MINIVMX_RUN_SIZE as usize).map(|mapping| Self(Arc::new(mapping)))
+        Mapping::new(vcpu, 0, MINIVMX_RUN_SIZE.into()).map(|mapping| Self(Arc::new(mapping)))
     }
 
     #[inline]

@@ -5,16 +5,14 @@
 use std::fs::File;
 
 use crate::{
+    answer::Answer,
     errno::Errno,
     error::{
         Error,
         Result, //
     },
-    exit::{
-        Answer,
-        Exit,
-        ExitInformation, //
-    },
+    exit::Exit,
+    exit_information::ExitInformation,
     ioctl::{
         self,
         Argument,
@@ -53,8 +51,9 @@ impl Vcpu {
     ///
     /// # Errors
     ///
-    /// EINTR for a signal or [`ImmediateExit`]: no exit is reported, and
-    /// calling again goes on. Others as in `uapi/minivmx.h`.
+    /// EINTR for a signal or [`ImmediateExit`], see [`Error::is_interrupted`]: no exit is reported,
+    /// and calling again goes on. EBUSY while VMX is held by a program that the driver cannot share
+    /// it with, EIO, ENOMEM.
     // Inlined with what it calls, so that a program pays for what it looks at.
     #[inline]
     pub fn run(&mut self) -> Result<Exit<'_>> {
@@ -94,13 +93,21 @@ impl Vcpu {
     }
 
     /// Reads the system registers.
+    ///
+    /// # Errors
+    ///
+    /// EIO.
     pub fn sregs(&self) -> Result<uapi::minivmx_sregs> {
         let mut sregs = uapi::minivmx_sregs::sized();
         ioctl::GET_SREGS.with(&self.file, &mut sregs)?;
         Ok(sregs)
     }
 
-    /// Writes the system registers.
+    /// Writes the system registers. Start from what [`Self::sregs`] returns.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for bits that the guest cannot set, EIO. Nothing is changed then.
     pub fn set_sregs(&self, sregs: &uapi::minivmx_sregs) -> Result<()> {
         let mut sregs = uapi::minivmx_sregs {
             size: uapi::minivmx_sregs::sized().size,
@@ -110,11 +117,20 @@ impl Vcpu {
     }
 
     /// Reads MSRs: their `index` says which, their `value` is written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Msr`] with ENOENT for one that the driver does not keep; E2BIG, EIO.
     pub fn msrs(&self, msrs: &mut [uapi::minivmx_msr]) -> Result<()> {
         self.msr_call(ioctl::GET_MSRS, msrs)
     }
 
-    /// Writes MSRs.
+    /// Writes MSRs, up to the first that is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Msr`] with ENOENT for one that the driver does not keep, with EINVAL for a value
+    /// that WRMSR would refuse; E2BIG, EIO.
     pub fn set_msrs(&self, msrs: &[uapi::minivmx_msr]) -> Result<()> {
         self.msr_call(ioctl::SET_MSRS, &mut msrs.to_vec())
     }
@@ -128,7 +144,7 @@ impl Vcpu {
         let done = call.with(&self.file, &mut argument);
         let refused = msrs.get(argument.out_done as usize);
         done.map(drop).map_err(|error| match (error, refused) {
-            (Error::Call { call, errno }, Some(msr)) if errno.0 == libc::ENOENT => Error::Msr {
+            (Error::Call { call, errno }, Some(msr)) if names_an_msr(errno) => Error::Msr {
                 call,
                 index: msr.index,
                 errno,
@@ -138,6 +154,10 @@ impl Vcpu {
     }
 
     /// Says what CPUID answers.
+    ///
+    /// # Errors
+    ///
+    /// E2BIG for more entries than the driver takes, EINVAL, ENOMEM.
     pub fn set_cpuid(&self, entries: &[uapi::minivmx_cpuid_entry]) -> Result<()> {
         let mut argument = uapi::minivmx_cpuid {
             count: count(ioctl::SET_CPUID, entries.len())?,
@@ -148,6 +168,10 @@ impl Vcpu {
     }
 
     /// Chooses exits to see that the driver could answer.
+    ///
+    /// # Errors
+    ///
+    /// EOPNOTSUPP for an exit that is not among [`Info::traps`](crate::Info::traps), EIO.
     pub fn set_traps(&self, traps: Traps) -> Result<()> {
         let mut argument = uapi::minivmx_traps {
             exceptions: traps.exceptions,
@@ -157,7 +181,12 @@ impl Vcpu {
         ioctl::SET_TRAPS.with(&self.file, &mut argument).map(drop)
     }
 
-    /// Reads a field of the VMCS.
+    /// Reads a field of the VMCS, by its encoding (SDM Vol. 3D, "Field Encoding in VMCS").
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if this CPU has no such field, EPERM for one that holds an address of the host and
+    /// a caller who is not the administrator, EIO.
     pub fn vmread(&self, encoding: u32) -> Result<u64> {
         let mut field = uapi::minivmx_vmcs_field {
             encoding,
@@ -168,6 +197,11 @@ impl Vcpu {
     }
 
     /// Writes a guest-state field of the VMCS.
+    ///
+    /// # Errors
+    ///
+    /// EPERM for a field that is not the guest's, or that the driver keeps itself, ENOENT if this
+    /// CPU has no such field, EINVAL, EIO.
     pub fn vmwrite(&self, encoding: u32, value: u64) -> Result<()> {
         let mut field = uapi::minivmx_vmcs_field {
             encoding,
@@ -176,6 +210,11 @@ impl Vcpu {
         };
         ioctl::VMWRITE.with(&self.file, &mut field).map(drop)
     }
+}
+
+/// ENOENT for an MSR that is not kept, EINVAL for a value that it cannot have; `out_done` says which.
+fn names_an_msr(errno: Errno) -> bool {
+    matches!(errno.0, libc::ENOENT | libc::EINVAL)
 }
 
 fn count(call: Call, length: usize) -> Result<u32> {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use minivmx::Regs;
 
 /// Bytes of guest memory, all allocated in advance in 4 KiB pages.
-pub const MEMORY: usize = 160 << 20;
+pub const MEMORY: u64 = 160 << 20;
 
 /// Why the guest stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

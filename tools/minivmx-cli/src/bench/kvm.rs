@@ -56,7 +56,7 @@ impl Kvm {
     /// Makes the guest.
     pub fn new(device: &Device) -> Result<Self> {
         let vm = device.create_vm().context("KVM_CREATE_VM")?;
-        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY)])?;
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY as usize)])?;
         give(&vm, &memory)?;
         memory.write_slice(&LongMode::image(), GuestAddress(LongMode::PML4))?;
         let vcpu = vm.create_vcpu(0).context("KVM_CREATE_VCPU")?;
@@ -79,7 +79,7 @@ fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
     let address = memory.get_host_address(GuestAddress(0))?;
     for advice in [libc::MADV_NOHUGEPAGE, libc::MADV_POPULATE_WRITE] {
         // SAFETY: The range is the mapping's own, and neither advice changes its contents.
-        let answer = unsafe { libc::madvise(address.cast(), MEMORY, advice) };
+        let answer = unsafe { libc::madvise(address.cast(), MEMORY as usize, advice) };
         // A kernel without transparent huge pages knows no MADV_NOHUGEPAGE and needs none.
         if answer != 0 && advice != libc::MADV_NOHUGEPAGE {
             return Err(std::io::Error::last_os_error()).context("allocating guest memory");
@@ -89,7 +89,7 @@ fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
         slot: 0,
         flags: 0,
         guest_phys_addr: 0,
-        memory_size: MEMORY as u64,
+        memory_size: MEMORY,
         userspace_addr: address.addr() as u64,
     };
     // SAFETY: The memory stays mapped until after the VM is gone: see `Kvm`.

@@ -35,7 +35,7 @@ const PAGE: u64 = 4096;
 /// Pages for all loops of an event.
 const SHARE: u64 = (LOOPS + 1) * EVENTS * PAGE;
 
-const _: () = assert!(PAGES + 3 * SHARE <= MEMORY as u64);
+const _: () = assert!(PAGES + 3 * SHARE <= MEMORY);
 
 /// Ticks of the time-stamp counter that one event takes: the median of all loops.
 pub fn ticks(hypervisor: &mut impl Hypervisor, event: Event) -> Result<u64> {
@@ -146,7 +146,7 @@ mod tests {
         let (touched, filled) = (ends(Event::EptViolation), ends(Event::ShadowFill));
         let faulted = ends(Event::ShadowGuestFault);
         assert!(touched.1 <= filled.0 && filled.1 <= faulted.0);
-        assert!(faulted.1 <= MEMORY as u64);
+        assert!(faulted.1 <= MEMORY);
     }
 
     #[test]

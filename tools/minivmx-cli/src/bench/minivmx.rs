@@ -34,7 +34,7 @@ impl Minivmx {
     /// Makes the guest.
     pub fn new(device: &Device, mmu: Mmu) -> Result<Self> {
         let vm = device.create_vm(mmu)?;
-        vm.map_memory(0, MEMORY as u64, MapFlags::POPULATE)?;
+        vm.map_memory(0, MEMORY, MapFlags::POPULATE)?;
         let memory = GuestMemory::map(&vm, &[(0, MEMORY)])?;
         LongMode::write(&memory)?;
         let vcpu = vm.create_vcpu(0)?;

@@ -47,7 +47,7 @@ const GATE_BYTES: u64 = 16;
 /// Present, an interrupt gate.
 const GATE: u64 = 0x8e00;
 
-const _: () = assert!(TABLES + MEMORY as u64 / 512 <= PAGE);
+const _: () = assert!(TABLES + MEMORY / 512 <= PAGE);
 
 /// Writes it, for a guest that has not run yet and whose code will be at `code`.
 pub fn write(hypervisor: &mut impl Hypervisor, code: u64) -> Result<()> {
@@ -81,7 +81,7 @@ fn words(code: u64) -> Vec<(u64, u64)> {
         (IDTR, limit | (IDT << 16)),
         (IDTR + 8, IDT >> 48),
     ];
-    let tables = (0..MEMORY as u64 / TABLE_REACH).map(|index| {
+    let tables = (0..MEMORY / TABLE_REACH).map(|index| {
         let table = TABLES + index * TABLE_BYTES;
         (DIRECTORY + index * 8, table | RIGHTS)
     });

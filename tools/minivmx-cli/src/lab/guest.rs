@@ -39,7 +39,7 @@ use super::{
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/workloads.elf"));
 
 /// Memory from address 0 on, as in `pages.h`.
-const MEMORY: usize = 16 << 20;
+const MEMORY: u64 = 16 << 20;
 /// A page below the stack of [`LongMode`] for `struct report`.
 const REPORT: u64 = 0x5000;
 /// Port on which the guest says where it is, and what it says; as in `report.c`.
@@ -67,7 +67,7 @@ struct Guest {
 impl Guest {
     fn new(device: &Device, mmu: Mmu, workload: Workload) -> Result<Self> {
         let vm = device.create_vm(mmu)?;
-        vm.map_memory(0, MEMORY as u64, MapFlags::POPULATE)?;
+        vm.map_memory(0, MEMORY, MapFlags::POPULATE)?;
         let memory = GuestMemory::map(&vm, &[(0, MEMORY)])?;
         let entry = load(&memory)?;
         LongMode::write(&memory)?;

@@ -191,12 +191,7 @@ impl Layout {
         if let Some((gpa, length)) = self.rom {
             vm.map_memory(gpa, length, MapFlags::READONLY)?;
         }
-        let ranges: Vec<_> = self
-            .ram
-            .iter()
-            .chain(&self.rom)
-            .map(|(gpa, length)| (*gpa, *length as usize))
-            .collect();
+        let ranges: Vec<_> = self.ram.iter().chain(&self.rom).copied().collect();
         Ok(GuestMemory::map(vm, &ranges)?)
     }
 }
