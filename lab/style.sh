@@ -48,6 +48,12 @@ check_tools_clippy() {
 		--manifest-path "$TOP/tools/Cargo.toml" -- -D warnings
 }
 
+# The docs of the library; its links lead somewhere.
+check_tools_doc() {
+	RUSTDOCFLAGS='-D warnings' CARGO_TARGET_DIR=$BUILD/cargo \
+		cargo doc --quiet --no-deps --manifest-path "$TOP/tools/Cargo.toml"
+}
+
 # A uapi header stands alone, in C as old as the kernel's users and in C++.
 check_uapi() {
 	local header
@@ -57,7 +63,7 @@ check_uapi() {
 	done
 }
 
-checks=(rustfmt shellcheck checkpatch clippy tools_clippy uapi)
+checks=(rustfmt shellcheck checkpatch clippy tools_clippy tools_doc uapi)
 number=0
 
 echo '#@ run style'

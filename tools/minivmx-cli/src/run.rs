@@ -4,6 +4,7 @@
 
 mod arguments;
 mod dump;
+mod layout;
 mod machine;
 mod outcome;
 mod report;

@@ -5,6 +5,22 @@
 use crate::uapi;
 
 /// What becomes of the exit that was reported last.
+///
+/// A program that only looks at exits that the driver can answer lets each pass:
+///
+/// ```no_run
+/// use minivmx::{Answer, Exit, Reason, Traps, Vcpu};
+///
+/// fn show_cpuid(vcpu: &mut Vcpu) -> minivmx::Result<()> {
+///     let exits = [1 << Reason::CPUID.0, 0];
+///     vcpu.set_traps(Traps { exits, ..Traps::default() })?;
+///     while let Exit::Cpuid(regs) = vcpu.run()? {
+///         println!("leaf {:#x}", regs.rax);
+///         vcpu.set_answer(Answer::Default);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Answer {
     /// The guest goes on at RIP; I/O and MSR instructions are finished first.

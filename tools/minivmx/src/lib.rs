@@ -21,26 +21,36 @@
 //!
 //! Meanings, limits and errors of the calls are in `uapi/minivmx.h`.
 
-pub mod uapi;
-
-mod answer;
-mod capability;
+// The three kinds of file.
 mod device;
-mod errno;
-mod error;
-mod exit;
-mod exit_information;
-mod info;
-mod ioctl;
-mod long_mode;
-mod mapping;
-mod memory;
-mod mmu;
-mod reason;
-mod run_page;
-mod stats;
 mod vcpu;
 mod vm;
+
+// What they say of themselves.
+mod capability;
+mod info;
+mod mmu;
+mod stats;
+
+// Why a guest stopped, and how it goes on.
+mod answer;
+mod exit;
+mod exit_information;
+mod reason;
+
+// The guest's memory, and what can be in it.
+mod long_mode;
+mod memory;
+
+// What goes wrong.
+mod errno;
+mod error;
+
+// The interface underneath.
+mod ioctl;
+mod mapping;
+mod run_page;
+pub mod uapi;
 
 pub use answer::Answer;
 pub use capability::{

@@ -10,6 +10,13 @@ use std::{
 use crate::uapi;
 
 /// How guest-physical memory is translated.
+///
+/// ```
+/// use minivmx::Mmu;
+///
+/// assert_eq!("wp".parse(), Ok(Mmu::Wp));
+/// assert!(Mmu::Wp.is_shadow());
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Mmu {
     /// By the CPU, through extended page tables.

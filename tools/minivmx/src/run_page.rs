@@ -113,7 +113,8 @@ impl RunPage {
 /// signal handler.
 ///
 /// It is looked at before the guest is entered; a guest that is running
-/// already stops for the signal itself.
+/// already stops for a signal to the thread that runs it. So request it first,
+/// in the handler of the signal or before the signal is sent.
 #[derive(Clone, Debug)]
 pub struct ImmediateExit(Arc<Mapping>);
 

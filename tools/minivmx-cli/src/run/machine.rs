@@ -24,7 +24,6 @@ use minivmx::{
     GuestMemory,
     Info,
     LongMode,
-    MapFlags,
     Mmu,
     Regs,
     Segment,
@@ -32,20 +31,18 @@ use minivmx::{
     Vm, //
 };
 
-use super::arguments::Image;
+use super::{
+    arguments::Image,
+    layout::{
+        Layout,
+        GIB_4,
+        MIB, //
+    }, //
+};
 
-const MIB: u64 = 1 << 20;
-const GIB_4: u64 = 1 << 32;
-
-/// RAM ends here, and video memory would begin.
-const LOW_MEMORY_END: u64 = 0xa_0000;
-/// RAM that stands in for the ROMs below 1 MiB.
-const SHADOW: u64 = 0xc_0000;
 /// The part of a BIOS image that is also there.
 const SHADOWED_BIOS: usize = 128 << 10;
 const BIOS_UNIT: usize = 64 << 10;
-/// Memory ends below the place of local APIC and BIOS.
-const MOST_MEMORY: u64 = 3 << 30;
 
 /// A VM with one vCPU that is ready to run.
 pub struct Machine {
@@ -162,70 +159,10 @@ fn real_mode_selector(gpa: u64) -> Result<u16> {
         })
 }
 
-/// Ranges of guest memory, as address and length in bytes.
-struct Layout {
-    ram: Vec<(u64, u64)>,
-    rom: Option<(u64, u64)>,
-}
-
-impl Layout {
-    fn new(memory: u64) -> Result<Self> {
-        if !(MIB..=MOST_MEMORY).contains(&memory) {
-            bail!("a guest has from 1 MiB to 3072 MiB of memory");
-        }
-        let mut ram = vec![(0, LOW_MEMORY_END), (SHADOW, MIB - SHADOW)];
-        if memory > MIB {
-            ram.push((MIB, memory - MIB));
-        }
-        Ok(Self { ram, rom: None })
-    }
-
-    fn add_rom(&mut self, length: u64) {
-        self.rom = Some((GIB_4 - length, length));
-    }
-
-    fn map(&self, vm: &Vm) -> Result<GuestMemory> {
-        for (gpa, length) in &self.ram {
-            vm.map_memory(*gpa, *length, MapFlags::default())?;
-        }
-        if let Some((gpa, length)) = self.rom {
-            vm.map_memory(gpa, length, MapFlags::READONLY)?;
-        }
-        let ranges: Vec<_> = self.ram.iter().chain(&self.rom).copied().collect();
-        Ok(GuestMemory::map(vm, &ranges)?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use minivmx::uapi::{self, minivmx_info};
-
-    #[test]
-    fn memory_has_a_hole_for_video() -> Result<()> {
-        let layout = Layout::new(64 * MIB)?;
-        assert_eq!(
-            layout.ram,
-            [(0, 0xa_0000), (0xc_0000, 0x4_0000), (MIB, 63 * MIB)]
-        );
-        Ok(())
-    }
-
-    #[test]
-    fn one_mib_is_enough_and_less_is_refused() -> Result<()> {
-        assert_eq!(Layout::new(MIB)?.ram.len(), 2);
-        assert!(Layout::new(MIB - 1).is_err());
-        assert!(Layout::new(4 << 30).is_err());
-        Ok(())
-    }
-
-    #[test]
-    fn a_rom_ends_at_4_gib() -> Result<()> {
-        let mut layout = Layout::new(MIB)?;
-        layout.add_rom(256 << 10);
-        assert_eq!(layout.rom, Some((0xfffc_0000, 0x4_0000)));
-        Ok(())
-    }
 
     #[test]
     fn a_refusal_says_what_else_there_is() {
