@@ -104,9 +104,8 @@ impl Vm {
     /// Makes a VM without memory and vCPUs.
     pub(crate) fn new(machine: Arc<Machine>, mmu: Mmu) -> Result<Arc<Self>> {
         let translation = mmu.tables(&machine)?;
-        let accessed_dirty = machine.capabilities.ept_vpid.accessed_dirty();
         let eptp = match &translation {
-            Translation::Ept(tables) => Some(tables.eptp(accessed_dirty)),
+            Translation::Ept(tables) => Some(tables.eptp()),
             Translation::Shadow(_) => None,
         };
         let memory = Memory::new(translation);

@@ -85,8 +85,8 @@ impl EptTables {
     }
 
     /// What the CPU is told of the tables.
-    pub(crate) fn eptp(&self, accessed_dirty: bool) -> Eptp {
-        Eptp::new(self.tables.root(), accessed_dirty)
+    pub(crate) fn eptp(&self) -> Eptp {
+        Eptp::new(self.tables.root())
     }
 
     /// Makes an access possible that the tables do not allow, to an address in this region.

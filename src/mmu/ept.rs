@@ -192,12 +192,15 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    /// Ordinary memory: cached, whatever caching the guest asks for on top.
+    /// Ordinary memory: cached, whatever caching the guest asks for on top. The kernel has the same pages
+    /// mapped as write-back, and no device that reads memory past the caches is a guest's: another type
+    /// would only let the guest see what the caches have not written yet (SDM Vol. 3C, "EPT and Memory
+    /// Typing").
     pub(crate) const fn memory(access: Access) -> Self {
         Self {
             access,
             memory_type: MemoryType::WriteBack,
-            ignore_pat: false,
+            ignore_pat: true,
         }
     }
 }
@@ -288,7 +291,9 @@ bitfield! {
     pub(crate) struct Eptp(u64) {
         /// Frame number of the root table.
         51:12   frame;
-        /// The CPU keeps accessed and dirty flags in the entries.
+        /// The CPU keeps accessed and dirty flags in the entries. Never set: nobody reads the flags, and
+        /// with them every access to the guest's own page tables counts as a write, so that such tables
+        /// could not lie in read-only memory (SDM Vol. 3C, "Accessed and Dirty Flags for EPT").
         6:6     accessed_dirty => bool;
         /// Number of levels less 1.
         5:3     walk_length;
@@ -299,12 +304,10 @@ bitfield! {
 
 impl Eptp {
     /// Points to the root of four levels of tables in ordinary memory.
-    ///
-    /// `accessed_dirty` needs a CPU whose IA32_VMX_EPT_VPID_CAP bit 21 is set.
-    pub(crate) fn new(root: Hpa, accessed_dirty: bool) -> Self {
+    pub(crate) fn new(root: Hpa) -> Self {
         Self::from_raw(0)
             .with_frame(frame_field(root))
-            .with_accessed_dirty(accessed_dirty)
+            .with_accessed_dirty(false)
             .with_const_walk_length::<{ Ept::ROOT as u64 - 1 }>()
             .with_memory_type(MemoryType::WriteBack)
     }

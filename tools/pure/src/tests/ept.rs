@@ -19,12 +19,13 @@ fn mapping(size: PageSize, hpa: u64) -> Mapping<Attributes> {
     }
 }
 
-// Read, write, execute in bits 0, 1, 2; memory type write-back (6) in bits 5:3.
+// Read, write, execute in bits 0, 1, 2; memory type write-back (6) in bits 5:3; bit 6: the guest's PAT
+// is ignored, so that the page is cached whatever the guest asks for.
 #[test]
 fn a_4k_page_of_ordinary_memory() {
     assert_eq!(
         Ept::leaf(mapping(PageSize::Size4K, 0x1234_5000)),
-        0x1234_5037
+        0x1234_5077
     );
 }
 
@@ -36,11 +37,11 @@ fn a_2m_page_with_flags() {
         dirty: true,
         ..mapping(PageSize::Size2M, 0x1220_0000)
     };
-    assert_eq!(Ept::leaf(flags), 0x1220_03b7);
+    assert_eq!(Ept::leaf(flags), 0x1220_03f7);
 }
 
 #[test]
-fn an_uncacheable_read_only_page_without_pat() {
+fn an_uncacheable_read_only_page() {
     let attributes = Attributes {
         access: Access::Read,
         memory_type: MemoryType::Uncacheable,
@@ -58,11 +59,10 @@ fn a_table_leaves_all_rights_to_its_entries() {
     assert_eq!(Ept::table(Hpa::new(0xf_ffff_ffff_f000)), 0xf_ffff_ffff_f007);
 }
 
-// Bits 2:0 memory type, 5:3 number of levels less 1, 6 accessed and dirty flags.
+// Bits 2:0 memory type, 5:3 number of levels less 1; 6, accessed and dirty flags, stays clear.
 #[test]
 fn the_pointer() {
-    assert_eq!(Eptp::new(Hpa::new(0x5000), false).into_raw(), 0x501e);
-    assert_eq!(Eptp::new(Hpa::new(0x5000), true).into_raw(), 0x505e);
+    assert_eq!(Eptp::new(Hpa::new(0x5000)).into_raw(), 0x501e);
 }
 
 // SDM Vol. 3C, "EPT Misconfigurations".
