@@ -78,8 +78,25 @@ pub(crate) enum Stop {
     PageFault(u32),
     /// The address is not canonical: #GP(0).
     NotCanonical,
-    /// The entry at this address, or the page there, cannot be reached.
-    Memory(Gpa),
+    /// Memory does not answer an access to this address, of an entry or to the page itself: nothing is
+    /// allocated there, or, if it is a write, the memory is read-only.
+    Memory(Gpa, Access),
+}
+
+impl Stop {
+    /// An entry cannot be read.
+    fn entry(gpa: Gpa) -> Self {
+        Self::Memory(gpa, Access::default())
+    }
+
+    /// A flag cannot be set in an entry.
+    fn flag(gpa: Gpa) -> Self {
+        let access = Access {
+            write: true,
+            ..Access::default()
+        };
+        Self::Memory(gpa, access)
+    }
 }
 
 /// Guest-physical memory, as far as the walk needs it.
@@ -349,7 +366,7 @@ impl<'a, F: Format> Walk<'a, F> {
         match self.paging.pdptes {
             // CAST: 0 to 3.
             Some(pdptes) if !slot.has_flags() => Ok(pdptes[(self.linear >> 30 & 3) as usize]),
-            _ => slot.read(memory).ok_or(Stop::Memory(slot.gpa)),
+            _ => slot.read(memory).ok_or(Stop::entry(slot.gpa)),
         }
     }
 
@@ -400,7 +417,7 @@ impl<'a, F: Format> Walk<'a, F> {
             let slot = Slot::new(self.mode(), tables[index], self.linear, level);
             if entry & flags != flags && slot.has_flags() {
                 slot.set(entry, flags, memory)
-                    .ok_or(Stop::Memory(slot.gpa))?;
+                    .ok_or(Stop::flag(slot.gpa))?;
                 self.found.entries[index] = entry | flags;
             }
         }

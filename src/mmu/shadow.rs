@@ -192,15 +192,7 @@ impl<P: Frame> Shadow<P> {
                 self.counts.guest_faults = self.counts.guest_faults.wrapping_add(1);
                 Fault::Guest(code)
             }
-            Stop::Memory(gpa) => {
-                // A table that is there can only have refused its flags.
-                let write = memory.page(gpa).is_some();
-                let access = Access {
-                    write,
-                    ..Access::default()
-                };
-                Fault::Memory(gpa, access)
-            }
+            Stop::Memory(gpa, access) => Fault::Memory(gpa, access),
             // The CPU raises no page fault for such an address.
             Stop::NotCanonical => Fault::TooMuch,
         }

@@ -99,7 +99,7 @@ fn with_byte<R>(
 ) -> Result<R, Next> {
     match find_byte(cx, address, offset, access, use_byte) {
         Ok(result) => Ok(result),
-        Err(Stop::Memory(gpa)) => Err(absent(cx, gpa, access)),
+        Err(Stop::Memory(gpa, access)) => Err(absent(cx, gpa, access)),
         Err(Stop::NotCanonical) => Err(cx.inject(Exception::GENERAL_PROTECTION)),
         Err(Stop::PageFault(code)) => {
             cx.set_cr2(nth(address, offset).get());
@@ -108,7 +108,7 @@ fn with_byte<R>(
     }
 }
 
-/// The page at this address is not allocated: it can be, or no memory is there at all.
+/// Memory does not answer this access: its page can be allocated, or no memory is there that allows it.
 pub(crate) fn absent(cx: &mut Context<'_>, gpa: Gpa, access: Access) -> Next {
     let region = cx.vm.memory.lock().regions.find(gpa);
     match region {
@@ -130,7 +130,7 @@ fn find_byte<R>(
     let gpa = guest_walk::translate(&paging, address, access, &memory.ram())?.gpa;
     let writable = !access.write || memory.regions.find(gpa).is_some_and(|r| !r.kind.readonly);
     let page = memory.chunks.page(gpa).filter(|_| writable);
-    let page = page.ok_or(Stop::Memory(gpa))?;
+    let page = page.ok_or(Stop::Memory(gpa, access))?;
     // CAST: Less than 4096.
     Ok(use_byte(
         &page.bytes()[gpa.offset(PageSize::Size4K) as usize],

@@ -121,10 +121,19 @@ pub(crate) fn address(mode: Mode, random: u64) -> Gva {
     })
 }
 
+/// Setting a flag of an entry.
+const FLAG: Access = Access {
+    user: false,
+    write: true,
+    fetch: false,
+    may_touch_users: false,
+};
+
 fn expected_stop(obstacle: Obstacle) -> Stop {
     match obstacle {
         Obstacle::Fault(code) => Stop::PageFault(code),
-        Obstacle::Missing(gpa) | Obstacle::Refused(gpa) => Stop::Memory(Gpa::new(gpa)),
+        Obstacle::Missing(gpa) => Stop::Memory(Gpa::new(gpa), Access::default()),
+        Obstacle::Refused(gpa) => Stop::Memory(Gpa::new(gpa), FLAG),
     }
 }
 
