@@ -7,39 +7,40 @@ mod allowance;
 mod burst;
 mod context;
 mod control_register;
-mod cpuid;
 mod debug_register;
+mod ept_violation;
 mod event;
 mod exits;
 mod guest_fields;
 mod hypercall;
 mod io;
 mod linear;
+mod memory;
 mod msr;
 mod paging;
 mod run;
 mod run_page;
+mod segments;
 mod setup;
-mod shadow;
 mod sregs;
 mod state;
-mod step;
-mod switched;
-mod traps;
-mod violation;
+mod translation;
 
-pub(crate) use self::traps::TRAPPABLE;
+pub(crate) use self::state::TRAPPABLE;
 
 use self::{
     context::Context,
-    cpuid::Cpuid,
     msr::Refusal,
     run_page::{
         Frame,
         RunPage, //
     },
-    state::State,
-    traps::Traps, //
+    state::{
+        Cpuid,
+        CpuidEntry,
+        State,
+        Traps, //
+    }, //
 };
 use crate::{
     machine::Machine,
@@ -63,12 +64,12 @@ use crate::{
     },
     vmx::field::{
         self,
-        GUEST_CR3,
         GUEST_RFLAGS,
         GUEST_RIP,
         GUEST_RSP, //
     }, //
 };
+use core::arch::x86_64::CpuidResult;
 use kernel::{
     prelude::*,
     sync::{
@@ -92,7 +93,7 @@ impl Vcpu {
     pub(crate) fn new(vm: Arc<Vm>, member: Arc<Member>, id: u32) -> Result<Arc<Self>> {
         let capabilities = &vm.machine.capabilities;
         let page = RunPage::new()?;
-        run::initial(&page);
+        setup::initial(&page);
         let vpid = match capabilities.vpid_extent() {
             Some(_) => vm.machine.vpids.take()?,
             None => None,
@@ -209,6 +210,16 @@ impl Vcpu {
             if entry.flags & !known != 0 || entry.__reserved != 0 {
                 return Err(EINVAL);
             }
+            let entry = CpuidEntry {
+                leaf: entry.leaf,
+                subleaf: (entry.flags & known != 0).then_some(entry.subleaf),
+                answer: CpuidResult {
+                    eax: entry.eax,
+                    ebx: entry.ebx,
+                    ecx: entry.ecx,
+                    edx: entry.edx,
+                },
+            };
             entries.push(entry, GFP_KERNEL_ACCOUNT)?;
         }
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
@@ -217,7 +228,10 @@ impl Vcpu {
     }
 
     fn set_traps(&self, argument: usize) -> Result<isize> {
-        let traps = Traps::new(&read::<uapi::minivmx_traps>(argument)?.value)?;
+        let traps = {
+            let request = read::<uapi::minivmx_traps>(argument)?.value;
+            Traps::new(request.exits, request.exceptions)?
+        };
         self.with_context(|cx| {
             cx.guest.traps = traps;
             setup::write_traps(cx.vm, cx.vmcs, &traps);
@@ -232,7 +246,7 @@ impl Vcpu {
         if !field::is_well_formed(encoding) {
             return Err(EINVAL);
         }
-        let is_root = self.vm.mmu.is_shadow() && encoding == GUEST_CR3.encoding();
+        let is_root = translation::is_root(&self.vm, encoding);
         let is_host_address =
             field::is_host_state(encoding) || field::is_wide_control(encoding) || is_root;
         if is_host_address && !capable::sys_admin() {

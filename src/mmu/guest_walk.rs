@@ -416,8 +416,7 @@ impl<'a, F: Format> Walk<'a, F> {
             let flags = ACCESSED | if writes { DIRTY } else { 0 };
             let slot = Slot::new(self.mode(), tables[index], self.linear, level);
             if entry & flags != flags && slot.has_flags() {
-                slot.set(entry, flags, memory)
-                    .ok_or(Stop::flag(slot.gpa))?;
+                slot.set(entry, flags, memory).ok_or(Stop::flag(slot.gpa))?;
                 self.found.entries[index] = entry | flags;
             }
         }

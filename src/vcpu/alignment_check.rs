@@ -12,8 +12,8 @@ use super::{
         Context,
         Next, //
     },
-    paging,
-    violation, //
+    event,
+    paging, //
 };
 use crate::{
     support::cpu::{
@@ -39,7 +39,7 @@ pub(crate) fn split_lock(cx: &mut Context<'_>) -> Next {
     if !cpu::has(Feature::SplitLockDetect) {
         return cx.internal_error("an alignment check that the guest did not ask for");
     }
-    violation::resume_delivery(cx, false);
+    event::resume_delivery(cx.vmcs, false);
     if !cx.guest.splits_locks {
         cx.guest.splits_locks = true;
         pr_warn!("a guest splits locks over cache lines: it runs without their detection\n");

@@ -4,13 +4,15 @@
 
 use super::{
     context::Context,
-    msr,
     setup,
     state::{
+        lend_efer,
+        lend_split_locks,
         Guest,
+        Needed,
         State, //
     },
-    switched,
+    translation,
     Vcpu, //
 };
 use crate::{
@@ -77,11 +79,11 @@ impl Vcpu {
         let moved = state.last_cpu != this;
         state.last_cpu = this;
 
-        let efer = state.guest.efer(&vmcs);
+        let efer = state.guest.translation.efer(&vmcs);
         let fpu = state.fpu.load(&irqs);
-        let switched = state.switched.load(&irqs, msr::needs_switched(efer));
-        let _efer = switched::lend_efer(&irqs, capabilities, efer);
-        let _split_locks = (state.guest.splits_locks).then(|| switched::lend_split_locks(&irqs));
+        let switched = state.switched.load(&irqs, Needed::with(efer));
+        let _efer = lend_efer(&irqs, capabilities, efer);
+        let _split_locks = (state.guest.splits_locks).then(|| lend_split_locks(&irqs));
         let dr7 = vmcs.read(GUEST_DR7);
         let _breakpoints = dr7::has_breakpoints(dr7)
             .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
@@ -92,11 +94,8 @@ impl Vcpu {
         }
         let counters = &self.member.counters;
         let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
-        if let Some(state) = &mut cx.guest.shadow {
-            // Another thread may have taken memory away.
-            state.set_changed();
-        }
-        vm.generation.catch_up(&irqs, || cx.flush());
+        translation::begin_burst(&mut cx);
+        vm.generation.catch_up(&irqs, || translation::flush(&cx));
         if moved {
             cx.flush_guest_tlb();
         }

@@ -116,10 +116,7 @@ impl<'a> Context<'a> {
 
     /// CR3 as the guest reads it.
     pub(crate) fn cr3(&self) -> u64 {
-        match &self.guest.shadow {
-            Some(state) => state.cr3,
-            None => self.vmcs.read(GUEST_CR3),
-        }
+        self.guest.translation.cr3(self.vmcs)
     }
 
     /// CR4 as the guest reads it.
@@ -129,12 +126,7 @@ impl<'a> Context<'a> {
 
     /// IA32_EFER as the guest reads it.
     pub(crate) fn efer(&self) -> u64 {
-        self.guest.efer(self.vmcs)
-    }
-
-    /// Is IA32_PAT in the VMCS?
-    pub(crate) fn switches_pat(&self) -> bool {
-        self.vm.machine.capabilities.switches_pat()
+        self.guest.translation.efer(self.vmcs)
     }
 
     /// Sets CR2, which is in the CPU during a burst.
@@ -186,23 +178,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Drops all translations that came from tables which were changed.
-    pub(crate) fn flush(&self) {
-        let Some(eptp) = self.vm.eptp else {
-            return self.flush_guest_tlb();
-        };
-        let capabilities = &self.vm.machine.capabilities;
-        let extent = capabilities.ept_extent().unwrap_or(Extent::All);
-        self.vmcs.invept(extent, eptp.into_raw());
-        self.counters.flushes.count();
-    }
-
     /// Gives the exit to the program as the CPU reported it.
     #[inline]
     pub(crate) fn report(&mut self, reason: u32) -> Next {
         let vmcs = self.vmcs;
         let qualification = vmcs.read(EXIT_QUALIFICATION);
-        let report = &mut self.guest.report;
+        let report = &mut self.guest.report.exit;
         report.reason = reason;
         report.entry_failure = 0;
         report.qualification = qualification;
@@ -223,8 +204,8 @@ impl<'a> Context<'a> {
     /// Reports what few exits record.
     fn report_more(&mut self) {
         let vmcs = self.vmcs;
-        let physical_address = self.guest.physical_address(vmcs);
-        let report = &mut self.guest.report;
+        let physical_address = self.guest.translation.physical_address(vmcs);
+        let report = &mut self.guest.report.exit;
         report.linear_address = vmcs.read(GUEST_LINEAR_ADDRESS);
         report.physical_address = physical_address;
         report.instruction_info = vmcs.read(EXIT_INSTRUCTION_INFO);
@@ -238,9 +219,9 @@ impl<'a> Context<'a> {
     #[cold]
     pub(crate) fn invalid_state(&mut self, qualification: u64, cause: &str) -> Next {
         let next = self.report(basic::INVALID_GUEST_STATE);
-        self.guest.report.entry_failure = 1;
-        self.guest.report.qualification = qualification;
-        self.guest.set_cause(cause);
+        self.guest.report.exit.entry_failure = 1;
+        self.guest.report.exit.qualification = qualification;
+        self.guest.report.set_cause(cause);
         next
     }
 
@@ -248,7 +229,7 @@ impl<'a> Context<'a> {
     #[cold]
     pub(crate) fn internal_error(&mut self, cause: &str) -> Next {
         let next = self.report(uapi::exit::MINIVMX_EXIT_INTERNAL);
-        self.guest.set_cause(cause);
+        self.guest.report.set_cause(cause);
         next
     }
 }

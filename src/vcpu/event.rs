@@ -89,6 +89,20 @@ pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>) {
     deliver_as(vmcs, vectoring, vmcs.read(IDT_VECTORING_ERROR_CODE));
 }
 
+/// The access may have been part of the delivery of an event, or of an IRET that unblocked NMIs: both
+/// are to happen again.
+#[inline]
+pub(crate) fn resume_delivery(vmcs: &CurrentVmcs<'_>, nmi_unblocking: bool) {
+    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
+    if vectoring.valid() {
+        redeliver(vmcs);
+    } else if nmi_unblocking {
+        let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
+        let blocked = state.with_nmi(true);
+        vmcs.write(GUEST_INTERRUPTIBILITY, blocked.into_raw());
+    }
+}
+
 /// Makes the next VM entry deliver the exception that this exit took instead of the guest.
 pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>) {
     let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));

@@ -9,8 +9,8 @@ use super::{
         Next, //
     },
     control_register,
-    cpuid,
     debug_register,
+    ept_violation,
     event::{
         self,
         Exception, //
@@ -22,12 +22,15 @@ use super::{
         Refusal, //
     },
     run_page::RunPage,
-    shadow,
     state::Pending,
-    step,
-    violation, //
+    translation, //
 };
 use crate::{
+    machine::cpuid::{
+        self,
+        Identity, //
+    },
+    mmu::address::Gva,
     support::{
         cpu,
         uapi::{
@@ -46,9 +49,12 @@ use crate::{
         },
         field::*, //
     },
-    x86::event::{
-        kind,
-        vector, //
+    x86::{
+        cr4,
+        event::{
+            kind,
+            vector, //
+        }, //
     }, //
 };
 use kernel::bindings;
@@ -85,7 +91,7 @@ fn answer(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::EXTERNAL_INTERRUPT | basic::PREEMPTION_TIMER => Next::Pause,
         basic::CPUID => cpuid_exit(cx),
         basic::VMCALL => vmcall(cx),
-        basic::EPT_VIOLATION => violation::handle(cx),
+        basic::EPT_VIOLATION => ept_violation::handle(cx),
         basic::IO => io::handle(cx),
         basic::HLT => hlt(cx),
         _ => answer_rare(cx, basic),
@@ -99,8 +105,8 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::RDMSR => rdmsr(cx),
         basic::WRMSR => wrmsr(cx),
         basic::CR_ACCESS => control_register::handle(cx),
-        basic::INVLPG => shadow::invlpg(cx),
-        basic::MONITOR_TRAP_FLAG | basic::NMI_WINDOW => step::done(cx),
+        basic::INVLPG => invlpg(cx),
+        basic::MONITOR_TRAP_FLAG | basic::NMI_WINDOW => translation::stepped(cx),
         basic::DR_ACCESS => debug_register::handle(cx),
         basic::XSETBV => control_register::xsetbv(cx),
         basic::EXCEPTION_OR_NMI => exception_or_nmi(cx),
@@ -143,11 +149,25 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
     }
 }
 
+/// CPUID.1:ECX.OSXSAVE, a copy of CR4.OSXSAVE.
+const OSXSAVE: u32 = 1 << 27;
+
 #[inline(never)]
 fn cpuid_exit(cx: &mut Context<'_>) -> Next {
     let registers = &cx.guest.frame.general;
     let (leaf, subleaf) = (registers.low(Registers::RAX), registers.low(Registers::RCX));
-    let result = cpuid::answer(cx, leaf, subleaf);
+    let set = cx.guest.cpuid.find(leaf, subleaf);
+    let mut result = set.unwrap_or_else(|| {
+        cpuid::of_guests(leaf, subleaf, || Identity {
+            id: cx.guest.id,
+            xcr0: cx.fpu.fpu().xcr0(),
+            xcr0_allowed: cx.fpu.fpu().xcr0_allowed(),
+        })
+    });
+    if leaf == 1 {
+        let osxsave = cx.cr4() & cr4::OSXSAVE != 0;
+        result.ecx = result.ecx & !OSXSAVE | if osxsave { OSXSAVE } else { 0 };
+    }
     let registers = cx.registers();
     registers.set_low(Registers::RAX, result.eax);
     registers.set_low(Registers::RBX, result.ebx);
@@ -165,6 +185,10 @@ fn vmcall(cx: &mut Context<'_>) -> Next {
     const ANSWER: u64 = (bindings::ENOSYS as u64).wrapping_neg();
     cx.registers().0[Registers::RAX] = ANSWER;
     cx.skip()
+}
+
+fn invlpg(cx: &mut Context<'_>) -> Next {
+    translation::invlpg(cx, Gva::new(cx.vmcs.read(EXIT_QUALIFICATION)))
 }
 
 #[inline]
@@ -215,7 +239,7 @@ fn msr_exit(cx: &mut Context<'_>, write: bool) -> Next {
     let registers = cx.registers();
     let index = registers.low(Registers::RCX);
     let value = if write { registers.edx_eax() } else { 0 };
-    cx.guest.report.msr = minivmx_msr_exit {
+    cx.guest.report.exit.msr = minivmx_msr_exit {
         index,
         fault: 0,
         value,
@@ -240,13 +264,15 @@ fn exception_or_nmi(cx: &mut Context<'_>) -> Next {
         cpu::deliver_machine_check(cx.vmcs.root().irqs());
         return Next::Pause;
     }
-    if info.is(vector::PAGE_FAULT) && cx.guest.shadow.is_some() {
-        return shadow::page_fault(cx);
+    if info.is(vector::PAGE_FAULT) {
+        if let Some(next) = translation::page_fault(cx) {
+            return next;
+        }
     }
     if info.is(vector::ALIGNMENT_CHECK) && !alignment_check::is_the_guests(cx) {
         return alignment_check::split_lock(cx);
     }
-    if cx.guest.traps.exceptions & 1u32.wrapping_shl(number) != 0 {
+    if cx.guest.traps.contains_exception(number) {
         cx.guest.pending = Pending::Other(basic::EXCEPTION_OR_NMI);
         return cx.report(basic::EXCEPTION_OR_NMI);
     }
@@ -259,12 +285,8 @@ fn deliver_exception(cx: &mut Context<'_>) -> Next {
     if info.is(vector::DEBUG) {
         return debug_register::deliver(cx);
     }
-    if info.is(vector::PAGE_FAULT) && cx.guest.shadow.is_some() {
-        return shadow::deliver(cx);
-    }
     if info.is(vector::PAGE_FAULT) {
-        // The exit qualification has what CR2 would have got.
-        cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
+        return translation::deliver_page_fault(cx);
     }
     event::reflect(cx.vmcs);
     cx.count_injection();
@@ -278,9 +300,10 @@ fn entry_failure(cx: &mut Context<'_>, basic: u32) -> Next {
         cpu::deliver_machine_check(cx.vmcs.root().irqs());
     }
     let next = cx.report(basic);
-    cx.guest.report.entry_failure = 1;
-    let qualification = cx.guest.report.qualification;
+    cx.guest.report.exit.entry_failure = 1;
+    let qualification = cx.guest.report.exit.qualification;
     cx.guest
+        .report
         .set_cause(describe_entry_failure(basic, qualification));
     next
 }

@@ -16,7 +16,7 @@
 //! | VMCS link pointer, SMBASE, PML index, IA32_PKRS, CET, UINV | features that guests do not have |
 //! | VMX-preemption timer | how long the guest may stay |
 
-use super::setup::SEGMENTS;
+use super::segments::SEGMENTS;
 use crate::vmx::{
     capability::Capabilities,
     controls::PinBased,

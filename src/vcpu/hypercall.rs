@@ -10,9 +10,11 @@ use super::{
         Context,
         Next, //
     },
-    linear,
     paging,
-    shadow, //
+    translation::{
+        self,
+        shadow, //
+    }, //
 };
 use crate::{
     memory::Ram,
@@ -68,7 +70,7 @@ fn call(cx: &mut Context<'_>) -> Result<Result<u64>, Next> {
         Ok(pv_call::MINIVMX_PV_SET_BASE) => set_base(cx, first),
         Ok(pv_call::MINIVMX_PV_FLUSH_ONE) => Ok(flush_one(cx, Gva::new(first))),
         Ok(pv_call::MINIVMX_PV_FLUSH_ALL) => {
-            shadow::change_mode(cx);
+            translation::mode_changed(cx);
             Ok(Ok(0))
         }
         _ => Ok(Err(ENOSYS)),
@@ -78,7 +80,7 @@ fn call(cx: &mut Context<'_>) -> Result<Result<u64>, Next> {
 /// A register, or its low half outside 64-bit mode.
 fn argument(cx: &Context<'_>, register: usize) -> u64 {
     let value = cx.register(register);
-    if linear::long_code(cx) {
+    if paging::is_64_bit(cx) {
         value
     } else {
         value & 0xffff_ffff

@@ -55,7 +55,7 @@ pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
             Err(next) => return next,
         },
     };
-    cx.guest.report.io = minivmx_io {
+    cx.guest.report.exit.io = minivmx_io {
         // CAST: The field has 16 bits.
         port: access.port().get() as u16,
         width,

@@ -7,17 +7,14 @@
 
 use super::{
     context::Context,
-    shadow,
-    switched::{
-        self,
-        Needed, //
-    }, //
+    state::{
+        Needed,
+        SwitchedMsrs, //
+    },
+    translation, //
 };
 use crate::{
-    vmx::{
-        controls::Entry,
-        field::*, //
-    },
+    vmx::field::*,
     x86::{
         address::is_canonical,
         cr0,
@@ -26,7 +23,6 @@ use crate::{
         pat, //
     }, //
 };
-use kernel::prelude::*;
 
 /// Fast strings; no performance monitoring, no Enhanced SpeedStep.
 const MISC_ENABLE_VALUE: u64 = 1;
@@ -40,18 +36,6 @@ pub(crate) enum Refusal {
     Invalid,
 }
 
-/// What SWAPGS and SYSCALL need with this IA32_EFER, now or before the next exit.
-#[inline]
-pub(crate) fn needs_switched(efer: u64) -> Needed {
-    if efer & efer::SCE != 0 {
-        Needed::Syscall
-    } else if efer & (efer::LME | efer::LMA) != 0 {
-        Needed::Swapgs
-    } else {
-        Needed::Nothing
-    }
-}
-
 /// Reads an MSR of the guest.
 pub(crate) fn read(cx: &Context<'_>, index: u32) -> Result<u64, Refusal> {
     let vmcs = cx.vmcs;
@@ -62,11 +46,7 @@ pub(crate) fn read(cx: &Context<'_>, index: u32) -> Result<u64, Refusal> {
         SYSENTER_CS => u64::from(vmcs.read(GUEST_SYSENTER_CS)),
         SYSENTER_ESP => vmcs.read(GUEST_SYSENTER_ESP),
         SYSENTER_EIP => vmcs.read(GUEST_SYSENTER_EIP),
-        PAT => match &cx.guest.shadow {
-            Some(state) => state.pat,
-            None if cx.switches_pat() => vmcs.read(GUEST_PAT),
-            None => return Err(Refusal::Unknown),
-        },
+        PAT => translation::pat(cx).ok_or(Refusal::Unknown)?,
         EFER => cx.efer(),
         FS_BASE => vmcs.read(GUEST_FS_BASE),
         GS_BASE => vmcs.read(GUEST_GS_BASE),
@@ -96,11 +76,11 @@ pub(crate) fn write(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), 
 }
 
 fn read_switched(cx: &Context<'_>, index: u32) -> Option<u64> {
-    cx.switched.get(switched::place(index)?)
+    cx.switched.get(SwitchedMsrs::place(index)?)
 }
 
 fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Refusal> {
-    let place = switched::place(index).ok_or(Refusal::Unknown)?;
+    let place = SwitchedMsrs::place(index).ok_or(Refusal::Unknown)?;
     match index {
         STAR => {}
         FMASK => check(value >> 32 == 0)?,
@@ -114,55 +94,23 @@ fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Re
 
 fn write_pat(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
     check(pat::is_valid(value))?;
-    let switches_pat = cx.switches_pat();
-    match &mut cx.guest.shadow {
-        Some(state) => state.pat = value,
-        None if switches_pat => cx.vmcs.write(GUEST_PAT, value),
-        None => return Err(Refusal::Unknown),
-    }
-    Ok(())
+    translation::set_pat(cx, value).ok_or(Refusal::Unknown)
 }
 
 fn write_efer(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
-    let vmcs = cx.vmcs;
     let old = cx.efer();
     check(value & !efer::DEFINED == 0)?;
     let paging = cx.cr0() & cr0::PG != 0;
     check(!(paging && (old ^ value) & efer::LME != 0))?;
     let new = value & !efer::LMA | old & efer::LMA;
-    if cx.guest.shadow.is_some() {
-        shadow::write_efer(cx, new);
-    } else {
-        vmcs.write(GUEST_EFER, new);
-    }
-    if needs_switched(old) != needs_switched(new) {
+    translation::set_efer(cx, new);
+    if Needed::with(old) != Needed::with(new) {
         cx.end_burst();
     }
     if (old ^ new) & efer::NXE != 0 {
         cx.flush_guest_tlb();
-        shadow::change_mode(cx);
+        translation::mode_changed(cx);
     }
-    Ok(())
-}
-
-/// Sets IA32_EFER without regard to what it was, for a program that sets all of the state.
-pub(crate) fn set_efer(cx: &mut Context<'_>, value: u64) -> Result {
-    if value & !efer::DEFINED != 0 {
-        return Err(EINVAL);
-    }
-    if cx.guest.shadow.is_some() {
-        shadow::write_efer(cx, value);
-        return Ok(());
-    }
-    let vmcs = cx.vmcs;
-    let controls = vmcs.read(ENTRY_CONTROLS) & !Entry::IA32E_MODE_GUEST.raw();
-    let mode = if value & efer::LMA != 0 {
-        Entry::IA32E_MODE_GUEST.raw()
-    } else {
-        0
-    };
-    vmcs.write(ENTRY_CONTROLS, controls | mode);
-    vmcs.write(GUEST_EFER, value);
     Ok(())
 }
 

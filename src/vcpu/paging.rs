@@ -2,9 +2,13 @@
 
 //! How the guest translates its addresses, from its control registers.
 
-use super::context::Context;
+use super::{
+    context::Context,
+    state::Translation, //
+};
 use crate::{
     mmu::guest_walk::{
+        Access,
         Mode,
         Paging, //
     },
@@ -16,19 +20,6 @@ use crate::{
         rflags,
         segment::AccessRights, //
     }, //
-};
-
-/// No paging, as after power-up.
-pub(crate) const OFF: Paging = Paging {
-    mode: Mode::Off,
-    cr3: 0,
-    pdptes: Some([0; 4]),
-    write_protect: false,
-    no_execute: false,
-    smep: false,
-    smap: false,
-    physical_bits: 0,
-    pages_1g: false,
 };
 
 /// What CR0, CR4 and IA32_EFER say of the mode.
@@ -49,9 +40,9 @@ pub(crate) fn mode(cr0: u64, cr4: u64, efer: u64) -> Mode {
 /// How the guest translates at present.
 #[inline]
 pub(crate) fn current(cx: &Context<'_>) -> Paging {
-    match &cx.guest.shadow {
-        Some(state) => state.paging,
-        None => compute(cx),
+    match &cx.guest.translation {
+        Translation::Ept => compute(cx),
+        Translation::Shadow(state) => state.paging,
     }
 }
 
@@ -59,7 +50,7 @@ pub(crate) fn current(cx: &Context<'_>) -> Paging {
 /// none of them does without an exit, and it is asked for at each page fault.
 pub(crate) fn update(cx: &mut Context<'_>) {
     let paging = compute(cx);
-    if let Some(state) = &mut cx.guest.shadow {
+    if let Some(state) = cx.guest.translation.shadow() {
         state.paging = paging;
     }
 }
@@ -69,11 +60,10 @@ fn compute(cx: &Context<'_>) -> Paging {
     Paging {
         mode: mode(cr0, cr4, efer),
         cr3: cx.cr3(),
-        pdptes: cx
-            .guest
-            .shadow
-            .as_ref()
-            .and_then(|state| state.paging.pdptes),
+        pdptes: match &cx.guest.translation {
+            Translation::Ept => None,
+            Translation::Shadow(state) => state.paging.pdptes,
+        },
         write_protect: cr0 & cr0::WP != 0,
         no_execute: efer & efer::NXE != 0,
         smep: cr4 & cr4::SMEP != 0,
@@ -92,4 +82,20 @@ pub(crate) fn is_user(cx: &Context<'_>) -> bool {
 /// Does RFLAGS.AC let the supervisor touch pages of users?
 pub(crate) fn may_touch_users(cx: &Context<'_>) -> bool {
     cx.vmcs.read(GUEST_RFLAGS) & rflags::AC != 0
+}
+
+/// Is the guest's code 64-bit code?
+pub(crate) fn is_64_bit(cx: &Context<'_>) -> bool {
+    let code = AccessRights::from_raw(cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS));
+    cx.efer() & efer::LMA != 0 && code.long()
+}
+
+/// An access by the guest's code.
+pub(crate) fn access(cx: &Context<'_>, write: bool, fetch: bool) -> Access {
+    Access {
+        user: is_user(cx),
+        write,
+        fetch,
+        may_touch_users: may_touch_users(cx),
+    }
 }

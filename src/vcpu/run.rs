@@ -11,19 +11,16 @@ use super::{
     },
     exits,
     run_page::RunPage,
-    setup,
-    shadow,
     state::{
         Pending,
         State, //
     },
-    step,
+    translation,
     Vcpu, //
 };
 use crate::{
     module_parameters,
     support::{
-        cpu,
         irq,
         ratelimit,
         uapi::{
@@ -39,7 +36,6 @@ use crate::{
         },
         error, //
     },
-    x86::rflags, //
 };
 use kernel::prelude::*;
 
@@ -60,13 +56,13 @@ impl Vcpu {
         self.page.set_frame(&state.guest.frame);
         result?;
         self.member.counters.returns.count();
-        let had_cause = core::mem::take(&mut state.guest.has_cause);
-        self.page.report(&state.guest.report, had_cause);
+        let had_cause = core::mem::take(&mut state.guest.report.has_cause);
+        self.page.report(&state.guest.report.exit, had_cause);
         if had_cause {
             if module_parameters::dump_vmcs.value() {
                 self.dump(&mut state)?;
             }
-            state.guest.report.cause.fill(0);
+            state.guest.report.exit.cause.fill(0);
         }
         Ok(0)
     }
@@ -77,7 +73,7 @@ impl Vcpu {
         if ratelimit::may_log_at_length() {
             let mut dump = Dump::new()?;
             self.burst(state, |cx| dump.read(cx.vmcs))?;
-            dump.log(state.guest.cause());
+            dump.log(state.guest.report.cause());
         }
         Ok(())
     }
@@ -124,7 +120,7 @@ fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page:
 fn run_in_burst(cx: &mut Context<'_>) -> Next {
     let mut allowance = Allowance::new();
     loop {
-        if let Err(next) = shadow::prepare(cx) {
+        if let Err(next) = translation::prepare_entry(cx) {
             return next;
         }
         cx.counters.entries.count();
@@ -137,7 +133,7 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
             Next::Enter => return Next::Pause,
             Next::Return => {
                 // The program gets to see the guest as it is between two instructions.
-                step::end(cx);
+                translation::end_step(cx);
                 return next;
             }
             next => return next,
@@ -152,21 +148,7 @@ fn not_entered(cx: &mut Context<'_>, failure: EntryFailure) -> Next {
         EntryFailure::Fault => (0, "the CPU left VMX operation"),
     };
     let next = cx.report(exit::MINIVMX_EXIT_ENTRY_FAILED);
-    cx.guest.report.qualification = u64::from(number);
-    cx.guest.set_cause(cause);
+    cx.guest.report.exit.qualification = u64::from(number);
+    cx.guest.report.set_cause(cause);
     next
-}
-
-/// Registers as the program sees them before the first run.
-pub(super) fn initial(page: &RunPage) {
-    let mut frame = super::run_page::Frame {
-        rip: setup::RESET_RIP,
-        rflags: rflags::AFTER_RESET,
-        ..Default::default()
-    };
-    // EDX has the processor's signature after power-up.
-    frame
-        .general
-        .set_low(entry::Registers::RDX, cpu::cpuid(1, 0).eax);
-    page.set_frame(&frame);
 }

@@ -24,8 +24,16 @@
 //! without end, for #MC, which is the host's, and for those that the program traps.
 
 use super::{
-    state::Guest,
-    traps::Traps, //
+    run_page::{
+        Frame,
+        RunPage, //
+    },
+    segments::SEGMENTS,
+    state::{
+        Guest,
+        Traps, //
+    },
+    translation, //
 };
 use crate::{
     support::cpu,
@@ -44,6 +52,7 @@ use crate::{
             Primary,
             Secondary, //
         },
+        entry::Registers,
         field::*,
         vmcs::CurrentVmcs, //
     },
@@ -88,7 +97,7 @@ fn write_controls(
     if pin.contains(PinBased::PREEMPTION_TIMER) {
         vmcs.write(PREEMPTION_TIMER_VALUE, capabilities.preemption_timer(STAY));
     }
-    let (primary, secondary) = translation_controls(vm);
+    let (primary, secondary) = translation::controls(vm);
     let primary = adjust_primary(capabilities.primary, primary)?;
     let secondary = secondary.with(vpid);
     let secondary = adjust(capabilities.secondary, secondary, Secondary::WBINVD_EXITING)?;
@@ -126,20 +135,6 @@ fn adjust_primary(allowed: Allowed, translation: Primary) -> Result<Primary> {
     adjust(allowed, required::PRIMARY.with(translation), optional)
 }
 
-/// What translation by EPT, or by shadow tables, needs.
-fn translation_controls(vm: &Vm) -> (Primary, Secondary) {
-    if !vm.mmu.is_shadow() {
-        let secondary = Secondary::ENABLE_EPT.with(Secondary::UNRESTRICTED_GUEST);
-        return (Primary::SECONDARY, secondary);
-    }
-    let primary = required::SHADOW;
-    if vm.mmu.traps_invlpg() {
-        (primary.with(Primary::INVLPG_EXITING), Secondary::NONE)
-    } else {
-        (primary, Secondary::NONE)
-    }
-}
-
 fn adjust<C: Controls>(allowed: Allowed, required: C, optional: C) -> Result<C> {
     allowed.adjust(required, optional).map_err(|missing| {
         pr_err!(
@@ -173,78 +168,14 @@ fn write_constants(vm: &Vm, vmcs: &CurrentVmcs<'_>) {
 pub(crate) fn write_traps(vm: &Vm, vmcs: &CurrentVmcs<'_>, traps: &Traps) {
     const ALWAYS: u32 =
         1 << vector::DEBUG | 1 << vector::ALIGNMENT_CHECK | 1 << vector::MACHINE_CHECK;
-    let shadow = if vm.mmu.is_shadow() {
-        1 << vector::PAGE_FAULT
-    } else {
-        0
-    };
-    vmcs.write(EXCEPTION_BITMAP, traps.exceptions | ALWAYS | shadow);
+    let exceptions = traps.exceptions | ALWAYS | translation::exceptions(vm);
+    vmcs.write(EXCEPTION_BITMAP, exceptions);
     let bitmap = vm.machine.msr_bitmaps.address(traps.all_msrs());
     vmcs.write(MSR_BITMAP, bitmap);
 }
 
-/// Selector, base, limit and access rights of a segment register.
-type SegmentFields = (
-    Field<u16, crate::vmx::field::Guest>,
-    Field<Natural, crate::vmx::field::Guest>,
-    Field<u32, crate::vmx::field::Guest>,
-    Field<u32, crate::vmx::field::Guest>,
-);
-
-/// ES, CS, SS, DS, FS, GS, LDTR, TR.
-pub(crate) const SEGMENTS: [SegmentFields; 8] = [
-    (
-        GUEST_ES_SELECTOR,
-        GUEST_ES_BASE,
-        GUEST_ES_LIMIT,
-        GUEST_ES_ACCESS_RIGHTS,
-    ),
-    (
-        GUEST_CS_SELECTOR,
-        GUEST_CS_BASE,
-        GUEST_CS_LIMIT,
-        GUEST_CS_ACCESS_RIGHTS,
-    ),
-    (
-        GUEST_SS_SELECTOR,
-        GUEST_SS_BASE,
-        GUEST_SS_LIMIT,
-        GUEST_SS_ACCESS_RIGHTS,
-    ),
-    (
-        GUEST_DS_SELECTOR,
-        GUEST_DS_BASE,
-        GUEST_DS_LIMIT,
-        GUEST_DS_ACCESS_RIGHTS,
-    ),
-    (
-        GUEST_FS_SELECTOR,
-        GUEST_FS_BASE,
-        GUEST_FS_LIMIT,
-        GUEST_FS_ACCESS_RIGHTS,
-    ),
-    (
-        GUEST_GS_SELECTOR,
-        GUEST_GS_BASE,
-        GUEST_GS_LIMIT,
-        GUEST_GS_ACCESS_RIGHTS,
-    ),
-    (
-        GUEST_LDTR_SELECTOR,
-        GUEST_LDTR_BASE,
-        GUEST_LDTR_LIMIT,
-        GUEST_LDTR_ACCESS_RIGHTS,
-    ),
-    (
-        GUEST_TR_SELECTOR,
-        GUEST_TR_BASE,
-        GUEST_TR_LIMIT,
-        GUEST_TR_ACCESS_RIGHTS,
-    ),
-];
-
 /// RIP after power-up; with the base of CS it is the reset vector.
-pub(crate) const RESET_RIP: u64 = 0xfff0;
+const RESET_RIP: u64 = 0xfff0;
 
 /// The state after power-up (SDM Vol. 3A, "Processor State After Reset").
 fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
@@ -293,6 +224,18 @@ fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
     vmcs.write(GUEST_RIP, RESET_RIP);
     vmcs.write(GUEST_RFLAGS, rflags::AFTER_RESET);
     Ok(())
+}
+
+/// Writes the registers after power-up that travel through the run page.
+pub(super) fn initial(page: &RunPage) {
+    let mut frame = Frame {
+        rip: RESET_RIP,
+        rflags: rflags::AFTER_RESET,
+        ..Default::default()
+    };
+    // EDX has the processor's signature after power-up.
+    frame.general.set_low(Registers::RDX, cpu::cpuid(1, 0).eax);
+    page.set_frame(&frame);
 }
 
 #[kunit_tests(minivmx_setup)]

@@ -5,26 +5,22 @@
 use super::{
     context::Context,
     guest_fields,
-    msr,
-    paging,
-    setup::SEGMENTS,
-    shadow, //
+    segments::SEGMENTS,
+    translation, //
 };
 use crate::{
-    mmu::guest_walk::{
-        self,
-        Mode,
-        PhysicalMemory, //
-    },
     support::uapi::{
         minivmx_segment,
         minivmx_sregs,
         minivmx_table, //
     },
     vmx::field::*,
-    x86::debug_register::{
-        dr6,
-        dr7, //
+    x86::{
+        debug_register::{
+            dr6,
+            dr7, //
+        },
+        efer, //
     }, //
 };
 use kernel::prelude::*;
@@ -134,30 +130,14 @@ fn set_control_registers(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result 
     let registers = &cx.vm.control_registers;
     registers.cr0.check(sregs.cr0)?;
     registers.cr4.check(sregs.cr4)?;
-    msr::set_efer(cx, sregs.efer)?;
+    if sregs.efer & !efer::DEFINED != 0 {
+        return Err(EINVAL);
+    }
+    translation::set_efer(cx, sregs.efer);
     registers.cr0.set(cx.vmcs, sregs.cr0)?;
     registers.cr4.set(cx.vmcs, sregs.cr4)?;
-    if cx.guest.shadow.is_some() {
-        shadow::reset(cx, sregs.cr3);
-    } else {
-        cx.vmcs.write(GUEST_CR3, sregs.cr3);
-        load_pdptes(cx, sregs);
-    }
+    translation::reset(cx, sregs.cr3);
     Ok(())
-}
-
-/// Loads what a load of CR3 reads with PAE paging. With EPT a VM entry takes it from the VMCS, and fails
-/// if a processor cannot have it.
-fn load_pdptes(cx: &Context<'_>, sregs: &minivmx_sregs) {
-    if paging::mode(sregs.cr0, sregs.cr4, sregs.efer) != Mode::Pae {
-        return;
-    }
-    let fields = [GUEST_PDPTE0, GUEST_PDPTE1, GUEST_PDPTE2, GUEST_PDPTE3];
-    let memory = cx.vm.memory.lock();
-    for (field, gpa) in fields.into_iter().zip(guest_walk::pdptes_at(sregs.cr3)) {
-        // Memory that nobody has written to is zero, and where there is none, nothing is mapped.
-        cx.vmcs.write(field, memory.ram().read(gpa).unwrap_or(0));
-    }
 }
 
 fn set_segments(cx: &Context<'_>, sregs: &minivmx_sregs) {

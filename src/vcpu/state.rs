@@ -1,21 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The state of a vCPU that is not in its VMCS.
+//! The state of a vCPU that is not in its VMCS: data, which knows nothing of who works with it.
 
-use super::{
-    cpuid::Cpuid,
-    debug_register::DebugRegisters,
-    run_page::Frame,
-    shadow::ShadowState,
-    switched::SwitchedMsrs,
-    traps::Traps, //
+mod cpuid;
+mod debug_registers;
+mod pending;
+mod report;
+mod switched;
+mod translation;
+mod traps;
+
+pub(crate) use self::{
+    cpuid::{
+        Cpuid,
+        Entry as CpuidEntry, //
+    },
+    pending::Pending,
+    switched::{
+        lend_efer,
+        lend_split_locks,
+        Needed,
+        SwitchedMsrs, //
+    },
+    translation::{
+        Standing,
+        Translation, //
+    },
+    traps::{
+        Traps,
+        TRAPPABLE, //
+    }, //
 };
+
+use self::{
+    debug_registers::DebugRegisters,
+    report::Report, //
+};
+use super::run_page::Frame;
 use crate::{
     mmu::page::Stock,
     support::{
+        cpu,
         descriptor::Descriptors,
-        fpu::GuestFpu,
-        uapi, //
+        fpu::GuestFpu, //
     },
     vmx::{
         field::*,
@@ -27,28 +54,6 @@ use crate::{
     }, //
 };
 use kernel::prelude::*;
-use zerocopy::FromZeros;
-
-/// An exit that the program has, and that waits for its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Pending {
-    /// None, or one that wants no answer.
-    Nothing,
-    /// An I/O instruction at this RIP.
-    Io {
-        /// Where the instruction is.
-        rip: u64,
-    },
-    /// RDMSR or WRMSR at this RIP.
-    Msr {
-        /// Where the instruction is.
-        rip: u64,
-        /// Is it WRMSR?
-        write: bool,
-    },
-    /// Any other exit that can be skipped, or answered by the driver, with its basic reason.
-    Other(u32),
-}
 
 /// What exit handlers change, besides the VMCS.
 pub(crate) struct Guest {
@@ -70,16 +75,12 @@ pub(crate) struct Guest {
     pub(crate) stock: Stock,
     /// Tag of its translations.
     pub(crate) vpid: Option<u16>,
-    /// With shadow paging, what it takes.
-    pub(crate) shadow: Option<ShadowState>,
+    /// How its addresses are translated.
+    pub(crate) translation: Translation,
     /// Does it run without the detection of split locks?
     pub(crate) splits_locks: bool,
-    /// Is an instruction being single-stepped for the driver?
-    pub(crate) stepping: bool,
     /// What the program is told of an exit.
-    pub(crate) report: uapi::minivmx_run,
-    /// Has the report words?
-    pub(crate) has_cause: bool,
+    pub(crate) report: Report,
     /// The exit that waits for an answer.
     pub(crate) pending: Pending,
 }
@@ -87,45 +88,12 @@ pub(crate) struct Guest {
 impl Guest {
     /// The guest's time-stamp counter.
     pub(crate) fn tsc(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
-        host_tsc().wrapping_add(vmcs.read(TSC_OFFSET))
+        cpu::tsc().wrapping_add(vmcs.read(TSC_OFFSET))
     }
 
     /// Sets the guest's time-stamp counter.
     pub(crate) fn set_tsc(&self, vmcs: &CurrentVmcs<'_>, value: u64) {
-        vmcs.write(TSC_OFFSET, value.wrapping_sub(host_tsc()));
-    }
-
-    /// The guest-physical address of an exit: the CPU has the field with EPT.
-    pub(crate) fn physical_address(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
-        match self.shadow {
-            Some(_) => 0,
-            None => vmcs.read(GUEST_PHYSICAL_ADDRESS),
-        }
-    }
-
-    /// IA32_EFER as the guest reads it.
-    pub(crate) fn efer(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
-        match &self.shadow {
-            Some(state) => state.efer,
-            None => vmcs.read(GUEST_EFER),
-        }
-    }
-
-    /// Says the exit in words.
-    pub(crate) fn set_cause(&mut self, cause: &str) {
-        let report = &mut self.report.cause;
-        report.fill(0);
-        // The last byte stays 0.
-        let room = report.len().saturating_sub(1);
-        for (to, from) in report.iter_mut().take(room).zip(cause.bytes()) {
-            *to = from;
-        }
-        self.has_cause = true;
-    }
-
-    /// What [`Self::set_cause`] said.
-    pub(crate) fn cause(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.report.cause).unwrap_or_default()
+        vmcs.write(TSC_OFFSET, value.wrapping_sub(cpu::tsc()));
     }
 }
 
@@ -175,18 +143,11 @@ impl State {
                 traps: Traps::default(),
                 stock: Stock::default(),
                 vpid,
-                shadow: shadow_paging.then(ShadowState::new),
+                translation: Translation::new(shadow_paging),
+                report: Report::new(),
                 splits_locks: false,
-                stepping: false,
-                report: uapi::minivmx_run::new_zeroed(),
-                has_cause: true,
                 pending: Pending::Nothing,
             },
         })
     }
-}
-
-/// Reads the time-stamp counter.
-pub(crate) fn host_tsc() -> u64 {
-    crate::support::cpu::tsc()
 }

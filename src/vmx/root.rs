@@ -227,6 +227,9 @@ mod tests {
         assert_eq!(insist_while_held(3, Ok(())), (4, Ok(())));
         assert_eq!(insist_while_held(3, Err(EIO)), (4, Err(EIO)));
         let attempts = ATTEMPTS + 1;
-        assert_eq!(insist_while_held(usize::MAX, Ok(())), (attempts, Err(EBUSY)));
+        assert_eq!(
+            insist_while_held(usize::MAX, Ok(())),
+            (attempts, Err(EBUSY))
+        );
     }
 }

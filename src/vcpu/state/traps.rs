@@ -2,10 +2,7 @@
 
 //! Exits that a program wants to see although the driver could answer them.
 
-use crate::{
-    support::uapi,
-    vmx::exit::basic, //
-};
+use crate::vmx::exit::basic;
 use kernel::prelude::*;
 
 /// Exits that can be trapped, by basic exit reason. All of them occur anyway: trapping changes who
@@ -50,14 +47,14 @@ pub(crate) struct Traps {
 
 impl Traps {
     /// As asked for; `EOPNOTSUPP` if an exit cannot be trapped.
-    pub(crate) fn new(request: &uapi::minivmx_traps) -> Result<Self> {
-        let [low, high] = request.exits;
+    pub(crate) fn new(exits: [u64; 2], exceptions: u32) -> Result<Self> {
+        let [low, high] = exits;
         if low & !TRAPPABLE[0] != 0 || high & !TRAPPABLE[1] != 0 {
             return Err(EOPNOTSUPP);
         }
         Ok(Self {
             exits: low,
-            exceptions: request.exceptions,
+            exceptions,
         })
     }
 
@@ -67,6 +64,11 @@ impl Traps {
         self.exits
             .checked_shr(reason)
             .is_some_and(|exits| exits & 1 != 0)
+    }
+
+    /// Does the program want to see the exception of this vector?
+    pub(crate) fn contains_exception(&self, vector: u32) -> bool {
+        self.exceptions & 1u32.wrapping_shl(vector) != 0
     }
 
     /// Does the program want to see all accesses to MSRs?

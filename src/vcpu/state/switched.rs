@@ -44,6 +44,20 @@ pub(crate) enum Needed {
     Syscall = 1 + SYSCALL.len() as isize,
 }
 
+impl Needed {
+    /// What SWAPGS and SYSCALL need with this IA32_EFER, now or before the next exit.
+    #[inline]
+    pub(crate) fn with(efer: u64) -> Self {
+        if efer & efer::SCE != 0 {
+            Self::Syscall
+        } else if efer & (efer::LME | efer::LMA) != 0 {
+            Self::Swapgs
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
 /// These registers of a guest, that of SWAPGS first.
 pub(crate) struct SwitchedMsrs([SwitchedMsr; Needed::Syscall as usize]);
 
@@ -60,6 +74,15 @@ impl SwitchedMsrs {
     #[inline]
     pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled, needed: Needed) -> LentMsrs<'a> {
         LentMsrs::new(irqs, &mut self.0, needed as usize)
+    }
+
+    /// Place of an MSR among them, if it is one of them.
+    pub(crate) fn place(index: u32) -> Option<usize> {
+        let syscall = || SYSCALL.iter().position(|msr| msr.0 == index);
+        if index == KERNEL_GS_BASE {
+            return Some(0);
+        }
+        Some(1 + syscall()?)
     }
 }
 
@@ -82,13 +105,4 @@ const TEST_CTRL: Msr = Msr(0x33);
 pub(crate) fn lend_split_locks(irqs: &IrqsDisabled) -> LentMsr<'_> {
     const DETECT: u64 = 1 << 29;
     LentMsr::new(irqs, TEST_CTRL, |host| host & !DETECT)
-}
-
-/// Place of an MSR among [`SwitchedMsrs`], if it is one of them.
-pub(crate) fn place(index: u32) -> Option<usize> {
-    let syscall = || SYSCALL.iter().position(|msr| msr.0 == index);
-    if index == KERNEL_GS_BASE {
-        return Some(0);
-    }
-    Some(1 + syscall()?)
 }

@@ -14,11 +14,8 @@
 //! IRET change it.
 
 use super::{
-    context::{
-        Context,
-        Next, //
-    },
-    shadow, //
+    super::super::context::Context,
+    tables::with, //
 };
 use crate::{
     vmx::{
@@ -37,8 +34,10 @@ use crate::{
 };
 
 /// The next instruction, or the delivery of the event that comes before it, is to be the one.
-pub(crate) fn begin(cx: &mut Context<'_>) {
-    cx.guest.stepping = true;
+pub(super) fn begin(cx: &mut Context<'_>) {
+    if let Some(state) = cx.guest.translation.shadow() {
+        state.stepping = true;
+    }
     match cx.vm.machine.capabilities.stepper() {
         Some(Stepper::NmiWindow) => {
             set_control(cx, Primary::NMI_WINDOW_EXITING, true);
@@ -51,8 +50,9 @@ pub(crate) fn begin(cx: &mut Context<'_>) {
 
 /// Ends what was granted, if a step was begun.
 #[inline]
-pub(crate) fn end(cx: &mut Context<'_>) {
-    if core::mem::take(&mut cx.guest.stepping) {
+pub(in super::super) fn end(cx: &mut Context<'_>) {
+    let state = cx.guest.translation.shadow();
+    if state.is_some_and(|state| core::mem::take(&mut state.stepping)) {
         revoke(cx);
     }
 }
@@ -65,13 +65,7 @@ fn revoke(cx: &mut Context<'_>) {
         }
         _ => set_control(cx, Primary::MONITOR_TRAP_FLAG, false),
     }
-    shadow::with(cx, |shadow, ram, _| shadow.end_step(ram));
-}
-
-/// Answers the exit after the instruction.
-pub(crate) fn done(cx: &mut Context<'_>) -> Next {
-    end(cx);
-    Next::Enter
+    with(cx, |shadow, ram, _| shadow.end_step(ram));
 }
 
 fn set_control(cx: &Context<'_>, control: Primary, set: bool) {

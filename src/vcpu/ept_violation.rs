@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! EPT violations: the guest touched memory that the tables do not map, or not for that.
+
+use super::{
+    context::{
+        Context,
+        Next, //
+    },
+    event,
+    memory, //
+};
+use crate::{
+    memory::Outcome,
+    mmu::{
+        address::Gpa,
+        guest_walk::Access, //
+    },
+    vmx::{
+        exit::EptViolation,
+        field::*, //
+    }, //
+};
+
+/// Answers an EPT violation.
+#[inline(never)]
+pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
+    let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
+    let gpa = Gpa::new(cx.vmcs.read(GUEST_PHYSICAL_ADDRESS));
+    event::resume_delivery(cx.vmcs, violation.nmi_unblocking());
+    let outcome = cx
+        .vm
+        .memory
+        .lock()
+        .access(gpa, violation.write(), &mut cx.guest.stock);
+    match outcome {
+        Outcome::Mapped => Next::Enter,
+        Outcome::Absent => Next::Populate(gpa),
+        Outcome::OutOfTables => Next::Pause,
+        Outcome::Refused => {
+            let kind = Access {
+                write: violation.write(),
+                fetch: violation.fetch(),
+                ..Access::default()
+            };
+            memory::report(cx, gpa, kind)
+        }
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Translation of a vCPU's addresses: the one place that knows whether it is EPT's or the shadow's.
+//!
+//! With EPT the registers that it depends on are the guest's own, and the CPU does what an instruction
+//! entails. With shadow paging the driver does. Each function here says what becomes of one event in
+//! either case; nobody else asks which of the two it is.
+
+mod ept;
+mod ia32e_mode;
+pub(super) mod shadow;
+
+use super::{
+    context::{
+        Context,
+        Next, //
+    },
+    event,
+    state::{
+        Standing,
+        Translation, //
+    }, //
+};
+use crate::{
+    mmu::address::{
+        Gpa,
+        Gva, //
+    },
+    vm::Vm,
+    vmx::{
+        capability::required,
+        controls::{
+            Primary,
+            Secondary, //
+        },
+        field::*,
+        insn::Extent, //
+    },
+    x86::event::vector, //
+};
+
+/// Controls that it needs.
+pub(crate) fn controls(vm: &Vm) -> (Primary, Secondary) {
+    if !vm.mmu.is_shadow() {
+        let secondary = Secondary::ENABLE_EPT.with(Secondary::UNRESTRICTED_GUEST);
+        return (Primary::SECONDARY, secondary);
+    }
+    let primary = required::SHADOW;
+    if vm.mmu.traps_invlpg() {
+        (primary.with(Primary::INVLPG_EXITING), Secondary::NONE)
+    } else {
+        (primary, Secondary::NONE)
+    }
+}
+
+/// Exceptions that must exit for it, by vector.
+pub(crate) fn exceptions(vm: &Vm) -> u32 {
+    if vm.mmu.is_shadow() {
+        1 << vector::PAGE_FAULT
+    } else {
+        0
+    }
+}
+
+/// Has a field of the VMCS something else than the guest's register: the root of the shadow?
+pub(crate) fn is_root(vm: &Vm, encoding: u32) -> bool {
+    vm.mmu.is_shadow() && encoding == GUEST_CR3.encoding()
+}
+
+/// A burst begins: another thread may have taken memory away since the last one.
+#[inline]
+pub(crate) fn begin_burst(cx: &mut Context<'_>) {
+    if let Translation::Shadow(state) = &mut cx.guest.translation {
+        state.set_changed();
+    }
+}
+
+/// To be called before a VM entry, when the guest's state may have changed.
+#[inline]
+pub(crate) fn prepare_entry(cx: &mut Context<'_>) -> Result<(), Next> {
+    match &cx.guest.translation {
+        Translation::Shadow(state) if state.standing != Standing::Ready => shadow::renew(cx),
+        _ => Ok(()),
+    }
+}
+
+/// Drops all translations that came from tables which were changed.
+pub(crate) fn flush(cx: &Context<'_>) {
+    let Some(eptp) = cx.vm.eptp else {
+        return cx.flush_guest_tlb();
+    };
+    let capabilities = &cx.vm.machine.capabilities;
+    let extent = capabilities.ept_extent().unwrap_or(Extent::All);
+    cx.vmcs.invept(extent, eptp.into_raw());
+    cx.counters.flushes.count();
+}
+
+/// Answers MOV to CR0 with a value that CR0 can have.
+pub(crate) fn write_cr0(cx: &mut Context<'_>, value: u64) -> Next {
+    match cx.guest.translation {
+        Translation::Ept => ept::write_cr0(cx, value),
+        Translation::Shadow(_) => shadow::carry_out(cx, |cx| shadow::load_cr0(cx, value)),
+    }
+}
+
+/// Answers MOV to CR3, which with EPT does not exit.
+pub(crate) fn write_cr3(cx: &mut Context<'_>, value: u64) -> Next {
+    shadow::carry_out(cx, |cx| shadow::load_cr3(cx, value))
+}
+
+/// Answers MOV to CR4 with a value that CR4 can have.
+pub(crate) fn write_cr4(cx: &mut Context<'_>, value: u64) -> Next {
+    match cx.guest.translation {
+        Translation::Ept => ept::write_cr4(cx, value),
+        Translation::Shadow(_) => shadow::carry_out(cx, |cx| shadow::load_cr4(cx, value)),
+    }
+}
+
+/// Sets IA32_EFER.
+pub(crate) fn set_efer(cx: &mut Context<'_>, value: u64) {
+    match cx.guest.translation {
+        Translation::Ept => ept::set_efer(cx, value),
+        Translation::Shadow(_) => shadow::set_efer(cx, value),
+    }
+}
+
+/// IA32_PAT as the guest reads it; [`None`] if it has none.
+pub(crate) fn pat(cx: &Context<'_>) -> Option<u64> {
+    match &cx.guest.translation {
+        Translation::Ept => ept::pat(cx),
+        Translation::Shadow(state) => Some(state.pat),
+    }
+}
+
+/// Sets IA32_PAT; [`None`] if the guest has none.
+pub(crate) fn set_pat(cx: &mut Context<'_>, value: u64) -> Option<()> {
+    match &mut cx.guest.translation {
+        Translation::Ept => ept::set_pat(cx, value),
+        Translation::Shadow(state) => {
+            state.pat = value;
+            Some(())
+        }
+    }
+}
+
+/// The program set CR0, CR4 and IA32_EFER, and sets CR3: the guest's tables may be other ones.
+pub(crate) fn reset(cx: &mut Context<'_>, cr3: u64) {
+    match cx.guest.translation {
+        Translation::Ept => ept::reset(cx, cr3),
+        Translation::Shadow(_) => shadow::reset(cx, cr3),
+    }
+}
+
+/// The guest changed what entries of its tables mean.
+pub(crate) fn mode_changed(cx: &mut Context<'_>) {
+    shadow::with(cx, |shadow, ram, _| shadow.change_mode(ram));
+}
+
+/// The driver wrote to guest memory, where tables of the guest may be.
+pub(crate) fn wrote(cx: &mut Context<'_>, gpa: Gpa) {
+    shadow::with(cx, |shadow, ram, _| shadow.written(gpa, ram));
+}
+
+/// Answers INVLPG, which with EPT does not exit.
+pub(crate) fn invlpg(cx: &mut Context<'_>, address: Gva) -> Next {
+    shadow::with(cx, |shadow, ram, _| shadow.invlpg(address, ram));
+    cx.skip()
+}
+
+/// Answers an exit for #PF, unless it is the guest's own whatever the tables are.
+pub(crate) fn page_fault(cx: &mut Context<'_>) -> Option<Next> {
+    match cx.guest.translation {
+        Translation::Ept => None,
+        Translation::Shadow(_) => Some(shadow::page_fault(cx)),
+    }
+}
+
+/// Gives the guest the #PF that exited and is its own.
+pub(crate) fn deliver_page_fault(cx: &mut Context<'_>) -> Next {
+    if let Translation::Shadow(state) = &cx.guest.translation {
+        let code = state.fault_code;
+        return shadow::deliver(cx, code);
+    }
+    // The exit qualification has what CR2 would have got.
+    cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
+    event::reflect(cx.vmcs);
+    cx.count_injection();
+    Next::Enter
+}
+
+/// Answers the exit after an instruction that was single-stepped.
+pub(crate) fn stepped(cx: &mut Context<'_>) -> Next {
+    end_step(cx);
+    Next::Enter
+}
+
+/// Ends what a single-stepped instruction was granted, if there is one: whoever looks at the guest now
+/// gets to see it as it is between two instructions.
+#[inline]
+pub(crate) fn end_step(cx: &mut Context<'_>) {
+    shadow::end_step(cx);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A vCPU with EPT: the CPU translates the guest's addresses by the guest's own registers.
+
+use super::{
+    super::{
+        context::{
+            Context,
+            Next, //
+        },
+        paging, //
+    },
+    ia32e_mode, //
+};
+use crate::{
+    mmu::guest_walk::{
+        self,
+        Mode,
+        PhysicalMemory, //
+    },
+    vmx::field::*, //
+};
+
+/// The instruction runs again, and agrees with the shadow then.
+pub(super) fn write_cr0(cx: &Context<'_>, value: u64) -> Next {
+    cx.vmcs.write(CR0_SHADOW, value);
+    Next::Enter
+}
+
+/// The instruction runs again, and agrees with the shadow then.
+pub(super) fn write_cr4(cx: &Context<'_>, value: u64) -> Next {
+    cx.vmcs.write(CR4_SHADOW, value);
+    Next::Enter
+}
+
+pub(super) fn set_efer(cx: &Context<'_>, value: u64) {
+    ia32e_mode::write(cx.vmcs, value);
+    cx.vmcs.write(GUEST_EFER, value);
+}
+
+pub(super) fn pat(cx: &Context<'_>) -> Option<u64> {
+    let switched = cx.vm.machine.capabilities.switches_pat();
+    switched.then(|| cx.vmcs.read(GUEST_PAT))
+}
+
+pub(super) fn set_pat(cx: &Context<'_>, value: u64) -> Option<()> {
+    let switched = cx.vm.machine.capabilities.switches_pat();
+    switched.then(|| cx.vmcs.write(GUEST_PAT, value))
+}
+
+pub(super) fn reset(cx: &Context<'_>, cr3: u64) {
+    cx.vmcs.write(GUEST_CR3, cr3);
+    if paging::mode(cx.cr0(), cx.cr4(), cx.efer()) == Mode::Pae {
+        load_pdptes(cx, cr3);
+    }
+}
+
+/// Loads what a load of CR3 reads with PAE paging. A VM entry takes it from the VMCS, and fails if a
+/// processor cannot have it.
+fn load_pdptes(cx: &Context<'_>, cr3: u64) {
+    let fields = [GUEST_PDPTE0, GUEST_PDPTE1, GUEST_PDPTE2, GUEST_PDPTE3];
+    let memory = cx.vm.memory.lock();
+    for (field, gpa) in fields.into_iter().zip(guest_walk::pdptes_at(cr3)) {
+        // Memory that nobody has written to is zero, and where there is none, nothing is mapped.
+        cx.vmcs.write(field, memory.ram().read(gpa).unwrap_or(0));
+    }
+}

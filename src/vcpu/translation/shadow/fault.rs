@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page faults: the shadow's, which the guest gets to see nothing of, and the guest's own.
+
+use super::{
+    super::super::{
+        context::{
+            Context,
+            Next, //
+        },
+        event::{
+            self,
+            Exception, //
+        },
+        memory,
+        paging,
+        state::Pending, //
+    },
+    step,
+    tables::{
+        use_root,
+        with, //
+    }, //
+};
+use crate::{
+    mmu::{
+        address::Gva,
+        guest_walk::{
+            fault,
+            Access, //
+        },
+        shadow::Fault, //
+    },
+    vmx::{
+        exit::{
+            basic,
+            Interruption, //
+        },
+        field::*, //
+    },
+    x86::event::vector, //
+};
+
+/// Answers a page fault of a guest with shadow paging.
+pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
+    let address = Gva::new(cx.vmcs.read(EXIT_QUALIFICATION));
+    let access = access(cx, cx.vmcs.read(EXIT_INTERRUPTION_ERROR_CODE));
+    let paging = paging::current(cx);
+    let answer = with(cx, |shadow, ram, stock| {
+        let fault = shadow.fault(&paging, address, access, ram, &mut || stock.take());
+        // What `renew` would ask for, while the lock is held.
+        let flush = shadow.has_root().then(|| shadow.take_flush());
+        (fault, flush)
+    });
+    let fault = answer.map(|(fault, _)| fault);
+    if let Some((_, Some(flush))) = answer {
+        use_root(cx, None, flush);
+    }
+    if let Some(Fault::Guest(code)) = fault {
+        return guest_fault(cx, code);
+    }
+    // The access is to happen again, and with it the delivery of an event that it was part of.
+    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    event::resume_delivery(cx.vmcs, info.nmi_unblocking());
+    match fault {
+        Some(Fault::Filled) => Next::Enter,
+        Some(Fault::Step) => {
+            step::begin(cx);
+            Next::Enter
+        }
+        Some(Fault::OutOfPages) => Next::Pause,
+        Some(Fault::Memory(gpa, access)) => {
+            let next = memory::absent(cx, gpa, access);
+            // If the program gets to see it, as an EPT violation would tell it.
+            cx.guest.report.exit.linear_address = address.get();
+            next
+        }
+        Some(Fault::TooMuch | Fault::Guest(_)) | None => {
+            cx.internal_error("an instruction that writes to too many page tables at once")
+        }
+    }
+}
+
+/// The access that an error code tells of.
+fn access(cx: &Context<'_>, code: u32) -> Access {
+    let user = code & fault::USER != 0;
+    // Of code with CPL 3 the supervisor's accesses are implicit ones, which do not heed AC.
+    let implicit = !user && paging::is_user(cx);
+    Access {
+        user,
+        write: code & fault::WRITE != 0,
+        fetch: code & fault::FETCH != 0,
+        may_touch_users: !implicit && paging::may_touch_users(cx),
+    }
+}
+
+/// A page fault of the guest's own: for the program, if it asked for it, else for the guest.
+fn guest_fault(cx: &mut Context<'_>, code: u32) -> Next {
+    if let Some(state) = cx.guest.translation.shadow() {
+        state.fault_code = code;
+    }
+    if !cx.guest.traps.contains_exception(vector::PAGE_FAULT.into()) {
+        return deliver(cx, code);
+    }
+    cx.guest.pending = Pending::Other(basic::EXCEPTION_OR_NMI);
+    let next = cx.report(basic::EXCEPTION_OR_NMI);
+    cx.guest.report.exit.interruption_error = code;
+    next
+}
+
+/// Gives the guest the page fault that [`page_fault`] found to be its own, with this error code.
+pub(in super::super) fn deliver(cx: &mut Context<'_>, code: u32) -> Next {
+    // Whatever the instruction was granted, it did not come to its end.
+    step::end(cx);
+    cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
+    match event::raise_during_delivery(cx.vmcs, Exception::page_fault(code)) {
+        Some(()) => {
+            cx.count_injection();
+            Next::Enter
+        }
+        None => cx.report(basic::TRIPLE_FAULT),
+    }
+}
