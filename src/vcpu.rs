@@ -2,18 +2,13 @@
 
 //! A vCPU and its file.
 
-mod alignment_check;
 mod allowance;
+mod answer;
 mod burst;
 mod context;
-mod control_register;
-mod debug_register;
-mod ept_violation;
 mod event;
-mod exits;
+mod exit;
 mod guest_fields;
-mod hypercall;
-mod io;
 mod linear;
 mod memory;
 mod msr;

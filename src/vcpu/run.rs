@@ -4,12 +4,13 @@
 
 use super::{
     allowance::Allowance,
+    answer,
     burst::load_frame,
     context::{
         Context,
         Next, //
     },
-    exits,
+    exit,
     run_page::RunPage,
     state::{
         Pending,
@@ -23,10 +24,7 @@ use crate::{
     support::{
         irq,
         ratelimit,
-        uapi::{
-            answer,
-            exit, //
-        }, //
+        uapi, //
     },
     vmx::{
         dump::Dump,
@@ -47,7 +45,7 @@ impl Vcpu {
         }
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
         let request = self.page.take_request();
-        if request.answer > answer::MINIVMX_ANSWER_DEFAULT {
+        if request.answer > uapi::answer::MINIVMX_ANSWER_DEFAULT {
             return Err(EINVAL);
         }
         self.member.counters.runs.count();
@@ -106,7 +104,7 @@ impl Vcpu {
 /// Ends the exit that waits for it, then runs the guest.
 #[inline]
 fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page: &RunPage) -> Next {
-    match exits::finish(cx, answer, page) {
+    match answer::finish(cx, answer, page) {
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
         Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.root().irqs()) => Next::Pause,
@@ -125,7 +123,7 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
         }
         cx.counters.entries.count();
         let next = match entry::enter(cx.vmcs, &mut cx.guest.frame.general) {
-            Ok(reason) => exits::handle(cx, reason),
+            Ok(reason) => exit::handle(cx, reason),
             Err(failure) => return not_entered(cx, failure),
         };
         match next {
@@ -147,7 +145,7 @@ fn not_entered(cx: &mut Context<'_>, failure: EntryFailure) -> Next {
         EntryFailure::Error(number) => (number, error::describe(number)),
         EntryFailure::Fault => (0, "the CPU left VMX operation"),
     };
-    let next = cx.report(exit::MINIVMX_EXIT_ENTRY_FAILED);
+    let next = cx.report(uapi::exit::MINIVMX_EXIT_ENTRY_FAILED);
     cx.guest.report.exit.qualification = u64::from(number);
     cx.guest.report.set_cause(cause);
     next

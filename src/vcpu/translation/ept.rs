@@ -2,21 +2,19 @@
 
 //! A vCPU with EPT: the CPU translates the guest's addresses by the guest's own registers.
 
-use super::{
-    super::{
-        context::{
-            Context,
-            Next, //
-        },
-        paging, //
-    },
-    ia32e_mode, //
-};
+use super::ia32e_mode;
 use crate::{
     mmu::guest_walk::{
         self,
         Mode,
         PhysicalMemory, //
+    },
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        paging, //
     },
     vmx::field::*, //
 };

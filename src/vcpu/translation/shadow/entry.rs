@@ -3,14 +3,6 @@
 //! Before a VM entry: the CPU gets a root, and forgets what has changed.
 
 use super::{
-    super::super::{
-        context::{
-            Context,
-            Next, //
-        },
-        paging,
-        state::Standing, //
-    },
     registers::take_pdptes,
     tables::{
         root_and_flush,
@@ -20,6 +12,14 @@ use super::{
 };
 use crate::{
     mmu::guest_walk::Mode,
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        paging,
+        state::Standing, //
+    },
     vmx::exit::{
         basic,
         describe_entry_failure, //

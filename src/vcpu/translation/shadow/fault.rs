@@ -3,19 +3,6 @@
 //! Page faults: the shadow's, which the guest gets to see nothing of, and the guest's own.
 
 use super::{
-    super::super::{
-        context::{
-            Context,
-            Next, //
-        },
-        event::{
-            self,
-            Exception, //
-        },
-        memory,
-        paging,
-        state::Pending, //
-    },
     step,
     tables::{
         use_root,
@@ -30,6 +17,19 @@ use crate::{
             Access, //
         },
         shadow::Fault, //
+    },
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        event::{
+            self,
+            Exception, //
+        },
+        memory,
+        paging,
+        state::Pending, //
     },
     vmx::{
         exit::{

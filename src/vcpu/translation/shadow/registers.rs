@@ -3,19 +3,7 @@
 //! Loads of the registers that translation depends on, with all that the instruction entails.
 
 use super::{
-    super::{
-        super::{
-            context::{
-                Context,
-                Next, //
-            },
-            event::Exception,
-            memory,
-            paging,
-            state::Standing, //
-        },
-        ia32e_mode, //
-    },
+    super::ia32e_mode,
     step,
     tables::{
         root_and_flush,
@@ -29,6 +17,16 @@ use crate::{
         Access,
         Mode,
         PhysicalMemory, //
+    },
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        event::Exception,
+        memory,
+        paging,
+        state::Standing, //
     },
     vmx::field::*,
     x86::{

@@ -13,11 +13,9 @@
 //! "Other Causes of VM Exits"). RFLAGS.TF would show: PUSHF, interrupts and SYSCALL store it, POPF and
 //! IRET change it.
 
-use super::{
-    super::super::context::Context,
-    tables::with, //
-};
+use super::tables::with;
 use crate::{
+    vcpu::context::Context,
     vmx::{
         capability::Stepper,
         controls::Primary,

@@ -2,7 +2,6 @@
 
 //! The shadow tables, as a vCPU reaches them, and what the CPU is told of them.
 
-use super::super::super::context::Context;
 use crate::{
     memory::Ram,
     mmu::{
@@ -15,6 +14,7 @@ use crate::{
         }, //
     },
     support::page::KernelPage,
+    vcpu::context::Context,
     vmx::field::*, //
 };
 

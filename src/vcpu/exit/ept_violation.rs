@@ -2,19 +2,19 @@
 
 //! EPT violations: the guest touched memory that the tables do not map, or not for that.
 
-use super::{
-    context::{
-        Context,
-        Next, //
-    },
-    event,
-    memory, //
-};
 use crate::{
     memory::Outcome,
     mmu::{
         address::Gpa,
         guest_walk::Access, //
+    },
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        event,
+        memory, //
     },
     vmx::{
         exit::EptViolation,
@@ -24,7 +24,7 @@ use crate::{
 
 /// Answers an EPT violation.
 #[inline(never)]
-pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
+pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     let gpa = Gpa::new(cx.vmcs.read(GUEST_PHYSICAL_ADDRESS));
     event::resume_delivery(cx.vmcs, violation.nmi_unblocking());

@@ -3,19 +3,19 @@
 //! I/O instructions. Ports are the program's; string forms move one element an exit, whose data the
 //! driver copies from and to guest memory.
 
-use super::{
-    context::{
-        Context,
-        Next, //
-    },
-    linear,
-    state::Pending, //
-};
 use crate::{
     mmu::address::Gva,
     support::uapi::{
         io_flags,
         minivmx_io, //
+    },
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        linear,
+        state::Pending, //
     },
     vmx::{
         entry::Registers,
@@ -40,7 +40,7 @@ bitfield! {
 
 /// Hands an I/O instruction to the program.
 #[inline(never)]
-pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
+pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The field has 3 bits.
     let width = access.width_less_one().get() as u8 + 1;
@@ -76,7 +76,7 @@ fn flags(access: IoAccess) -> u8 {
 }
 
 /// Ends the instruction with what the program answered.
-pub(crate) fn finish(cx: &mut Context<'_>, data: u32) -> Next {
+pub(in crate::vcpu) fn finish(cx: &mut Context<'_>, data: u32) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The field has 3 bits.
     let width = access.width_less_one().get() as u8 + 1;

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MOV to and from debug registers, and #DB.
+//! MOV to and from debug registers.
 
-use super::{
-    context::{
-        Context,
-        Next, //
-    },
-    event::{
-        self,
-        Exception, //
-    }, //
-};
 use crate::{
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        event::Exception, //
+    },
     vmx::{
         exit::DrAccess,
         field::*, //
@@ -27,7 +24,7 @@ use crate::{
 };
 
 /// Answers MOV to and from a debug register.
-pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
+pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let dr7 = cx.vmcs.read(GUEST_DR7);
     if dr7 & dr7::GD != 0 {
         cx.guest.debug.dr6 |= dr6::BD;
@@ -69,16 +66,4 @@ fn write(cx: &mut Context<'_>, number: usize, value: u64) -> Option<()> {
         cx.end_burst();
     }
     Some(())
-}
-
-/// Hands the guest its #DB, with the DR6 that the CPU would have left.
-pub(crate) fn deliver(cx: &mut Context<'_>) -> Next {
-    let causes = cx.vmcs.read(EXIT_QUALIFICATION) & dr6::CAUSES;
-    let debug = &mut cx.guest.debug;
-    debug.dr6 = debug.dr6 & !dr6::BREAKPOINTS | causes | dr6::FIXED;
-    let dr7 = cx.vmcs.read(GUEST_DR7);
-    cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
-    event::reflect(cx.vmcs);
-    cx.count_injection();
-    Next::Enter
 }

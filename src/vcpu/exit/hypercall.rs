@@ -5,17 +5,6 @@
 //! What a guest asks to have written is a guest's page table entry like any other: that it maps only
 //! what is the guest's own is seen when it is used, by the walk that every shadow entry is made from.
 
-use super::{
-    context::{
-        Context,
-        Next, //
-    },
-    paging,
-    translation::{
-        self,
-        shadow, //
-    }, //
-};
 use crate::{
     memory::Ram,
     mmu::{
@@ -34,16 +23,42 @@ use crate::{
             MINIVMX_PV_MAX_UPDATES, //
         }, //
     },
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        paging,
+        translation::{
+            self,
+            shadow, //
+        }, //
+    },
+    vm::Mmu,
     vmx::entry::Registers, //
 };
-use kernel::prelude::*;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 /// The calls that there are, as [`pv_call::MINIVMX_PV_QUERY`] answers.
 const CALLS: u64 = 0b11111;
 
+/// Answers VMCALL. Where there are no hypercalls the answer is -ENOSYS, as from a hypervisor that does not know the call.
+#[inline]
+pub(super) fn handle(cx: &mut Context<'_>) -> Next {
+    if cx.vm.mmu == Mmu::Pv {
+        return pv(cx);
+    }
+    const ANSWER: u64 = (bindings::ENOSYS as u64).wrapping_neg();
+    cx.registers().0[Registers::RAX] = ANSWER;
+    cx.skip()
+}
+
 /// Answers VMCALL of a guest that has hypercalls.
 #[inline(never)]
-pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
+fn pv(cx: &mut Context<'_>) -> Next {
     match call(cx) {
         Ok(result) => {
             cx.registers().0[Registers::RAX] = match result {

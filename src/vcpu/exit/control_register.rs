@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes of CR0, CR4, CR8 and XCR0.
+//! MOV to and from CR0, CR3, CR4 and CR8.
 //!
 //! A write to CR0 or CR4 exits if it differs from the shadow in a bit that the host keeps. It is
 //! checked, its masked bits go to the shadow, and then the guest's instruction runs again: now it
@@ -10,18 +10,15 @@
 //! With shadow paging CR3 exits, too, and the CPU translates in its own way. The driver does then what
 //! the instruction would have done.
 
-use super::{
-    context::{
-        Context,
-        Next, //
-    },
-    event::{
-        self,
-        Exception, //
-    },
-    translation, //
-};
 use crate::{
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        event::Exception,
+        translation, //
+    },
     vmx::{
         exit::CrAccess,
         field::*, //
@@ -30,7 +27,7 @@ use crate::{
 };
 
 /// Answers an access to a control register.
-pub(crate) fn handle(cx: &mut Context<'_>) -> Next {
+pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     const MOV_TO: u64 = 0;
     const MOV_FROM: u64 = 1;
     let access = CrAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
@@ -77,17 +74,4 @@ fn write_cr8(cx: &mut Context<'_>, value: u64) -> Next {
     }
     cx.guest.cr8 = value;
     cx.skip()
-}
-
-/// Answers XSETBV (SDM Vol. 2, "XSETBV - Set Extended Control Register"). The CPU has checked CPL
-/// and CR4.OSXSAVE.
-pub(crate) fn xsetbv(cx: &mut Context<'_>) -> Next {
-    let index = cx.registers().low(crate::vmx::entry::Registers::RCX);
-    let value = cx.registers().edx_eax();
-    if index != 0 || !cx.fpu.fpu().xcr0_valid(value) {
-        return cx.inject(Exception::GENERAL_PROTECTION);
-    }
-    cx.fpu.set_xcr0(value);
-    event::skip_instruction(cx.vmcs);
-    Next::Enter
 }

@@ -3,22 +3,22 @@
 //! #AC: the guest's own, or the host's detection of split locks.
 //!
 //! It exits always, since its delivery can raise it again, without end and without a chance for
-//! interrupts (see [`super::allowance`]). With split-lock detection the CPU raises it for a locked access
+//! interrupts (see [`crate::vcpu::allowance`]). With split-lock detection the CPU raises it for a locked access
 //! that crosses a cache line, too, whatever the guest asked for. A guest does not expect that: it gets
 //! the CPU without the detection, as the kernel's own programs do after a warning.
 
-use super::{
-    context::{
-        Context,
-        Next, //
-    },
-    event,
-    paging, //
-};
 use crate::{
     support::cpu::{
         self,
         Feature, //
+    },
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        event,
+        paging, //
     },
     vmx::field::GUEST_RFLAGS,
     x86::{
@@ -29,13 +29,13 @@ use crate::{
 use kernel::prelude::*;
 
 /// Did the guest ask for this #AC (SDM Vol. 3A, "Interrupt 17 - Alignment Check Exception (#AC)")?
-pub(crate) fn is_the_guests(cx: &Context<'_>) -> bool {
+pub(super) fn is_the_guests(cx: &Context<'_>) -> bool {
     cx.cr0() & cr0::AM != 0 && cx.vmcs.read(GUEST_RFLAGS) & rflags::AC != 0 && paging::is_user(cx)
 }
 
 /// Answers one that it did not ask for: the access is to happen again, without the detection.
 #[cold]
-pub(crate) fn split_lock(cx: &mut Context<'_>) -> Next {
+pub(super) fn split_lock(cx: &mut Context<'_>) -> Next {
     if !cpu::has(Feature::SplitLockDetect) {
         return cx.internal_error("an alignment check that the guest did not ask for");
     }

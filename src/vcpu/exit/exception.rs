@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Exceptions that exit, NMIs and machine checks: the host's, the program's, or the guest's.
+
+use super::alignment_check;
+use crate::{
+    support::cpu,
+    vcpu::{
+        context::{
+            Context,
+            Next, //
+        },
+        event,
+        state::Pending,
+        translation, //
+    },
+    vmx::{
+        exit::{
+            basic,
+            Interruption, //
+        },
+        field::*, //
+    },
+    x86::{
+        debug_register::{
+            dr6,
+            dr7, //
+        },
+        event::{
+            kind,
+            vector, //
+        }, //
+    }, //
+};
+
+/// Answers an exit for an exception or an NMI.
+pub(super) fn handle(cx: &mut Context<'_>) -> Next {
+    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    if info.kind().get() == kind::NMI {
+        event::redeliver(cx.vmcs);
+        cpu::deliver_nmi(cx.vmcs.root().irqs());
+        return Next::Pause;
+    }
+    let number = info.vector().get();
+    if info.is(vector::MACHINE_CHECK) {
+        event::redeliver(cx.vmcs);
+        cpu::deliver_machine_check(cx.vmcs.root().irqs());
+        return Next::Pause;
+    }
+    if info.is(vector::PAGE_FAULT) {
+        if let Some(next) = translation::page_fault(cx) {
+            return next;
+        }
+    }
+    if info.is(vector::ALIGNMENT_CHECK) && !alignment_check::is_the_guests(cx) {
+        return alignment_check::split_lock(cx);
+    }
+    if cx.guest.traps.contains_exception(number) {
+        cx.guest.pending = Pending::Other(basic::EXCEPTION_OR_NMI);
+        return cx.report(basic::EXCEPTION_OR_NMI);
+    }
+    deliver(cx)
+}
+
+/// Gives the guest the exception that exited.
+pub(in crate::vcpu) fn deliver(cx: &mut Context<'_>) -> Next {
+    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    if info.is(vector::DEBUG) {
+        return deliver_debug(cx);
+    }
+    if info.is(vector::PAGE_FAULT) {
+        return translation::deliver_page_fault(cx);
+    }
+    event::reflect(cx.vmcs);
+    cx.count_injection();
+    Next::Enter
+}
+
+/// Hands the guest its #DB, with the DR6 that the CPU would have left.
+fn deliver_debug(cx: &mut Context<'_>) -> Next {
+    let causes = cx.vmcs.read(EXIT_QUALIFICATION) & dr6::CAUSES;
+    let debug = &mut cx.guest.debug;
+    debug.dr6 = debug.dr6 & !dr6::BREAKPOINTS | causes | dr6::FIXED;
+    let dr7 = cx.vmcs.read(GUEST_DR7);
+    cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
+    event::reflect(cx.vmcs);
+    cx.count_injection();
+    Next::Enter
+}
