@@ -2,9 +2,19 @@
 
 //! minivmx: virtual machines on Intel VMX, small enough to be read in an afternoon.
 //!
-//! Where to begin: [`vmx`] tells how the driver gets into VMX operation for moments at a time,
-//! [`vcpu`] runs a guest there, [`memory`] and [`mmu`] give it memory, [`vm`] and [`device`] are the
-//! files that programs see. `support` is what the `kernel` crate does not have yet.
+//! The modules are floors, of which each knows only those below it. From the lowest:
+//!
+//!  - `support`, in `rust/`: what the `kernel` crate does not have yet.
+//!  - [`x86`]: the architecture, as names of bits and what a processor takes for good.
+//!  - [`vmx`]: VMX in types, and how the driver gets into VMX operation for moments at a time.
+//!  - [`mmu`]: page tables, EPT and shadow paging.
+//!  - [`memory`]: guest memory, with the tables through which a CPU reaches it.
+//!  - [`machine`]: what this machine gives to guests.
+//!  - [`vm`]: what the vCPUs of a VM have in common.
+//!  - [`vcpu`]: running a guest, and the answers to its VM exits.
+//!  - [`file`]: the three files that programs see.
+//!
+//! Where to begin: [`vmx`] for the hardware, [`vcpu`] for the guest, [`file`] for the program.
 
 use kernel::prelude::*;
 
@@ -12,16 +22,25 @@ use kernel::prelude::*;
 #[cfg(CONFIG_PREEMPT_RT)]
 compile_error!("minivmx needs a kernel without PREEMPT_RT, where spinlocks sleep");
 
-mod device;
-mod machine;
-mod memory;
-mod mmu;
+// The floors, lowest first.
 #[path = "../rust/mod.rs"]
 mod support;
-mod vcpu;
-mod vm;
-mod vmx;
+
 mod x86;
+
+mod vmx;
+
+mod mmu;
+
+mod memory;
+
+mod machine;
+
+mod vm;
+
+mod vcpu;
+
+mod file;
 
 module! {
     type: MinivmxModule,

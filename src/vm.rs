@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VM and its file.
+//! A VM: memory, vCPUs, and what is counted.
 //!
 //! Lock order, outermost first:
 //!  1. a vCPU's `state`, which nobody waits for: held by RUN and every call on the vCPU
@@ -11,17 +11,17 @@
 //! RUN takes 1 and 3. A call on the VM takes 2 and 3, and waits for vCPUs to leave the guest with 2
 //! held: a vCPU needs 1 and 3 only to get there.
 
+mod counters;
 mod memory;
 mod mmu;
-mod stats;
 
 pub(crate) use self::{
+    counters::Counters,
     memory::{
         max_bytes,
         MAX_REGIONS, //
     },
-    mmu::Mmu,
-    stats::Counters, //
+    mmu::Mmu, //
 };
 
 use crate::{
@@ -40,16 +40,6 @@ use crate::{
             Whereabouts, //
         }, //
     },
-    support::{
-        file::{
-            open_anonymous,
-            FileOperations, //
-        },
-        page::KernelPage,
-        uaccess::Argument,
-        uapi, //
-    },
-    vcpu::Vcpu, //
 };
 use kernel::{
     new_mutex,
@@ -57,7 +47,6 @@ use kernel::{
     prelude::*,
     sync::{
         Arc,
-        ArcBorrow,
         Mutex,
         SpinLock, //
     }, //
@@ -123,8 +112,12 @@ impl Vm {
         )
     }
 
-    /// Is this one of the VM's vCPUs' numbers? It may have been used once only.
-    fn add_member(&self, id: u32) -> Result<Arc<Member>> {
+    /// Counts a vCPU in.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if its number was used before, `EOPNOTSUPP` if there cannot be another one, `ENOMEM`.
+    pub(crate) fn add_member(&self, id: u32) -> Result<Arc<Member>> {
         let mut layout = self.layout.lock();
         if layout.members.iter().any(|member| member.id == id) {
             return Err(EEXIST);
@@ -145,48 +138,15 @@ impl Vm {
         Ok(member)
     }
 
-    fn remove_member(&self, id: u32) {
+    /// Forgets a vCPU that did not come into being.
+    pub(crate) fn remove_member(&self, id: u32) {
         self.layout.lock().members.retain(|member| member.id != id);
     }
-}
 
-impl FileOperations for Vm {
-    type Module = crate::MinivmxModule;
-    const NAME: &'static CStr = c"minivmx-vm";
-
-    fn ioctl(this: ArcBorrow<'_, Self>, command: u32, argument: usize) -> Result<isize> {
-        match uapi::command(command)? {
-            uapi::cmd::MINIVMX_CMD_MAP_MEMORY => this.map_memory(argument),
-            uapi::cmd::MINIVMX_CMD_UNMAP_MEMORY => this.unmap_memory(argument),
-            uapi::cmd::MINIVMX_CMD_CREATE_VCPU => create_vcpu(this.into(), argument),
-            uapi::cmd::MINIVMX_CMD_GET_STATS => this.get_stats(argument),
-            _ => Err(ENOTTY),
+    /// Does something with each of the vCPUs that the VM has or had.
+    pub(crate) fn for_each_member(&self, mut body: impl FnMut(&Member)) {
+        for member in &self.layout.lock().members {
+            body(member);
         }
     }
-
-    fn check_mmap(&self, _first: usize, _pages: usize) -> Result {
-        Ok(())
-    }
-
-    fn fault(&self, offset: usize) -> Result<KernelPage> {
-        self.page_for_program(offset)
-    }
-}
-
-fn create_vcpu(vm: Arc<Vm>, argument: usize) -> Result<isize> {
-    let argument = Argument::<uapi::minivmx_create_vcpu>::read(
-        argument,
-        size_of::<uapi::minivmx_create_vcpu>(),
-    )?;
-    let request = argument.value;
-    if request.__reserved != 0 || request.flags != 0 {
-        return Err(EINVAL);
-    }
-    if request.id >= MAX_VCPUS {
-        return Err(E2BIG);
-    }
-    let member = vm.add_member(request.id)?;
-    Vcpu::new(vm.clone(), member, request.id)
-        .and_then(open_anonymous)
-        .inspect_err(|_| vm.remove_member(request.id))
 }

@@ -38,6 +38,23 @@ use crate::{
 use kernel::prelude::*;
 
 impl Vcpu {
+    /// Does something with the VMCS and the state of a vCPU that does not run.
+    pub(crate) fn with_context<R>(
+        &self,
+        body: impl FnOnce(&mut Context<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut body = Some(body);
+        let mut result = None;
+        self.with_any_context(&mut |cx| result = body.take().map(|body| body(cx)))?;
+        result.unwrap_or(Err(EIO))
+    }
+
+    /// As above, compiled once for all.
+    fn with_any_context(&self, body: &mut dyn FnMut(&mut Context<'_>)) -> Result {
+        let mut state = self.state.try_lock().ok_or(EBUSY)?;
+        self.burst(&mut state, body)
+    }
+
     /// Does something with the guest's VMCS current and its registers loaded.
     ///
     /// # Errors

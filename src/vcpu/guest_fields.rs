@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The guest-state fields of the VMCS that a program can write, and what with.
+//! The fields of the VMCS that a program can read, and the guest-state fields that it can write, and
+//! what with.
 //!
-//! What is not listed here, the driver keeps itself, or guests do not have it. Of what is listed, most
-//! is between the program and the CPU, which checks it at the VM entry. Some values would reach
-//! beyond the guest:
+//! It reads all of them, but what tells of the host only with CAP_SYS_ADMIN. What is not listed here for
+//! writing, the driver keeps itself, or guests do not have it. Of what is listed, most is between the
+//! program and the CPU, which checks it at the VM entry. Some values would reach beyond the guest:
 //!
 //! | field | what would come of it |
 //! |---|---|
@@ -16,17 +17,29 @@
 //! | VMCS link pointer, SMBASE, PML index, IA32_PKRS, CET, UINV | features that guests do not have |
 //! | VMX-preemption timer | how long the guest may stay |
 
-use super::segments::SEGMENTS;
-use crate::vmx::{
-    capability::Capabilities,
-    controls::PinBased,
-    exit::Interruptibility,
-    field::{
-        self,
-        *, //
+use super::{
+    segments::SEGMENTS,
+    translation, //
+};
+use crate::{
+    vm::Vm,
+    vmx::{
+        capability::Capabilities,
+        controls::PinBased,
+        exit::Interruptibility,
+        field::{
+            self,
+            *, //
+        }, //
     }, //
 };
 use kernel::prelude::*;
+
+/// Does a field tell where something of the host is?
+pub(crate) fn tells_of_host(vm: &Vm, encoding: u32) -> bool {
+    let is_root = encoding == GUEST_CR3.encoding() && translation::replaces_registers(vm);
+    is_root || field::is_host_state(encoding) || field::is_wide_control(encoding)
+}
 
 /// What a program may write into a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,22 +56,17 @@ enum Rule {
 
 /// `EPERM` for a field that is not the program's, or a value that would reach beyond the guest; `EINVAL`
 /// for one that does not fit.
-pub(crate) fn check(
-    capabilities: &Capabilities,
-    shadow: bool,
-    encoding: u32,
-    value: u64,
-) -> Result {
+pub(crate) fn check(vm: &Vm, encoding: u32, value: u64) -> Result {
     let rule = rule(encoding).ok_or(EPERM)?;
     if value > field::greatest(encoding) {
         return Err(EINVAL);
     }
     match rule {
         Rule::Any => Ok(()),
-        Rule::Translation if shadow => Err(EPERM),
+        Rule::Translation if translation::replaces_registers(vm) => Err(EPERM),
         Rule::Translation => Ok(()),
         // CAST: It fits.
-        Rule::Interruptibility => check_interruptibility(capabilities, value as u32),
+        Rule::Interruptibility => check_interruptibility(&vm.machine.capabilities, value as u32),
         Rule::Activity if value <= 1 => Ok(()),
         Rule::Activity => Err(EPERM),
     }

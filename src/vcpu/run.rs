@@ -39,10 +39,7 @@ use kernel::prelude::*;
 
 impl Vcpu {
     /// Answers `MINIVMX_RUN`.
-    pub(super) fn run(&self, argument: usize) -> Result<isize> {
-        if argument != 0 {
-            return Err(EINVAL);
-        }
+    pub(crate) fn run(&self) -> Result {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
         let request = self.page.take_request();
         if request.answer > uapi::answer::MINIVMX_ANSWER_DEFAULT {
@@ -62,7 +59,7 @@ impl Vcpu {
             }
             state.guest.report.exit.cause.fill(0);
         }
-        Ok(0)
+        Ok(())
     }
 
     /// Says in the kernel log what the VMCS holds, and what it is that it should explain.

@@ -10,7 +10,14 @@ use crate::{
         page::KernelPage,
         uapi, //
     },
-    vmx::entry::Registers, //
+    vmx::{
+        entry::Registers,
+        field::{
+            GUEST_RFLAGS,
+            GUEST_RIP,
+            GUEST_RSP, //
+        }, //
+    }, //
 };
 use core::{
     mem::offset_of,
@@ -45,6 +52,26 @@ pub(crate) struct Frame {
     pub(crate) rip: u64,
     /// Flags.
     pub(crate) rflags: u64,
+}
+
+impl Frame {
+    /// The value of a VMCS field that travels through the run page.
+    pub(crate) fn field(mut self, encoding: u32) -> Option<u64> {
+        self.field_mut(encoding).copied()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn field_mut(&mut self, encoding: u32) -> Option<&mut u64> {
+        const RIP: u32 = GUEST_RIP.encoding();
+        const RSP: u32 = GUEST_RSP.encoding();
+        const RFLAGS: u32 = GUEST_RFLAGS.encoding();
+        match encoding {
+            RIP => Some(&mut self.rip),
+            RSP => self.general.0.get_mut(Registers::RSP),
+            RFLAGS => Some(&mut self.rflags),
+            _ => None,
+        }
+    }
 }
 
 impl From<Frame> for uapi::minivmx_regs {

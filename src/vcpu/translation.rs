@@ -62,9 +62,10 @@ pub(crate) fn exceptions(vm: &Vm) -> u32 {
     }
 }
 
-/// Has a field of the VMCS something else than the guest's register: the root of the shadow?
-pub(crate) fn is_root(vm: &Vm, encoding: u32) -> bool {
-    vm.mmu.is_shadow() && encoding == GUEST_CR3.encoding()
+/// Has the VMCS something else than the guest in the registers that it depends on, such as the root of
+/// the shadow in CR3?
+pub(crate) fn replaces_registers(vm: &Vm) -> bool {
+    vm.mmu.is_shadow()
 }
 
 /// A burst begins: another thread may have taken memory away since the last one.

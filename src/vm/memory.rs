@@ -10,7 +10,6 @@ use crate::{
     memory::{
         Chunk,
         ChunkNode,
-        Kind,
         Region,
         Regions,
         Removed,
@@ -30,12 +29,7 @@ use crate::{
     support::{
         irq,
         page::KernelPage,
-        per_cpu,
-        uaccess::Argument,
-        uapi::{
-            self,
-            map_flags, //
-        }, //
+        per_cpu, //
     }, //
 };
 use kernel::{
@@ -52,49 +46,8 @@ pub(crate) fn max_bytes() -> u64 {
 }
 
 impl Vm {
-    /// Answers `MINIVMX_MAP_MEMORY`.
-    pub(super) fn map_memory(&self, argument: usize) -> Result<isize> {
-        const FIRST_SIZE: usize = size_of::<uapi::minivmx_map_memory>();
-        let request = Argument::<uapi::minivmx_map_memory>::read(argument, FIRST_SIZE)?.value;
-        let known = map_flags::MINIVMX_MAP_READONLY
-            | map_flags::MINIVMX_MAP_2M
-            | map_flags::MINIVMX_MAP_POPULATE;
-        if request.flags & !known != 0 {
-            return Err(EINVAL);
-        }
-        let kind = Kind {
-            readonly: request.flags & map_flags::MINIVMX_MAP_READONLY != 0,
-            huge: request.flags & map_flags::MINIVMX_MAP_2M != 0,
-        };
-        let range = self.range(request.gpa, request.length)?;
-        if kind.huge && !range.is_aligned(PageSize::Size2M) {
-            return Err(EINVAL);
-        }
-        self.add_region(Region { range, kind })?;
-        if request.flags & map_flags::MINIVMX_MAP_POPULATE != 0 {
-            if let Err(error) = self.populate_all(range) {
-                // Should this fail, too, the program can still unmap what it was not given.
-                let _ = self.remove_range(range);
-                return Err(error);
-            }
-        }
-        Ok(0)
-    }
-
-    /// Answers `MINIVMX_UNMAP_MEMORY`.
-    pub(super) fn unmap_memory(&self, argument: usize) -> Result<isize> {
-        const FIRST_SIZE: usize = size_of::<uapi::minivmx_unmap_memory>();
-        let request = Argument::<uapi::minivmx_unmap_memory>::read(argument, FIRST_SIZE)?.value;
-        if request.__reserved != 0 {
-            return Err(EINVAL);
-        }
-        let range = self.range(request.gpa, request.length)?;
-        self.remove_range(range)?;
-        Ok(0)
-    }
-
-    /// The range of a request, if the guest can address it.
-    fn range(&self, gpa: u64, length: u64) -> Result<GpaRange> {
+    /// A range of addresses, if the guest has them: else `EINVAL`.
+    pub(crate) fn range(&self, gpa: u64, length: u64) -> Result<GpaRange> {
         let range = GpaRange::from_len(Gpa::new(gpa), length).ok_or(EINVAL)?;
         if range.end_position() > 1 << self.machine.physical_bits() {
             return Err(EINVAL);
@@ -102,7 +55,13 @@ impl Vm {
         Ok(range)
     }
 
-    fn add_region(&self, region: Region) -> Result {
+    /// Adds memory that nothing is allocated of yet.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if there is memory in the range already, `E2BIG` if it would be too much or too many,
+    /// `ENOMEM`.
+    pub(crate) fn add_region(&self, region: Region) -> Result {
         // Regions change with `layout` held only, so the copy stays true without `memory`.
         let _layout = self.layout.lock();
         let room = self.memory.lock().regions.count().saturating_add(1);
@@ -130,7 +89,8 @@ impl Vm {
         drop(old);
     }
 
-    fn populate_all(&self, range: GpaRange) -> Result {
+    /// Allocates all pages of a range. `EINTR` if a signal came in between, `ENOMEM`.
+    pub(crate) fn populate_all(&self, range: GpaRange) -> Result {
         for gpa in range.pages(PageSize::Size4K) {
             if current!().signal_pending() {
                 return Err(EINTR);
@@ -197,7 +157,7 @@ impl Vm {
     }
 
     /// The page at this offset of a mapping of the VM's file.
-    pub(super) fn page_for_program(&self, offset: usize) -> Result<KernelPage> {
+    pub(crate) fn page_for_program(&self, offset: usize) -> Result<KernelPage> {
         // CAST: `usize` is 64 bits wide.
         let address = (offset as u64).checked_mul(PageSize::Size4K.bytes());
         let gpa = Gpa::new(address.ok_or(EFAULT)?);
@@ -211,7 +171,11 @@ impl Vm {
     }
 
     /// Takes a range away from the guest, then frees its pages.
-    fn remove_range(&self, range: GpaRange) -> Result {
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is no memory in it, `E2BIG` if too many regions would be left, `ENOMEM`.
+    pub(crate) fn remove_range(&self, range: GpaRange) -> Result {
         let layout = self.layout.lock();
         // All that can fail comes first. A range has two ends, so two large pages are split at most.
         let mut stock = Stock::default();

@@ -24,10 +24,7 @@ use crate::{
         }, //
     },
     module_parameters,
-    support::{
-        page::KernelPage,
-        uapi::mmu, //
-    }, //
+    support::page::KernelPage, //
 };
 use kernel::prelude::*;
 
@@ -49,27 +46,6 @@ pub(crate) enum Mmu {
 impl Mmu {
     /// All of them.
     pub(crate) const ALL: [Self; 5] = [Self::Ept, Self::Vtlb, Self::Wp, Self::Unsync, Self::Pv];
-
-    /// By its number in the interface: `EOPNOTSUPP` for a number that is kept for later, `EINVAL` for
-    /// others.
-    pub(crate) fn from_number(number: u32) -> Result<Self> {
-        match Self::ALL.iter().find(|mmu| mmu.number() == number) {
-            Some(mmu) => Ok(*mmu),
-            None if matches!(number, 6 | 7) => Err(EOPNOTSUPP),
-            None => Err(EINVAL),
-        }
-    }
-
-    /// Its number in the interface.
-    pub(crate) fn number(self) -> u32 {
-        match self {
-            Self::Ept => mmu::MINIVMX_MMU_EPT,
-            Self::Vtlb => mmu::MINIVMX_MMU_VTLB,
-            Self::Wp => mmu::MINIVMX_MMU_WP,
-            Self::Unsync => mmu::MINIVMX_MMU_UNSYNC,
-            Self::Pv => mmu::MINIVMX_MMU_PV,
-        }
-    }
 
     /// Is it a policy of shadow paging?
     pub(crate) fn is_shadow(self) -> bool {

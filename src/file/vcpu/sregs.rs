@@ -2,17 +2,17 @@
 
 //! The system registers as `struct minivmx_sregs`.
 
-use super::{
-    context::Context,
-    guest_fields,
-    segments::SEGMENTS,
-    translation, //
-};
 use crate::{
     support::uapi::{
         minivmx_segment,
         minivmx_sregs,
         minivmx_table, //
+    },
+    vcpu::{
+        context::Context,
+        guest_fields,
+        segments::SEGMENTS,
+        translation, //
     },
     vmx::field::*,
     x86::{

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device file `/dev/minivmx`: what this machine can do, and new VMs.
+//! The device file `/dev/minivmx`: what the machine can do, and new VMs.
 
+use super::mmu;
 use crate::{
     machine::Machine,
     support::{
@@ -12,7 +13,7 @@ use crate::{
         uaccess::Argument,
         uapi, //
     },
-    vcpu,
+    vcpu::state::TRAPPABLE,
     vm::{
         self,
         Mmu,
@@ -34,7 +35,7 @@ impl Machine {
         Mmu::ALL
             .iter()
             .filter(|mmu| self.capabilities.has_mmu(mmu.is_shadow()))
-            .fold(0, |mask, mmu| mask | 1 << mmu.number())
+            .fold(0, |mask, mmu| mask | 1 << mmu::number(*mmu))
     }
 
     fn get_info(&self, argument: usize) -> Result<isize> {
@@ -56,7 +57,7 @@ impl Machine {
             out_capabilities: capabilities.mask(),
             out_mmus: self.mmus(),
             out_ept_missing: ept_missing,
-            out_traps: vcpu::TRAPPABLE,
+            out_traps: TRAPPABLE,
             out_max_memory: vm::max_bytes(),
             // CAST: A small constant.
             out_max_regions: vm::MAX_REGIONS as u32,
@@ -88,7 +89,7 @@ fn create_vm(machine: Arc<Machine>, argument: usize) -> Result<isize> {
     if request.__reserved != 0 || request.flags != 0 {
         return Err(EINVAL);
     }
-    let mmu = Mmu::from_number(request.mmu)?;
+    let mmu = mmu::by_number(request.mmu)?;
     machine.capabilities.check_mmu(mmu.is_shadow())?;
     // Nobody can be in the way of VMX now; whether that stays so is seen at each burst.
     machine.borrows_vmx().inspect_err(|error| {

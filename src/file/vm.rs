@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file of a VM: its memory and vCPUs, and what they did.
+
+use crate::{
+    memory::{
+        Kind,
+        Region, //
+    },
+    mmu::address::PageSize,
+    support::{
+        file::{
+            open_anonymous,
+            FileOperations, //
+        },
+        page::KernelPage,
+        uaccess::Argument,
+        uapi::{
+            self,
+            map_flags, //
+        }, //
+    },
+    vcpu::Vcpu,
+    vm::{
+        Counters,
+        Vm,
+        MAX_VCPUS, //
+    }, //
+};
+use core::mem::offset_of;
+use kernel::{
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    }, //
+};
+use zerocopy::FromZeros;
+
+impl FileOperations for Vm {
+    type Module = crate::MinivmxModule;
+    const NAME: &'static CStr = c"minivmx-vm";
+
+    fn ioctl(this: ArcBorrow<'_, Self>, command: u32, argument: usize) -> Result<isize> {
+        match uapi::command(command)? {
+            uapi::cmd::MINIVMX_CMD_MAP_MEMORY => map_memory(&this, argument),
+            uapi::cmd::MINIVMX_CMD_UNMAP_MEMORY => unmap_memory(&this, argument),
+            uapi::cmd::MINIVMX_CMD_CREATE_VCPU => create_vcpu(this.into(), argument),
+            uapi::cmd::MINIVMX_CMD_GET_STATS => get_stats(&this, argument),
+            _ => Err(ENOTTY),
+        }
+    }
+
+    fn check_mmap(&self, _first: usize, _pages: usize) -> Result {
+        Ok(())
+    }
+
+    fn fault(&self, offset: usize) -> Result<KernelPage> {
+        self.page_for_program(offset)
+    }
+}
+
+/// Answers `MINIVMX_MAP_MEMORY`.
+fn map_memory(vm: &Vm, argument: usize) -> Result<isize> {
+    const FIRST_SIZE: usize = size_of::<uapi::minivmx_map_memory>();
+    let request = Argument::<uapi::minivmx_map_memory>::read(argument, FIRST_SIZE)?.value;
+    let known = map_flags::MINIVMX_MAP_READONLY
+        | map_flags::MINIVMX_MAP_2M
+        | map_flags::MINIVMX_MAP_POPULATE;
+    if request.flags & !known != 0 {
+        return Err(EINVAL);
+    }
+    let kind = Kind {
+        readonly: request.flags & map_flags::MINIVMX_MAP_READONLY != 0,
+        huge: request.flags & map_flags::MINIVMX_MAP_2M != 0,
+    };
+    let range = vm.range(request.gpa, request.length)?;
+    if kind.huge && !range.is_aligned(PageSize::Size2M) {
+        return Err(EINVAL);
+    }
+    vm.add_region(Region { range, kind })?;
+    if request.flags & map_flags::MINIVMX_MAP_POPULATE != 0 {
+        if let Err(error) = vm.populate_all(range) {
+            // Should this fail, too, the program can still unmap what it was not given.
+            let _ = vm.remove_range(range);
+            return Err(error);
+        }
+    }
+    Ok(0)
+}
+
+/// Answers `MINIVMX_UNMAP_MEMORY`.
+fn unmap_memory(vm: &Vm, argument: usize) -> Result<isize> {
+    const FIRST_SIZE: usize = size_of::<uapi::minivmx_unmap_memory>();
+    let request = Argument::<uapi::minivmx_unmap_memory>::read(argument, FIRST_SIZE)?.value;
+    if request.__reserved != 0 {
+        return Err(EINVAL);
+    }
+    let range = vm.range(request.gpa, request.length)?;
+    vm.remove_range(range)?;
+    Ok(0)
+}
+
+fn create_vcpu(vm: Arc<Vm>, argument: usize) -> Result<isize> {
+    let argument = Argument::<uapi::minivmx_create_vcpu>::read(
+        argument,
+        size_of::<uapi::minivmx_create_vcpu>(),
+    )?;
+    let request = argument.value;
+    if request.__reserved != 0 || request.flags != 0 {
+        return Err(EINVAL);
+    }
+    if request.id >= MAX_VCPUS {
+        return Err(E2BIG);
+    }
+    let member = vm.add_member(request.id)?;
+    Vcpu::new(vm.clone(), member, request.id)
+        .and_then(open_anonymous)
+        .inspect_err(|_| vm.remove_member(request.id))
+}
+
+/// Answers `MINIVMX_GET_STATS`.
+fn get_stats(vm: &Vm, argument: usize) -> Result<isize> {
+    const FIRST_SIZE: usize = offset_of!(uapi::minivmx_stats, out_guest_faults);
+    let mut argument = Argument::<uapi::minivmx_stats>::read(argument, FIRST_SIZE)?;
+    if argument.value.__reserved != 0 {
+        return Err(EINVAL);
+    }
+    let stats = &mut argument.value;
+    *stats = uapi::minivmx_stats::new_zeroed();
+    vm.for_each_member(|member| add_counters(stats, &member.counters));
+    add_memory(stats, vm);
+    argument.write_back()?;
+    Ok(0)
+}
+
+fn add_memory(stats: &mut uapi::minivmx_stats, vm: &Vm) {
+    let mut memory = vm.memory.lock();
+    (stats.out_pages, stats.out_tables) = memory.usage();
+    let Some((shadow, _)) = memory.shadow() else {
+        return;
+    };
+    let counts = shadow.counts();
+    stats.out_guest_faults = counts.guest_faults;
+    stats.out_shadow_misses = counts.misses;
+    stats.out_table_writes = counts.table_writes;
+    stats.out_syncs = counts.syncs;
+    stats.out_reclaims = counts.reclaims;
+    // CAST: `usize` is 64 bits wide.
+    stats.out_shadow_tables = counts.tables as u64;
+}
+
+fn add_counters(stats: &mut uapi::minivmx_stats, counters: &Counters) {
+    let sums = [
+        (&mut stats.out_runs, &counters.runs),
+        (&mut stats.out_bursts, &counters.bursts),
+        (&mut stats.out_entries, &counters.entries),
+        (&mut stats.out_returns, &counters.returns),
+        (&mut stats.out_injections, &counters.injections),
+        (&mut stats.out_flushes, &counters.flushes),
+        (&mut stats.out_kicks, &counters.kicks),
+    ];
+    for (sum, counter) in sums {
+        *sum = sum.wrapping_add(counter.get());
+    }
+    for (sum, counter) in stats.out_exits.iter_mut().zip(&counters.exits) {
+        *sum = sum.wrapping_add(counter.get());
+    }
+}
