@@ -15,6 +15,8 @@ enum vmcs_field {
 	VMCS_LINK_POINTER	= 0x2800,
 	GUEST_DEBUGCTL		= 0x2802,
 	GUEST_EFER		= 0x2806,
+	GUEST_PDPTE0		= 0x280a,
+	GUEST_PDPTE3		= 0x2810,
 	HOST_EFER		= 0x2c02,
 	PIN_CONTROLS		= 0x4000,
 	PROCESSOR_CONTROLS	= 0x4002,
@@ -265,6 +267,11 @@ MINIVMX_TEST(fields_of_the_kernel, guest_syncs)
 	for (size_t i = 0; i < ARRAY_SIZE(kernel); i++)
 		EXPECT_EQ(0, vmread_error(vcpu, kernel[i]));
 	ASSERT_EQ(0, seteuid(65534));
+	/* So can its PDPTEs; there may be no such fields on a CPU without EPT. */
+	for (u32 field = GUEST_PDPTE0; field <= GUEST_PDPTE3; field += 2) {
+		if (!uses_ept(vm))
+			EXPECT_EQ(EPERM, vmread_error(vcpu, field));
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(kernel); i++) {
 		EXPECT_EQ(EPERM, vmread_error(vcpu, kernel[i]))
 			TH_LOG("field %#x", kernel[i]);
