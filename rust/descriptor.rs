@@ -23,6 +23,9 @@ const TSS_SELECTOR: u16 = (kernel::bindings::GDT_ENTRY_TSS * 8) as u16;
 /// IA32_FS_BASE.
 const FS_BASE: Msr = Msr(0xc000_0100);
 
+/// IA32_KERNEL_GS_BASE: in the kernel, the base that GS has in user mode.
+const USER_GS_BASE: Msr = Msr(0xc000_0102);
+
 /// Operand of SGDT, SIDT, LGDT and LIDT.
 #[derive(Clone, Copy, Default)]
 #[repr(C, packed)]
@@ -90,6 +93,7 @@ impl Descriptors {
         self.gs = read_selector!("mov %gs,");
         SavedDescriptors {
             fs_base: SavedMsr::save(irqs, FS_BASE),
+            user_gs_base: (self.gs != 0).then(|| SavedMsr::save(irqs, USER_GS_BASE)),
             saved: self,
             irqs,
         }
@@ -101,6 +105,8 @@ impl Descriptors {
 pub(crate) struct SavedDescriptors<'a> {
     saved: &'a Descriptors,
     fs_base: SavedMsr,
+    /// With a selector in GS only: loading that spoils the base.
+    user_gs_base: Option<SavedMsr>,
     irqs: &'a IrqsDisabled,
 }
 
@@ -132,7 +138,7 @@ impl Drop for SavedDescriptors<'_> {
             asm!("lidt ({})"; in(reg) &raw const saved.idtr, options(nostack, preserves_flags))
         };
         if saved.has_selectors() {
-            saved.restore_selectors(&self.fs_base, self.irqs);
+            saved.restore_selectors(&self.fs_base, self.user_gs_base.as_ref(), self.irqs);
         }
     }
 }
@@ -167,7 +173,12 @@ impl Descriptors {
     }
 
     #[cold]
-    fn restore_selectors(&self, fs_base: &SavedMsr, irqs: &IrqsDisabled) {
+    fn restore_selectors(
+        &self,
+        fs_base: &SavedMsr,
+        user_gs_base: Option<&SavedMsr>,
+        irqs: &IrqsDisabled,
+    ) {
         if self.ldtr != 0 {
             write_selector!("lldt {:x}", self.ldtr);
         }
@@ -178,9 +189,10 @@ impl Descriptors {
             // The selector brought the base of its descriptor along.
             fs_base.restore(irqs);
         }
-        if self.gs != 0 {
+        if let Some(base) = user_gs_base {
             // SAFETY: The selector was in GS before; the function keeps the kernel's GS base.
             unsafe { bindings::ext_load_gs_index(u32::from(self.gs)) };
+            base.restore(irqs);
         }
     }
 }
