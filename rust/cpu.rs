@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! This CPU: its control and debug registers, CPUID, and its handlers of events that a VM exit took.
+//! This CPU: its control registers, CPUID, and its handlers of events that a VM exit took.
 
 use super::{
     bindings,
@@ -97,76 +97,29 @@ read_register!(
     /// Reads CR4.
     cr4, "%cr4"
 );
-read_register!(
-    /// Reads DR0.
-    dr0, "%dr0"
-);
-read_register!(
-    /// Reads DR1.
-    dr1, "%dr1"
-);
-read_register!(
-    /// Reads DR2.
-    dr2, "%dr2"
-);
-read_register!(
-    /// Reads DR3.
-    dr3, "%dr3"
-);
-read_register!(
-    /// Reads DR7.
-    dr7, "%dr7"
-);
 
-macro_rules! write_register {
-    ($(#[$doc:meta])* $name:ident, $register:literal) => {
-        $(#[$doc])*
-        ///
-        /// # Safety
-        ///
-        /// The kernel goes on correctly with this value, or it gets its own back before interrupts
-        /// come back on.
-        #[inline]
-        pub(crate) unsafe fn $name(_irqs: &IrqsDisabled, value: u64) {
-            // SAFETY: The caller answers for the value.
-            unsafe {
-                asm!(concat!("mov {}, ", $register);
-                     in(reg) value, options(nostack, preserves_flags))
-            };
-        }
-    };
+/// Writes CR4 behind the back of the kernel's copy of it.
+///
+/// # Safety
+///
+/// The kernel goes on correctly with this value, or it gets its own back before interrupts come back
+/// on.
+#[inline]
+pub(crate) unsafe fn set_cr4(_irqs: &IrqsDisabled, value: u64) {
+    // SAFETY: The caller answers for the value.
+    unsafe { asm!("mov {}, %cr4"; in(reg) value, options(nostack, preserves_flags)) };
 }
-
-write_register!(
-    /// Writes CR4 behind the back of the kernel's copy of it.
-    set_cr4, "%cr4"
-);
-write_register!(
-    /// Writes DR0.
-    set_dr0, "%dr0"
-);
-write_register!(
-    /// Writes DR1.
-    set_dr1, "%dr1"
-);
-write_register!(
-    /// Writes DR2.
-    set_dr2, "%dr2"
-);
-write_register!(
-    /// Writes DR3.
-    set_dr3, "%dr3"
-);
-write_register!(
-    /// Writes DR7.
-    set_dr7, "%dr7"
-);
 
 /// Runs the kernel's handler of a non-maskable interrupt that a VM exit took instead of it.
 ///
 /// The IRET at the end of the handler also ends the blocking of NMIs that the VM exit began.
-pub(crate) fn deliver_nmi(_irqs: &IrqsDisabled) {
-    // SAFETY: The gate of vector 2 is the kernel's; its handler expects to come at any instruction.
+///
+/// # Safety
+///
+/// A VM exit took an NMI, and NMIs have been blocked since: else a second one could come while the
+/// first is at the beginning of its stack.
+pub(crate) unsafe fn deliver_nmi(_irqs: &IrqsDisabled) {
+    // SAFETY: The gate of vector 2 is the kernel's; by the caller's word the handler is alone.
     unsafe { asm!("int $2"; options(nostack)) };
 }
 
@@ -175,37 +128,13 @@ pub(crate) fn deliver_nmi(_irqs: &IrqsDisabled) {
 ///
 /// The handler is told that the check came from userspace: what a guest was hit by is its program's
 /// trouble, which the kernel kills if it has to, and not the kernel's own, which it could not survive.
-pub(crate) fn deliver_machine_check(_irqs: &IrqsDisabled) {
-    // SAFETY: The machine check is this CPU's, and nobody else has handled it; interrupts are off.
+///
+/// # Safety
+///
+/// There was a machine check on this CPU, and nobody has handled it.
+pub(crate) unsafe fn deliver_machine_check(_irqs: &IrqsDisabled) {
+    // SAFETY: By the caller's word it waits for its handler; interrupts are off.
     unsafe { bindings::ext_machine_check() };
-}
-
-/// DR7 of the host with the value that it had.
-///
-/// # Invariants
-///
-/// The value is what DR7 held on this CPU when interrupts went off.
-pub(crate) struct SavedDr7(u64);
-
-impl SavedDr7 {
-    /// Reads DR7.
-    #[inline]
-    pub(crate) fn save(irqs: &IrqsDisabled) -> Self {
-        // INVARIANT: Interrupts are off, and this is the value now.
-        Self(dr7(irqs))
-    }
-
-    /// What the host has in DR7.
-    #[inline]
-    pub(crate) fn value(&self) -> u64 {
-        self.0
-    }
-
-    /// Puts the host's value back.
-    pub(crate) fn restore(&self, irqs: &IrqsDisabled) {
-        // SAFETY: By the type invariant this is the host's value.
-        unsafe { set_dr7(irqs, self.0) };
-    }
 }
 
 /// Writes CR2, which the kernel reads only where the CPU has just written it: in its handler of page
@@ -214,47 +143,6 @@ impl SavedDr7 {
 pub(crate) fn set_cr2(_irqs: &IrqsDisabled, value: u64) {
     // SAFETY: Nothing relies on the value.
     unsafe { asm!("mov {}, %cr2"; in(reg) value, options(nomem, nostack, preserves_flags)) };
-}
-
-/// DR7 without breakpoints, as a VM exit leaves it.
-pub(crate) const DR7_OFF: u64 = 0x400;
-
-/// Guard: DR0 to DR3 hold a guest's breakpoints.
-#[must_use = "the host's breakpoints are put back when the guard is dropped"]
-pub(crate) struct LentBreakpoints<'a> {
-    irqs: &'a IrqsDisabled,
-    host: [u64; 4],
-}
-
-impl<'a> LentBreakpoints<'a> {
-    /// Puts the guest's addresses into the registers. They do nothing by themselves: DR7, which the
-    /// VMCS switches, enables them. The host's DR7 is off until the owner of `_dr7` restores it.
-    pub(crate) fn new(irqs: &'a IrqsDisabled, _dr7: &SavedDr7, guest: &[u64; 4]) -> Self {
-        let host = [dr0(irqs), dr1(irqs), dr2(irqs), dr3(irqs)];
-        // SAFETY: The owner of `_dr7` puts the host's value back.
-        unsafe { set_dr7(irqs, DR7_OFF) };
-        let lent = Self { irqs, host };
-        lent.write(guest);
-        lent
-    }
-
-    fn write(&self, addresses: &[u64; 4]) {
-        // SAFETY: DR7 enables no breakpoint; the host's addresses come back in `drop`.
-        unsafe { set_dr0(self.irqs, addresses[0]) };
-        // SAFETY: As above.
-        unsafe { set_dr1(self.irqs, addresses[1]) };
-        // SAFETY: As above.
-        unsafe { set_dr2(self.irqs, addresses[2]) };
-        // SAFETY: As above.
-        unsafe { set_dr3(self.irqs, addresses[3]) };
-    }
-}
-
-impl Drop for LentBreakpoints<'_> {
-    fn drop(&mut self) {
-        let host = self.host;
-        self.write(&host);
-    }
 }
 
 /// Reads the time-stamp counter.

@@ -23,9 +23,6 @@ const TSS_SELECTOR: u16 = (kernel::bindings::GDT_ENTRY_TSS * 8) as u16;
 /// IA32_FS_BASE.
 const FS_BASE: Msr = Msr(0xc000_0100);
 
-/// IA32_KERNEL_GS_BASE: in the kernel, the base that GS has in user mode.
-const USER_GS_BASE: Msr = Msr(0xc000_0102);
-
 /// Operand of SGDT, SIDT, LGDT and LIDT.
 #[derive(Clone, Copy, Default)]
 #[repr(C, packed)]
@@ -93,9 +90,8 @@ impl Descriptors {
         self.gs = read_selector!("mov %gs,");
         SavedDescriptors {
             fs_base: SavedMsr::save(irqs, FS_BASE),
-            user_gs_base: (self.gs != 0).then(|| SavedMsr::save(irqs, USER_GS_BASE)),
+            user_gs_base: (self.gs != 0).then(|| SavedMsr::save(irqs, Msr::KERNEL_GS_BASE)),
             saved: self,
-            irqs,
         }
     }
 }
@@ -104,10 +100,9 @@ impl Descriptors {
 #[must_use = "the registers are put back when the guard is dropped"]
 pub(crate) struct SavedDescriptors<'a> {
     saved: &'a Descriptors,
-    fs_base: SavedMsr,
+    fs_base: SavedMsr<'a>,
     /// With a selector in GS only: loading that spoils the base.
-    user_gs_base: Option<SavedMsr>,
-    irqs: &'a IrqsDisabled,
+    user_gs_base: Option<SavedMsr<'a>>,
 }
 
 impl SavedDescriptors<'_> {
@@ -127,6 +122,28 @@ impl SavedDescriptors<'_> {
     }
 }
 
+impl SavedDescriptors<'_> {
+    /// A selector brings the base of its descriptor along, and the program may have had another.
+    #[cold]
+    fn restore_selectors(&self) {
+        let saved = self.saved;
+        if saved.ldtr != 0 {
+            write_selector!("lldt {:x}", saved.ldtr);
+        }
+        write_selector!("mov {:e}, %es", saved.es);
+        write_selector!("mov {:e}, %ds", saved.ds);
+        if saved.fs != 0 {
+            write_selector!("mov {:e}, %fs", saved.fs);
+            self.fs_base.restore();
+        }
+        if let Some(base) = &self.user_gs_base {
+            // SAFETY: The selector was in GS before; the function keeps the kernel's GS base.
+            unsafe { bindings::ext_load_gs_index(u32::from(saved.gs)) };
+            base.restore();
+        }
+    }
+}
+
 impl Drop for SavedDescriptors<'_> {
     #[inline(always)]
     fn drop(&mut self) {
@@ -138,7 +155,7 @@ impl Drop for SavedDescriptors<'_> {
             asm!("lidt ({})"; in(reg) &raw const saved.idtr, options(nostack, preserves_flags))
         };
         if saved.has_selectors() {
-            saved.restore_selectors(&self.fs_base, self.user_gs_base.as_ref(), self.irqs);
+            self.restore_selectors();
         }
     }
 }
@@ -170,30 +187,6 @@ impl Descriptors {
     /// Does the current program use segments at all? Few do.
     fn has_selectors(&self) -> bool {
         (self.ldtr | self.es | self.ds | self.fs | self.gs) != 0
-    }
-
-    #[cold]
-    fn restore_selectors(
-        &self,
-        fs_base: &SavedMsr,
-        user_gs_base: Option<&SavedMsr>,
-        irqs: &IrqsDisabled,
-    ) {
-        if self.ldtr != 0 {
-            write_selector!("lldt {:x}", self.ldtr);
-        }
-        write_selector!("mov {:e}, %es", self.es);
-        write_selector!("mov {:e}, %ds", self.ds);
-        if self.fs != 0 {
-            write_selector!("mov {:e}, %fs", self.fs);
-            // The selector brought the base of its descriptor along.
-            fs_base.restore(irqs);
-        }
-        if let Some(base) = user_gs_base {
-            // SAFETY: The selector was in GS before; the function keeps the kernel's GS base.
-            unsafe { bindings::ext_load_gs_index(u32::from(self.gs)) };
-            base.restore(irqs);
-        }
     }
 }
 

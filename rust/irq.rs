@@ -3,54 +3,44 @@
 //! Interrupts off, as a value.
 
 use super::bindings;
-use kernel::{
-    prelude::*,
-    types::NotThreadSafe, //
-};
+use kernel::types::NotThreadSafe;
 
-/// Guard and proof that maskable interrupts are off on this CPU.
+/// Proof that maskable interrupts are off on this CPU.
 ///
-/// While a reference to it exists the task neither sleeps nor moves to another CPU.
+/// While a reference to it exists the task neither sleeps nor moves to another CPU. There is no value
+/// of it to be dropped: of two, one within the other, the inner ends first, and so does whatever
+/// borrows it.
 ///
 /// # Invariants
 ///
-/// Interrupts have been off on the current CPU, which is number `cpu`, since this value was made;
-/// `flags` are those from before.
-#[must_use = "interrupts come back on when the guard is dropped"]
+/// Interrupts are off on the current CPU, which is number `cpu`, for as long as this value lives.
 pub(crate) struct IrqsDisabled {
-    flags: c_ulong,
     cpu: usize,
     _not_send: NotThreadSafe,
 }
 
 impl IrqsDisabled {
-    /// Turns interrupts off on this CPU.
-    #[inline]
-    pub(crate) fn new() -> Self {
+    /// Calls `body` with interrupts off on this CPU.
+    #[inline(always)]
+    pub(crate) fn with<R>(body: impl FnOnce(&Self) -> R) -> R {
         // SAFETY: Saving the flags and turning interrupts off has no preconditions.
         let flags = unsafe { bindings::ext_local_irq_save() };
         // SAFETY: Interrupts are off, so the task stays on this CPU.
         let cpu = unsafe { bindings::ext_smp_processor_id() as usize };
-        // INVARIANT: Interrupts are off now; the value cannot leave this CPU's task.
-        Self {
-            flags,
+        // INVARIANT: Interrupts are off until `body` has returned; the value cannot leave this task.
+        let result = body(&Self {
             cpu,
             _not_send: NotThreadSafe,
-        }
+        });
+        // SAFETY: The flags are those from above, on the same CPU.
+        unsafe { bindings::ext_local_irq_restore(flags) };
+        result
     }
 
     /// Number of this CPU.
     #[inline]
     pub(crate) fn cpu(&self) -> usize {
         self.cpu
-    }
-}
-
-impl Drop for IrqsDisabled {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the flags come from the matching save on this CPU.
-        unsafe { bindings::ext_local_irq_restore(self.flags) };
     }
 }
 
@@ -63,7 +53,7 @@ pub(crate) fn work_is_pending(_irqs: &IrqsDisabled) -> bool {
 
 /// Lets the scheduler run another task if it wants to.
 ///
-/// Interrupts are on: no caller can hold an [`IrqsDisabled`] by value and sleep; lockdep checks it.
+/// Not to be called with an [`IrqsDisabled`] at hand; lockdep checks it.
 #[inline]
 pub(crate) fn cond_resched() {
     // SAFETY: Called in process context, as all entries into the driver are.

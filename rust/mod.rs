@@ -9,6 +9,7 @@ mod bindings;
 
 pub(crate) mod capable;
 pub(crate) mod cpu;
+pub(crate) mod debug_register;
 pub(crate) mod descriptor;
 pub(crate) mod file;
 pub(crate) mod fpu;
@@ -17,6 +18,8 @@ pub(crate) mod msr;
 pub(crate) mod page;
 pub(crate) mod per_cpu;
 pub(crate) mod ratelimit;
+pub(crate) mod sampling;
 pub(crate) mod try_lock;
 pub(crate) mod uaccess;
 pub(crate) mod uapi;
+pub(crate) mod user_msr;

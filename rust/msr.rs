@@ -10,7 +10,7 @@ use super::{
     bindings,
     irq::IrqsDisabled, //
 };
-use core::cell::Cell;
+use core::marker::PhantomData;
 use kernel::{
     asm,
     prelude::*, //
@@ -25,6 +25,9 @@ const EX_TYPE_RDMSR: u32 = bindings::ext_EX_TYPE_RDMSR;
 pub(crate) struct Msr(pub(crate) u32);
 
 impl Msr {
+    /// IA32_KERNEL_GS_BASE: the base that SWAPGS exchanges; in the kernel, that of user mode.
+    pub(super) const KERNEL_GS_BASE: Self = Self(0xc000_0102);
+
     /// Reads a register that every CPU has.
     #[inline(always)]
     pub(crate) fn read(self) -> u64 {
@@ -148,19 +151,23 @@ impl Msr {
 ///
 /// # Invariants
 ///
-/// `value` is what the register held on this CPU when interrupts went off.
-pub(crate) struct SavedMsr {
+/// `value` is what the register held on this CPU, where interrupts have been off since.
+pub(crate) struct SavedMsr<'a> {
     msr: Msr,
     value: u64,
+    _irqs: PhantomData<&'a IrqsDisabled>,
 }
 
-impl SavedMsr {
+impl<'a> SavedMsr<'a> {
     /// Reads the register, one that every CPU has.
     #[inline(always)]
-    pub(crate) fn save(_irqs: &IrqsDisabled, msr: Msr) -> Self {
-        let value = msr.read();
-        // INVARIANT: Interrupts are off, and this is the value now.
-        Self { msr, value }
+    pub(crate) fn save(_irqs: &'a IrqsDisabled, msr: Msr) -> Self {
+        // INVARIANT: This is the value now; interrupts stay off for as long as `'a` lasts.
+        Self {
+            msr,
+            value: msr.read(),
+            _irqs: PhantomData,
+        }
     }
 
     /// What the host has in the register.
@@ -171,146 +178,70 @@ impl SavedMsr {
 
     /// Puts the host's value back.
     #[inline(always)]
-    pub(crate) fn restore(&self, _irqs: &IrqsDisabled) {
+    pub(crate) fn restore(&self) {
         // SAFETY: By the type invariant this is the host's value.
         unsafe { self.msr.write(self.value) };
     }
 }
 
-/// Guard: an MSR holds something else than the host's value, which the drop puts back.
+/// Guard: the drop puts back what the register held, which something else changes meanwhile.
 #[must_use = "the host's value is put back when the guard is dropped"]
-pub(crate) struct LentMsr<'a> {
-    irqs: &'a IrqsDisabled,
-    host: SavedMsr,
+pub(crate) struct KeptMsr<'a>(SavedMsr<'a>);
+
+impl<'a> KeptMsr<'a> {
+    /// Reads the register, one that every CPU has; [`None`] if it has nothing in `mask`.
+    #[inline(always)]
+    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, mask: u64) -> Option<Self> {
+        let host = SavedMsr::save(irqs, msr);
+        (host.value & mask != 0).then_some(Self(host))
+    }
 }
 
+impl Drop for KeptMsr<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.restore();
+    }
+}
+
+/// Guard: an MSR holds something else than the host's value, which the drop puts back.
+#[must_use = "the host's value is put back when the guard is dropped"]
+pub(crate) struct LentMsr<'a>(SavedMsr<'a>);
+
+/// IA32_EFER, and its bit for SYSCALL.
+const EFER: Msr = Msr(0xc000_0080);
+const EFER_SCE: u64 = 1 << 0;
+
+/// MSR_TEST_CTRL, and its bit for the detection of split locks.
+const TEST_CTRL: Msr = Msr(0x33);
+const TEST_CTRL_SPLIT_LOCK: u64 = 1 << 29;
+
 impl<'a> LentMsr<'a> {
-    /// Puts something else into a register that every CPU has. The caller checked that the register
-    /// can have it.
-    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, change: impl FnOnce(u64) -> u64) -> Self {
-        let host = SavedMsr::save(irqs, msr);
-        let value = change(host.value());
-        if value != host.value() {
-            // SAFETY: The host's value comes back in `drop`.
-            unsafe { msr.write(value) };
+    /// Lets SYSCALL work, or not, by IA32_EFER.SCE. The kernel needs it in user mode, and for the way
+    /// there.
+    pub(crate) fn syscall(irqs: &'a IrqsDisabled, enabled: bool) -> Self {
+        let host = SavedMsr::save(irqs, EFER);
+        let bit = if enabled { EFER_SCE } else { 0 };
+        let value = host.value & !EFER_SCE | bit;
+        if value != host.value {
+            // SAFETY: Nothing leads to user mode before the host's value comes back in `drop`.
+            unsafe { EFER.write(value) };
         }
-        Self { irqs, host }
+        Self(host)
+    }
+
+    /// Turns the detection of split locks off. To be called where the kernel turned it on.
+    #[cold]
+    pub(crate) fn split_locks(irqs: &'a IrqsDisabled) -> Self {
+        let host = SavedMsr::save(irqs, TEST_CTRL);
+        // SAFETY: The kernel splits no locks itself; the host's value comes back in `drop`.
+        unsafe { TEST_CTRL.write(host.value & !TEST_CTRL_SPLIT_LOCK) };
+        Self(host)
     }
 }
 
 impl Drop for LentMsr<'_> {
     fn drop(&mut self) {
-        self.host.restore(self.irqs);
-    }
-}
-
-/// An MSR that the host and a guest have by turns, with the value of who does not have it now.
-pub(crate) struct SwitchedMsr {
-    msr: Msr,
-    /// The guest's value; not up to date while it is in the CPU, for a register in `unwatched`.
-    guest: Cell<u64>,
-    host: Cell<u64>,
-    /// Can the guest change it without an exit?
-    unwatched: bool,
-}
-
-impl SwitchedMsr {
-    /// A register that every CPU has and that changes by WRMSR, which exits. The guest has 0 in it.
-    pub(crate) const fn new(msr: Msr) -> Self {
-        Self {
-            msr,
-            guest: Cell::new(0),
-            host: Cell::new(0),
-            unwatched: false,
-        }
-    }
-
-    /// The same for a register that instructions change that do not exit.
-    pub(crate) const fn unwatched(msr: Msr) -> Self {
-        Self {
-            unwatched: true,
-            ..Self::new(msr)
-        }
-    }
-
-    /// Puts the guest's value in the place of the host's. For [`LentMsrs`] alone.
-    #[inline(always)]
-    fn lend(&self) {
-        let host = self.msr.read();
-        self.host.set(host);
-        if host != self.guest.get() {
-            // SAFETY: `LentMsrs` puts the host's value back before interrupts come back on.
-            unsafe { self.msr.write(self.guest.get()) };
-        }
-    }
-
-    /// Puts the host's value back. For [`LentMsrs`] alone.
-    #[inline(always)]
-    fn take_back(&self) {
-        if self.unwatched {
-            self.guest.set(self.msr.read());
-        }
-        if self.host.get() != self.guest.get() {
-            // SAFETY: This is the value that the host had when interrupts went off.
-            unsafe { self.msr.write(self.host.get()) };
-        }
-    }
-}
-
-/// Guard: MSRs hold a guest's values; the drop puts the host's back.
-///
-/// # Invariants
-///
-/// The registers of `lent` hold the guest's value, and `host` is what they held when interrupts went
-/// off.
-#[must_use = "the host's values are put back when the guard is dropped"]
-pub(crate) struct LentMsrs<'a> {
-    _irqs: &'a IrqsDisabled,
-    /// The first of `msrs`.
-    lent: &'a [SwitchedMsr],
-    msrs: &'a [SwitchedMsr],
-}
-
-impl<'a> LentMsrs<'a> {
-    /// Puts the guest's values into the first `count` of `msrs`, as far as there are so many.
-    #[inline(always)]
-    pub(crate) fn new(irqs: &'a IrqsDisabled, msrs: &'a mut [SwitchedMsr], count: usize) -> Self {
-        let msrs = &*msrs;
-        let lent = msrs.get(..count).unwrap_or(msrs);
-        lent.iter().for_each(SwitchedMsr::lend);
-        // INVARIANT: Interrupts are off, so the values were the host's.
-        Self {
-            _irqs: irqs,
-            lent,
-            msrs,
-        }
-    }
-
-    /// What the guest has in the register at this place of `msrs`.
-    pub(crate) fn get(&self, place: usize) -> Option<u64> {
-        let each = self.msrs.get(place)?;
-        if place < self.lent.len() && each.unwatched {
-            each.guest.set(each.msr.read());
-        }
-        Some(each.guest.get())
-    }
-
-    /// Changes the guest's value. The caller checked that the register can have it.
-    pub(crate) fn set(&self, place: usize, value: u64) {
-        let Some(each) = self.msrs.get(place) else {
-            return;
-        };
-        each.guest.set(value);
-        if place < self.lent.len() {
-            // SAFETY: The host's value comes back in `drop`.
-            unsafe { each.msr.write(value) };
-        }
-    }
-}
-
-impl Drop for LentMsrs<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.lent.iter().for_each(SwitchedMsr::take_back);
+        self.0.restore();
     }
 }

@@ -4,21 +4,20 @@
 
 mod control_registers;
 pub(crate) mod cpuid;
-mod msr_bitmaps;
 
 pub(crate) use self::control_registers::ControlRegisters;
 
-use self::{
-    control_registers::Cr4Rules,
-    msr_bitmaps::MsrBitmaps, //
-};
+use self::control_registers::Cr4Rules;
 use crate::{
     support::{
         cpu,
+        descriptor::Descriptors,
         irq::IrqsDisabled, //
     },
     vmx::{
         capability::Capabilities,
+        host::HostState,
+        msr_bitmap::MsrBitmaps,
         root::{
             self,
             VmxRoot,
@@ -46,7 +45,7 @@ pub(crate) struct Machine {
     /// Must a burst begin with an empty L1 data cache?
     pub(crate) flush_l1d: bool,
     /// MSR bitmaps.
-    pub(crate) msr_bitmaps: MsrBitmaps,
+    pub(crate) msr_bitmaps: Arc<MsrBitmaps>,
     /// Virtual-processor identifiers.
     #[pin]
     pub(crate) vpids: Vpids,
@@ -65,7 +64,7 @@ impl Machine {
                 cr4: Cr4Rules::new(&capabilities),
                 pages_1g: cpuid::has_1g_pages(),
                 flush_l1d: cpu::must_flush_l1d(),
-                msr_bitmaps: MsrBitmaps::new()?,
+                msr_bitmaps: Arc::new(MsrBitmaps::new()?, GFP_KERNEL)?,
                 vpids <- Vpids::new(),
                 capabilities,
             }),
@@ -90,9 +89,12 @@ impl Machine {
     /// `EBUSY` if it could not be had at all, see [`VmxonRegions::why_busy`].
     pub(crate) fn borrows_vmx(&self) -> Result<bool> {
         root::insist(|| {
-            let irqs = IrqsDisabled::new();
-            let root = VmxRoot::enter(&irqs, &self.vmxon)?;
-            Ok(root.is_borrowed())
+            IrqsDisabled::with(|irqs| {
+                let mut descriptors = Descriptors::default();
+                let host = HostState::save(irqs, &mut descriptors, &self.capabilities);
+                let root = VmxRoot::enter(&host, &self.vmxon)?;
+                Ok(root.is_borrowed())
+            })
         })
     }
 }

@@ -76,7 +76,15 @@ impl Vcpu {
             Some(_) => vm.machine.vpids.take()?,
             None => None,
         };
-        let state = State::new(id, capabilities.revision, vpid, vm.mmu.is_shadow());
+        let state = setup::execution(&vm, vpid).and_then(|execution| {
+            State::new(
+                id,
+                capabilities.revision,
+                execution,
+                vpid,
+                vm.mmu.is_shadow(),
+            )
+        });
         let machine = vm.machine.clone();
         Arc::pin_init(
             try_pin_init!(Self {

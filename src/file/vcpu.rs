@@ -25,7 +25,6 @@ use crate::{
             Refusal, //
         },
         run_page::Frame,
-        setup,
         state::{
             Cpuid,
             CpuidEntry,
@@ -192,7 +191,8 @@ fn set_traps(vcpu: &Vcpu, argument: usize) -> Result<isize> {
     };
     vcpu.with_context(|cx| {
         cx.guest.traps = traps;
-        setup::write_traps(cx.vm, cx.vmcs, &traps);
+        cx.vmcs.set_exceptions(traps.exceptions);
+        cx.vmcs.set_msr_bitmap(traps.all_msrs());
         Ok(())
     })?;
     Ok(0)

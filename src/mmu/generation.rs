@@ -22,14 +22,17 @@ use crate::support::{
     irq::IrqsDisabled,
     per_cpu::PerCpu, //
 };
-use core::sync::atomic::{
-    fence,
-    AtomicI32,
-    AtomicU64,
-    Ordering::{
-        AcqRel,
-        Relaxed,
-        SeqCst, //
+use core::{
+    marker::PhantomData,
+    sync::atomic::{
+        fence,
+        AtomicI32,
+        AtomicU64,
+        Ordering::{
+            AcqRel,
+            Relaxed,
+            SeqCst, //
+        }, //
     }, //
 };
 use kernel::prelude::*;
@@ -82,24 +85,37 @@ impl Whereabouts {
         Self(AtomicI32::new(Self::NOWHERE))
     }
 
-    /// The vCPU begins a burst on this CPU. To be called before [`Generation::catch_up`].
+    /// The vCPU is on this CPU until the returned guard is dropped. To be called before
+    /// [`Generation::catch_up`].
     #[inline]
-    pub(crate) fn enter(&self, cpu: usize) {
+    pub(crate) fn enter<'a>(&'a self, irqs: &'a IrqsDisabled) -> Here<'a> {
         // CAST: There are far fewer CPUs than that.
-        self.0.store(cpu as i32, Relaxed);
+        self.0.store(irqs.cpu() as i32, Relaxed);
         // Pairs with the full barrier of `Generation::advance`.
         fence(SeqCst);
-    }
-
-    /// The vCPU ended its burst.
-    #[inline]
-    pub(crate) fn leave(&self) {
-        self.0.store(Self::NOWHERE, Relaxed);
+        Here {
+            whereabouts: self,
+            _irqs: PhantomData,
+        }
     }
 
     /// The CPU that the vCPU runs on.
     pub(crate) fn cpu(&self) -> Option<i32> {
         let cpu = self.0.load(Relaxed);
         (cpu != Self::NOWHERE).then_some(cpu)
+    }
+}
+
+/// Guard: a vCPU is on this CPU, whose flushes others have to wait for.
+#[must_use = "the vCPU is nowhere when the guard is dropped"]
+pub(crate) struct Here<'a> {
+    whereabouts: &'a Whereabouts,
+    _irqs: PhantomData<&'a IrqsDisabled>,
+}
+
+impl Drop for Here<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.whereabouts.0.store(Whereabouts::NOWHERE, Relaxed);
     }
 }

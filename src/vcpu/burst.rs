@@ -1,6 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A burst: the CPU is the guest's for a moment, with interrupts off.
+//!
+//! What it takes from the host is the list of guards in [`Vcpu::try_burst`]. They go back from the last
+//! to the first, and each that must go back before another borrows that one: in another order they do
+//! not compile.
+//!
+//! | guard | goes back before | because |
+//! |---|---|---|
+//! | [`Here`] | all | the guest runs no more: who waits for this CPU's flushes need not |
+//! | [`LentMsr`] of IA32_EFER, or of MSR_TEST_CTRL | | |
+//! | [`LentMsrs`] | [`HostState`] | the selector of GS brings IA32_KERNEL_GS_BASE along |
+//! | [`LoadedFpu`] | | |
+//! | [`CurrentVmcs`] | [`VmxRoot`] | VMCLEAR is for VMX operation, and a VMCS must be at rest when it ends |
+//! | [`VmxRoot`] | [`HostState`] | VMX operation may keep Intel PT from going on |
+//! | [`HostState`] | [`IrqsDisabled`] | so does everything: an interrupt would find the guest's state |
+//!
+//! [`LentMsr`]: crate::support::msr::LentMsr
+//! [`LentMsrs`]: crate::support::user_msr::LentMsrs
+//! [`LoadedFpu`]: crate::support::fpu::LoadedFpu
+//! [`Here`]: crate::mmu::generation::Here
 
 use super::{
     context::Context,
@@ -17,10 +36,7 @@ use super::{
 };
 use crate::{
     support::{
-        cpu::{
-            self,
-            LentBreakpoints, //
-        },
+        cpu,
         irq::IrqsDisabled, //
     },
     vmx::{
@@ -67,59 +83,55 @@ impl Vcpu {
         body: impl FnOnce(&mut Context<'_>) -> R,
     ) -> Result<R> {
         let mut body = Some(body);
-        root::insist(|| self.try_burst(state, &mut body))
+        root::insist(|| {
+            state.guest.stock.fill(self.vm.mmu.stock())?;
+            IrqsDisabled::with(|irqs| self.try_burst(irqs, state, &mut body))
+        })
     }
 
     /// The same, if VMX can be had at once; else `body` is left where it is.
-    #[inline]
+    #[inline(always)]
     fn try_burst<R>(
         &self,
+        irqs: &IrqsDisabled,
         state: &mut State,
         body: &mut Option<impl FnOnce(&mut Context<'_>) -> R>,
     ) -> Result<R> {
-        state.guest.stock.fill(self.vm.mmu.stock())?;
-        let irqs = IrqsDisabled::new();
-        let host = HostState::save(&irqs, &mut state.descriptors);
-        let root = VmxRoot::enter(&irqs, &self.vm.machine.vmxon)?;
-        let body = body.take().ok_or(EIO)?;
-        let vmcs = state.vmcs.load(&root)?;
-        self.member.counters.bursts.count();
-        self.member.whereabouts.enter(irqs.cpu());
         let vm = &*self.vm;
+        let counters = &self.member.counters;
         let capabilities = &vm.machine.capabilities;
-        state.host.update(&vmcs, &host, capabilities)?;
+        let host = HostState::save(irqs, &mut state.descriptors, capabilities);
+        let mut root = VmxRoot::enter(&host, &vm.machine.vmxon)?;
+        let body = body.take().ok_or(EIO)?;
+        let vmcs = state.vmcs.load(&mut root, capabilities)?;
+        counters.bursts.count();
         if !state.configured {
-            setup::configure(vm, &vmcs, &mut state.guest)?;
+            setup::reset(vm, &vmcs)?;
             state.configured = true;
         }
-        let this = Some(irqs.cpu());
-        let moved = state.last_cpu != this;
-        state.last_cpu = this;
-
-        let efer = state.guest.translation.efer(&vmcs);
-        let fpu = state.fpu.load(&irqs);
-        let switched = state.switched.load(&irqs, Needed::with(efer));
-        let _efer = lend_efer(&irqs, capabilities, efer);
-        let _split_locks = (state.guest.splits_locks).then(|| lend_split_locks(&irqs));
-        let dr7 = vmcs.read(GUEST_DR7);
-        let _breakpoints = dr7::has_breakpoints(dr7)
-            .then(|| LentBreakpoints::new(&irqs, host.dr7(), &state.guest.debug.address));
-        cpu::set_cr2(&irqs, state.guest.cr2);
-
-        if vm.machine.flush_l1d {
-            cpu::flush_l1d(&irqs);
+        if dr7::has_breakpoints(vmcs.read(GUEST_DR7)) {
+            host.lend_breakpoints(&state.guest.debug.address);
         }
-        let counters = &self.member.counters;
+        let efer = state.guest.translation.efer(&vmcs);
+        let fpu = state.fpu.load(irqs);
+        let switched = state.switched.load(&host, Needed::with(efer));
+        let _efer = lend_efer(irqs, capabilities, efer);
+        let _split_locks = (state.guest.splits_locks).then(|| lend_split_locks(irqs));
+        let _here = self.member.whereabouts.enter(irqs);
+
+        cpu::set_cr2(irqs, state.guest.cr2);
+        if vm.machine.flush_l1d {
+            cpu::flush_l1d(irqs);
+        }
         let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
         translation::begin_burst(&mut cx);
-        vm.generation.catch_up(&irqs, || translation::flush(&cx));
-        if moved {
+        vm.generation.catch_up(irqs, || translation::flush(&cx));
+        if state.last_cpu.replace(irqs.cpu()) != Some(irqs.cpu()) {
             cx.flush_guest_tlb();
         }
         let result = body(&mut cx);
-        cx.guest.cr2 = cpu::cr2(&irqs);
+        cx.guest.cr2 = cpu::cr2(irqs);
         save_frame(cx.vmcs, cx.guest);
-        self.member.whereabouts.leave();
         vmcs.check()?;
         Ok(result)
     }

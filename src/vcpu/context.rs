@@ -14,8 +14,8 @@ use crate::{
     support::{
         cpu,
         fpu::LoadedFpu,
-        msr::LentMsrs,
-        uapi, //
+        uapi,
+        user_msr::LentMsrs, //
     },
     vm::{
         Counters,
@@ -132,7 +132,7 @@ impl<'a> Context<'a> {
     /// Sets CR2, which is in the CPU during a burst.
     pub(crate) fn set_cr2(&mut self, address: u64) {
         self.guest.cr2 = address;
-        cpu::set_cr2(self.vmcs.root().irqs(), address);
+        cpu::set_cr2(self.vmcs.irqs(), address);
     }
 
     /// Ends the instruction that exited.

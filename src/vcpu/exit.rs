@@ -26,9 +26,9 @@ use super::{
     state::Pending,
     translation, //
 };
-use crate::{
-    support::cpu,
-    vmx::exit::{
+use crate::vmx::{
+    entry,
+    exit::{
         basic,
         describe_entry_failure,
         ExitReason, //
@@ -133,10 +133,8 @@ fn hlt(cx: &mut Context<'_>) -> Next {
 
 #[cold]
 fn entry_failure(cx: &mut Context<'_>, basic: u32) -> Next {
-    if basic == basic::ENTRY_MACHINE_CHECK {
-        // Else the next machine check would find this one unhandled, and shut the machine down.
-        cpu::deliver_machine_check(cx.vmcs.root().irqs());
-    }
+    // Else the next machine check would find this one unhandled, and shut the machine down.
+    entry::deliver_host_event(cx.vmcs);
     let next = cx.report(basic);
     cx.guest.report.exit.entry_failure = 1;
     let qualification = cx.guest.report.exit.qualification;

@@ -104,7 +104,7 @@ fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page:
     match answer::finish(cx, answer, page) {
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
-        Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.root().irqs()) => Next::Pause,
+        Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => Next::Pause,
         Next::Enter => run_in_burst(cx),
         next => next,
     }
@@ -119,7 +119,7 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
             return next;
         }
         cx.counters.entries.count();
-        let next = match entry::enter(cx.vmcs, &mut cx.guest.frame.general) {
+        let next = match entry::enter(cx.vmcs, cx.fpu, cx.switched, &mut cx.guest.frame.general) {
             Ok(reason) => exit::handle(cx, reason),
             Err(failure) => return not_entered(cx, failure),
         };

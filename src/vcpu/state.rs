@@ -45,8 +45,8 @@ use crate::{
         fpu::GuestFpu, //
     },
     vmx::{
+        execution::Execution,
         field::*,
-        host::HostArea,
         vmcs::{
             CurrentVmcs,
             Vmcs, //
@@ -101,10 +101,8 @@ impl Guest {
 pub(crate) struct State {
     /// The VMCS.
     pub(crate) vmcs: Vmcs,
-    /// Has the VMCS its controls and the guest's state?
+    /// Has the VMCS the state after power-up?
     pub(crate) configured: bool,
-    /// What the host-state area holds.
-    pub(crate) host: HostArea,
     /// Room for the host's descriptor tables and selectors during a burst.
     pub(crate) descriptors: Descriptors,
     /// The CPU of the last burst.
@@ -122,13 +120,13 @@ impl State {
     pub(crate) fn new(
         id: u32,
         revision: u32,
+        execution: Execution,
         vpid: Option<u16>,
         shadow_paging: bool,
     ) -> Result<Self> {
         Ok(Self {
-            vmcs: Vmcs::new(revision)?,
+            vmcs: Vmcs::new(revision, execution)?,
             configured: false,
-            host: HostArea::default(),
             descriptors: Descriptors::default(),
             last_cpu: None,
             fpu: GuestFpu::new()?,

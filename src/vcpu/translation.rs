@@ -28,37 +28,19 @@ use crate::{
     },
     vm::Vm,
     vmx::{
-        capability::required,
-        controls::{
-            Primary,
-            Secondary, //
-        },
+        execution,
         field::*,
         insn::Extent, //
-    },
-    x86::event::vector, //
+    }, //
 };
 
-/// Controls that it needs.
-pub(crate) fn controls(vm: &Vm) -> (Primary, Secondary) {
-    if !vm.mmu.is_shadow() {
-        let secondary = Secondary::ENABLE_EPT.with(Secondary::UNRESTRICTED_GUEST);
-        return (Primary::SECONDARY, secondary);
-    }
-    let primary = required::SHADOW;
-    if vm.mmu.traps_invlpg() {
-        (primary.with(Primary::INVLPG_EXITING), Secondary::NONE)
-    } else {
-        (primary, Secondary::NONE)
-    }
-}
-
-/// Exceptions that must exit for it, by vector.
-pub(crate) fn exceptions(vm: &Vm) -> u32 {
-    if vm.mmu.is_shadow() {
-        1 << vector::PAGE_FAULT
-    } else {
-        0
+/// What the controls have to be for.
+pub(crate) fn kind(vm: &Vm) -> execution::Translation {
+    match vm.eptp {
+        Some(eptp) => execution::Translation::Ept(eptp),
+        None => execution::Translation::Shadow {
+            invlpg: vm.mmu.traps_invlpg(),
+        },
     }
 }
 

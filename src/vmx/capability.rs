@@ -21,6 +21,7 @@ use crate::support::{
         Feature, //
     },
     msr::Msr,
+    sampling,
     uapi::cap, //
 };
 use kernel::{
@@ -67,6 +68,8 @@ bitfield! {
 bitfield! {
     /// IA32_VMX_MISC (SDM Vol. 3D, "Miscellaneous Data").
     struct Misc(u64) {
+        /// Intel PT can be used in VMX operation.
+        14:14 trace_in_vmx => bool;
         /// The VMX-preemption timer counts down when this bit of the time-stamp counter changes.
         4:0 timer_rate;
     }
@@ -118,6 +121,10 @@ pub(crate) struct Capabilities {
     /// EPT and VPID.
     pub(crate) ept_vpid: EptVpid,
     misc: Misc,
+    /// Does the host have samples taken by the CPU (PEBS)?
+    pub(crate) has_sampling: bool,
+    /// Does VMXON stop Intel PT, and VMX operation keep it from starting again?
+    pub(crate) vmxon_stops_trace: bool,
     /// CR4 in VMX operation.
     pub(crate) cr4: Fixed,
     /// Width of a physical address.
@@ -182,6 +189,7 @@ impl Capabilities {
         let secondary = Allowed::from_msr(secondary);
         let has_ept_vpid =
             secondary.allows(Secondary::ENABLE_EPT) || secondary.allows(Secondary::ENABLE_VPID);
+        let misc = Misc::from_raw(msrs::MISC.try_read()?);
         Ok(Self {
             revision: basic.revision().get() as u32,
             true_controls: basic.true_controls(),
@@ -191,7 +199,9 @@ impl Capabilities {
             exit: Allowed::from_msr(exit.try_read()?),
             entry: Allowed::from_msr(entry.try_read()?),
             ept_vpid: EptVpid::from_raw(read_if(has_ept_vpid, msrs::EPT_VPID)?),
-            misc: Misc::from_raw(msrs::MISC.try_read()?),
+            misc,
+            has_sampling: sampling::is_present(),
+            vmxon_stops_trace: has_trace() && !misc.trace_in_vmx(),
             cr4: Fixed {
                 must: msrs::CR4_FIXED0.try_read()?,
                 can: msrs::CR4_FIXED1.try_read()?,
@@ -335,6 +345,12 @@ impl Capabilities {
         self.entry.allows(Entry::LOAD_PAT) && self.exit.allows(Exit::LOAD_PAT.with(Exit::SAVE_PAT))
     }
 
+    /// Can VM entries and exits switch IA32_PERF_GLOBAL_CTRL?
+    pub(crate) fn switches_perf_global_ctrl(&self) -> bool {
+        self.entry.allows(Entry::LOAD_PERF_GLOBAL_CTRL)
+            && self.exit.allows(Exit::LOAD_PERF_GLOBAL_CTRL)
+    }
+
     /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter.
     pub(crate) fn preemption_timer(&self, ticks: u32) -> u32 {
         // CAST: The field has 5 bits.
@@ -387,6 +403,13 @@ pub(crate) mod required {
 
     /// The guest's DR7 and IA32_DEBUGCTL are its own.
     pub(crate) const ENTRY: Entry = Entry::LOAD_DEBUG_CONTROLS;
+}
+
+/// Is there Intel PT?
+fn has_trace() -> bool {
+    /// CPUID.7:EBX.
+    const INTEL_PT: u32 = 1 << 25;
+    cpu::cpuid(0, 0).eax >= 7 && cpu::cpuid(7, 0).ebx & INTEL_PT != 0
 }
 
 fn check_vmx() -> Result {

@@ -87,6 +87,16 @@ macro_rules! controls {
                 self.0
             }
 
+            /// The same set with all controls of `other`, or without them.
+            #[inline]
+            pub(crate) const fn with_if(self, other: Self, set: bool) -> Self {
+                if set {
+                    Self(self.0 | other.0)
+                } else {
+                    Self(self.0 & !other.0)
+                }
+            }
+
             /// Are all controls of `other` in this set?
             #[inline]
             pub(crate) const fn contains(self, other: Self) -> bool {
@@ -156,6 +166,7 @@ controls! {
     Exit {
         SAVE_DEBUG_CONTROLS = 2, "save debug controls";
         HOST_ADDRESS_SPACE_SIZE = 9, "host address-space size";
+        LOAD_PERF_GLOBAL_CTRL = 12, "load IA32_PERF_GLOBAL_CTRL";
         SAVE_PAT = 18, "save IA32_PAT";
         LOAD_PAT = 19, "load IA32_PAT";
         SAVE_EFER = 20, "save IA32_EFER";
@@ -166,6 +177,7 @@ controls! {
     Entry {
         LOAD_DEBUG_CONTROLS = 2, "load debug controls";
         IA32E_MODE_GUEST = 9, "IA-32e mode guest";
+        LOAD_PERF_GLOBAL_CTRL = 13, "load IA32_PERF_GLOBAL_CTRL";
         LOAD_PAT = 14, "load IA32_PAT";
         LOAD_EFER = 15, "load IA32_EFER";
     }

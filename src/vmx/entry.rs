@@ -3,17 +3,30 @@
 //! Entering the guest: the safe side of `vmenter.S`.
 
 use super::{
-    exit::ExitReason,
+    exit::{
+        basic,
+        ExitReason,
+        Interruption, //
+    },
     field::{
-        Field,
-        Host,
-        Natural,
+        EXIT_INTERRUPTION_INFO,
         EXIT_REASON,
         HOST_RIP,
         HOST_RSP,
         VM_INSTRUCTION_ERROR, //
     },
     vmcs::CurrentVmcs, //
+};
+use crate::{
+    support::{
+        cpu,
+        fpu::LoadedFpu,
+        user_msr::LentMsrs, //
+    },
+    x86::event::{
+        kind,
+        vector, //
+    }, //
 };
 use core::ffi::c_void;
 
@@ -68,28 +81,73 @@ unsafe extern "C" {
 }
 
 /// Tells the CPU where a VM exit goes on.
-pub(crate) fn write_host_rip(vmcs: &CurrentVmcs<'_>) {
-    let field: Field<Natural, Host> = HOST_RIP;
-    vmcs.write(field, minivmx_vmexit as usize as u64);
+pub(super) fn write_host_rip(vmcs: &CurrentVmcs<'_>) {
+    let exit = minivmx_vmexit as usize as u64;
+    // SAFETY: It goes on behind the entry, whose stack `minivmx_vmenter` makes the CPU remember.
+    unsafe { vmcs.write_vital(HOST_RIP, exit) };
 }
 
 /// Enters the guest and returns after its VM exit.
 ///
-/// The caller loaded all of the guest's state that the CPU does not, and saves it afterwards.
+/// The two guards are proofs that what the guest can change without an exit, and a VM exit does not
+/// bring back, is the host's no more.
 #[inline]
 pub(crate) fn enter(
     vmcs: &CurrentVmcs<'_>,
+    _fpu: &LoadedFpu<'_>,
+    _msrs: &LentMsrs<'_>,
     registers: &mut Registers,
 ) -> Result<ExitReason, EntryFailure> {
     let resume = vmcs.launched();
-    // SAFETY: `vmcs` proves that this driver's VMCS is current, with interrupts off. Its host state
-    // is this CPU's, with RIP as `write_host_rip` set it; RSP is set here.
+    // SAFETY: By its invariants `vmcs` is current, with interrupts off, its guest stays within its
+    // controls, and its host state is this CPU's, with RIP as `write_host_rip` set it; RSP is set here.
     match unsafe { minivmx_vmenter(registers, resume, u64::from(HOST_RSP.encoding())) } {
         0 => {
-            vmcs.set_launched();
-            Ok(ExitReason::from_raw(vmcs.read(EXIT_REASON)))
+            let reason = ExitReason::from_raw(vmcs.read(EXIT_REASON));
+            if !reason.entry_failure() {
+                vmcs.set_launched();
+            }
+            vmcs.set_exited();
+            Ok(reason)
         }
         1 => Err(EntryFailure::Error(vmcs.read(VM_INSTRUCTION_ERROR))),
         _ => Err(EntryFailure::Fault),
+    }
+}
+
+/// An event of the host that a VM exit took.
+enum HostEvent {
+    /// A non-maskable interrupt.
+    Nmi,
+    /// A machine check, of the guest or of the VM entry.
+    MachineCheck,
+}
+
+/// Hands the host what the last exit took from it, if it did, and if that was not done before.
+#[cold]
+pub(crate) fn deliver_host_event(vmcs: &CurrentVmcs<'_>) {
+    let Some(event) = host_event(vmcs) else {
+        return;
+    };
+    if !vmcs.take_exited() {
+        return;
+    }
+    match event {
+        // SAFETY: The exit says that it took one; it blocked NMIs, and nothing executed IRET since.
+        HostEvent::Nmi => unsafe { cpu::deliver_nmi(vmcs.irqs()) },
+        // SAFETY: The exit says that there was one, and this is the first that hears of it.
+        HostEvent::MachineCheck => unsafe { cpu::deliver_machine_check(vmcs.irqs()) },
+    }
+}
+
+/// What the last exit took from the host.
+fn host_event(vmcs: &CurrentVmcs<'_>) -> Option<HostEvent> {
+    let reason = ExitReason::from_raw(vmcs.read(EXIT_REASON));
+    let info = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
+    match reason.basic() {
+        basic::ENTRY_MACHINE_CHECK => Some(HostEvent::MachineCheck),
+        basic::EXCEPTION_OR_NMI if info.kind().get() == kind::NMI => Some(HostEvent::Nmi),
+        basic::EXCEPTION_OR_NMI if info.is(vector::MACHINE_CHECK) => Some(HostEvent::MachineCheck),
+        _ => None,
     }
 }

@@ -4,11 +4,13 @@
 //!
 //! The value that is read or written follows from the field's width. A field whose encoding disagrees
 //! with the width or the access that it is listed under does not compile, nor does a write to a
-//! read-only field:
+//! read-only field, or one to a control or host-state field outside of the files that know what it
+//! means for the host:
 //!
 //! ```ignore
 //! current.write(GUEST_CS_SELECTOR, 0u64);        // expected `u16`
 //! current.write(EXIT_REASON, 0u32);              // `ReadOnly` is not `Writable`
+//! current.write(EPT_POINTER, 0u64);              // nor is `Control`
 //! Field::<u32, Guest>::new(0x681e);              // GUEST_RIP: encoding disagrees with the width
 //! ```
 
@@ -58,7 +60,7 @@ pub(crate) trait Access {
     const CODE: u32;
 }
 
-/// Types of fields that VMWRITE can write.
+/// Types of fields that can be written without harm to the host.
 pub(crate) trait Writable: Access {}
 
 macro_rules! access {
@@ -72,8 +74,13 @@ macro_rules! access {
 }
 
 access!(
-    /// Marker of control fields.
+    /// Marker of control fields: `vmx/execution.rs` writes them.
     Control,
+    0
+);
+access!(
+    /// Marker of control fields that concern the guest alone: its time, its events, what it reads.
+    GuestControl,
     0
 );
 access!(
@@ -87,14 +94,13 @@ access!(
     2
 );
 access!(
-    /// Marker of the host-state area.
+    /// Marker of the host-state area: `vmx/host.rs` writes it.
     Host,
     3
 );
 
-impl Writable for Control {}
+impl Writable for GuestControl {}
 impl Writable for Guest {}
-impl Writable for Host {}
 
 /// A field of width `W` and type `A`.
 pub(crate) struct Field<W, A>(u32, PhantomData<(W, A)>);
@@ -245,8 +251,12 @@ fields! {
         EXECUTIVE_VMCS_POINTER = 0x200c;
         /// Page-modification log address.
         PML_ADDRESS = 0x200e;
+    }
+    u64, GuestControl {
         /// TSC offset.
         TSC_OFFSET = 0x2010;
+    }
+    u64, Control {
         /// Virtual-APIC address.
         VIRTUAL_APIC_ADDRESS = 0x2012;
         /// APIC-access address.
@@ -355,12 +365,16 @@ fields! {
         ENTRY_CONTROLS = 0x4012;
         /// VM-entry MSR-load count.
         ENTRY_MSR_LOAD_COUNT = 0x4014;
+    }
+    u32, GuestControl {
         /// VM-entry interruption-information field.
         ENTRY_INTERRUPTION_INFO = 0x4016;
         /// VM-entry exception error code.
         ENTRY_EXCEPTION_ERROR_CODE = 0x4018;
         /// VM-entry instruction length.
         ENTRY_INSTRUCTION_LENGTH = 0x401a;
+    }
+    u32, Control {
         /// TPR threshold.
         TPR_THRESHOLD = 0x401c;
         /// Secondary processor-based VM-execution controls.
@@ -449,10 +463,14 @@ fields! {
         CR0_MASK = 0x6000;
         /// CR4 guest/host mask.
         CR4_MASK = 0x6002;
+    }
+    Natural, GuestControl {
         /// CR0 read shadow.
         CR0_SHADOW = 0x6004;
         /// CR4 read shadow.
         CR4_SHADOW = 0x6006;
+    }
+    Natural, Control {
         /// CR3-target value 0.
         CR3_TARGET0 = 0x6008;
         /// CR3-target value 1.

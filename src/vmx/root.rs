@@ -8,13 +8,13 @@
 //! behind the back of the kernel's copy of it, and is what it was when interrupts come back on.
 
 use super::{
+    host::HostState,
     hyper_v,
     insn,
     region::Region, //
 };
 use crate::support::{
     cpu,
-    irq::IrqsDisabled,
     per_cpu::PerCpu, //
 };
 use kernel::{
@@ -86,7 +86,7 @@ enum Form {
 /// anyone else.
 #[must_use = "VMX operation is left when the guard is dropped"]
 pub(crate) struct VmxRoot<'a> {
-    irqs: &'a IrqsDisabled,
+    host: &'a HostState<'a>,
     form: Form,
 }
 
@@ -98,17 +98,18 @@ impl<'a> VmxRoot<'a> {
     /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed: CR4.VMXE is set, but the CPU is
     /// not in VMX operation, or KVM may use enlightened VMCSs. `EIO` if VMXON fails.
     #[inline]
-    pub(crate) fn enter(irqs: &'a IrqsDisabled, regions: &VmxonRegions) -> Result<Self> {
-        let cr4 = cpu::cr4(irqs);
+    pub(crate) fn enter(host: &'a HostState<'a>, regions: &VmxonRegions) -> Result<Self> {
+        let cr4 = cpu::cr4(host.irqs());
         if cr4 & cpu::CR4_VMXE != 0 {
-            Self::borrow(irqs, regions)
+            Self::borrow(host, regions)
         } else {
-            Self::own(irqs, cr4, regions)
+            Self::own(host, cr4, regions)
         }
     }
 
     #[inline]
-    fn own(irqs: &'a IrqsDisabled, cr4: u64, regions: &VmxonRegions) -> Result<Self> {
+    fn own(host: &'a HostState<'a>, cr4: u64, regions: &VmxonRegions) -> Result<Self> {
+        let irqs = host.irqs();
         let region = regions.regions.this(irqs).ok_or(ENODEV)?;
         // SAFETY: The bit matters to VMXON only; CR4 gets its value back in `drop`, or right below.
         unsafe { cpu::set_cr4(irqs, cr4 | cpu::CR4_VMXE) };
@@ -120,13 +121,13 @@ impl<'a> VmxRoot<'a> {
         }
         // INVARIANT: VMXON succeeded; after it there is no current VMCS.
         Ok(Self {
-            irqs,
+            host,
             form: Form::Own { cr4 },
         })
     }
 
     #[inline]
-    fn borrow(irqs: &'a IrqsDisabled, regions: &VmxonRegions) -> Result<Self> {
+    fn borrow(host: &'a HostState<'a>, regions: &VmxonRegions) -> Result<Self> {
         if !regions.can_borrow {
             return Err(EBUSY);
         }
@@ -134,15 +135,15 @@ impl<'a> VmxRoot<'a> {
         // INVARIANT: VMPTRST does not fault in VMX root operation only. With interrupts off, KVM
         // does not get to use its current VMCS before `drop` puts it back.
         Ok(Self {
-            irqs,
+            host,
             form: Form::Borrowed { current },
         })
     }
 
     /// The proof that this one stands on.
     #[inline]
-    pub(crate) fn irqs(&self) -> &'a IrqsDisabled {
-        self.irqs
+    pub(super) fn host(&self) -> &'a HostState<'a> {
+        self.host
     }
 
     /// Is VMX operation KVM's?
@@ -159,7 +160,7 @@ impl Drop for VmxRoot<'_> {
                 // SAFETY: `own` entered VMX operation on this CPU.
                 let left = unsafe { insn::vmxoff() };
                 // SAFETY: This is the value that CR4 had.
-                unsafe { cpu::set_cr4(self.irqs, cr4) };
+                unsafe { cpu::set_cr4(self.host.irqs(), cr4) };
                 if left.is_err() {
                     pr_err!("VMXOFF failed; the CPU was not in VMX operation any more\n");
                 }
@@ -180,23 +181,37 @@ impl Drop for VmxRoot<'_> {
 #[kunit_tests(minivmx_root)]
 mod tests {
     use super::*;
+    use crate::{
+        support::{
+            descriptor::Descriptors,
+            irq::IrqsDisabled, //
+        },
+        vmx::capability::Capabilities, //
+    };
     use core::cell::Cell;
 
     /// What [`VmxRoot::enter`] says while CR4.VMXE is set and the CPU is not in VMX operation;
     /// [`None`] if KVM is there, or no VMX.
     fn enter_with_vmxe() -> Result<Option<Result>> {
-        let regions = VmxonRegions::new(0)?;
-        let irqs = IrqsDisabled::new();
-        let cr4 = cpu::cr4(&irqs);
-        if cr4 & cpu::CR4_VMXE != 0 || !cpu::has_vmx() {
+        if !cpu::has_vmx() {
             return Ok(None);
         }
-        // SAFETY: The CPU has VMX; CR4 gets its value back below.
-        unsafe { cpu::set_cr4(&irqs, cr4 | cpu::CR4_VMXE) };
-        let result = VmxRoot::enter(&irqs, &regions).map(drop);
-        // SAFETY: This is the value that CR4 had.
-        unsafe { cpu::set_cr4(&irqs, cr4) };
-        Ok(Some(result))
+        let capabilities = Capabilities::detect()?;
+        let regions = VmxonRegions::new(0)?;
+        let mut descriptors = Descriptors::default();
+        IrqsDisabled::with(|irqs| {
+            let cr4 = cpu::cr4(irqs);
+            if cr4 & cpu::CR4_VMXE != 0 {
+                return Ok(None);
+            }
+            let host = HostState::save(irqs, &mut descriptors, &capabilities);
+            // SAFETY: The CPU has VMX; CR4 gets its value back below.
+            unsafe { cpu::set_cr4(irqs, cr4 | cpu::CR4_VMXE) };
+            let result = VmxRoot::enter(&host, &regions).map(drop);
+            // SAFETY: This is the value that CR4 had.
+            unsafe { cpu::set_cr4(irqs, cr4) };
+            Ok(Some(result))
+        })
     }
 
     #[test]

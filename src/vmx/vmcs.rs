@@ -8,12 +8,18 @@
 //! next CPU can have it.
 
 use super::{
+    capability::Capabilities,
+    execution::Execution,
     field::{
         self,
         Access,
         Field,
         Width,
         Writable, //
+    },
+    host::{
+        HostArea,
+        HostState, //
     },
     insn::{
         self,
@@ -22,6 +28,7 @@ use super::{
     region::Region,
     root::VmxRoot, //
 };
+use crate::support::irq::IrqsDisabled;
 use core::cell::Cell;
 use kernel::prelude::*;
 
@@ -33,62 +40,88 @@ use kernel::prelude::*;
 /// has it active.
 pub(crate) struct Vmcs {
     region: Region,
-    /// Did VMCLEAR initialise the region?
-    cleared: bool,
+    /// What the guest is let do.
+    execution: Execution,
+    /// Did VMCLEAR initialise the region, and does it hold what `execution` says?
+    prepared: bool,
+    /// What its host-state area holds.
+    host: HostArea,
 }
 
 impl Vmcs {
-    /// Allocates a region.
-    pub(crate) fn new(revision: u32) -> Result<Self> {
+    /// Allocates a region, for a guest that is let do this.
+    pub(crate) fn new(revision: u32, execution: Execution) -> Result<Self> {
         // INVARIANT: A new region was never active.
         Ok(Self {
             region: Region::new(revision)?,
-            cleared: false,
+            execution,
+            prepared: false,
+            host: HostArea::default(),
         })
     }
 
     /// Makes this the current VMCS, until the returned guard is dropped.
-    #[inline]
-    pub(crate) fn load<'a>(&'a mut self, root: &'a VmxRoot<'a>) -> Result<CurrentVmcs<'a>> {
+    #[inline(always)]
+    pub(crate) fn load<'a>(
+        &'a mut self,
+        root: &'a mut VmxRoot<'_>,
+        capabilities: &Capabilities,
+    ) -> Result<CurrentVmcs<'a>> {
         let address = self.region.address();
-        if !self.cleared {
+        if !self.prepared {
             // SAFETY: By the type invariant no CPU uses this VMCS region.
             unsafe { insn::vmclear(address) }?;
-            self.cleared = true;
         }
         // SAFETY: By the type invariant no CPU uses this VMCS region; it lives as long as the guard.
         unsafe { insn::vmptrld(address) }?;
-        // INVARIANT: VMPTRLD succeeded; the exclusive reference keeps others away.
-        Ok(CurrentVmcs {
-            vmcs: self,
-            root,
-            launched: Cell::new(false),
+        // INVARIANT: VMPTRLD succeeded; the exclusive references keep others away. Nothing enters the
+        // guest before the lines below.
+        let current = CurrentVmcs {
             failed: Cell::new(false),
-        })
+            launched: Cell::new(false),
+            exited: Cell::new(false),
+            vmcs: self,
+            host: root.host(),
+        };
+        if !current.vmcs.prepared {
+            current.vmcs.execution.write(&current)?;
+            current.vmcs.prepared = true;
+        }
+        let area = &current.vmcs.host;
+        area.update(&current, current.host, capabilities)?;
+        Ok(current)
     }
 }
 
-/// Guard and proof that a VMCS of this driver is the current one on this CPU.
+/// Guard and proof that a VMCS of this driver is the current one on this CPU, and that its guest can be
+/// entered without harm to the host.
 ///
 /// # Invariants
 ///
 /// From construction to drop `vmcs` is the current one, and `launched` says whether its launch state is
-/// "launched".
+/// "launched". Its controls are those of its [`Execution`], and its host-state area is this CPU's.
 #[must_use = "the VMCS is given back when the guard is dropped"]
 #[repr(C)] // `failed` first: it is the operand of every access to a field.
 pub(crate) struct CurrentVmcs<'a> {
     /// Did an access to a field, or a flush, fail?
     failed: Cell<bool>,
     launched: Cell<bool>,
+    /// Was there an exit whose event of the host nobody asked for?
+    exited: Cell<bool>,
     vmcs: &'a mut Vmcs,
-    root: &'a VmxRoot<'a>,
+    host: &'a HostState<'a>,
 }
 
 impl<'a> CurrentVmcs<'a> {
     /// The proof that this one stands on.
     #[inline]
-    pub(crate) fn root(&self) -> &'a VmxRoot<'a> {
-        self.root
+    pub(crate) fn irqs(&self) -> &'a IrqsDisabled {
+        self.host.irqs()
+    }
+
+    /// What the guest is let do.
+    pub(super) fn execution(&self) -> &Execution {
+        &self.vmcs.execution
     }
 
     /// Reads a field that every CPU has, or one that the capabilities promise.
@@ -99,15 +132,32 @@ impl<'a> CurrentVmcs<'a> {
         W::from_u64(insn::vmread(field.encoding(), &self.failed))
     }
 
-    /// Writes a field that every CPU has, or one that the capabilities promise.
-    ///
-    /// Control and host-state fields decide what a guest can reach: the files that write them
-    /// (`vmx/host.rs`, `vcpu/setup.rs`, and the owner of each feature) are where to look for that.
+    /// Writes a field that every CPU has, or one that the capabilities promise, and that concerns the
+    /// guest alone.
     ///
     /// Should it fail all the same, [`Self::check`] says so at the end of the burst.
     #[inline(always)]
     pub(crate) fn write<W: Width, A: Writable>(&self, field: Field<W, A>, value: W::Value) {
-        // SAFETY: By the type invariant the current VMCS is this driver's.
+        // SAFETY: By the type invariant the current VMCS is this driver's; what the field holds is
+        // for the guest to suffer.
+        unsafe { self.write_vital(field, value) };
+    }
+
+    /// Writes any field: as [`Self::write`], but a control or host-state field decides what a guest can
+    /// reach, and what becomes of the host.
+    ///
+    /// # Safety
+    ///
+    /// With this value, and the other fields as they are before the next VM entry, the guest stays in
+    /// its memory, and a VM exit leaves the host as it was.
+    #[inline(always)]
+    pub(super) unsafe fn write_vital<W: Width, A: Access>(
+        &self,
+        field: Field<W, A>,
+        value: W::Value,
+    ) {
+        // SAFETY: By the type invariant the current VMCS is this driver's; the caller answers for the
+        // value.
         unsafe { insn::vmwrite(field.encoding(), W::to_u64(value), &self.failed) };
     }
 
@@ -150,6 +200,17 @@ impl<'a> CurrentVmcs<'a> {
     #[inline]
     pub(super) fn launched(&self) -> bool {
         self.launched.get()
+    }
+
+    /// To be called after a VM exit.
+    #[inline]
+    pub(super) fn set_exited(&self) {
+        self.exited.set(true);
+    }
+
+    /// Was there an exit since this was asked last?
+    pub(super) fn take_exited(&self) -> bool {
+        self.exited.replace(false)
     }
 
     /// To be called when a VM entry succeeded.

@@ -12,10 +12,6 @@ pub(crate) const DEBUGCTL: u32 = 0x1d9;
 pub(crate) const PAT: u32 = 0x277;
 pub(crate) const EFER: u32 = 0xc000_0080;
 pub(crate) const STAR: u32 = 0xc000_0081;
-pub(crate) const LSTAR: u32 = 0xc000_0082;
-pub(crate) const CSTAR: u32 = 0xc000_0083;
 pub(crate) const FMASK: u32 = 0xc000_0084;
 pub(crate) const FS_BASE: u32 = 0xc000_0100;
 pub(crate) const GS_BASE: u32 = 0xc000_0101;
-/// The base that SWAPGS exchanges.
-pub(crate) const KERNEL_GS_BASE: u32 = 0xc000_0102;

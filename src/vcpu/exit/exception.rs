@@ -4,7 +4,6 @@
 
 use super::alignment_check;
 use crate::{
-    support::cpu,
     vcpu::{
         context::{
             Context,
@@ -15,6 +14,7 @@ use crate::{
         translation, //
     },
     vmx::{
+        entry,
         exit::{
             basic,
             Interruption, //
@@ -36,15 +36,10 @@ use crate::{
 /// Answers an exit for an exception or an NMI.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
-    if info.kind().get() == kind::NMI {
-        event::redeliver(cx.vmcs);
-        cpu::deliver_nmi(cx.vmcs.root().irqs());
-        return Next::Pause;
-    }
     let number = info.vector().get();
-    if info.is(vector::MACHINE_CHECK) {
+    if info.kind().get() == kind::NMI || info.is(vector::MACHINE_CHECK) {
         event::redeliver(cx.vmcs);
-        cpu::deliver_machine_check(cx.vmcs.root().irqs());
+        entry::deliver_host_event(cx.vmcs);
         return Next::Pause;
     }
     if info.is(vector::PAGE_FAULT) {

@@ -9,29 +9,27 @@
 use crate::{
     support::{
         irq::IrqsDisabled,
-        msr::{
-            LentMsr,
+        msr::LentMsr,
+        user_msr::{
             LentMsrs,
-            Msr,
-            SwitchedMsr, //
+            SwitchedMsr,
+            UserMsr, //
         }, //
     },
-    vmx::capability::Capabilities,
-    x86::{
-        efer,
-        msr::{
-            CSTAR,
-            EFER,
-            FMASK,
-            KERNEL_GS_BASE,
-            LSTAR,
-            STAR, //
-        }, //
-    }, //
+    vmx::{
+        capability::Capabilities,
+        host::HostState, //
+    },
+    x86::efer, //
 };
 
 /// Where SYSCALL goes, and what it does with the flags.
-const SYSCALL: [Msr; 4] = [Msr(STAR), Msr(LSTAR), Msr(CSTAR), Msr(FMASK)];
+const SYSCALL: [UserMsr; 4] = [
+    UserMsr::STAR,
+    UserMsr::LSTAR,
+    UserMsr::CSTAR,
+    UserMsr::FMASK,
+];
 
 /// How many of [`SwitchedMsrs`] must be in the CPU while the guest runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +62,8 @@ pub(crate) struct SwitchedMsrs([SwitchedMsr; Needed::Syscall as usize]);
 impl Default for SwitchedMsrs {
     fn default() -> Self {
         let [star, lstar, cstar, fmask] = SYSCALL.map(SwitchedMsr::new);
-        let swapgs = SwitchedMsr::unwatched(Msr(KERNEL_GS_BASE));
+        // SWAPGS does not exit.
+        let swapgs = SwitchedMsr::unwatched(UserMsr::KERNEL_GS_BASE);
         Self([swapgs, star, lstar, cstar, fmask])
     }
 }
@@ -72,14 +71,14 @@ impl Default for SwitchedMsrs {
 impl SwitchedMsrs {
     /// Puts the guest's values into the CPU, those that are needed.
     #[inline]
-    pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled, needed: Needed) -> LentMsrs<'a> {
-        LentMsrs::new(irqs, &mut self.0, needed as usize)
+    pub(crate) fn load<'a>(&'a mut self, host: &'a HostState<'_>, needed: Needed) -> LentMsrs<'a> {
+        LentMsrs::new(host.descriptors(), &mut self.0, needed as usize)
     }
 
     /// Place of an MSR among them, if it is one of them.
     pub(crate) fn place(index: u32) -> Option<usize> {
-        let syscall = || SYSCALL.iter().position(|msr| msr.0 == index);
-        if index == KERNEL_GS_BASE {
+        let syscall = || SYSCALL.iter().position(|msr| msr.number() == index);
+        if index == UserMsr::KERNEL_GS_BASE.number() {
             return Some(0);
         }
         Some(1 + syscall()?)
@@ -93,16 +92,12 @@ pub(crate) fn lend_efer<'a>(
     capabilities: &Capabilities,
     efer: u64,
 ) -> Option<LentMsr<'a>> {
-    let lend = || LentMsr::new(irqs, Msr(EFER), |host| host & !efer::SCE | efer & efer::SCE);
+    let lend = || LentMsr::syscall(irqs, efer & efer::SCE != 0);
     (!capabilities.switches_efer()).then(lend)
 }
-
-/// MSR_TEST_CTRL, where the kernel turns the detection of split locks on.
-const TEST_CTRL: Msr = Msr(0x33);
 
 /// Turns the detection of split locks off, for a guest that splits them.
 #[cold]
 pub(crate) fn lend_split_locks(irqs: &IrqsDisabled) -> LentMsr<'_> {
-    const DETECT: u64 = 1 << 29;
-    LentMsr::new(irqs, TEST_CTRL, |host| host & !DETECT)
+    LentMsr::split_locks(irqs)
 }

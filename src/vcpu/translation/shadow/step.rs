@@ -18,7 +18,6 @@ use crate::{
     vcpu::context::Context,
     vmx::{
         capability::Stepper,
-        controls::Primary,
         exit::{
             Interruptibility,
             Interruption, //
@@ -36,13 +35,11 @@ pub(super) fn begin(cx: &mut Context<'_>) {
     if let Some(state) = cx.guest.translation.shadow() {
         state.stepping = true;
     }
-    match cx.vm.machine.capabilities.stepper() {
-        Some(Stepper::NmiWindow) => {
-            set_control(cx, Primary::NMI_WINDOW_EXITING, true);
-            let event = Interruption::from_raw(cx.vmcs.read(ENTRY_INTERRUPTION_INFO));
-            block_by_mov_ss(cx, !event.valid());
-        }
-        _ => set_control(cx, Primary::MONITOR_TRAP_FLAG, true),
+    let how = stepper(cx);
+    cx.vmcs.set_stepping(how, true);
+    if how == Stepper::NmiWindow {
+        let event = Interruption::from_raw(cx.vmcs.read(ENTRY_INTERRUPTION_INFO));
+        block_by_mov_ss(cx, !event.valid());
     }
 }
 
@@ -56,20 +53,18 @@ pub(in super::super) fn end(cx: &mut Context<'_>) {
 }
 
 fn revoke(cx: &mut Context<'_>) {
-    match cx.vm.machine.capabilities.stepper() {
-        Some(Stepper::NmiWindow) => {
-            set_control(cx, Primary::NMI_WINDOW_EXITING, false);
-            block_by_mov_ss(cx, false);
-        }
-        _ => set_control(cx, Primary::MONITOR_TRAP_FLAG, false),
+    let how = stepper(cx);
+    cx.vmcs.set_stepping(how, false);
+    if how == Stepper::NmiWindow {
+        block_by_mov_ss(cx, false);
     }
     with(cx, |shadow, ram, _| shadow.end_step(ram));
 }
 
-fn set_control(cx: &Context<'_>, control: Primary, set: bool) {
-    let others = cx.vmcs.read(PRIMARY_CONTROLS) & !control.raw();
-    let bit = if set { control.raw() } else { 0 };
-    cx.vmcs.write(PRIMARY_CONTROLS, others | bit);
+/// There is no shadow paging on a CPU with neither.
+fn stepper(cx: &Context<'_>) -> Stepper {
+    let stepper = cx.vm.machine.capabilities.stepper();
+    stepper.unwrap_or(Stepper::MonitorTrapFlag)
 }
 
 /// Guests get no NMIs and no interrupts, so nothing else comes of this for them. A single-step trap of

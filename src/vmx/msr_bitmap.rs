@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MSR bitmaps: which MSRs guests reach without an exit.
+//! MSR bitmaps (SDM Vol. 3C, "MSR-Bitmap Address"), the same for all vCPUs.
 
 use crate::{
     support::page::KernelPage,
@@ -15,10 +15,11 @@ use crate::{
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
-/// MSRs that the guest reads and writes in the VMCS, without an exit.
+/// MSRs that the guest reads and writes without an exit: the VMCS holds its values, and VM exits load
+/// the host's.
 const DIRECT: [u32; 5] = [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, FS_BASE, GS_BASE];
 
-/// The bitmaps (SDM Vol. 3C, "MSR-Bitmap Address"), the same for all vCPUs.
+/// Two of them.
 pub(crate) struct MsrBitmaps {
     usual: KernelPage,
     trapping: KernelPage,
@@ -39,14 +40,13 @@ impl MsrBitmaps {
         Ok(Self { usual, trapping })
     }
 
-    /// Physical address of the one for a guest whose accesses all exit, or for another.
-    pub(crate) fn address(&self, all_exit: bool) -> u64 {
-        let bitmap = if all_exit {
-            &self.trapping
+    /// Address of the one that lets the guest reach nothing, or of the other.
+    pub(super) fn phys(&self, trapping: bool) -> u64 {
+        if trapping {
+            self.trapping.phys()
         } else {
-            &self.usual
-        };
-        bitmap.phys()
+            self.usual.phys()
+        }
     }
 }
 

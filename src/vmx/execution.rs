@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a guest is let do: the controls of its VMCS, and the few of them that change while it runs.
+//!
+//! | control | why |
+//! |---|---|
+//! | external-interrupt exiting, NMI exiting | the host's interrupts end a burst |
+//! | VMX-preemption timer | some emulators do not let the host's interrupts through, see below |
+//! | HLT, MWAIT, MONITOR exiting | waiting is the program's to decide |
+//! | unconditional I/O exiting | all ports are the program's |
+//! | MOV-DR exiting, CR8 exiting, RDPMC exiting | registers that are not switched |
+//! | use TSC offsetting | the guest's time starts with it |
+//! | use MSR bitmaps | bases of FS and GS, SYSENTER: in the VMCS, so without an exit |
+//! | enable EPT, unrestricted guest | memory; real mode and no paging |
+//! | CR3-load, CR3-store, INVLPG exiting | shadow paging: the guest's CR3 is not the CPU's |
+//! | enable VPID | translations survive VM entries and exits |
+//! | WBINVD exiting | a guest must not empty the host's caches |
+//!
+//! Bochs (3.0) leaves the host's interrupts masked for as long as a guest keeps its own off: they end
+//! no burst then. So the VMX-preemption timer bounds a stay in the guest where the CPU has it. A real
+//! CPU is interrupted long before.
+
+use super::{
+    capability::{
+        required,
+        Capabilities,
+        Stepper, //
+    },
+    controls::{
+        Allowed,
+        Controls,
+        Entry,
+        Exit,
+        PinBased,
+        Primary,
+        Secondary, //
+    },
+    field::*,
+    msr_bitmap::MsrBitmaps,
+    vmcs::CurrentVmcs, //
+};
+use crate::{
+    mmu::ept::Eptp,
+    x86::event::vector, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Longest stay in the guest, in ticks of the time-stamp counter: less than a millisecond.
+const STAY: u32 = 1 << 21;
+
+/// Exceptions that always exit: #DB and #AC, whose delivery can raise them again without end, and #MC,
+/// which is the host's.
+const EXCEPTIONS: u32 =
+    1 << vector::DEBUG | 1 << vector::ALIGNMENT_CHECK | 1 << vector::MACHINE_CHECK;
+
+/// How guest memory is translated.
+#[derive(Clone, Copy)]
+pub(crate) enum Translation {
+    /// By these extended page tables.
+    Ept(Eptp),
+    /// By shadow page tables.
+    Shadow {
+        /// Does INVLPG exit?
+        invlpg: bool,
+    },
+}
+
+/// Bits of CR0 and CR4 that the host keeps.
+#[derive(Clone, Copy)]
+pub(crate) struct Masks {
+    /// Of CR0.
+    pub(crate) cr0: u64,
+    /// Of CR4.
+    pub(crate) cr4: u64,
+}
+
+/// What a guest is let do.
+pub(crate) struct Execution {
+    translation: Translation,
+    vpid: Option<u16>,
+    masks: Masks,
+    bitmaps: Arc<MsrBitmaps>,
+    pin_based: PinBased,
+    primary: Primary,
+    secondary: Secondary,
+    exit: Exit,
+    entry: Entry,
+    timer: u32,
+}
+
+impl Execution {
+    /// Puts the controls together.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`, after one sentence in the log, if this CPU lacks one that cannot be done without.
+    pub(crate) fn new(
+        capabilities: &Capabilities,
+        translation: Translation,
+        vpid: Option<u16>,
+        masks: Masks,
+        bitmaps: Arc<MsrBitmaps>,
+    ) -> Result<Self> {
+        let (primary, secondary) = needs(translation);
+        let vpid_control = Secondary::NONE.with_if(Secondary::ENABLE_VPID, vpid.is_some());
+        let (exit_pat, entry_pat) = pat(capabilities);
+        let (exit_efer, entry_efer) = efer(capabilities);
+        Ok(Self {
+            translation,
+            vpid,
+            masks,
+            bitmaps,
+            pin_based: adjust(
+                capabilities.pin_based,
+                required::PIN_BASED,
+                PinBased::VIRTUAL_NMIS.with(PinBased::PREEMPTION_TIMER),
+            )?,
+            primary: adjust_primary(capabilities.primary, primary)?,
+            secondary: adjust(
+                capabilities.secondary,
+                secondary.with(vpid_control),
+                Secondary::WBINVD_EXITING,
+            )?,
+            exit: adjust(capabilities.exit, required::EXIT.with(exit_efer), exit_pat)?,
+            entry: adjust(
+                capabilities.entry,
+                required::ENTRY.with(entry_efer),
+                entry_pat,
+            )?,
+            timer: capabilities.preemption_timer(STAY),
+        })
+    }
+
+    /// Writes all of it into a VMCS that holds nothing yet.
+    #[cold]
+    pub(super) fn write(&self, vmcs: &CurrentVmcs<'_>) -> Result {
+        self.write_controls(vmcs);
+        self.write_constants(vmcs);
+        vmcs.set_exceptions(0);
+        vmcs.set_msr_bitmap(false);
+        vmcs.check()
+    }
+
+    fn write_controls(&self, vmcs: &CurrentVmcs<'_>) {
+        vital(vmcs, PIN_BASED_CONTROLS, self.pin_based.raw());
+        vital(vmcs, PRIMARY_CONTROLS, self.primary.raw());
+        if self.primary.contains(Primary::SECONDARY) {
+            vital(vmcs, SECONDARY_CONTROLS, self.secondary.raw());
+        }
+        vital(vmcs, EXIT_CONTROLS, self.exit.raw());
+        vital(vmcs, ENTRY_CONTROLS, self.entry.raw());
+        vital(vmcs, CR0_MASK, self.masks.cr0);
+        vital(vmcs, CR4_MASK, self.masks.cr4);
+        if let Translation::Ept(eptp) = self.translation {
+            vital(vmcs, EPT_POINTER, eptp.into_raw());
+        }
+        if let Some(vpid) = self.vpid {
+            vital(vmcs, VIRTUAL_PROCESSOR_ID, vpid);
+        }
+    }
+
+    fn write_constants(&self, vmcs: &CurrentVmcs<'_>) {
+        for field in [
+            EXIT_MSR_STORE_COUNT,
+            EXIT_MSR_LOAD_COUNT,
+            ENTRY_MSR_LOAD_COUNT,
+            CR3_TARGET_COUNT,
+            PAGE_FAULT_ERROR_MASK,
+            PAGE_FAULT_ERROR_MATCH,
+        ] {
+            vital(vmcs, field, 0);
+        }
+        vmcs.write(ENTRY_INTERRUPTION_INFO, 0);
+        vmcs.write(VMCS_LINK_POINTER, u64::MAX);
+        if self.pin_based.contains(PinBased::PREEMPTION_TIMER) {
+            vmcs.write(PREEMPTION_TIMER_VALUE, self.timer);
+        }
+    }
+}
+
+/// Writes a field of this file.
+fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Control>, value: W::Value) {
+    // SAFETY: The values are those of an `Execution`, which `Execution::new` put together: the host
+    // keeps its interrupts, the guest has no memory but by its tables, and no register of the host's.
+    unsafe { vmcs.write_vital(field, value) };
+}
+
+/// Controls that change while a guest runs.
+impl CurrentVmcs<'_> {
+    /// Lets these exceptions exit, besides those that always do.
+    pub(crate) fn set_exceptions(&self, others: u32) {
+        let page_fault = match self.execution().translation {
+            Translation::Shadow { .. } => 1 << vector::PAGE_FAULT,
+            Translation::Ept(_) => 0,
+        };
+        vital(self, EXCEPTION_BITMAP, EXCEPTIONS | page_fault | others);
+    }
+
+    /// Lets all MSRs exit, or those that the VMCS does not hold.
+    pub(crate) fn set_msr_bitmap(&self, all: bool) {
+        vital(self, MSR_BITMAP, self.execution().bitmaps.phys(all));
+    }
+
+    /// Lets the guest exit after its next instruction, or not.
+    pub(crate) fn set_stepping(&self, how: Stepper, on: bool) {
+        let control = match how {
+            Stepper::MonitorTrapFlag => Primary::MONITOR_TRAP_FLAG,
+            Stepper::NmiWindow => Primary::NMI_WINDOW_EXITING,
+        };
+        let controls = Primary::from_bits(self.read(PRIMARY_CONTROLS));
+        vital(self, PRIMARY_CONTROLS, controls.with_if(control, on).raw());
+    }
+
+    /// Lets the guest be in IA-32e mode, or not.
+    pub(crate) fn set_ia32e_mode(&self, on: bool) {
+        let controls = Entry::from_bits(self.read(ENTRY_CONTROLS));
+        vital(
+            self,
+            ENTRY_CONTROLS,
+            controls.with_if(Entry::IA32E_MODE_GUEST, on).raw(),
+        );
+    }
+}
+
+/// What translation by EPT, or by shadow tables, needs.
+fn needs(translation: Translation) -> (Primary, Secondary) {
+    match translation {
+        Translation::Ept(_) => (
+            Primary::SECONDARY,
+            Secondary::ENABLE_EPT.with(Secondary::UNRESTRICTED_GUEST),
+        ),
+        Translation::Shadow { invlpg } => (
+            required::SHADOW.with_if(Primary::INVLPG_EXITING, invlpg),
+            Secondary::NONE,
+        ),
+    }
+}
+
+/// The primary controls with those that translation needs. Secondary controls are for EPT; what
+/// else there is of them, guests with shadow paging do without on a CPU that has none.
+fn adjust_primary(allowed: Allowed, translation: Primary) -> Result<Primary> {
+    let optional = Primary::USE_MSR_BITMAPS.with(Primary::SECONDARY);
+    adjust(allowed, required::PRIMARY.with(translation), optional)
+}
+
+fn pat(capabilities: &Capabilities) -> (Exit, Entry) {
+    if capabilities.switches_pat() {
+        (Exit::LOAD_PAT.with(Exit::SAVE_PAT), Entry::LOAD_PAT)
+    } else {
+        (Exit::NONE, Entry::NONE)
+    }
+}
+
+fn efer(capabilities: &Capabilities) -> (Exit, Entry) {
+    if capabilities.switches_efer() {
+        (Exit::LOAD_EFER.with(Exit::SAVE_EFER), Entry::LOAD_EFER)
+    } else {
+        (Exit::NONE, Entry::NONE)
+    }
+}
+
+fn adjust<C: Controls>(allowed: Allowed, required: C, optional: C) -> Result<C> {
+    allowed.adjust(required, optional).map_err(|missing| {
+        pr_err!(
+            "this CPU's VMX lacks the control \"{}\"\n",
+            missing.first_name()
+        );
+        EOPNOTSUPP
+    })
+}
+
+#[kunit_tests(minivmx_execution)]
+mod tests {
+    use super::*;
+
+    /// All controls but these.
+    fn all_but(missing: Primary) -> Allowed {
+        Allowed {
+            must: 0,
+            can: !missing.bits(),
+        }
+    }
+
+    // A CPU without secondary controls runs guests with shadow paging, and no others.
+    #[test]
+    fn secondary_controls_are_for_ept() -> Result {
+        let allowed = all_but(Primary::SECONDARY);
+        let primary = adjust_primary(allowed, required::SHADOW)?;
+        assert!(primary.contains(required::PRIMARY.with(required::SHADOW)));
+        assert!(!primary.contains(Primary::SECONDARY));
+        assert!(adjust_primary(allowed, Primary::SECONDARY).is_err());
+        Ok(())
+    }
+
+    // Where there are secondary controls, they are used.
+    #[test]
+    fn secondary_controls_are_used() -> Result {
+        let primary = adjust_primary(all_but(Primary::NONE), required::SHADOW)?;
+        assert!(primary.contains(Primary::SECONDARY));
+        Ok(())
+    }
+}
