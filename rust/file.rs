@@ -63,8 +63,9 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
         Err(ENODEV)
     }
 
-    /// The page at this offset (in pages) of a mapping that a program touched; any error but
-    /// `ENOMEM` becomes SIGBUS.
+    /// The page at this offset (in pages) of a mapping that a program touched. Any error becomes SIGBUS,
+    /// `ENOMEM` too: as `VM_FAULT_OOM` it would be tried again for ever where nobody called the OOM
+    /// killer.
     fn fault(&self, _offset: usize) -> Result<KernelPage> {
         Err(ENODEV)
     }
@@ -258,7 +259,6 @@ impl<T: FileOperations> Table<T> {
                 unsafe { (*fault).page = page.into_raw() };
                 0
             }
-            Err(error) if error == ENOMEM => kernel_bindings::vm_fault_reason_VM_FAULT_OOM,
             Err(_) => kernel_bindings::vm_fault_reason_VM_FAULT_SIGBUS,
         }
     }

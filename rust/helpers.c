@@ -10,15 +10,22 @@
 #include <asm/mce.h>
 #include "helpers.h"
 
+/*
+ * For pages that a program may ask for without end: where memory is short they are
+ * refused, and the OOM killer is not called, which would end some other program.
+ * Blocks never call it, and fail without the effort that a retry would be.
+ */
+#define GFP_MODEST	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN)
+
 struct page *ext_alloc_zeroed_pages(unsigned int order)
 {
-	return alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
-			   (order ? __GFP_NOWARN : 0), order);
+	return alloc_pages(order ? GFP_MODEST : GFP_MODEST | __GFP_RETRY_MAYFAIL,
+			   order);
 }
 
 struct page *ext_alloc_zeroed_page_below_4g(void)
 {
-	return alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_DMA32);
+	return alloc_page(GFP_MODEST | __GFP_RETRY_MAYFAIL | __GFP_DMA32);
 }
 
 bool ext_cpu_has(unsigned int feature)
@@ -109,6 +116,16 @@ unsigned int ext_smp_processor_id(void)
 void ext_split_page(struct page *page, unsigned int order)
 {
 	split_page(page, order);
+}
+
+bool ext_memory_is_short(void)
+{
+	return si_mem_available() < (long)(totalram_pages() / 64);
+}
+
+u64 ext_total_memory(void)
+{
+	return (u64)totalram_pages() << PAGE_SHIFT;
 }
 
 u64 ext_tss_address(void)

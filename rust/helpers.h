@@ -15,6 +15,8 @@
 
 struct page *ext_alloc_zeroed_pages(unsigned int order);
 struct page *ext_alloc_zeroed_page_below_4g(void);
+bool ext_memory_is_short(void);
+u64 ext_total_memory(void);
 bool ext_cpu_has(unsigned int feature);
 bool ext_cpu_has_bug(unsigned int bug);
 void ext_cond_resched(void);

@@ -63,7 +63,8 @@ unsafe impl Send for KernelPage {}
 unsafe impl Sync for KernelPage {}
 
 impl KernelPage {
-    /// Allocates a zeroed page, charged to the calling program's memory cgroup.
+    /// Allocates a zeroed page, charged to the calling program's memory cgroup. Where memory is short this
+    /// fails, and nobody is killed for it.
     pub(crate) fn new() -> Result<Self, AllocError> {
         Self::alloc(0)
     }
@@ -197,6 +198,18 @@ impl KernelPage {
     pub(super) fn into_raw(self) -> *mut page {
         ManuallyDrop::new(self).page()
     }
+}
+
+/// Would a program that takes more leave too little for others?
+pub(crate) fn memory_is_short() -> bool {
+    // SAFETY: Reads counters.
+    unsafe { bindings::ext_memory_is_short() }
+}
+
+/// Bytes of memory that the machine has.
+pub(crate) fn total_memory() -> u64 {
+    // SAFETY: Reads a counter.
+    unsafe { bindings::ext_total_memory() }
 }
 
 impl Drop for KernelPage {

@@ -13,12 +13,12 @@ use kernel::{
 pub(crate) struct PerCpu<T>(KVVec<T>);
 
 impl<T> PerCpu<T> {
-    /// Makes the values one by one.
+    /// Makes the values one by one, charged to the calling program's memory cgroup.
     pub(crate) fn new(mut make: impl FnMut() -> Result<T>) -> Result<Self> {
         let count = nr_cpu_ids() as usize;
-        let mut values = KVVec::with_capacity(count, GFP_KERNEL)?;
+        let mut values = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..count {
-            values.push(make()?, GFP_KERNEL)?;
+            values.push(make()?, GFP_KERNEL_ACCOUNT)?;
         }
         Ok(Self(values))
     }

@@ -468,4 +468,144 @@ TEST_F_TIMEOUT(vm, all_comes_back, 300)
 		TH_LOG("%ld KiB lost in %d lives", before - after, lives);
 }
 
+/* ------------------------------------------------- more than there is */
+
+#define LARGE_MACHINE	"this fills the memory, and the machine has too much of it"
+
+/* May a test fill this machine? */
+static bool is_large_machine(void)
+{
+	return total_memory() > 2048 * 1024;
+}
+
+static u64 max_memory(const struct vm *vm)
+{
+	return get_info(vm->device).out_max_memory;
+}
+
+static int map_error(int vm, u64 gpa, u64 length, u32 flags)
+{
+	return call_error(vm, MINIVMX_MAP_MEMORY,
+			  ARG(map_memory, .flags = flags, .gpa = gpa,
+			      .length = length));
+}
+
+/* Another program: holds memory of its own until it is killed. */
+static pid_t start_bystander(u64 bytes)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	require(!pipe(ready), "pipe: %s", strerrorname_np(errno));
+	pid = fork();
+	require(pid >= 0, "fork: %s", strerrorname_np(errno));
+	if (!pid) {
+		void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+				    -1, 0);
+
+		if (memory == MAP_FAILED || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	require(read(ready[0], &byte, 1) == 1, "the bystander did not start");
+	close(ready[0]);
+	return pid;
+}
+
+static bool still_lives(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) == 0;
+}
+
+static void stop(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* No VM is promised more than the machine can spare. */
+TEST_F(vm, limit_of_the_machine)
+{
+	const struct vm *vm = &self->vm;
+	const u64 most = max_memory(vm);
+
+	EXPECT_LE(most, total_memory() * 1024 / 2);
+	EXPECT_EQ(E2BIG, map_error(vm->fd, BASE, most, MINIVMX_MAP_POPULATE));
+	EXPECT_EQ(E2BIG, map_error(vm->fd, BASE, most + 4096 * MIB,
+				   MINIVMX_MAP_POPULATE));
+}
+
+/* Memory that others have is theirs, and a request that fails leaves nothing. */
+TEST_F_TIMEOUT(vm, more_than_there_is, 120)
+{
+	const struct vm *vm = &self->vm;
+	const u64 most = max_memory(vm), spare = 48 * MIB;
+	u64 length = (most - GUEST_MEMORY) / PAGE_2M * PAGE_2M, pages;
+	pid_t bystander;
+
+	if (is_large_machine())
+		SKIP(return, LARGE_MACHINE);
+	ASSERT_GT(length, 2 * spare);
+	pages = get_stats(vm).out_pages;
+	bystander = start_bystander(available_memory() * 1024 - spare);
+	for (u32 flags = 0; flags <= MINIVMX_MAP_2M; flags += MINIVMX_MAP_2M) {
+		EXPECT_EQ(ENOMEM, map_error(vm->fd, BASE, length,
+					    flags | MINIVMX_MAP_POPULATE));
+		EXPECT_EQ(pages, get_stats(vm).out_pages);
+		EXPECT_TRUE(still_lives(bystander));
+	}
+	map_memory(vm, BASE, length, 0);
+	stop(bystander);
+}
+
+/* Takes all pages that VMs may have; returns the VM that has them. */
+static int take_the_rest(const struct vm *vm)
+{
+	u64 length = PAGE_4K, gpa = 0;
+	int fd = test_cmd(vm->device, MINIVMX_CREATE_VM,
+			  ARG(create_vm, .mmu = vm->mmu));
+
+	while (2 * length <= max_memory(vm))
+		length *= 2;
+	for (; length >= PAGE_4K; length /= 2) {
+		int error = map_error(fd, gpa, length, MINIVMX_MAP_POPULATE);
+
+		require(!error || error == ENOMEM || error == E2BIG, "MINIVMX_MAP_MEMORY: %s",
+			strerrorname_np(error));
+		if (!error)
+			gpa += length;
+	}
+	return fd;
+}
+
+/* What a guest or a program comes to too late is there when others have gone. */
+MINIVMX_TEST(all_vms_together, guest_peek_and_poke)
+{
+	volatile u8 *shared;
+	int other;
+
+	if (is_large_machine())
+		SKIP(return, LARGE_MACHINE);
+	map_memory(vm, BASE, PAGE_2M, 0);
+	map_memory(vm, BASE + PAGE_2M, PAGE_2M, MINIVMX_MAP_2M);
+	shared = mmap_memory(vm, BASE, 2 * PAGE_2M);
+	set_job(vm, .address = (u64 *)&job);
+	run_to_sync(vcpu, (uintptr_t)&job);
+	other = take_the_rest(vm);
+	for (u64 gpa = BASE; gpa <= BASE + PAGE_2M; gpa += PAGE_2M) {
+		set_job(vm, .address = (u64 *)gpa);
+		for (int i = 0; i < 2; i++)
+			EXPECT_EQ(ENOMEM, run_error(vcpu));
+		EXPECT_TRUE(raises_bus_error(shared + (gpa - BASE)));
+	}
+	close(other);
+	EXPECT_FALSE(raises_bus_error(shared));
+	run_to_sync(vcpu, 0);
+	run_to_sync(vcpu, 0);
+}
+
 TEST_HARNESS_MAIN

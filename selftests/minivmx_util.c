@@ -403,6 +403,16 @@ long free_memory(void)
 	       sum_of("/proc/zoneinfo", "count:") * 4;
 }
 
+long available_memory(void)
+{
+	return sum_of("/proc/meminfo", "MemAvailable:");
+}
+
+long total_memory(void)
+{
+	return sum_of("/proc/meminfo", "MemTotal:");
+}
+
 bool kmemleak_watches(void)
 {
 	return !access("/sys/kernel/debug/kmemleak", F_OK);

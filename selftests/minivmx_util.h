@@ -195,6 +195,9 @@ bool kvm_loaded(void);
  * those come and go by megabytes.
  */
 long free_memory(void);
+/* Memory in KiB that can be had, and all that there is. */
+long available_memory(void);
+long total_memory(void);
 /*
  * Does the kernel look for lost memory by itself? There KASAN keeps what was freed
  * for a while, so that free memory says nothing, and kmemleak is asked at the end

@@ -11,6 +11,7 @@
 
 mod chunk;
 mod ram;
+mod ram_page;
 mod region;
 mod translation;
 
@@ -23,6 +24,10 @@ pub(crate) use self::{
         FRAMES_PER_CHUNK, //
     },
     ram::Ram,
+    ram_page::{
+        max_bytes,
+        RamPage, //
+    },
     region::{
         Kind,
         Region,

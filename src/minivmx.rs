@@ -50,8 +50,8 @@ module! {
     license: "GPL",
     params: {
         max_memory_mib: u32 {
-            default: 4096,
-            description: "MiB of guest memory that one VM may have",
+            default: 0,
+            description: "MiB of guest memory that a VM may have, and all VMs together (0: half of the machine's)",
         },
         max_shadow_mib: u32 {
             default: 8,

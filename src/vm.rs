@@ -17,10 +17,7 @@ mod mmu;
 
 pub(crate) use self::{
     counters::Counters,
-    memory::{
-        max_bytes,
-        MAX_REGIONS, //
-    },
+    memory::MAX_REGIONS,
     mmu::Mmu, //
 };
 

@@ -49,7 +49,8 @@
  *  - EBUSY: VMX is held, and for more than a moment, by somebody that the driver
  *    cannot share it with, or the vCPU is in MINIVMX_RUN on another thread
  *  - EINTR: MINIVMX_RUN ended for a signal, or for @immediate_exit
- *  - ENOMEM: no memory
+ *  - ENOMEM: memory is short, or all VMs together have as much as
+ *	@out_max_memory says
  *  - EFAULT: a pointer does not lead to memory of the program
  *  - EIO: the CPU refused a VMX instruction that it should have carried out
  */
@@ -186,7 +187,9 @@ enum minivmx_vmx {
  *	&enum minivmx_cap
  * @out_traps: the exits that MINIVMX_SET_TRAPS takes: bit n of word w stands
  *	for basic exit reason 64 w + n
- * @out_max_memory: bytes of guest memory that one VM may have
+ * @out_max_memory: bytes of guest memory that a VM may have, and all VMs
+ *	together: the module's parameter max_memory_mib, or half of the
+ *	machine's memory
  * @out_max_regions: ranges of guest memory that one VM may have
  * @out_max_vcpus: vCPUs that one VM may have
  * @out_physical_bits: width of a guest-physical address
@@ -271,9 +274,13 @@ struct minivmx_map_memory {
 /**
  * define MINIVMX_MAP_MEMORY - give the VM a range of zeroed memory
  *
- * Also while its vCPUs run. The pages are the kernel's, charged to the calling
- * program's memory cgroup; mmap() of the VM file at offset @gpa shows the same
- * pages to the program.
+ * Also while its vCPUs run. The pages are the kernel's, charged to the memory
+ * cgroup of the program that first uses them; mmap() of the VM file at offset
+ * @gpa shows the same pages to the program.
+ *
+ * Where memory is short, nobody is killed for a page of a VM: with
+ * MINIVMX_MAP_POPULATE this call fails; else MINIVMX_RUN does when the guest
+ * comes to the page, and a program that touches its mapping gets SIGBUS.
  *
  * Return: 0, or EEXIST if a byte of the range is mapped already, E2BIG if that
  * would be more memory or more ranges than a VM may have, EINVAL for a range
@@ -302,7 +309,9 @@ struct minivmx_unmap_memory {
  *
  * Whatever is mapped in the range goes; it may be a part of a region, or
  * several regions. When the call returns, no vCPU can reach the pages any more.
- * Mappings that a program made by mmap() stay, with their pages.
+ * Mappings that a program made by mmap() stay, with their pages: those are the
+ * program's alone from then on, charged to the same memory cgroup, and no longer
+ * count for @out_max_memory. Only munmap() frees them.
  *
  * Return: 0, or ENOENT if nothing is mapped in the range, E2BIG if a region
  * had to be split and there are as many as there may be, EINVAL, EFAULT,

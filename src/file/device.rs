@@ -5,6 +5,7 @@
 use super::mmu;
 use crate::{
     machine::Machine,
+    memory::max_bytes,
     support::{
         file::{
             open_anonymous,
@@ -58,7 +59,7 @@ impl Machine {
             out_mmus: self.mmus(),
             out_ept_missing: ept_missing,
             out_traps: TRAPPABLE,
-            out_max_memory: vm::max_bytes(),
+            out_max_memory: max_bytes(),
             // CAST: A small constant.
             out_max_regions: vm::MAX_REGIONS as u32,
             out_max_vcpus: vm::MAX_VCPUS,

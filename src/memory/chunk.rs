@@ -2,6 +2,7 @@
 
 //! The pages of guest memory, by where they are.
 
+use super::RamPage;
 use crate::{
     mmu::address::{
         Gpa,
@@ -24,7 +25,7 @@ pub(crate) const FRAMES_PER_CHUNK: usize = 512;
 
 /// Pages of 2 MiB of guest-physical addresses, those that are allocated.
 pub(crate) struct Chunk {
-    pages: KVVec<Option<KernelPage>>,
+    pages: KVVec<Option<RamPage>>,
     /// The pages were allocated as one block of 2 MiB, and are all still there.
     whole: bool,
 }
@@ -44,11 +45,10 @@ impl Chunk {
 
     /// A chunk whose pages are one block of 2 MiB. May sleep.
     pub(crate) fn new_2m() -> Result<Self, AllocError> {
-        let mut block = KVVec::new();
-        KernelPage::new_2m(&mut block)?;
+        let block = RamPage::new_2m()?;
         let mut chunk = Self::new()?;
         for (slot, page) in chunk.pages.iter_mut().zip(block) {
-            *slot = Some(page);
+            *slot = Some(RamPage::count(page)?);
         }
         chunk.whole = true;
         Ok(chunk)
@@ -57,15 +57,15 @@ impl Chunk {
     /// The page that an address lies in, if it is allocated.
     #[inline]
     pub(super) fn page(&self, gpa: Gpa) -> Option<&KernelPage> {
-        self.pages.get(frame_in_chunk(gpa))?.as_ref()
+        Some(self.pages.get(frame_in_chunk(gpa))?.as_ref()?.page())
     }
 
-    fn slot(&mut self, gpa: Gpa) -> Option<&mut Option<KernelPage>> {
+    fn slot(&mut self, gpa: Gpa) -> Option<&mut Option<RamPage>> {
         self.pages.get_mut(frame_in_chunk(gpa))
     }
 
     /// Puts a page where there is none; gives it back where there is one.
-    pub(crate) fn put(&mut self, gpa: Gpa, page: KernelPage) -> Option<KernelPage> {
+    pub(crate) fn put(&mut self, gpa: Gpa, page: RamPage) -> Option<RamPage> {
         match self.slot(gpa) {
             Some(slot @ None) => slot.replace(page),
             _ => Some(page),
@@ -73,7 +73,7 @@ impl Chunk {
     }
 
     /// Takes a page away.
-    fn take(&mut self, gpa: Gpa) -> Option<KernelPage> {
+    fn take(&mut self, gpa: Gpa) -> Option<RamPage> {
         self.whole = false;
         self.slot(gpa)?.take()
     }
@@ -120,7 +120,7 @@ impl Chunks {
             true => (PageSize::Size2M, 0),
             false => (PageSize::Size4K, frame_in_chunk(gpa)),
         };
-        Some((size, chunk.pages.get(frame)?.as_ref()?))
+        Some((size, chunk.pages.get(frame)?.as_ref()?.page()))
     }
 
     /// Is there a chunk for an address?
@@ -134,7 +134,7 @@ impl Chunks {
     }
 
     /// Puts a page into its chunk; gives it back if there is no such chunk, or a page already.
-    pub(crate) fn put(&mut self, gpa: Gpa, page: KernelPage) -> Option<KernelPage> {
+    pub(crate) fn put(&mut self, gpa: Gpa, page: RamPage) -> Option<RamPage> {
         let Some(chunk) = self.tree.get_mut(&number(gpa)) else {
             return Some(page);
         };
@@ -178,7 +178,7 @@ impl Chunks {
     pub(crate) fn remove_first(
         &mut self,
         range: GpaRange,
-        pages: &mut KVVec<KernelPage>,
+        pages: &mut KVVec<RamPage>,
     ) -> Option<Removed> {
         let first = range.start_position() / PageSize::Size2M.bytes();
         let found = *self.tree.cursor_lower_bound(&first)?.current().0;
@@ -260,7 +260,7 @@ mod tests {
         for start in starts {
             let gpa = Gpa::new(*start);
             assert!(chunks.insert(ChunkNode::new(gpa, Chunk::new()?)?).is_none());
-            assert!(chunks.put(gpa, KernelPage::new()?).is_none());
+            assert!(chunks.put(gpa, RamPage::new()?).is_none());
         }
         Ok(chunks)
     }
@@ -274,16 +274,16 @@ mod tests {
     fn keeps_pages() -> Result {
         let mut chunks = chunks(&[0])?;
         let gpa = Gpa::new(0x5000);
-        let page = KernelPage::new()?;
-        let phys = page.phys();
+        let page = RamPage::new()?;
+        let phys = page.page().phys();
         assert!(chunks.put(gpa, page).is_none());
-        assert!(chunks.put(gpa, KernelPage::new()?).is_some());
+        assert!(chunks.put(gpa, RamPage::new()?).is_some());
         assert_eq!(
             chunks.page(Gpa::new(0x5fff)).map(KernelPage::phys),
             Some(phys)
         );
         assert!(chunks.page(Gpa::new(0x6000)).is_none());
-        assert!(chunks.put(Gpa::new(CHUNK), KernelPage::new()?).is_some());
+        assert!(chunks.put(Gpa::new(CHUNK), RamPage::new()?).is_some());
         assert_eq!(chunks.count(), 2);
         Ok(())
     }

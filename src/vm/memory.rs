@@ -8,8 +8,10 @@ use super::{
 };
 use crate::{
     memory::{
+        max_bytes,
         Chunk,
         ChunkNode,
+        RamPage,
         Region,
         Regions,
         Removed,
@@ -25,7 +27,6 @@ use crate::{
         page::Stock,
         table::Reaper, //
     },
-    module_parameters,
     support::{
         irq,
         page::KernelPage,
@@ -39,11 +40,6 @@ use kernel::{
 
 /// Regions that a VM may have.
 pub(crate) const MAX_REGIONS: usize = 256;
-
-/// Bytes of memory that a VM may have.
-pub(crate) fn max_bytes() -> u64 {
-    u64::from(module_parameters::max_memory_mib.value()) << 20
-}
 
 impl Vm {
     /// A range of addresses, if the guest has them: else `EINVAL`.
@@ -121,7 +117,7 @@ impl Vm {
             return Ok(());
         }
         if has_chunk {
-            return self.add_page(gpa, KernelPage::new()?);
+            return self.add_page(gpa, RamPage::new()?);
         }
         let block = region.kind.huge && region.covers(gpa, PageSize::Size2M);
         self.add_chunk(gpa, new_chunk(gpa, block)?)
@@ -143,7 +139,7 @@ impl Vm {
     }
 
     /// Puts a page into its chunk; another thread may have been faster, or the region be gone.
-    fn add_page(&self, gpa: Gpa, page: KernelPage) -> Result {
+    fn add_page(&self, gpa: Gpa, page: RamPage) -> Result {
         let refused = {
             let mut memory = self.memory.lock();
             if memory.regions.find(gpa).is_some() {
@@ -233,7 +229,7 @@ impl Vm {
 
     /// Frees the pages of a range that no CPU can reach any more. `pages` has room for those of a
     /// chunk.
-    fn free_pages(&self, range: GpaRange, mut pages: KVVec<KernelPage>) {
+    fn free_pages(&self, range: GpaRange, mut pages: KVVec<RamPage>) {
         let mut rest = Some(range);
         while let Some(range) = rest {
             let removed = self.memory.lock().chunks.remove_first(range, &mut pages);
@@ -256,7 +252,9 @@ fn new_chunk(gpa: Gpa, block: bool) -> Result<Chunk, AllocError> {
             return Ok(chunk);
         }
     }
+    // The page comes first: it is what fails, and calls no OOM killer, where memory is short.
+    let page = RamPage::new()?;
     let mut chunk = Chunk::new()?;
-    let _none = chunk.put(gpa, KernelPage::new()?);
+    let _none = chunk.put(gpa, page);
     Ok(chunk)
 }
