@@ -92,6 +92,23 @@ MINIVMX_TEST(not_for_users, guest_asks_as_user)
 		EXPECT_EQ(-EPERM, seen[i]);
 }
 
+static void guest_asks_at_cpl_1(void)
+{
+	open_program_to_users();
+	run_at_cpl_1(guest_asks);
+}
+
+MINIVMX_TEST(for_cpl_0_only, guest_asks_at_cpl_1)
+{
+	s64 *seen = *guest_copy(vm, answers);
+
+	if (vm->mmu != MINIVMX_MMU_PV)
+		SKIP(return, ONLY_PV);
+	run_to_done(vcpu);
+	for (int i = 0; i < 8; i++)
+		EXPECT_EQ(-EPERM, seen[i]);
+}
+
 /* -------------------------------------------------------------------- updates */
 
 /* Both tables, over and over, without one INVLPG. */

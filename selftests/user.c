@@ -5,13 +5,13 @@
 #define IA32_EFER	0xc0000080
 #define IA32_STAR	0xc0000081
 #define IA32_LSTAR	0xc0000082
-#define USER_DS		0x1b
-#define USER_CS		0x23
 #define EFER_USUAL	0xd01	/* NXE LMA LME SCE */
 
 static u64 gdt[] = {
 	0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cff3000000ffff,
 	0x00affb000000ffff,
+	/* For CPL 1: data, code. */
+	0x00cfb3000000ffff, 0x00afbb000000ffff,
 };
 
 static void wrmsr(u32 index, u64 value)
@@ -39,7 +39,7 @@ void open_program_to_users(void)
 }
 
 /* By IRET there, by SYSCALL back. */
-void run_as_user(void (*code)(void))
+static void run_at(u64 cs, u64 ss, void (*code)(void))
 {
 	u64 stack;
 
@@ -64,8 +64,18 @@ void run_as_user(void (*code)(void))
 		     "2:\n\t"
 		     "movq %[stack], %%rsp"
 		     : [stack] "=&b"(stack)
-		     : [code] "r"(code), [ss] "i"(USER_DS), [cs] "i"(USER_CS),
+		     : [code] "r"(code), [ss] "r"(ss), [cs] "r"(cs),
 		       [lstar] "i"(IA32_LSTAR)
 		     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
 		       "r11", "memory", "cc");
+}
+
+void run_as_user(void (*code)(void))
+{
+	run_at(0x23, 0x1b, code);
+}
+
+void run_at_cpl_1(void (*code)(void))
+{
+	run_at(0x31, 0x29, code);
 }

@@ -9,4 +9,7 @@ void open_program_to_users(void);
 /* Executes @code at CPL 3, on the same stack. */
 void run_as_user(void (*code)(void));
 
+/* Executes @code at CPL 1, which is a supervisor's to paging. */
+void run_at_cpl_1(void (*code)(void));
+
 #endif /* MINIVMX_USER_H */

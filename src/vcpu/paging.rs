@@ -75,8 +75,14 @@ fn compute(cx: &Context<'_>) -> Paging {
 
 /// Is the guest's code of the least privileged kind?
 pub(crate) fn is_user(cx: &Context<'_>) -> bool {
+    cpl(cx) == 3
+}
+
+/// The guest's current privilege level: the DPL of SS, which is 3 in virtual-8086 mode (SDM Vol. 3C,
+/// "Guest Register State").
+pub(crate) fn cpl(cx: &Context<'_>) -> u32 {
     let stack = AccessRights::from_raw(cx.vmcs.read(GUEST_SS_ACCESS_RIGHTS));
-    stack.dpl().get() == 3
+    stack.dpl().get()
 }
 
 /// Does RFLAGS.AC let the supervisor touch pages of users?

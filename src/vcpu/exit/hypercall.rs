@@ -74,7 +74,7 @@ fn pv(cx: &mut Context<'_>) -> Next {
 }
 
 fn call(cx: &mut Context<'_>) -> Result<Result<u64>, Next> {
-    if paging::is_user(cx) {
+    if paging::cpl(cx) != 0 {
         return Ok(Err(EPERM));
     }
     let number = argument(cx, Registers::RAX);
