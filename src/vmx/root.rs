@@ -58,17 +58,23 @@ impl VmxonRegions {
 /// look otherwise as soon as this task has stood back.
 #[inline]
 pub(crate) fn insist<R>(mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
-    for _ in 0..ATTEMPTS {
+    let mut patience = PATIENCE;
+    loop {
         match attempt() {
-            Err(error) if error == EBUSY => fsleep(Delta::from_millis(1)),
+            Err(error) if error == EBUSY && patience > 0 => stand_back(&mut patience),
             result => return result,
         }
     }
-    attempt()
 }
 
 /// How often [`insist`] stands back before it gives up.
-const ATTEMPTS: usize = 10;
+const PATIENCE: usize = 10;
+
+#[cold]
+fn stand_back(patience: &mut usize) {
+    *patience -= 1;
+    fsleep(Delta::from_millis(1));
+}
 
 /// Who put the CPU into VMX operation.
 enum Form {
@@ -241,10 +247,7 @@ mod tests {
         assert_eq!(insist_while_held(0, Ok(())), (1, Ok(())));
         assert_eq!(insist_while_held(3, Ok(())), (4, Ok(())));
         assert_eq!(insist_while_held(3, Err(EIO)), (4, Err(EIO)));
-        let attempts = ATTEMPTS + 1;
-        assert_eq!(
-            insist_while_held(usize::MAX, Ok(())),
-            (attempts, Err(EBUSY))
-        );
+        let held = insist_while_held(usize::MAX, Ok(()));
+        assert_eq!(held, (PATIENCE + 1, Err(EBUSY)));
     }
 }
