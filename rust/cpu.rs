@@ -4,14 +4,10 @@
 
 use super::{
     bindings,
-    irq::IrqsDisabled,
-    msr::Msr, //
+    irq::IrqsDisabled, //
 };
 use core::arch::x86_64::CpuidResult;
-use kernel::{
-    asm,
-    prelude::*, //
-};
+use kernel::asm;
 
 /// CR4.VMXE: VMX operation can be entered.
 pub(crate) const CR4_VMXE: u64 = 1 << 13;
@@ -27,6 +23,31 @@ pub(crate) enum Feature {
     SplitLockDetect = bindings::ext_X86_FEATURE_SPLIT_LOCK_DETECT as isize,
     /// IA32_FLUSH_CMD.
     FlushL1d = bindings::ext_X86_FEATURE_FLUSH_L1D as isize,
+    /// IA32_PRED_CMD.
+    Ibpb = bindings::ext_X86_FEATURE_IBPB as isize,
+    /// VERW empties the buffers of the CPU before a guest is entered.
+    ClearBuffersForGuest = bindings::ext_X86_FEATURE_CLEAR_CPU_BUF_VM as isize,
+    /// IA32_SPEC_CTRL.IBRS is set whenever the kernel is entered.
+    KernelIbrs = bindings::ext_X86_FEATURE_KERNEL_IBRS as isize,
+    /// The return stack is filled after VM exits.
+    FillReturnStack = bindings::ext_X86_FEATURE_RSB_VMEXIT as isize,
+    /// One entry of the return stack is filled after VM exits.
+    FillReturnStackLite = bindings::ext_X86_FEATURE_RSB_VMEXIT_LITE as isize,
+    /// The branch history is overwritten by software after VM exits.
+    ClearBranchHistory = bindings::ext_X86_FEATURE_CLEAR_BHB_VMEXIT as isize,
+    /// Branch prediction is emptied before userspace runs after a guest.
+    IbpbBeforeUser = bindings::ext_X86_FEATURE_IBPB_EXIT_TO_USER as isize,
+}
+
+/// Vulnerabilities of the CPU that the kernel knows.
+#[derive(Clone, Copy)]
+pub(crate) enum Bug {
+    /// L1 terminal fault.
+    L1tf = bindings::ext_X86_BUG_L1TF as isize,
+    /// Machine checks by instruction fetches while a guest changes the size of a page.
+    ItlbMultihit = bindings::ext_X86_BUG_ITLB_MULTIHIT as isize,
+    /// Branch target injection.
+    SpectreV2 = bindings::ext_X86_BUG_SPECTRE_V2 as isize,
 }
 
 /// Does the kernel use this feature of the CPU?
@@ -35,20 +56,10 @@ pub(crate) fn has(feature: Feature) -> bool {
     unsafe { bindings::ext_cpu_has(feature as u32) }
 }
 
-/// Must the L1 data cache be empty when a guest is entered, and can it be emptied?
-pub(crate) fn must_flush_l1d() -> bool {
+/// Does the CPU have this vulnerability?
+pub(crate) fn has_bug(bug: Bug) -> bool {
     // SAFETY: As in `has`.
-    let l1tf = unsafe { bindings::ext_cpu_has_bug(bindings::ext_X86_BUG_L1TF) };
-    l1tf && has(Feature::FlushL1d)
-}
-
-/// Empties the L1 data cache: what is in it, a guest could find out on a CPU with L1 Terminal Fault.
-pub(crate) fn flush_l1d(_irqs: &IrqsDisabled) {
-    const FLUSH_CMD: Msr = Msr(0x10b);
-    // SAFETY: The command changes no state.
-    if unsafe { FLUSH_CMD.try_write(1) }.is_err() {
-        pr_err!("the L1 data cache could not be flushed\n");
-    }
+    unsafe { bindings::ext_cpu_has_bug(bug as u32) }
 }
 
 /// Executes CPUID.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/cpu.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/ratelimit.h>
@@ -8,6 +9,7 @@
 #include <asm/cpufeature.h>
 #include <asm/desc.h>
 #include <asm/mce.h>
+#include <asm/nospec-branch.h>
 #include "helpers.h"
 
 /*
@@ -98,9 +100,19 @@ bool ext_may_log_at_length(void)
 	return __ratelimit(&once_a_second);
 }
 
+bool ext_mitigations_off(void)
+{
+	return cpu_mitigations_off();
+}
+
 void *ext_page_address(struct page *page)
 {
 	return page_address(page);
+}
+
+void ext_predictor_barrier_before_user(void)
+{
+	this_cpu_write(x86_ibpb_exit_to_user, true);
 }
 
 void ext_put_page(struct page *page)

@@ -28,7 +28,9 @@ void ext_local_irq_restore(unsigned long flags);
 void ext_load_gs_index(unsigned int selector);
 void ext_machine_check(void);
 bool ext_may_log_at_length(void);
+bool ext_mitigations_off(void);
 void *ext_page_address(struct page *page);
+void ext_predictor_barrier_before_user(void);
 void ext_put_page(struct page *page);
 unsigned int ext_smp_processor_id(void);
 void ext_split_page(struct page *page, unsigned int order);
@@ -44,7 +46,16 @@ enum {
 	ext_X86_FEATURE_XSAVE = X86_FEATURE_XSAVE,
 	ext_X86_FEATURE_SPLIT_LOCK_DETECT = X86_FEATURE_SPLIT_LOCK_DETECT,
 	ext_X86_FEATURE_FLUSH_L1D = X86_FEATURE_FLUSH_L1D,
+	ext_X86_FEATURE_IBPB = X86_FEATURE_IBPB,
+	ext_X86_FEATURE_CLEAR_CPU_BUF_VM = X86_FEATURE_CLEAR_CPU_BUF_VM,
+	ext_X86_FEATURE_KERNEL_IBRS = X86_FEATURE_KERNEL_IBRS,
+	ext_X86_FEATURE_RSB_VMEXIT = X86_FEATURE_RSB_VMEXIT,
+	ext_X86_FEATURE_RSB_VMEXIT_LITE = X86_FEATURE_RSB_VMEXIT_LITE,
+	ext_X86_FEATURE_CLEAR_BHB_VMEXIT = X86_FEATURE_CLEAR_BHB_VMEXIT,
+	ext_X86_FEATURE_IBPB_EXIT_TO_USER = X86_FEATURE_IBPB_EXIT_TO_USER,
 	ext_X86_BUG_L1TF = X86_BUG_L1TF,
+	ext_X86_BUG_ITLB_MULTIHIT = X86_BUG_ITLB_MULTIHIT,
+	ext_X86_BUG_SPECTRE_V2 = X86_BUG_SPECTRE_V2,
 };
 
 /* Declared once more, for bindgen's list of what to make. */

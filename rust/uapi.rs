@@ -36,6 +36,7 @@ pub(crate) use super::bindings::{
     minivmx_map_flags as map_flags,
     minivmx_map_memory,
     minivmx_memory_exit,
+    minivmx_mitigation as mitigation,
     minivmx_mmu as mmu,
     minivmx_msr,
     minivmx_msr_exit,

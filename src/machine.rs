@@ -10,13 +10,17 @@ pub(crate) use self::control_registers::ControlRegisters;
 use self::control_registers::Cr4Rules;
 use crate::{
     support::{
-        cpu,
         descriptor::Descriptors,
-        irq::IrqsDisabled, //
+        irq::IrqsDisabled,
+        uapi::mitigation, //
     },
     vmx::{
         capability::Capabilities,
         host::HostState,
+        mitigation::{
+            Barriers,
+            Mitigations, //
+        },
         msr_bitmap::MsrBitmaps,
         root::{
             self,
@@ -42,8 +46,10 @@ pub(crate) struct Machine {
     cr4: Cr4Rules,
     /// Are there pages of 1 GiB in 4-level paging?
     pub(crate) pages_1g: bool,
-    /// Must a burst begin with an empty L1 data cache?
-    pub(crate) flush_l1d: bool,
+    /// What is done against speculative execution.
+    pub(crate) mitigations: Mitigations,
+    /// What of that is done when a burst begins.
+    pub(crate) barriers: Barriers,
     /// MSR bitmaps.
     pub(crate) msr_bitmaps: Arc<MsrBitmaps>,
     /// Virtual-processor identifiers.
@@ -58,18 +64,28 @@ impl Machine {
     /// Finds out what the machine can do, and allocates what all CPUs need.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let capabilities = Capabilities::detect()?;
+        let mitigations = Mitigations::detect();
         Arc::pin_init(
             try_pin_init!(Self {
                 vmxon: VmxonRegions::new(capabilities.revision)?,
                 cr4: Cr4Rules::new(&capabilities),
                 pages_1g: cpuid::has_1g_pages(),
-                flush_l1d: cpu::must_flush_l1d(),
+                barriers: Barriers::new(mitigations)?,
+                mitigations,
                 msr_bitmaps: Arc::new(MsrBitmaps::new()?, GFP_KERNEL)?,
                 vpids <- Vpids::new(),
                 capabilities,
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Are there EPT pages of 2 MiB, and may guests execute what is in them?
+    pub(crate) fn large_pages(&self) -> bool {
+        self.capabilities.ept_vpid.page_2m()
+            && !self
+                .mitigations
+                .does(mitigation::MINIVMX_MITIGATION_ITLB_MULTIHIT)
     }
 
     /// Width of a guest-physical address.

@@ -46,7 +46,8 @@ use crate::{
     vm::{
         Member,
         Vm, //
-    }, //
+    },
+    vmx::mitigation::Branches, //
 };
 use kernel::{
     prelude::*,
@@ -62,6 +63,7 @@ pub(crate) struct Vcpu {
     /// What it shares with the program.
     pub(crate) page: RunPage,
     vpid: Option<u16>,
+    branches: Branches,
     /// The rest.
     pub(crate) state: TryLock<State>,
 }
@@ -92,6 +94,7 @@ impl Vcpu {
                 member,
                 page,
                 vpid,
+                branches: Branches::of_new_vcpu(),
                 state: TryLock::new(state?),
             }),
             GFP_KERNEL_ACCOUNT,

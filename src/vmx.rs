@@ -30,6 +30,7 @@ pub(crate) mod field;
 pub(crate) mod host;
 mod hyper_v;
 pub(crate) mod insn;
+pub(crate) mod mitigation;
 pub(crate) mod msr_bitmap;
 mod region;
 pub(crate) mod root;

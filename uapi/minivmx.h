@@ -175,6 +175,35 @@ enum minivmx_vmx {
 };
 
 /**
+ * enum minivmx_mitigation - against speculative execution, as bits of a mask
+ * @MINIVMX_MITIGATION_CLEAR_BUFFERS: VERW before each VM entry: a guest finds
+ *	nothing in the CPU's buffers (MDS, TAA, MMIO stale data, RFDS)
+ * @MINIVMX_MITIGATION_RETURN_STACK: the return stack is filled after each VM
+ *	exit
+ * @MINIVMX_MITIGATION_IBRS: IA32_SPEC_CTRL.IBRS is set anew after each VM exit,
+ *	on CPUs without enhanced IBRS
+ * @MINIVMX_MITIGATION_BRANCH_HISTORY: the branch history is overwritten after
+ *	each VM exit, on CPUs that cannot keep it apart (BHI)
+ * @MINIVMX_MITIGATION_IBPB_GUEST: IBPB before a vCPU runs where another one ran
+ * @MINIVMX_MITIGATION_IBPB_USER: IBPB before the program goes on where a vCPU
+ *	ran (VMSCAPE)
+ * @MINIVMX_MITIGATION_FLUSH_L1D: the L1 data cache is empty when a vCPU begins
+ *	to run (L1 terminal fault)
+ * @MINIVMX_MITIGATION_ITLB_MULTIHIT: EPT guests have no pages of 2 MiB, which
+ *	could be executed, so that they cannot stop the CPU
+ */
+enum minivmx_mitigation {
+	MINIVMX_MITIGATION_CLEAR_BUFFERS	= 1 << 0,
+	MINIVMX_MITIGATION_RETURN_STACK		= 1 << 1,
+	MINIVMX_MITIGATION_IBRS			= 1 << 2,
+	MINIVMX_MITIGATION_BRANCH_HISTORY	= 1 << 3,
+	MINIVMX_MITIGATION_IBPB_GUEST		= 1 << 4,
+	MINIVMX_MITIGATION_IBPB_USER		= 1 << 5,
+	MINIVMX_MITIGATION_FLUSH_L1D		= 1 << 6,
+	MINIVMX_MITIGATION_ITLB_MULTIHIT	= 1 << 7,
+};
+
+/**
  * struct minivmx_info - ioctl(MINIVMX_GET_INFO)
  * @size: sizeof(struct minivmx_info)
  * @__reserved: must be 0
@@ -194,6 +223,11 @@ enum minivmx_vmx {
  * @out_max_vcpus: vCPUs that one VM may have
  * @out_physical_bits: width of a guest-physical address
  * @__reserved2: must be 0
+ * @out_mitigations: what the driver does against speculative execution, &enum
+ *	minivmx_mitigation
+ * @out_unmitigated: what would have to be done on this machine and a module
+ *	cannot do. What is in neither mask is not needed on this CPU, or the
+ *	kernel was told to leave it out.
  */
 struct minivmx_info {
 	__u32 size;
@@ -209,6 +243,8 @@ struct minivmx_info {
 	__u32 out_max_vcpus;
 	__u32 out_physical_bits;
 	__u32 __reserved2;
+	__aligned_u64 out_mitigations;
+	__aligned_u64 out_unmitigated;
 };
 
 /**

@@ -21,6 +21,7 @@ use crate::{
         Vm, //
     }, //
 };
+use core::mem::offset_of;
 use kernel::{
     prelude::*,
     sync::{
@@ -40,7 +41,7 @@ impl Machine {
     }
 
     fn get_info(&self, argument: usize) -> Result<isize> {
-        const FIRST_SIZE: usize = size_of::<uapi::minivmx_info>();
+        const FIRST_SIZE: usize = offset_of!(uapi::minivmx_info, out_mitigations);
         let mut argument = Argument::<uapi::minivmx_info>::read(argument, FIRST_SIZE)?;
         if argument.value.__reserved != 0 || argument.value.__reserved2 != 0 {
             return Err(EINVAL);
@@ -64,6 +65,8 @@ impl Machine {
             out_max_regions: vm::MAX_REGIONS as u32,
             out_max_vcpus: vm::MAX_VCPUS,
             out_physical_bits: self.physical_bits(),
+            out_mitigations: self.mitigations.done,
+            out_unmitigated: self.mitigations.not_possible,
             ..uapi::minivmx_info::new_zeroed()
         };
         argument.write_back()?;

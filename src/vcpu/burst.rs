@@ -120,9 +120,7 @@ impl Vcpu {
         let _here = self.member.whereabouts.enter(irqs);
 
         cpu::set_cr2(irqs, state.guest.cr2);
-        if vm.machine.flush_l1d {
-            cpu::flush_l1d(irqs);
-        }
+        vm.machine.barriers.before_burst(irqs, self.branches);
         let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
         translation::begin_burst(&mut cx);
         vm.generation.catch_up(irqs, || translation::flush(&cx));

@@ -78,8 +78,7 @@ impl Mmu {
     /// Tables that map nothing. May sleep.
     pub(super) fn tables(self, machine: &Machine) -> Result<Translation> {
         let Some(policy) = self.policy() else {
-            let large_pages = machine.capabilities.ept_vpid.page_2m();
-            let tables = EptTables::new(KernelPage::new()?, large_pages);
+            let tables = EptTables::new(KernelPage::new()?, machine.large_pages());
             return Ok(Translation::Ept(tables));
         };
         let pae = [

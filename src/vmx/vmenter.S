@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include <linux/linkage.h>
+#include <asm/alternative.h>
 #include <asm/asm.h>
+#include <asm/cpufeatures.h>
+#include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/percpu.h>
+#include <asm/segment.h>
 
 /*
  * The registers lie in memory in the order of their numbers in instructions,
@@ -30,8 +35,8 @@ SYM_FUNC_START(minivmx_vmenter)
 	push	%rdi
 	vmwrite	%rsp, %rdx
 
-	/* None of the loads below changes this flag. */
-	test	%sil, %sil
+	/* To CF, which neither the loads below nor VERW change. */
+	bt	$0, %esi
 
 	mov	REG(0)(%rdi), %rax
 	mov	REG(1)(%rdi), %rcx
@@ -49,7 +54,11 @@ SYM_FUNC_START(minivmx_vmenter)
 	mov	REG(15)(%rdi), %r15
 	mov	REG(7)(%rdi), %rdi
 
-	jz	.Llaunch
+	/* What the CPU's buffers hold of the host is not the guest's to sample. */
+	ALTERNATIVE "", __stringify(verw .Lwritable_selector(%rip)), \
+		    X86_FEATURE_CLEAR_CPU_BUF_VM
+
+	jnc	.Llaunch
 
 	/*
 	 * Control comes back at minivmx_vmexit, which the VMCS names, with the
@@ -106,6 +115,20 @@ SYM_INNER_LABEL_ALIGN(minivmx_vmexit, SYM_L_GLOBAL)
 	FILL_RETURN_BUFFER %_ASM_CX, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
 
+	/*
+	 * Without enhanced IBRS, predictions from before the last write of this
+	 * bit may still be the guest's, though the bit was 1 all the time.
+	 */
+	ALTERNATIVE "jmp .Librs_is_set", "", X86_FEATURE_KERNEL_IBRS
+	mov	%eax, %esi
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	mov	PER_CPU_VAR(x86_spec_ctrl_current), %rdx
+	mov	%edx, %eax
+	shr	$32, %rdx
+	wrmsr
+	mov	%esi, %eax
+.Librs_is_set:
+
 	pop	%rdi
 	pop	%rbx
 	pop	%r12
@@ -122,3 +145,9 @@ SYM_INNER_LABEL_ALIGN(minivmx_vmexit, SYM_L_GLOBAL)
 	mov	$2, %eax
 	jmp	.Lout
 SYM_FUNC_END(minivmx_vmenter)
+
+/* VERW empties the buffers if its operand is in memory. */
+.section .rodata
+	.balign 2
+.Lwritable_selector:
+	.word	__KERNEL_DS
