@@ -13,6 +13,7 @@ use minivmx::{
     Capability,
     Device,
     Info,
+    Mitigation,
     Mmu,
     VmxMode, //
 };
@@ -62,6 +63,16 @@ fn write_text(text: &mut String, info: &Info) -> fmt::Result {
     for mmu in Mmu::ALL {
         writeln!(text, "  {:<6} {}", mmu.name(), verdict(info, *mmu))?;
     }
+    writeln!(text, "\nAgainst speculative execution")?;
+    for mitigation in Mitigation::ALL {
+        writeln!(
+            text,
+            "  {:<12} {:<14} {}",
+            info.mitigated(mitigation).name(),
+            mitigation.name,
+            mitigation.description
+        )?;
+    }
     writeln!(text, "\nLimits of a VM")?;
     writeln!(text, "  memory            {} MiB", info.max_memory() >> 20)?;
     writeln!(text, "  regions           {}", info.max_regions())?;
@@ -91,6 +102,10 @@ fn vmx(mode: VmxMode) -> (String, String) {
             "the driver's own: nobody else holds it".into(),
         ),
         VmxMode::Borrow => ("borrow".into(), "borrowed from KVM, for each burst".into()),
+        VmxMode::Unavailable => (
+            "unavailable".into(),
+            "held by somebody that the driver cannot share it with: no VM can run".into(),
+        ),
         VmxMode::Unknown(mode) => (
             mode.to_string(),
             format!("obtained in an unknown way, {mode}"),
@@ -109,11 +124,19 @@ fn object(info: &Info) -> Value {
             (mmu.name().to_owned(), value)
         })
         .collect();
+    let mitigations: serde_json::Map<_, _> = Mitigation::ALL
+        .iter()
+        .map(|each| {
+            let verdict = info.mitigated(each).name();
+            (each.name.to_owned(), verdict.into())
+        })
+        .collect();
     json!({
         "api_version": info.api_version(),
         "vmx": vmx(info.vmx()).0,
         "capabilities": info.capabilities().names(),
         "mmus": mmus,
+        "mitigations": mitigations,
         "traps": info.trappable().iter().map(|reason| json!({
             "reason": reason.0,
             "name": reason.to_string(),
@@ -137,6 +160,8 @@ mod tests {
             out_ept_missing: (uapi::MINIVMX_CAP_EPT | uapi::MINIVMX_CAP_UNRESTRICTED_GUEST).into(),
             out_mmus: 1 << uapi::MINIVMX_MMU_VTLB,
             out_traps: [1 << 10, 0],
+            out_mitigations: uapi::MINIVMX_MITIGATION_CLEAR_BUFFERS.into(),
+            out_unmitigated: uapi::MINIVMX_MITIGATION_FLUSH_L1D.into(),
             ..Default::default()
         })
     }
@@ -149,6 +174,9 @@ mod tests {
             "  ept    no: EOPNOTSUPP, this CPU lacks ept, unrestricted_guest\n",
             "  vtlb   yes: shadow tables",
             "  pv     no: EOPNOTSUPP, this driver does not offer it\n",
+            "  done         clear_buffers ",
+            "  not needed   ibrs ",
+            "  not possible flush_l1d ",
         ] {
             assert!(text.contains(line), "{text}");
         }
@@ -164,6 +192,9 @@ mod tests {
         assert_eq!(value["mmus"]["ept"]["missing"][0], "ept");
         assert_eq!(value["mmus"]["vtlb"]["supported"], true);
         assert_eq!(value["capabilities"], json!(["msr_bitmaps"]));
+        assert_eq!(value["mitigations"]["clear_buffers"], "done");
+        assert_eq!(value["mitigations"]["ibrs"], "not needed");
+        assert_eq!(value["mitigations"]["flush_l1d"], "not possible");
         assert_eq!(value["traps"][0]["reason"], 10);
     }
 }

@@ -4,6 +4,10 @@
 
 use crate::{
     capability::Capabilities,
+    mitigation::{
+        Mitigated,
+        Mitigation, //
+    },
     mmu::Mmu,
     reason::Reason,
     uapi, //
@@ -16,6 +20,8 @@ pub enum VmxMode {
     Own,
     /// KVM holds VMX; the driver borrows it for each burst.
     Borrow,
+    /// VMX is held by somebody that the driver cannot share it with: there are no VMs now.
+    Unavailable,
     /// A way that is newer than this library.
     Unknown(u32),
 }
@@ -35,6 +41,7 @@ impl Info {
         match self.0.out_vmx {
             uapi::MINIVMX_VMX_OWN => VmxMode::Own,
             uapi::MINIVMX_VMX_BORROW => VmxMode::Borrow,
+            uapi::MINIVMX_VMX_UNAVAILABLE => VmxMode::Unavailable,
             other => VmxMode::Unknown(other),
         }
     }
@@ -42,6 +49,17 @@ impl Info {
     /// What this CPU can do.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities(self.0.out_capabilities)
+    }
+
+    /// What becomes of a mitigation on this machine.
+    pub fn mitigated(&self, mitigation: &Mitigation) -> Mitigated {
+        if self.0.out_unmitigated & mitigation.mask != 0 {
+            Mitigated::NotPossible
+        } else if self.0.out_mitigations & mitigation.mask != 0 {
+            Mitigated::Done
+        } else {
+            Mitigated::NotNeeded
+        }
     }
 
     /// Whether [`Device::create_vm`](crate::Device::create_vm) takes it.
@@ -125,6 +143,28 @@ mod tests {
         let mut raw = uapi::minivmx_info::sized();
         raw.out_mmus = 0b1100_0001 | (1 << uapi::MINIVMX_MMU_PV) | (1 << uapi::MINIVMX_MMU_VTLB);
         assert_eq!(Info(raw).mmus(), [Mmu::Vtlb, Mmu::Pv]);
+    }
+
+    #[test]
+    fn a_mitigation_is_done_or_not_needed_or_not_possible() {
+        let mut raw = uapi::minivmx_info::sized();
+        raw.out_mitigations = uapi::MINIVMX_MITIGATION_CLEAR_BUFFERS.into();
+        raw.out_unmitigated = uapi::MINIVMX_MITIGATION_RETURN_STACK.into();
+        let verdicts = Mitigation::ALL.iter().map(|each| Info(raw).mitigated(each));
+        let first: Vec<_> = verdicts.take(3).collect();
+        let expected = [
+            Mitigated::Done,
+            Mitigated::NotPossible,
+            Mitigated::NotNeeded,
+        ];
+        assert_eq!(first, expected);
+    }
+
+    #[test]
+    fn vmx_may_be_unavailable() {
+        let mut raw = uapi::minivmx_info::sized();
+        raw.out_vmx = uapi::MINIVMX_VMX_UNAVAILABLE;
+        assert_eq!(Info(raw).vmx(), VmxMode::Unavailable);
     }
 
     #[test]

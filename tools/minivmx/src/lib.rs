@@ -29,6 +29,7 @@ mod vm;
 // What they say of themselves.
 mod capability;
 mod info;
+mod mitigation;
 mod mmu;
 mod stats;
 
@@ -76,6 +77,10 @@ pub use info::{
 pub use long_mode::LongMode;
 pub use mapping::Mapping;
 pub use memory::GuestMemory;
+pub use mitigation::{
+    Mitigated,
+    Mitigation, //
+};
 pub use mmu::{
     Mmu,
     UnknownMmu, //
