@@ -13,7 +13,7 @@ mod chunk;
 mod ram;
 mod ram_page;
 mod region;
-mod translation;
+mod tables;
 
 pub(crate) use self::{
     chunk::{
@@ -33,10 +33,11 @@ pub(crate) use self::{
         Region,
         Regions, //
     },
-    translation::{
+    tables::{
+        CpuTables,
         EptTables,
         Outcome,
-        Translation, //
+        REAPED, //
     }, //
 };
 
@@ -56,23 +57,20 @@ use crate::{
     support::page::KernelPage, //
 };
 
-/// Tables that a call may unlink before the CPUs have to flush.
-pub(crate) const REAPED: usize = 32;
-
 /// Guest memory of a VM, with the tables through which its vCPUs reach it.
 pub(crate) struct Memory {
     pub(crate) regions: Regions,
     pub(crate) chunks: Chunks,
-    translation: Translation,
+    tables: CpuTables,
 }
 
 impl Memory {
     /// No memory.
-    pub(crate) fn new(translation: Translation) -> Self {
+    pub(crate) fn new(tables: CpuTables) -> Self {
         Self {
             regions: Regions::default(),
             chunks: Chunks::default(),
-            translation,
+            tables,
         }
     }
 
@@ -84,16 +82,16 @@ impl Memory {
     /// The shadow tables, if there are any, and what they are made from.
     pub(crate) fn shadow(&mut self) -> Option<(&mut Shadow<KernelPage>, Ram<'_>)> {
         let ram = Ram::new(&self.regions, &self.chunks);
-        match &mut self.translation {
-            Translation::Shadow(shadow) => Some((shadow, ram)),
-            Translation::Ept(_) => None,
+        match &mut self.tables {
+            CpuTables::Shadow(shadow) => Some((shadow, ram)),
+            CpuTables::Ept(_) => None,
         }
     }
 
     /// Makes an access possible that extended page tables do not allow.
     #[inline]
     pub(crate) fn access(&mut self, gpa: Gpa, write: bool, stock: &mut Stock) -> Outcome {
-        let Translation::Ept(tables) = &mut self.translation else {
+        let CpuTables::Ept(tables) = &mut self.tables else {
             return Outcome::Refused;
         };
         match self.regions.find(gpa) {
@@ -106,7 +104,7 @@ impl Memory {
 
     /// Pages that are allocated, and pages that the tables take.
     pub(crate) fn usage(&self) -> (u64, u64) {
-        (self.chunks.count(), self.translation.pages())
+        (self.chunks.count(), self.tables.pages())
     }
 
     /// Takes a range out of the tables, as far as one call goes.
@@ -116,11 +114,9 @@ impl Memory {
         stock: &mut Stock,
         reaper: &mut Reaper<KernelPage, REAPED>,
     ) -> Progress<Gpa> {
-        match &mut self.translation {
-            Translation::Ept(tables) => tables.unmap(range, stock, reaper),
-            Translation::Shadow(shadow) => {
-                translation::remove_from_shadow(shadow, &self.chunks, range)
-            }
+        match &mut self.tables {
+            CpuTables::Ept(tables) => tables.unmap(range, stock, reaper),
+            CpuTables::Shadow(shadow) => tables::remove_from_shadow(shadow, &self.chunks, range),
         }
     }
 }

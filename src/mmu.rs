@@ -2,9 +2,10 @@
 
 //! Translation of guest addresses.
 //!
-//! [`format`](self::format) says what an entry means, [`table`] owns tables and changes them while
-//! CPUs walk them, [`walk`] is the cursor that goes through them. These know nothing of the kernel,
-//! and are tested in userspace, too. [`generation`] makes CPUs forget what was removed.
+//! [`format`](self::format) says what an entry means, [`node`] is a table of entries, [`walk`] the
+//! cursor that goes through such tables, and [`table`] owns all of them and changes them while CPUs walk
+//! them. These know nothing of the kernel, and are tested in userspace, too. [`generation`] makes CPUs
+//! forget what was removed.
 //!
 //! [`guest_walk`] goes through the guest's own tables; [`shadow`] makes tables from these that a CPU
 //! can use without EPT.
@@ -19,6 +20,8 @@ pub(crate) mod generation;
 pub(crate) mod guest_walk;
 #[allow(dead_code)]
 pub(crate) mod ia32e;
+#[allow(dead_code)]
+pub(crate) mod node;
 pub(crate) mod page;
 pub(crate) mod shadow;
 #[allow(dead_code)]

@@ -27,8 +27,8 @@ use crate::{
         Machine, //
     },
     memory::{
-        Memory,
-        Translation, //
+        CpuTables,
+        Memory, //
     },
     mmu::{
         ept::Eptp,
@@ -89,12 +89,12 @@ pub(crate) struct Vm {
 impl Vm {
     /// Makes a VM without memory and vCPUs.
     pub(crate) fn new(machine: Arc<Machine>, mmu: Mmu) -> Result<Arc<Self>> {
-        let translation = mmu.tables(&machine)?;
-        let eptp = match &translation {
-            Translation::Ept(tables) => Some(tables.eptp()),
-            Translation::Shadow(_) => None,
+        let tables = mmu.tables(&machine)?;
+        let eptp = match &tables {
+            CpuTables::Ept(tables) => Some(tables.eptp()),
+            CpuTables::Shadow(_) => None,
         };
-        let memory = Memory::new(translation);
+        let memory = Memory::new(tables);
         Arc::pin_init(
             try_pin_init!(Self {
                 mmu,

@@ -3,9 +3,11 @@
 //! Guest memory as walks of the guest's page tables see it: what is allocated.
 
 use super::{
-    Chunk,
-    Chunks,
-    Regions, //
+    chunk::{
+        Chunk,
+        Chunks, //
+    },
+    region::Regions, //
 };
 use crate::{
     mmu::{
@@ -15,11 +17,11 @@ use crate::{
             PageSize, //
         },
         guest_walk::PhysicalMemory,
+        node::Entries,
         shadow::{
             GuestMemory,
             GuestPage, //
-        },
-        table::Entries, //
+        }, //
     },
     support::page::KernelPage, //
 };

@@ -12,7 +12,7 @@ use super::{
         Gva,
         Input, //
     },
-    table::Entries, //
+    node::Entries, //
 };
 use core::{
     marker::PhantomData,
@@ -204,7 +204,7 @@ const LEVELS: usize = 4;
 
 /// The way to an address, and what is at its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Translation {
+pub(crate) struct Walked {
     /// Where the address is.
     pub(crate) gpa: Gpa,
     /// What all entries together allow; everything if there is no paging.
@@ -215,7 +215,7 @@ pub(crate) struct Translation {
     entries: [u64; LEVELS],
 }
 
-impl Translation {
+impl Walked {
     /// Where there is no paging.
     fn identity(linear: u64) -> Self {
         Self {
@@ -247,10 +247,10 @@ pub(crate) fn translate(
     address: Gva,
     access: Access,
     memory: &(impl PhysicalMemory + ?Sized),
-) -> Result<Translation, Stop> {
+) -> Result<Walked, Stop> {
     let linear = address.get();
     match paging.mode {
-        Mode::Off => Ok(Translation::identity(linear)),
+        Mode::Off => Ok(Walked::identity(linear)),
         Mode::FourLevels if address.position().is_none() => Err(Stop::NotCanonical),
         Mode::FourLevels => Walk::<FourLevels>::carry_out(paging, linear, access, memory),
         Mode::Pae => Walk::<Pae>::carry_out(paging, linear, access, memory),
@@ -259,7 +259,7 @@ pub(crate) fn translate(
 }
 
 /// A mode as a type: the walk is compiled for each, with the format of its entries known.
-trait Format {
+trait ModeType {
     /// The mode, of a guest that is in it.
     fn mode(paging: &Paging) -> Mode;
 }
@@ -267,7 +267,7 @@ trait Format {
 /// [`Mode::FourLevels`].
 struct FourLevels;
 
-impl Format for FourLevels {
+impl ModeType for FourLevels {
     #[inline]
     fn mode(_: &Paging) -> Mode {
         Mode::FourLevels
@@ -277,7 +277,7 @@ impl Format for FourLevels {
 /// [`Mode::Pae`].
 struct Pae;
 
-impl Format for Pae {
+impl ModeType for Pae {
     #[inline]
     fn mode(_: &Paging) -> Mode {
         Mode::Pae
@@ -287,7 +287,7 @@ impl Format for Pae {
 /// [`Mode::Bits32`].
 struct Bits32;
 
-impl Format for Bits32 {
+impl ModeType for Bits32 {
     #[inline]
     fn mode(paging: &Paging) -> Mode {
         let large = paging.mode == Mode::Bits32 { large: true };
@@ -301,22 +301,22 @@ struct Walk<'a, F> {
     linear: u64,
     /// Bits that are reserved in every entry.
     reserved: u64,
-    found: Translation,
+    found: Walked,
     format: PhantomData<F>,
 }
 
-impl<'a, F: Format> Walk<'a, F> {
+impl<'a, F: ModeType> Walk<'a, F> {
     fn carry_out(
         paging: &'a Paging,
         linear: u64,
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
-    ) -> Result<Translation, Stop> {
+    ) -> Result<Walked, Stop> {
         let mut walk = Self {
             paging,
             linear,
             reserved: reserved_everywhere(paging, F::mode(paging)),
-            found: Translation::identity(linear),
+            found: Walked::identity(linear),
             format: PhantomData,
         };
         let tables = walk.descend(access, memory)?;
@@ -341,7 +341,7 @@ impl<'a, F: Format> Walk<'a, F> {
         let mut table = root(self.mode(), self.paging.cr3);
         let mut tables = [0; LEVELS];
         loop {
-            let slot = Slot::new(self.mode(), table, self.linear, level);
+            let slot = GuestEntry::new(self.mode(), table, self.linear, level);
             let entry = self.read(slot, memory)?;
             let leaf = slot.is_leaf(self.paging, entry);
             self.check_entry(slot, entry, leaf, access)?;
@@ -362,7 +362,7 @@ impl<'a, F: Format> Walk<'a, F> {
     }
 
     #[inline]
-    fn read(&self, slot: Slot, memory: &(impl PhysicalMemory + ?Sized)) -> Result<u64, Stop> {
+    fn read(&self, slot: GuestEntry, memory: &(impl PhysicalMemory + ?Sized)) -> Result<u64, Stop> {
         match self.paging.pdptes {
             // CAST: 0 to 3.
             Some(pdptes) if !slot.has_flags() => Ok(pdptes[(self.linear >> 30 & 3) as usize]),
@@ -371,7 +371,13 @@ impl<'a, F: Format> Walk<'a, F> {
     }
 
     #[inline]
-    fn check_entry(&self, slot: Slot, entry: u64, leaf: bool, access: Access) -> Result<(), Stop> {
+    fn check_entry(
+        &self,
+        slot: GuestEntry,
+        entry: u64,
+        leaf: bool,
+        access: Access,
+    ) -> Result<(), Stop> {
         if entry & PRESENT == 0 {
             return Err(Stop::PageFault(error_code(self.paging, access)));
         }
@@ -385,7 +391,7 @@ impl<'a, F: Format> Walk<'a, F> {
     /// Bits that are reserved in this entry (SDM Vol. 3A, "Hierarchical Paging Structures", the
     /// tables of formats).
     #[inline]
-    fn reserved_in(&self, slot: Slot, leaf: bool) -> u64 {
+    fn reserved_in(&self, slot: GuestEntry, leaf: bool) -> u64 {
         match slot.mode {
             Mode::Bits32 { .. } if leaf && slot.level == 2 => {
                 reserved_in_4m(self.paging.physical_bits)
@@ -414,7 +420,7 @@ impl<'a, F: Format> Walk<'a, F> {
             let entry = self.found.entries[index];
             let writes = access.write && level == self.found.leaf;
             let flags = ACCESSED | if writes { DIRTY } else { 0 };
-            let slot = Slot::new(self.mode(), tables[index], self.linear, level);
+            let slot = GuestEntry::new(self.mode(), tables[index], self.linear, level);
             if entry & flags != flags && slot.has_flags() {
                 slot.set(entry, flags, memory).ok_or(Stop::flag(slot.gpa))?;
                 self.found.entries[index] = entry | flags;
@@ -492,7 +498,7 @@ fn above(bit: u32) -> u64 {
 
 /// An entry of a table, by where it is.
 #[derive(Clone, Copy)]
-pub(crate) struct Slot {
+pub(crate) struct GuestEntry {
     mode: Mode,
     level: u32,
     /// Of the 8 bytes that it is in.
@@ -501,7 +507,7 @@ pub(crate) struct Slot {
     shift: u32,
 }
 
-impl Slot {
+impl GuestEntry {
     #[inline]
     fn new(mode: Mode, table: u64, linear: u64, level: u32) -> Self {
         let index_bits = if is_32_bit(mode) { 10 } else { 9 };

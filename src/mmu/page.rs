@@ -7,11 +7,11 @@
 
 use super::{
     address::Hpa,
-    shadow::Frame,
-    table::{
+    node::{
         Entries,
         TablePage, //
-    }, //
+    },
+    shadow::Frame, //
 };
 use crate::support::page::KernelPage;
 use kernel::prelude::*;

@@ -28,6 +28,7 @@
 //! [`Shadow`], under a lock.
 
 mod grant;
+mod guest_memory;
 mod key;
 mod page;
 pub(crate) mod policy;
@@ -36,6 +37,10 @@ mod rmap;
 mod tables;
 
 pub(crate) use self::{
+    guest_memory::{
+        GuestMemory,
+        GuestPage, //
+    },
     page::Frame,
     policy::ShadowPolicy,
     pool::{
@@ -59,12 +64,10 @@ use super::{
         self,
         Access,
         Paging,
-        PhysicalMemory,
         Rights,
         Stop,
-        Translation, //
+        Walked, //
     },
-    table::Entries, //
 };
 use kernel::alloc::AllocError;
 
@@ -73,24 +76,6 @@ pub(crate) const PAGES_FOR_ONE_FILL: usize = tables::FOR_ONE_FILL * PAGES_PER_TA
 
 /// The fewest tables that a VM must have.
 pub(crate) const FEWEST_TABLES: usize = tables::FOR_ONE_INSTRUCTION;
-
-/// A page of guest memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct GuestPage {
-    /// Where it is in the host.
-    pub(crate) hpa: Hpa,
-    /// May the guest write to it?
-    pub(crate) writable: bool,
-}
-
-/// The guest's memory.
-pub(crate) trait GuestMemory: PhysicalMemory {
-    /// The 512 words of the page that an address lies in; [`None`] if none is allocated.
-    fn contents(&self, gpa: Gpa) -> Option<&Entries>;
-
-    /// The page that an address lies in; [`None`] if none is allocated.
-    fn page(&self, gpa: Gpa) -> Option<GuestPage>;
-}
 
 /// What a page fault was, and what is to be done about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,13 +144,13 @@ impl<P: Frame> Shadow<P> {
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Fault {
-        let translation = match guest_walk::translate(paging, address, access, memory) {
-            Ok(translation) => translation,
+        let walked = match guest_walk::translate(paging, address, access, memory) {
+            Ok(walked) => walked,
             Err(stop) => return self.stopped(stop, address, memory),
         };
-        let page = match memory.page(translation.gpa) {
+        let page = match memory.page(walked.gpa) {
             Some(page) if page.writable || !access.write => page,
-            _ => return Fault::Memory(translation.gpa, access),
+            _ => return Fault::Memory(walked.gpa, access),
         };
         if self.tables.reserve(pages).is_err() {
             return Fault::OutOfPages;
@@ -174,7 +159,7 @@ impl<P: Frame> Shadow<P> {
             paging,
             address,
             access,
-            translation,
+            walked,
             page,
             memory,
         }
@@ -274,7 +259,7 @@ struct Filling<'a> {
     paging: &'a Paging,
     address: Gva,
     access: Access,
-    translation: Translation,
+    walked: Walked,
     page: GuestPage,
     memory: &'a dyn GuestMemory,
 }
@@ -285,15 +270,15 @@ impl Filling<'_> {
             // It went to make room.
             return Ok(Fault::Filled);
         }
-        if self.access.write && !self.translation.rights.write {
+        if self.access.write && !self.walked.rights.write {
             return self.step(shadow, self.supervisor_write(), false);
         }
-        let frame = self.translation.gpa.frame();
+        let frame = self.walked.gpa.frame();
         if self.access.write && shadow.tables.is_protected(frame) {
             shadow.counts.table_writes = shadow.counts.table_writes.wrapping_add(1);
             let write = shadow.policy.table_write(&mut shadow.tables, frame);
             if write == TableWrite::Step {
-                return self.step(shadow, self.translation.rights, true);
+                return self.step(shadow, self.walked.rights, true);
             }
             // What was let go may have been the way to this very page.
             if !shadow.tables.has_root() {
@@ -305,7 +290,7 @@ impl Filling<'_> {
         shadow.tables.fill(
             self.paging,
             self.address,
-            &self.translation,
+            &self.walked,
             self.page,
             self.memory,
         )?;
@@ -317,7 +302,7 @@ impl Filling<'_> {
     fn supervisor_write(&self) -> Rights {
         Rights {
             write: true,
-            ..self.translation.rights
+            ..self.walked.rights
         }
     }
 
@@ -338,7 +323,7 @@ impl Filling<'_> {
         shadow.tables.fill_for_step(
             self.paging,
             self.address,
-            &self.translation,
+            &self.walked,
             granted,
             self.memory,
         )?;

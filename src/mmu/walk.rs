@@ -17,7 +17,7 @@ use super::{
         Entry,
         Format, //
     },
-    table::{
+    node::{
         Node,
         TablePage, //
     }, //

@@ -13,7 +13,7 @@ mod traps;
 pub(crate) use self::{
     cpuid::{
         Cpuid,
-        Entry as CpuidEntry, //
+        CpuidEntry, //
     },
     pending::Pending,
     switched::{

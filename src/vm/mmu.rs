@@ -5,8 +5,8 @@
 use crate::{
     machine::Machine,
     memory::{
-        EptTables,
-        Translation, //
+        CpuTables,
+        EptTables, //
     },
     mmu::{
         page::Stock,
@@ -76,10 +76,10 @@ impl Mmu {
     }
 
     /// Tables that map nothing. May sleep.
-    pub(super) fn tables(self, machine: &Machine) -> Result<Translation> {
+    pub(super) fn tables(self, machine: &Machine) -> Result<CpuTables> {
         let Some(policy) = self.policy() else {
             let tables = EptTables::new(KernelPage::new()?, machine.large_pages());
-            return Ok(Translation::Ept(tables));
+            return Ok(CpuTables::Ept(tables));
         };
         let pae = [
             KernelPage::new_below_4g()?,
@@ -88,7 +88,7 @@ impl Mmu {
         ];
         let shadow = Shadow::new(policy, max_tables(), pae)?;
         let shadow = KBox::new(shadow, GFP_KERNEL_ACCOUNT)?;
-        Ok(Translation::Shadow(shadow))
+        Ok(CpuTables::Shadow(shadow))
     }
 }
 

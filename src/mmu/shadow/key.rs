@@ -14,13 +14,13 @@ use crate::mmu::{
         Level, //
     },
     guest_walk::{
+        GuestEntry,
         Mode,
         Paging,
         Rights,
-        Slot as GuestSlot,
-        Translation, //
+        Walked, //
     },
-    table::Entries, //
+    node::Entries, //
 };
 use core::ops::Range;
 
@@ -104,23 +104,21 @@ impl Key {
         self,
         paging: &Paging,
         address: Gva,
-        translation: &Translation,
+        walked: &Walked,
     ) -> Option<(Self, u64)> {
         let level = self.level.below()?;
         // CAST: 1 to 4.
         let number = self.level as u32;
-        if number > translation.leaf && translation.leaf != 0 {
-            return Some(self.table_below(level, paging, address, translation));
+        if number > walked.leaf && walked.leaf != 0 {
+            return Some(self.table_below(level, paging, address, walked));
         }
-        let (rights, source) = match translation.entry(number) {
-            Some(leaf) if number == translation.leaf => {
-                (translation.shadow_rights(self.rights), leaf.entry)
-            }
+        let (rights, source) = match walked.entry(number) {
+            Some(leaf) if number == walked.leaf => (walked.shadow_rights(self.rights), leaf.entry),
             _ => (self.rights, 0),
         };
         let frames = self.level.span() >> 12;
         let key = Self {
-            frame: translation.gpa.frame() & !(frames - 1),
+            frame: walked.gpa.frame() & !(frames - 1),
             level,
             origin: Origin::Direct,
             rights,
@@ -134,11 +132,11 @@ impl Key {
         level: Level,
         paging: &Paging,
         address: Gva,
-        translation: &Translation,
+        walked: &Walked,
     ) -> (Self, u64) {
         let syntax = Syntax::of(paging);
         // CAST: 2 to 4.
-        let entry = translation.entry(self.level as u32);
+        let entry = walked.entry(self.level as u32);
         // Two levels of 32-bit entries: the four entries at the top have no counterpart.
         let (frame, rights, source) = entry.map_or((self.frame, self.rights, 0), |visited| {
             let rights = self.rights.and(visited.rights(paging.mode));
@@ -228,7 +226,7 @@ impl Key {
     }
 
     /// The guest's entry that stands behind an entry of this table, if one does.
-    pub(crate) fn guest_entry(self, index: usize) -> Option<GuestSlot> {
+    pub(crate) fn guest_entry(self, index: usize) -> Option<GuestEntry> {
         let Origin::Table { syntax, part } = self.origin else {
             return None;
         };
@@ -240,7 +238,7 @@ impl Key {
             (Mode::Bits32 { .. }, _) => u64::from(part) * 512 + index,
             _ => index,
         };
-        Some(GuestSlot::at(syntax.mode, level, self.frame << 12, index))
+        Some(GuestEntry::at(syntax.mode, level, self.frame << 12, index))
     }
 }
 
@@ -254,7 +252,7 @@ fn part_of(first: usize, count: usize, part: usize) -> Range<usize> {
     first..first + count
 }
 
-impl Translation {
+impl Walked {
     /// Rights of the shadow entry for the page: what the levels above leave over and the guest's
     /// entry allows, but no writes before its dirty flag is set.
     pub(crate) fn shadow_rights(&self, above: Rights) -> Rights {

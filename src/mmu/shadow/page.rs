@@ -18,7 +18,7 @@ use crate::mmu::{
         Attributes,
         Ia32e, //
     },
-    table::Entries, //
+    node::Entries, //
 };
 use core::sync::atomic::{
     AtomicU64,
@@ -36,9 +36,9 @@ pub(crate) trait Frame {
 
 /// A shadow table by its place in the pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Slot(pub(super) u16);
+pub(crate) struct TableNumber(pub(super) u16);
 
-impl Slot {
+impl TableNumber {
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -47,14 +47,14 @@ impl Slot {
 /// An entry of a shadow table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct At {
-    pub(super) slot: Slot,
+    pub(super) table: TableNumber,
     pub(super) index: usize,
 }
 
 /// A present entry, as the CPU reads it. Accessed and dirty flags are always set: those that matter
 /// are in the guest's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Entry(u64);
+pub(super) struct ShadowEntry(u64);
 
 /// P.
 const PRESENT: u64 = 1 << 0;
@@ -65,7 +65,7 @@ const ACCESSED: u64 = 1 << 5;
 /// Bits 51:12.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
-impl Entry {
+impl ShadowEntry {
     /// Refers to a table, and leaves all rights to it.
     pub(super) fn table(hpa: Hpa) -> Self {
         Self(Ia32e::table(hpa) | ACCESSED)
@@ -116,9 +116,9 @@ pub(crate) struct ShadowPage<P> {
     /// What it stands for.
     pub(super) key: Key,
     /// The next with a key of the same hash, or the next that is not in use.
-    pub(super) next: Option<Slot>,
+    pub(super) next: Option<TableNumber>,
     /// The next whose own address has the same hash.
-    pub(super) next_by_table: Option<Slot>,
+    pub(super) next_by_table: Option<TableNumber>,
     /// Entries that refer to it.
     pub(super) parents: u32,
     /// When it was used last, if it is a root.
@@ -171,9 +171,9 @@ impl<P: Frame> ShadowPage<P> {
     }
 
     /// The entry, if it is present.
-    pub(super) fn entry(&self, index: usize) -> Option<Entry> {
+    pub(super) fn entry(&self, index: usize) -> Option<ShadowEntry> {
         let raw = self.table.words()[index].load(Ordering::Relaxed);
-        (raw != 0).then_some(Entry(raw))
+        (raw != 0).then_some(ShadowEntry(raw))
     }
 
     /// The guest's entry that it was made from; 0 if none was.
@@ -182,7 +182,7 @@ impl<P: Frame> ShadowPage<P> {
     }
 
     /// Makes an entry present, or changes a present one.
-    pub(super) fn set(&mut self, index: usize, entry: Entry, source: u64) {
+    pub(super) fn set(&mut self, index: usize, entry: ShadowEntry, source: u64) {
         self.present[index / 64] |= 1 << (index % 64);
         self.sources.words()[index].store(source, Ordering::Relaxed);
         self.table.words()[index].store(entry.0, Ordering::Release);

@@ -20,9 +20,9 @@ pub(crate) use self::{
 };
 
 use super::{
+    guest_memory::GuestMemory,
     page::Frame,
-    tables::Tables,
-    GuestMemory, //
+    tables::Tables, //
 };
 use crate::mmu::address::Gva;
 

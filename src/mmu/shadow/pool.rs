@@ -10,7 +10,7 @@ use super::{
     page::{
         Frame,
         ShadowPage,
-        Slot, //
+        TableNumber, //
     }, //
 };
 use crate::mmu::address::Hpa;
@@ -37,9 +37,9 @@ pub(crate) struct OutOfPages;
 pub(crate) struct Pool<P> {
     pages: KVVec<ShadowPage<P>>,
     limit: usize,
-    by_key: KVVec<Option<Slot>>,
-    by_table: KVVec<Option<Slot>>,
-    free: Option<Slot>,
+    by_key: KVVec<Option<TableNumber>>,
+    by_table: KVVec<Option<TableNumber>>,
+    free: Option<TableNumber>,
     free_count: usize,
 }
 
@@ -79,39 +79,39 @@ impl<P: Frame> Pool<P> {
     /// Adds a table that is not in use, if there is room.
     pub(super) fn grow(&mut self, pages: [P; PAGES_PER_TABLE], key: Key) {
         // CAST: The limit is far less.
-        let slot = Slot(self.pages.len() as u16);
+        let table = TableNumber(self.pages.len() as u16);
         let mut page = ShadowPage::new(key, pages);
         let list = &mut self.by_table[list_of(page.hpa().frame())];
-        page.next_by_table = list.replace(slot);
+        page.next_by_table = list.replace(table);
         page.next = self.free;
         if self.pages.push_within_capacity(page).is_ok() {
-            self.free = Some(slot);
+            self.free = Some(table);
             self.free_count += 1;
         }
     }
 
     /// The table with this key.
-    pub(super) fn find(&self, key: &Key) -> Option<Slot> {
+    pub(super) fn find(&self, key: &Key) -> Option<TableNumber> {
         let mut next = self.by_key[list_of(key.frame)];
-        while let Some(slot) = next {
-            if self[slot].key == *key {
-                return Some(slot);
+        while let Some(table) = next {
+            if self[table].key == *key {
+                return Some(table);
             }
-            next = self[slot].next;
+            next = self[table].next;
         }
         None
     }
 
     /// The first shadow of a guest table in this frame, after `after` if that is given.
-    pub(super) fn shadow_of(&self, frame: u64, after: Option<Slot>) -> Option<Slot> {
+    pub(super) fn shadow_of(&self, frame: u64, after: Option<TableNumber>) -> Option<TableNumber> {
         let mut next = match after {
             None => self.by_key[list_of(frame)],
-            Some(slot) => self[slot].next,
+            Some(table) => self[table].next,
         };
-        while let Some(slot) = next {
-            let page = &self[slot];
+        while let Some(table) = next {
+            let page = &self[table];
             if page.key.frame == frame && page.key.is_guest_table() {
-                return Some(slot);
+                return Some(table);
             }
             next = page.next;
         }
@@ -119,52 +119,52 @@ impl<P: Frame> Pool<P> {
     }
 
     /// The table that a CPU finds at this address.
-    pub(super) fn at_table(&self, hpa: Hpa) -> Option<Slot> {
+    pub(super) fn at_table(&self, hpa: Hpa) -> Option<TableNumber> {
         let mut next = self.by_table[list_of(hpa.frame())];
-        while let Some(slot) = next {
-            if self[slot].hpa() == hpa {
-                return Some(slot);
+        while let Some(table) = next {
+            if self[table].hpa() == hpa {
+                return Some(table);
             }
-            next = self[slot].next_by_table;
+            next = self[table].next_by_table;
         }
         None
     }
 
     /// Takes a table into use.
-    pub(super) fn begin(&mut self, key: Key) -> Result<Slot, OutOfPages> {
-        let slot = self.free.ok_or(OutOfPages)?;
-        self.free = self[slot].next;
+    pub(super) fn begin(&mut self, key: Key) -> Result<TableNumber, OutOfPages> {
+        let table = self.free.ok_or(OutOfPages)?;
+        self.free = self[table].next;
         self.free_count -= 1;
-        self[slot].begin(key);
+        self[table].begin(key);
         let list = &mut self.by_key[list_of(key.frame)];
-        let next = list.replace(slot);
-        self[slot].next = next;
-        Ok(slot)
+        let next = list.replace(table);
+        self[table].next = next;
+        Ok(table)
     }
 
     /// The table, which has no entries, is not in use any more.
-    pub(super) fn end(&mut self, slot: Slot) {
-        self.unlist(slot);
-        self[slot].used = false;
-        self[slot].next = self.free;
-        self.free = Some(slot);
+    pub(super) fn end(&mut self, table: TableNumber) {
+        self.unlist(table);
+        self[table].used = false;
+        self[table].next = self.free;
+        self.free = Some(table);
         self.free_count += 1;
     }
 
     /// Takes a table out of the list of its key.
-    fn unlist(&mut self, slot: Slot) {
-        let list = list_of(self[slot].key.frame);
-        let after = self[slot].next;
+    fn unlist(&mut self, table: TableNumber) {
+        let list = list_of(self[table].key.frame);
+        let after = self[table].next;
         let Some(first) = self.by_key[list] else {
             return;
         };
-        if first == slot {
+        if first == table {
             self.by_key[list] = after;
             return;
         }
         let mut before = first;
         while let Some(next) = self[before].next {
-            if next == slot {
+            if next == table {
                 self[before].next = after;
                 return;
             }
@@ -173,12 +173,12 @@ impl<P: Frame> Pool<P> {
     }
 
     /// The table behind this one, by place, that is in use; `None` begins with the first.
-    pub(super) fn next_used(&self, after: Option<Slot>) -> Option<Slot> {
-        let first = after.map_or(0, |slot| slot.index().saturating_add(1));
+    pub(super) fn next_used(&self, after: Option<TableNumber>) -> Option<TableNumber> {
+        let first = after.map_or(0, |table| table.index().saturating_add(1));
         let rest = self.pages.get(first..)?;
         let offset = rest.iter().position(|page| page.used)?;
         // CAST: Less than the limit.
-        Some(Slot((first + offset) as u16))
+        Some(TableNumber((first + offset) as u16))
     }
 }
 
@@ -196,21 +196,21 @@ impl<P> DerefMut for Pool<P> {
     }
 }
 
-impl<P> core::ops::Index<Slot> for Pool<P> {
+impl<P> core::ops::Index<TableNumber> for Pool<P> {
     type Output = ShadowPage<P>;
 
-    fn index(&self, slot: Slot) -> &ShadowPage<P> {
-        &self.pages[slot.index()]
+    fn index(&self, table: TableNumber) -> &ShadowPage<P> {
+        &self.pages[table.index()]
     }
 }
 
-impl<P> core::ops::IndexMut<Slot> for Pool<P> {
-    fn index_mut(&mut self, slot: Slot) -> &mut ShadowPage<P> {
-        &mut self.pages[slot.index()]
+impl<P> core::ops::IndexMut<TableNumber> for Pool<P> {
+    fn index_mut(&mut self, table: TableNumber) -> &mut ShadowPage<P> {
+        &mut self.pages[table.index()]
     }
 }
 
-fn lists() -> Result<KVVec<Option<Slot>>, AllocError> {
+fn lists() -> Result<KVVec<Option<TableNumber>>, AllocError> {
     let mut lists = KVVec::with_capacity(LISTS, GFP_KERNEL_ACCOUNT)?;
     for _ in 0..LISTS {
         lists.push(None, GFP_KERNEL_ACCOUNT)?;

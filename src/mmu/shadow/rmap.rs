@@ -13,7 +13,7 @@ use super::page::{
     At,
     Frame,
     ShadowPage,
-    Slot, //
+    TableNumber, //
 };
 use crate::mmu::address::Hpa;
 use core::sync::atomic::Ordering;
@@ -35,13 +35,13 @@ impl Link {
 
     fn entry(at: At) -> Self {
         // CAST: 9 bits.
-        Self(u32::from(at.slot.0) << 9 | at.index as u32)
+        Self(u32::from(at.table.0) << 9 | at.index as u32)
     }
 
     fn at(self) -> Option<At> {
         (self.0 & Self::LIST == 0).then_some(At {
             // CAST: 16 bits, 9 bits.
-            slot: Slot((self.0 >> 9) as u16),
+            table: TableNumber((self.0 >> 9) as u16),
             index: (self.0 & 511) as usize,
         })
     }
@@ -138,14 +138,14 @@ fn list_of(frame: Hpa) -> usize {
 
 fn get<P: Frame>(pages: &[ShadowPage<P>], at: At) -> (Link, Link) {
     unpack(
-        pages[at.slot.index()]
+        pages[at.table.index()]
             .link(at.index)
             .load(Ordering::Relaxed),
     )
 }
 
 fn set<P: Frame>(pages: &[ShadowPage<P>], at: At, next: Link, previous: Link) {
-    let word = pages[at.slot.index()].link(at.index);
+    let word = pages[at.table.index()].link(at.index);
     word.store(pack(next, previous), Ordering::Relaxed);
 }
 
@@ -153,7 +153,7 @@ fn set<P: Frame>(pages: &[ShadowPage<P>], at: At, next: Link, previous: Link) {
 fn find<P: Frame>(pages: &[ShadowPage<P>], mut link: Link, frame: Hpa) -> Option<At> {
     loop {
         let at = link.at()?;
-        let page = &pages[at.slot.index()];
+        let page = &pages[at.table.index()];
         if page
             .entry(at.index)
             .is_some_and(|entry| entry.hpa() == frame)

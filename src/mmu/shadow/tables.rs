@@ -24,24 +24,26 @@ use super::{
         Granted,
         Grants, //
     },
+    guest_memory::{
+        GuestMemory,
+        GuestPage, //
+    },
     key::{
         Key,
         Origin, //
     },
     page::{
         At,
-        Entry,
         Frame,
-        Slot, //
+        ShadowEntry,
+        TableNumber, //
     },
     pool::{
         OutOfPages,
         Pool,
         PAGES_PER_TABLE, //
     },
-    rmap::Rmap,
-    GuestMemory,
-    GuestPage, //
+    rmap::Rmap, //
 };
 use crate::mmu::{
     address::{
@@ -52,7 +54,7 @@ use crate::mmu::{
     guest_walk::{
         Paging,
         Rights,
-        Translation, //
+        Walked, //
     }, //
 };
 use kernel::alloc::AllocError;
@@ -78,7 +80,7 @@ pub(crate) struct Tables<P> {
     /// Are guest tables write-protected while they have shadows?
     protects: bool,
     /// The table that the CPU begins with.
-    root: Option<Slot>,
+    root: Option<TableNumber>,
     pub(super) grants: Grants,
     flush: bool,
     unsync: usize,
@@ -123,7 +125,7 @@ impl<P: Frame> Tables<P> {
     }
 
     /// The table for PAE paging.
-    const PAE: Slot = Slot(0);
+    const PAE: TableNumber = TableNumber(0);
 
     /// Tables in use, and pages of host memory that all tables take.
     pub(super) fn usage(&self) -> (usize, usize) {
@@ -159,7 +161,7 @@ impl<P: Frame> Tables<P> {
     fn reclaim(&mut self) {
         let before = self.pool.in_use();
         match self.oldest_root() {
-            Some(slot) => self.free(slot),
+            Some(table) => self.free(table),
             None => self.drop_all(),
         }
         let dropped = before.saturating_sub(self.pool.in_use());
@@ -167,15 +169,15 @@ impl<P: Frame> Tables<P> {
         self.reclaims = self.reclaims.wrapping_add(dropped as u64);
     }
 
-    fn oldest_root(&self) -> Option<Slot> {
-        let mut oldest: Option<Slot> = None;
+    fn oldest_root(&self) -> Option<TableNumber> {
+        let mut oldest: Option<TableNumber> = None;
         let mut next = self.pool.next_used(None);
-        while let Some(slot) = next {
-            let page = &self.pool[slot];
-            let spare = page.key.is_root() && page.parents == 0 && slot != Self::PAE;
+        while let Some(table) = next {
+            let page = &self.pool[table];
+            let spare = page.key.is_root() && page.parents == 0 && table != Self::PAE;
             let older = oldest.is_none_or(|oldest| page.last_used < self.pool[oldest].last_used);
-            if spare && Some(slot) != self.root && older {
-                oldest = Some(slot);
+            if spare && Some(table) != self.root && older {
+                oldest = Some(table);
             }
             next = self.pool.next_used(next);
         }
@@ -189,17 +191,17 @@ impl<P: Frame> Tables<P> {
         memory: &dyn GuestMemory,
     ) -> Result<Hpa, OutOfPages> {
         let key = Key::root(paging);
-        let slot = if key.origin == Origin::Pae {
+        let table = if key.origin == Origin::Pae {
             self.drop_entries(Self::PAE);
             self.pool[Self::PAE].key.frame = key.frame;
             Self::PAE
         } else {
             self.find_or_begin(key, memory)?
         };
-        self.use_root(slot);
-        self.root = Some(slot);
+        self.use_root(table);
+        self.root = Some(table);
         self.flush = true;
-        Ok(self.pool[slot].hpa())
+        Ok(self.pool[table].hpa())
     }
 
     /// There is no root any more: the CPU needs another before it goes on.
@@ -211,9 +213,9 @@ impl<P: Frame> Tables<P> {
         self.root.is_some()
     }
 
-    fn use_root(&mut self, slot: Slot) {
+    fn use_root(&mut self, table: TableNumber) {
         self.clock = self.clock.wrapping_add(1);
-        self.pool[slot].last_used = self.clock;
+        self.pool[table].last_used = self.clock;
     }
 
     /// Makes the entries that lead to a page. Needs [`Self::reserve`] before, and a root.
@@ -221,13 +223,13 @@ impl<P: Frame> Tables<P> {
         &mut self,
         paging: &Paging,
         address: Gva,
-        translation: &Translation,
+        walked: &Walked,
         page: GuestPage,
         memory: &dyn GuestMemory,
     ) -> Result<(), OutOfPages> {
-        let at = self.descend(paging, address, translation, memory)?;
-        let (mut rights, source) = self.leaf(at, translation);
-        rights.write &= page.writable && !self.is_protected(translation.gpa.frame());
+        let at = self.descend(paging, address, walked, memory)?;
+        let (mut rights, source) = self.leaf(at, walked);
+        rights.write &= page.writable && !self.is_protected(walked.gpa.frame());
         self.set_leaf(at, page.hpa, rights, source);
         Ok(())
     }
@@ -237,28 +239,26 @@ impl<P: Frame> Tables<P> {
         &mut self,
         paging: &Paging,
         address: Gva,
-        translation: &Translation,
+        walked: &Walked,
         granted: Granted,
         memory: &dyn GuestMemory,
     ) -> Result<(), OutOfPages> {
-        let at = self.descend(paging, address, translation, memory)?;
-        let (_, source) = self.leaf(at, translation);
+        let at = self.descend(paging, address, walked, memory)?;
+        let (_, source) = self.leaf(at, walked);
         self.set_leaf(at, granted.hpa, granted.rights, source);
         self.grants.add(Grant {
             at,
-            frame: translation.gpa.frame(),
+            frame: walked.gpa.frame(),
             read_only: granted.read_only,
         });
         Ok(())
     }
 
     /// Rights of the lowest entry, and the guest's entry that it is made from.
-    fn leaf(&self, at: At, translation: &Translation) -> (Rights, u64) {
-        let key = self.pool[at.slot].key;
-        match translation.entry(translation.leaf) {
-            Some(leaf) if key.is_guest_table() => {
-                (translation.shadow_rights(key.rights), leaf.entry)
-            }
+    fn leaf(&self, at: At, walked: &Walked) -> (Rights, u64) {
+        let key = self.pool[at.table].key;
+        match walked.entry(walked.leaf) {
+            Some(leaf) if key.is_guest_table() => (walked.shadow_rights(key.rights), leaf.entry),
             _ => (key.rights, 0),
         }
     }
@@ -268,41 +268,41 @@ impl<P: Frame> Tables<P> {
         &mut self,
         paging: &Paging,
         address: Gva,
-        translation: &Translation,
+        walked: &Walked,
         memory: &dyn GuestMemory,
     ) -> Result<At, OutOfPages> {
-        let mut slot = self.root.ok_or(OutOfPages)?;
+        let mut table = self.root.ok_or(OutOfPages)?;
         loop {
-            let page = &mut self.pool[slot];
+            let page = &mut self.pool[table];
             page.writes = 0;
             let level = page.key.level;
             let at = At {
-                slot,
-                index: level.index(address.get()) % index_limit(slot == Self::PAE),
+                table,
+                index: level.index(address.get()) % index_limit(table == Self::PAE),
             };
-            if let Some(child) = self.known_child(at, translation) {
-                slot = child;
+            if let Some(child) = self.known_child(at, walked) {
+                table = child;
                 continue;
             }
-            let key = self.pool[slot].key;
-            let Some((below, source)) = key.below(paging, address, translation) else {
+            let key = self.pool[table].key;
+            let Some((below, source)) = key.below(paging, address, walked) else {
                 return Ok(at);
             };
             let child = self.find_or_begin(self.place(below, address, level), memory)?;
             self.link(at, child, source, memory);
-            slot = child;
+            table = child;
         }
     }
 
     /// The table that an entry refers to, if it was made from the guest's entry as it is now: another
     /// could not stand there.
-    fn known_child(&self, at: At, translation: &Translation) -> Option<Slot> {
-        let page = &self.pool[at.slot];
+    fn known_child(&self, at: At, walked: &Walked) -> Option<TableNumber> {
+        let page = &self.pool[at.table];
         // CAST: 1 to 4.
-        let visited = translation.entry(page.key.level as u32)?;
-        let table = visited.level > translation.leaf;
+        let visited = walked.entry(page.key.level as u32)?;
+        let is_table = visited.level > walked.leaf;
         let entry = page.entry(at.index)?;
-        if table && page.source(at.index) == visited.entry {
+        if is_table && page.source(at.index) == visited.entry {
             self.pool.at_table(entry.hpa())
         } else {
             None
@@ -320,60 +320,64 @@ impl<P: Frame> Tables<P> {
     }
 
     /// The table for a key. A new one is empty, and the guest table is protected from then on.
-    fn find_or_begin(&mut self, key: Key, memory: &dyn GuestMemory) -> Result<Slot, OutOfPages> {
-        if let Some(slot) = self.pool.find(&key) {
-            return Ok(slot);
+    fn find_or_begin(
+        &mut self,
+        key: Key,
+        memory: &dyn GuestMemory,
+    ) -> Result<TableNumber, OutOfPages> {
+        if let Some(table) = self.pool.find(&key) {
+            return Ok(table);
         }
-        let slot = self.pool.begin(key)?;
+        let table = self.pool.begin(key)?;
         if self.protects && key.is_guest_table() {
             self.resync_frame(key.frame, memory);
             self.write_protect(key.frame, memory);
         }
-        Ok(slot)
+        Ok(table)
     }
 
     /// Makes an entry refer to a table.
-    fn link(&mut self, at: At, child: Slot, source: u64, memory: &dyn GuestMemory) {
+    fn link(&mut self, at: At, child: TableNumber, source: u64, memory: &dyn GuestMemory) {
         let hpa = self.pool[child].hpa();
-        let new = if at.slot == Self::PAE {
-            Entry::pdpte(hpa)
+        let new = if at.table == Self::PAE {
+            ShadowEntry::pdpte(hpa)
         } else {
-            Entry::table(hpa)
+            ShadowEntry::table(hpa)
         };
-        if self.pool[at.slot].entry(at.index) != Some(new) {
+        if self.pool[at.table].entry(at.index) != Some(new) {
             // The child must not go when the only entry is replaced by the same.
             self.pool[child].parents += 1;
             self.drop_entry(at);
             self.rmap.insert(&self.pool, at, hpa);
             self.sync_below(child, memory);
         }
-        self.pool[at.slot].set(at.index, new, source);
-        if at.slot == Self::PAE {
+        self.pool[at.table].set(at.index, new, source);
+        if at.table == Self::PAE {
             self.use_root(child);
         }
     }
 
     /// Makes an entry of the lowest level map a page.
     fn set_leaf(&mut self, at: At, hpa: Hpa, rights: Rights, source: u64) {
-        let new = Entry::leaf(hpa, rights);
-        let old = self.pool[at.slot].entry(at.index);
-        if old.map(Entry::hpa) != Some(hpa) {
+        let new = ShadowEntry::leaf(hpa, rights);
+        let old = self.pool[at.table].entry(at.index);
+        if old.map(ShadowEntry::hpa) != Some(hpa) {
             self.drop_entry(at);
             self.rmap.insert(&self.pool, at, hpa);
         }
         self.flush |= old.is_some();
-        self.pool[at.slot].set(at.index, new, source);
+        self.pool[at.table].set(at.index, new, source);
     }
 
     /// Makes an entry not present. A table that no other entry refers to goes with it.
     fn drop_entry(&mut self, at: At) {
-        let Some(entry) = self.pool[at.slot].entry(at.index) else {
+        let Some(entry) = self.pool[at.table].entry(at.index) else {
             return;
         };
         self.rmap.remove(&self.pool, at);
-        self.pool[at.slot].clear(at.index);
+        self.pool[at.table].clear(at.index);
         self.flush = true;
-        if self.pool[at.slot].key.level == Level::Pt {
+        if self.pool[at.table].key.level == Level::Pt {
             return;
         }
         let Some(child) = self.pool.at_table(entry.hpa()) else {
@@ -386,43 +390,43 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    fn drop_entries(&mut self, slot: Slot) {
-        let mut next = self.pool[slot].next_present(0);
+    fn drop_entries(&mut self, table: TableNumber) {
+        let mut next = self.pool[table].next_present(0);
         while let Some(index) = next {
-            self.drop_entry(At { slot, index });
-            next = self.pool[slot].next_present(index);
+            self.drop_entry(At { table, index });
+            next = self.pool[table].next_present(index);
         }
     }
 
     /// Ends the use of a table, wherever it is referred to. The depth of this recursion is that of
     /// the tables, which is four.
-    fn free(&mut self, slot: Slot) {
-        let hpa = self.pool[slot].hpa();
+    fn free(&mut self, table: TableNumber) {
+        let hpa = self.pool[table].hpa();
         // One that stays: its parents go first, and the last of them must not free it, too.
-        self.pool[slot].parents += 1;
+        self.pool[table].parents += 1;
         while let Some(at) = self.rmap.first(&self.pool, hpa) {
             self.drop_entry(at);
         }
-        self.drop_entries(slot);
-        if self.pool[slot].unsync {
+        self.drop_entries(table);
+        if self.pool[table].unsync {
             self.unsync -= 1;
         }
-        if self.root == Some(slot) {
+        if self.root == Some(table) {
             self.root = None;
         }
-        self.pool.end(slot);
+        self.pool.end(table);
     }
 
     /// Drops all entries of all tables, and all tables but the one for PAE paging.
     pub(super) fn drop_all(&mut self) {
         let mut next = self.pool.next_used(None);
-        while let Some(slot) = next {
-            self.clear_all(slot);
+        while let Some(table) = next {
+            self.clear_all(table);
             next = self.pool.next_used(next);
         }
         let mut next = self.pool.next_used(Some(Self::PAE));
-        while let Some(slot) = next {
-            self.pool.end(slot);
+        while let Some(table) = next {
+            self.pool.end(table);
             next = self.pool.next_used(next);
         }
         self.unsync = 0;
@@ -431,14 +435,14 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Clears all entries of a table, with the lists of the reverse map that they are in.
-    fn clear_all(&mut self, slot: Slot) {
-        let mut next = self.pool[slot].next_present(0);
+    fn clear_all(&mut self, table: TableNumber) {
+        let mut next = self.pool[table].next_present(0);
         while let Some(index) = next {
-            if let Some(entry) = self.pool[slot].entry(index) {
+            if let Some(entry) = self.pool[table].entry(index) {
                 self.rmap.forget(entry.hpa());
             }
-            self.pool[slot].clear(index);
-            next = self.pool[slot].next_present(index);
+            self.pool[table].clear(index);
+            next = self.pool[table].next_present(index);
         }
     }
 
@@ -448,7 +452,7 @@ impl<P: Frame> Tables<P> {
         let mut number = 0;
         while let Some(grant) = self.grants.get(number) {
             // Tables can have changed in the meantime, but what is dropped for nothing comes back.
-            if grant.read_only && self.pool[grant.at.slot].key.level == Level::Pt {
+            if grant.read_only && self.pool[grant.at.table].key.level == Level::Pt {
                 self.make_read_only(grant.at);
             } else {
                 self.drop_entry(grant.at);

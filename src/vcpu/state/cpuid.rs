@@ -6,7 +6,7 @@ use core::arch::x86_64::CpuidResult;
 use kernel::prelude::*;
 
 /// An entry.
-pub(crate) struct Entry {
+pub(crate) struct CpuidEntry {
     /// EAX.
     pub(crate) leaf: u32,
     /// ECX, if it matters.
@@ -17,19 +17,20 @@ pub(crate) struct Entry {
 
 /// The entries that the program set.
 #[derive(Default)]
-pub(crate) struct Cpuid(KVec<Entry>);
+pub(crate) struct Cpuid(KVec<CpuidEntry>);
 
 impl Cpuid {
     /// With these entries.
-    pub(crate) fn new(entries: KVec<Entry>) -> Self {
+    pub(crate) fn new(entries: KVec<CpuidEntry>) -> Self {
         Self(entries)
     }
 
     /// What the program set for a leaf, if it did.
     #[inline]
     pub(crate) fn find(&self, leaf: u32, subleaf: u32) -> Option<CpuidResult> {
-        let matches =
-            |entry: &&Entry| entry.leaf == leaf && entry.subleaf.is_none_or(|only| only == subleaf);
+        let matches = |entry: &&CpuidEntry| {
+            entry.leaf == leaf && entry.subleaf.is_none_or(|only| only == subleaf)
+        };
         self.0.iter().find(matches).map(|entry| entry.answer)
     }
 }

@@ -20,9 +20,9 @@ use super::{
 use crate::mmu::{
     address::Gva,
     shadow::{
+        guest_memory::GuestMemory,
         page::Frame,
-        tables::Tables,
-        GuestMemory, //
+        tables::Tables, //
     }, //
 };
 

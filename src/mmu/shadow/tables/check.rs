@@ -22,17 +22,17 @@ impl<P: Frame> Tables<P> {
         let mut unsync = 0;
         let mut references = 0;
         let mut parents = 0;
-        for slot in self.used() {
-            let page = &self.pool[slot];
-            if slot != Self::PAE {
-                assert_eq!(self.pool.find(&page.key), Some(slot), "two of a kind");
+        for table in self.used() {
+            let page = &self.pool[table];
+            if table != Self::PAE {
+                assert_eq!(self.pool.find(&page.key), Some(table), "two of a kind");
             }
             assert!(page.parents != 0 || page.key.is_root());
             assert!(!page.unsync || self.protects && page.key.level == Level::Pt);
             unsync += usize::from(page.unsync);
             parents += u64::from(page.parents);
-            for index in self.present(slot) {
-                let at = At { slot, index };
+            for index in self.present(table) {
+                let at = At { table, index };
                 self.check_rmap(at);
                 if page.key.level == Level::Pt {
                     self.check_page(at, memory);
@@ -54,7 +54,7 @@ impl<P: Frame> Tables<P> {
     pub(in crate::mmu::shadow) fn check_closely(&self) {
         let mut present = 0;
         for (number, page) in self.pool.iter().enumerate() {
-            let counted = self.present(Slot(number as u16)).count();
+            let counted = self.present(TableNumber(number as u16)).count();
             let found = (0..Level::ENTRIES).filter(|index| page.entry(*index).is_some());
             assert_eq!(counted, found.count());
             assert!(
@@ -67,14 +67,14 @@ impl<P: Frame> Tables<P> {
         assert_eq!(self.used().count(), self.pool.in_use());
     }
 
-    fn used(&self) -> impl Iterator<Item = Slot> + '_ {
-        core::iter::successors(self.pool.next_used(None), |slot| {
-            self.pool.next_used(Some(*slot))
+    fn used(&self) -> impl Iterator<Item = TableNumber> + '_ {
+        core::iter::successors(self.pool.next_used(None), |table| {
+            self.pool.next_used(Some(*table))
         })
     }
 
-    fn present(&self, slot: Slot) -> impl Iterator<Item = usize> + '_ {
-        let page = &self.pool[slot];
+    fn present(&self, table: TableNumber) -> impl Iterator<Item = usize> + '_ {
+        let page = &self.pool[table];
         core::iter::successors(page.next_present(0), |index| page.next_present(index + 1))
     }
 
@@ -85,14 +85,14 @@ impl<P: Frame> Tables<P> {
         assert_eq!(all.filter(|other| *other == at).count(), 1);
     }
 
-    fn entry(&self, at: At) -> Entry {
-        self.pool[at.slot].entry(at.index).unwrap()
+    fn entry(&self, at: At) -> ShadowEntry {
+        self.pool[at.table].entry(at.index).unwrap()
     }
 
     fn check_table(&self, at: At) {
         let below = self.pool.at_table(self.entry(at).hpa()).unwrap();
         assert!(self.pool[below].used);
-        let level = self.pool[at.slot].key.level.below();
+        let level = self.pool[at.table].key.level.below();
         assert_eq!(Some(self.pool[below].key.level), level);
     }
 
@@ -102,8 +102,8 @@ impl<P: Frame> Tables<P> {
         if !self.protects || !entry.is_writable() || self.grants.iter().any(|g| g.at == at) {
             return;
         }
-        for slot in self.used() {
-            let page = &self.pool[slot];
+        for table in self.used() {
+            let page = &self.pool[table];
             if page.key.is_guest_table() && !page.unsync {
                 let table = memory.page(Gpa::new(page.key.frame << 12));
                 assert_ne!(table.map(|table| table.hpa), Some(entry.hpa()));
@@ -113,7 +113,7 @@ impl<P: Frame> Tables<P> {
 
     /// The guest's entry is what this one was made from, but for flags that were set meanwhile.
     fn check_source(&self, at: At, memory: &dyn GuestMemory) {
-        let page = &self.pool[at.slot];
+        let page = &self.pool[at.table];
         let Some(guest) = page.key.guest_entry(at.index) else {
             return;
         };

@@ -12,29 +12,29 @@ use crate::mmu::{
         Level, //
     },
     shadow::{
+        guest_memory::GuestMemory,
         page::{
             At,
             Frame,
-            Slot, //
+            TableNumber, //
         },
         rmap::Rmap,
-        GuestMemory, //
     }, //
 };
 
 impl<P: Frame> Tables<P> {
     /// Does a frame hold a guest table whose shadow agrees with it, so that nobody may write there?
     pub(in crate::mmu::shadow) fn is_protected(&self, frame: u64) -> bool {
-        self.protects && self.any_shadow(frame, |tables, slot| !tables.pool[slot].unsync)
+        self.protects && self.any_shadow(frame, |tables, table| !tables.pool[table].unsync)
     }
 
-    pub(super) fn any_shadow(&self, frame: u64, test: impl Fn(&Self, Slot) -> bool) -> bool {
+    pub(super) fn any_shadow(&self, frame: u64, test: impl Fn(&Self, TableNumber) -> bool) -> bool {
         let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            if test(self, slot) {
+        while let Some(table) = next {
+            if test(self, table) {
                 return true;
             }
-            next = self.pool.shadow_of(frame, Some(slot));
+            next = self.pool.shadow_of(frame, Some(table));
         }
         false
     }
@@ -52,7 +52,7 @@ impl<P: Frame> Tables<P> {
     }
 
     pub(super) fn make_read_only(&mut self, at: At) {
-        let page = &mut self.pool[at.slot];
+        let page = &mut self.pool[at.table];
         match page.entry(at.index) {
             Some(entry) if entry.is_writable() => {
                 let source = page.source(at.index);
@@ -67,36 +67,36 @@ impl<P: Frame> Tables<P> {
     pub(in crate::mmu::shadow) fn note_write(&mut self, frame: u64) -> bool {
         let mut data = false;
         let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            let page = &mut self.pool[slot];
+        while let Some(table) = next {
+            let page = &mut self.pool[table];
             page.writes = page.writes.saturating_add(1);
             data |= page.writes > WRITES_OF_DATA;
-            next = self.pool.shadow_of(frame, Some(slot));
+            next = self.pool.shadow_of(frame, Some(table));
         }
         data
     }
 
     /// Lets go of a frame: it holds no table any more, as far as the shadows are concerned.
     pub(in crate::mmu::shadow) fn release(&mut self, frame: u64) {
-        while let Some(slot) = self.pool.shadow_of(frame, None) {
-            self.free(slot);
+        while let Some(table) = self.pool.shadow_of(frame, None) {
+            self.free(table);
         }
     }
 
     /// Lets the guest write to the table in a frame, if only shadows of the lowest level would have
     /// to be synchronised for it. Returns whether it does.
     pub(in crate::mmu::shadow) fn allow_unsync(&mut self, frame: u64) -> bool {
-        if self.any_shadow(frame, |tables, slot| {
-            tables.pool[slot].key.level != Level::Pt
+        if self.any_shadow(frame, |tables, table| {
+            tables.pool[table].key.level != Level::Pt
         }) {
             return false;
         }
         let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            if !core::mem::replace(&mut self.pool[slot].unsync, true) {
+        while let Some(table) = next {
+            if !core::mem::replace(&mut self.pool[table].unsync, true) {
                 self.unsync += 1;
             }
-            next = self.pool.shadow_of(frame, Some(slot));
+            next = self.pool.shadow_of(frame, Some(table));
         }
         true
     }

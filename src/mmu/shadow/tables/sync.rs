@@ -14,12 +14,12 @@ use crate::mmu::{
         Level, //
     },
     shadow::{
+        guest_memory::GuestMemory,
         page::{
             At,
             Frame,
-            Slot, //
+            TableNumber, //
         },
-        GuestMemory, //
     }, //
 };
 
@@ -28,8 +28,8 @@ impl<P: Frame> Tables<P> {
     pub(in crate::mmu::shadow) fn resync(&mut self, memory: &dyn GuestMemory) {
         let mut next = self.pool.next_used(None);
         while self.unsync != 0 {
-            let Some(slot) = next else { break };
-            let page = &self.pool[slot];
+            let Some(table) = next else { break };
+            let page = &self.pool[table];
             if page.unsync {
                 let frame = page.key.frame;
                 self.resync_frame(frame, memory);
@@ -41,24 +41,24 @@ impl<P: Frame> Tables<P> {
 
     pub(super) fn resync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
         let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            if core::mem::replace(&mut self.pool[slot].unsync, false) {
+        while let Some(table) = next {
+            if core::mem::replace(&mut self.pool[table].unsync, false) {
                 self.unsync -= 1;
-                self.sync(slot, memory);
+                self.sync(table, memory);
             }
-            next = self.pool.shadow_of(frame, Some(slot));
+            next = self.pool.shadow_of(frame, Some(table));
         }
     }
 
     /// Drops every entry of a frame's shadows that the guest's entry does not stand for any more.
     pub(in crate::mmu::shadow) fn sync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
         let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
+        while let Some(table) = next {
             // What goes below a table may be another shadow of the same frame.
-            if self.sync(slot, memory) {
+            if self.sync(table, memory) {
                 next = self.pool.shadow_of(frame, None);
             } else {
-                next = self.pool.shadow_of(frame, Some(slot));
+                next = self.pool.shadow_of(frame, Some(table));
             }
         }
     }
@@ -67,27 +67,27 @@ impl<P: Frame> Tables<P> {
     pub(in crate::mmu::shadow) fn sync_word(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
         let frame = gpa.frame();
         let mut next = self.pool.shadow_of(frame, None);
-        while let Some(slot) = next {
-            let entries = self.pool[slot].key.entries_at(gpa.get());
+        while let Some(table) = next {
+            let entries = self.pool[table].key.entries_at(gpa.get());
             let mut changed = false;
             for index in entries {
-                changed |= self.sync_entry(At { slot, index }, memory);
+                changed |= self.sync_entry(At { table, index }, memory);
             }
-            let after = if changed { None } else { Some(slot) };
+            let after = if changed { None } else { Some(table) };
             next = self.pool.shadow_of(frame, after);
         }
     }
 
     /// As above, for one table. Returns whether anything went.
-    pub(super) fn sync(&mut self, slot: Slot, memory: &dyn GuestMemory) -> bool {
+    pub(super) fn sync(&mut self, table: TableNumber, memory: &dyn GuestMemory) -> bool {
         let before = self.syncs;
-        let table = Gpa::new(self.pool[slot].key.frame << 12);
-        let Some(contents) = memory.contents(table) else {
-            self.drop_entries(slot);
+        let gpa = Gpa::new(self.pool[table].key.frame << 12);
+        let Some(contents) = memory.contents(gpa) else {
+            self.drop_entries(table);
             return true;
         };
-        while let Some(index) = self.pool[slot].next_stale(contents) {
-            self.drop_entry(At { slot, index });
+        while let Some(index) = self.pool[table].next_stale(contents) {
+            self.drop_entry(At { table, index });
             self.syncs = self.syncs.wrapping_add(1);
         }
         self.syncs != before
@@ -95,7 +95,7 @@ impl<P: Frame> Tables<P> {
 
     /// Drops an entry if the guest's entry is not what it was made from. Returns whether it did.
     pub(super) fn sync_entry(&mut self, at: At, memory: &dyn GuestMemory) -> bool {
-        let page = &self.pool[at.slot];
+        let page = &self.pool[at.table];
         let Some(guest) = page.key.guest_entry(at.index) else {
             return false;
         };
@@ -110,27 +110,27 @@ impl<P: Frame> Tables<P> {
 
     /// Drops what stands for an address and is not what the guest's tables say.
     pub(in crate::mmu::shadow) fn sync_address(&mut self, address: Gva, memory: &dyn GuestMemory) {
-        let mut slot = match self.root {
-            Some(slot) => slot,
+        let mut table = match self.root {
+            Some(table) => table,
             None => return,
         };
         loop {
             let index =
-                self.pool[slot].key.level.index(address.get()) % index_limit(slot == Self::PAE);
+                self.pool[table].key.level.index(address.get()) % index_limit(table == Self::PAE);
             // A page of 4 MiB is invalidated as a whole.
-            if let Some(index) = self.pool[slot].key.twin(index) {
-                self.sync_entry(At { slot, index }, memory);
+            if let Some(index) = self.pool[table].key.twin(index) {
+                self.sync_entry(At { table, index }, memory);
             }
-            if self.sync_entry(At { slot, index }, memory) {
+            if self.sync_entry(At { table, index }, memory) {
                 return;
             }
-            let page = &self.pool[slot];
+            let page = &self.pool[table];
             let below = match page.entry(index) {
                 Some(entry) if page.key.level != Level::Pt => self.pool.at_table(entry.hpa()),
                 _ => None,
             };
             match below {
-                Some(below) => slot = below,
+                Some(below) => table = below,
                 None => return,
             }
         }
@@ -139,23 +139,23 @@ impl<P: Frame> Tables<P> {
     /// Synchronises a table and those below it that are not: a way that leads there from now on was
     /// never used before, so that nobody has to invalidate anything before its first use. The depth of
     /// this recursion is that of the tables.
-    pub(super) fn sync_below(&mut self, slot: Slot, memory: &dyn GuestMemory) {
+    pub(super) fn sync_below(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         if self.unsync == 0 {
             return;
         }
-        if self.pool[slot].key.level == Level::Pt {
-            if self.pool[slot].unsync {
-                self.sync(slot, memory);
+        if self.pool[table].key.level == Level::Pt {
+            if self.pool[table].unsync {
+                self.sync(table, memory);
             }
             return;
         }
-        let mut next = self.pool[slot].next_present(0);
+        let mut next = self.pool[table].next_present(0);
         while let Some(index) = next {
-            let entry = self.pool[slot].entry(index);
+            let entry = self.pool[table].entry(index);
             if let Some(below) = entry.and_then(|entry| self.pool.at_table(entry.hpa())) {
                 self.sync_below(below, memory);
             }
-            next = self.pool[slot].next_present(index + 1);
+            next = self.pool[table].next_present(index + 1);
         }
     }
 }

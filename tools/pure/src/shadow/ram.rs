@@ -6,8 +6,8 @@ use super::host::{Host, HostPage};
 use crate::mmu::{
     address::{Gpa, Hpa},
     guest_walk::PhysicalMemory,
+    node::Entries,
     shadow::{GuestMemory, GuestPage},
-    table::Entries,
 };
 use std::{cell::Cell, rc::Rc, sync::atomic::Ordering::Relaxed};
 

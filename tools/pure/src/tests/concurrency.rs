@@ -11,7 +11,7 @@ use crate::mmu::{
     address::{Gpa, GpaRange, Hpa, Level, PageSize},
     ept::{Access, Attributes, Ept},
     format::{Entry, Format, Mapping},
-    table::Flush,
+    node::Flush,
 };
 use std::{cell::Cell, sync::atomic::Ordering};
 

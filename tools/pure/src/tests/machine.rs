@@ -9,7 +9,8 @@ use crate::mmu::{
     ept::{self, Ept},
     format::Format,
     ia32e::{self, Ia32e},
-    table::{Entries, PageTable, TablePage},
+    node::{Entries, TablePage},
+    table::PageTable,
 };
 use kernel::num::Bounded;
 use std::{

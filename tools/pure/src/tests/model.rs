@@ -5,7 +5,8 @@
 use super::machine::{self, Machine};
 use crate::mmu::{
     address::{AddressRange, Gpa, Hpa, Input, PageSize},
-    table::{MapError, PageTable},
+    node::MapError,
+    table::PageTable,
 };
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
@@ -133,7 +134,7 @@ impl<F: Machine> Model<F> {
     }
 
     /// The engine and the model agree on these positions.
-    pub(super) fn check<P: crate::mmu::table::TablePage>(
+    pub(super) fn check<P: crate::mmu::node::TablePage>(
         &self,
         table: &PageTable<F, P>,
         positions: impl Iterator<Item = u64>,

@@ -10,7 +10,8 @@ use crate::mmu::{
     address::{AddressRange, Gpa, GpaRange, Hpa, Input, PageSize},
     ept::{Access, Attributes, Ept},
     ia32e::Ia32e,
-    table::{Flush, MapError, Pause, Progress, Reaper},
+    node::{Flush, MapError},
+    table::{Pause, Progress, Reaper},
 };
 use proptest::prelude::*;
 

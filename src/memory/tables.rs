@@ -3,9 +3,8 @@
 //! The tables by which a VM's CPU reaches guest memory: EPT, or shadow tables.
 
 use super::{
-    Chunks,
-    Region,
-    REAPED, //
+    chunk::Chunks,
+    region::Region, //
 };
 use crate::{
     mmu::{
@@ -21,11 +20,13 @@ use crate::{
             Ept,
             Eptp, //
         },
+        node::{
+            Flush,
+            MapError, //
+        },
         page::Stock,
         shadow::Shadow,
         table::{
-            Flush,
-            MapError,
             PageTable,
             Pause,
             Progress,
@@ -48,15 +49,18 @@ pub(crate) enum Outcome {
     Refused,
 }
 
+/// Tables that a call may unlink before the CPUs have to flush.
+pub(crate) const REAPED: usize = 32;
+
 /// The tables of a VM.
-pub(crate) enum Translation {
+pub(crate) enum CpuTables {
     /// From guest-physical addresses, by the CPU.
     Ept(EptTables),
     /// From guest-virtual addresses.
     Shadow(KBox<Shadow<KernelPage>>),
 }
 
-impl Translation {
+impl CpuTables {
     /// Pages that the tables take.
     pub(super) fn pages(&self) -> u64 {
         match self {
