@@ -6,8 +6,8 @@
 //!
 //!  - `support`, in `rust/`: what the `kernel` crate does not have yet.
 //!  - [`x86`]: the architecture, as names of bits and what a processor takes for good.
-//!  - [`vmx`]: VMX in types, and how the driver gets into VMX operation for moments at a time.
 //!  - [`mmu`]: page tables, EPT and shadow paging.
+//!  - [`vmx`]: VMX in types, and how the driver gets into VMX operation for moments at a time.
 //!  - [`memory`]: guest memory, with the tables through which a CPU reaches it.
 //!  - [`machine`]: what this machine gives to guests.
 //!  - [`vm`]: what the vCPUs of a VM have in common.
@@ -28,9 +28,9 @@ mod support;
 
 mod x86;
 
-mod vmx;
-
 mod mmu;
+
+mod vmx;
 
 mod memory;
 

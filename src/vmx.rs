@@ -20,6 +20,7 @@
 //! 085 (October 2024), cited by volume and section title.
 
 pub(crate) mod capability;
+mod control_fields;
 pub(crate) mod controls;
 pub(crate) mod dump;
 pub(crate) mod entry;
@@ -28,7 +29,9 @@ pub(crate) mod execution;
 pub(crate) mod exit;
 pub(crate) mod field;
 pub(crate) mod host;
+mod host_area;
 mod hyper_v;
+pub(crate) mod inactive;
 pub(crate) mod insn;
 pub(crate) mod mitigation;
 pub(crate) mod msr_bitmap;

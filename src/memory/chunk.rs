@@ -2,7 +2,7 @@
 
 //! The pages of guest memory, by where they are.
 
-use super::RamPage;
+use super::ram_page::RamPage;
 use crate::{
     mmu::address::{
         Gpa,

@@ -47,10 +47,8 @@ use crate::{
     vmx::{
         execution::Execution,
         field::*,
-        vmcs::{
-            CurrentVmcs,
-            Vmcs, //
-        }, //
+        inactive::Vmcs,
+        vmcs::CurrentVmcs, //
     }, //
 };
 use kernel::prelude::*;

@@ -28,17 +28,17 @@ use crate::{
     },
     vm::Vm,
     vmx::{
-        execution,
+        execution::TranslatedBy,
         field::*,
         insn::Extent, //
     }, //
 };
 
 /// What the controls have to be for.
-pub(crate) fn kind(vm: &Vm) -> execution::Translation {
+pub(crate) fn kind(vm: &Vm) -> TranslatedBy {
     match vm.eptp {
-        Some(eptp) => execution::Translation::Ept(eptp),
-        None => execution::Translation::Shadow {
+        Some(eptp) => TranslatedBy::Ept(eptp),
+        None => TranslatedBy::Shadow {
             invlpg: vm.mmu.traps_invlpg(),
         },
     }

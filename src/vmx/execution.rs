@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a guest is let do: the controls of its VMCS, and the few of them that change while it runs.
+//! What a guest is let do: the controls of its VMCS.
 //!
 //! | control | why |
 //! |---|---|
@@ -23,8 +23,7 @@
 use super::{
     capability::{
         required,
-        Capabilities,
-        Stepper, //
+        Capabilities, //
     },
     controls::{
         Allowed,
@@ -35,14 +34,9 @@ use super::{
         Primary,
         Secondary, //
     },
-    field::*,
-    msr_bitmap::MsrBitmaps,
-    vmcs::CurrentVmcs, //
+    msr_bitmap::MsrBitmaps, //
 };
-use crate::{
-    mmu::ept::Eptp,
-    x86::event::vector, //
-};
+use crate::mmu::ept::Eptp;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -51,14 +45,9 @@ use kernel::{
 /// Longest stay in the guest, in ticks of the time-stamp counter: less than a millisecond.
 const STAY: u32 = 1 << 21;
 
-/// Exceptions that always exit: #DB and #AC, whose delivery can raise them again without end, and #MC,
-/// which is the host's.
-const EXCEPTIONS: u32 =
-    1 << vector::DEBUG | 1 << vector::ALIGNMENT_CHECK | 1 << vector::MACHINE_CHECK;
-
 /// How guest memory is translated.
 #[derive(Clone, Copy)]
-pub(crate) enum Translation {
+pub(crate) enum TranslatedBy {
     /// By these extended page tables.
     Ept(Eptp),
     /// By shadow page tables.
@@ -79,16 +68,16 @@ pub(crate) struct Masks {
 
 /// What a guest is let do.
 pub(crate) struct Execution {
-    translation: Translation,
-    vpid: Option<u16>,
-    masks: Masks,
-    bitmaps: Arc<MsrBitmaps>,
-    pin_based: PinBased,
-    primary: Primary,
-    secondary: Secondary,
-    exit: Exit,
-    entry: Entry,
-    timer: u32,
+    pub(super) translation: TranslatedBy,
+    pub(super) vpid: Option<u16>,
+    pub(super) masks: Masks,
+    pub(super) bitmaps: Arc<MsrBitmaps>,
+    pub(super) pin_based: PinBased,
+    pub(super) primary: Primary,
+    pub(super) secondary: Secondary,
+    pub(super) exit: Exit,
+    pub(super) entry: Entry,
+    pub(super) timer: u32,
 }
 
 impl Execution {
@@ -99,7 +88,7 @@ impl Execution {
     /// `EOPNOTSUPP`, after one sentence in the log, if this CPU lacks one that cannot be done without.
     pub(crate) fn new(
         capabilities: &Capabilities,
-        translation: Translation,
+        translation: TranslatedBy,
         vpid: Option<u16>,
         masks: Masks,
         bitmaps: Arc<MsrBitmaps>,
@@ -133,106 +122,16 @@ impl Execution {
             timer: capabilities.preemption_timer(STAY),
         })
     }
-
-    /// Writes all of it into a VMCS that holds nothing yet.
-    #[cold]
-    pub(super) fn write(&self, vmcs: &CurrentVmcs<'_>) -> Result {
-        self.write_controls(vmcs);
-        self.write_constants(vmcs);
-        vmcs.set_exceptions(0);
-        vmcs.set_msr_bitmap(false);
-        vmcs.check()
-    }
-
-    fn write_controls(&self, vmcs: &CurrentVmcs<'_>) {
-        vital(vmcs, PIN_BASED_CONTROLS, self.pin_based.raw());
-        vital(vmcs, PRIMARY_CONTROLS, self.primary.raw());
-        if self.primary.contains(Primary::SECONDARY) {
-            vital(vmcs, SECONDARY_CONTROLS, self.secondary.raw());
-        }
-        vital(vmcs, EXIT_CONTROLS, self.exit.raw());
-        vital(vmcs, ENTRY_CONTROLS, self.entry.raw());
-        vital(vmcs, CR0_MASK, self.masks.cr0);
-        vital(vmcs, CR4_MASK, self.masks.cr4);
-        if let Translation::Ept(eptp) = self.translation {
-            vital(vmcs, EPT_POINTER, eptp.into_raw());
-        }
-        if let Some(vpid) = self.vpid {
-            vital(vmcs, VIRTUAL_PROCESSOR_ID, vpid);
-        }
-    }
-
-    fn write_constants(&self, vmcs: &CurrentVmcs<'_>) {
-        for field in [
-            EXIT_MSR_STORE_COUNT,
-            EXIT_MSR_LOAD_COUNT,
-            ENTRY_MSR_LOAD_COUNT,
-            CR3_TARGET_COUNT,
-            PAGE_FAULT_ERROR_MASK,
-            PAGE_FAULT_ERROR_MATCH,
-        ] {
-            vital(vmcs, field, 0);
-        }
-        vmcs.write(ENTRY_INTERRUPTION_INFO, 0);
-        vmcs.write(VMCS_LINK_POINTER, u64::MAX);
-        if self.pin_based.contains(PinBased::PREEMPTION_TIMER) {
-            vmcs.write(PREEMPTION_TIMER_VALUE, self.timer);
-        }
-    }
-}
-
-/// Writes a field of this file.
-fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Control>, value: W::Value) {
-    // SAFETY: The values are those of an `Execution`, which `Execution::new` put together: the host
-    // keeps its interrupts, the guest has no memory but by its tables, and no register of the host's.
-    unsafe { vmcs.write_vital(field, value) };
-}
-
-/// Controls that change while a guest runs.
-impl CurrentVmcs<'_> {
-    /// Lets these exceptions exit, besides those that always do.
-    pub(crate) fn set_exceptions(&self, others: u32) {
-        let page_fault = match self.execution().translation {
-            Translation::Shadow { .. } => 1 << vector::PAGE_FAULT,
-            Translation::Ept(_) => 0,
-        };
-        vital(self, EXCEPTION_BITMAP, EXCEPTIONS | page_fault | others);
-    }
-
-    /// Lets all MSRs exit, or those that the VMCS does not hold.
-    pub(crate) fn set_msr_bitmap(&self, all: bool) {
-        vital(self, MSR_BITMAP, self.execution().bitmaps.phys(all));
-    }
-
-    /// Lets the guest exit after its next instruction, or not.
-    pub(crate) fn set_stepping(&self, how: Stepper, on: bool) {
-        let control = match how {
-            Stepper::MonitorTrapFlag => Primary::MONITOR_TRAP_FLAG,
-            Stepper::NmiWindow => Primary::NMI_WINDOW_EXITING,
-        };
-        let controls = Primary::from_bits(self.read(PRIMARY_CONTROLS));
-        vital(self, PRIMARY_CONTROLS, controls.with_if(control, on).raw());
-    }
-
-    /// Lets the guest be in IA-32e mode, or not.
-    pub(crate) fn set_ia32e_mode(&self, on: bool) {
-        let controls = Entry::from_bits(self.read(ENTRY_CONTROLS));
-        vital(
-            self,
-            ENTRY_CONTROLS,
-            controls.with_if(Entry::IA32E_MODE_GUEST, on).raw(),
-        );
-    }
 }
 
 /// What translation by EPT, or by shadow tables, needs.
-fn needs(translation: Translation) -> (Primary, Secondary) {
+fn needs(translation: TranslatedBy) -> (Primary, Secondary) {
     match translation {
-        Translation::Ept(_) => (
+        TranslatedBy::Ept(_) => (
             Primary::SECONDARY,
             Secondary::ENABLE_EPT.with(Secondary::UNRESTRICTED_GUEST),
         ),
-        Translation::Shadow { invlpg } => (
+        TranslatedBy::Shadow { invlpg } => (
             required::SHADOW.with_if(Primary::INVLPG_EXITING, invlpg),
             Secondary::NONE,
         ),

@@ -9,18 +9,18 @@
 //!
 //! | what | by |
 //! |---|---|
-//! | CR0, CR3 with its LAM bits, CR4, RSP, RIP | the host-state area: [`HostArea`] |
+//! | CR0, CR3 with its LAM bits, CR4, RSP, RIP | the host-state area: `host_area.rs` |
 //! | bases of GDTR, IDTR, TR, FS, GS; selectors of the kernel; SYSENTER MSRs | the same |
 //! | limits of GDTR, IDTR and TR (the I/O bitmap), LDTR, selectors of the program, the user's GS base | [`SavedDescriptors`] |
 //! | DR7, and DR0 to DR3 if the guest has breakpoints | [`SavedDebugRegisters`] |
 //! | IA32_DEBUGCTL: branch records, block stepping | [`KeptMsr`] in [`Observers`] |
-//! | PEBS, whose records would go to the guest's memory; IA32_PERF_GLOBAL_CTRL while it is on | [`SamplingOff`] in [`Observers`], and [`HostArea`] |
+//! | PEBS, whose records would go to the guest's memory; IA32_PERF_GLOBAL_CTRL while it is on | [`SamplingOff`] in [`Observers`], and `host_area.rs` |
 //! | Intel PT where VMX operation excludes it (IA32_VMX_MISC bit 14 is 0) | [`KeptMsr`] in [`Observers`] |
-//! | IA32_EFER, IA32_PAT | VM-exit controls; without them, SYSCALL's bit by `vcpu/switched.rs`, and the guest has the host's PAT |
-//! | IA32_KERNEL_GS_BASE, STAR, LSTAR, CSTAR, FMASK | `vcpu/switched.rs`, if the guest can use them |
+//! | IA32_EFER, IA32_PAT | VM-exit controls; without them, SYSCALL's bit by `vcpu/state/switched.rs`, and the guest has the host's PAT |
+//! | IA32_KERNEL_GS_BASE, STAR, LSTAR, CSTAR, FMASK | `vcpu/state/switched.rs`, if the guest can use them |
 //! | x87, SSE, AVX, with the upper parts that AVX-512 adds; MXCSR; XCR0 | [`crate::support::fpu`] |
 //! | CR4.VMXE, KVM's current VMCS | [`super::root`] |
-//! | NMIs and machine checks that a VM exit took | `vcpu/exits.rs` |
+//! | NMIs and machine checks that a VM exit took | [`super::entry`] |
 //!
 //! Out of a guest's reach, so that the host's value stays where it is:
 //!
@@ -40,22 +40,10 @@
 //! Refused by name when the module is loaded: a kernel that uses FRED, whose MSRs only newer controls
 //! switch.
 
-use super::{
-    capability::Capabilities,
-    controls::{
-        Controls,
-        Entry,
-        Exit, //
-    },
-    entry,
-    field::*,
-    vmcs::CurrentVmcs, //
-};
+use super::capability::Capabilities;
 use crate::support::{
-    cpu,
     debug_register::SavedDebugRegisters,
     descriptor::{
-        self,
         Descriptors,
         SavedDescriptors, //
     },
@@ -66,21 +54,11 @@ use crate::support::{
     },
     sampling::SamplingOff, //
 };
-use core::cell::Cell;
-use kernel::prelude::*;
 
-mod msrs {
-    use super::Msr;
-    pub(super) const SYSENTER_CS: Msr = Msr(0x174);
-    pub(super) const SYSENTER_ESP: Msr = Msr(0x175);
-    pub(super) const SYSENTER_EIP: Msr = Msr(0x176);
-    pub(super) const DEBUGCTL: Msr = Msr(0x1d9);
-    pub(super) const PAT: Msr = Msr(0x277);
-    pub(super) const RTIT_CTL: Msr = Msr(0x570);
-    pub(super) const EFER: Msr = Msr(0xc000_0080);
-    pub(super) const GS_BASE: Msr = Msr(0xc000_0101);
-}
-
+/// IA32_DEBUGCTL.
+const DEBUGCTL: Msr = Msr(0x1d9);
+/// IA32_RTIT_CTL.
+const RTIT_CTL: Msr = Msr(0x570);
 /// IA32_RTIT_CTL.TraceEn: Intel PT is tracing.
 const TRACE_EN: u64 = 1;
 
@@ -110,7 +88,7 @@ struct Observers<'a> {
 impl<'a> Observers<'a> {
     #[inline]
     fn save(irqs: &'a IrqsDisabled, capabilities: &Capabilities) -> Option<Self> {
-        let debugctl = KeptMsr::new(irqs, msrs::DEBUGCTL, u64::MAX);
+        let debugctl = KeptMsr::new(irqs, DEBUGCTL, u64::MAX);
         if debugctl.is_none() && !capabilities.has_sampling && !capabilities.vmxon_stops_trace {
             return None;
         }
@@ -128,7 +106,7 @@ impl<'a> Observers<'a> {
             false => None,
         };
         let trace = match capabilities.vmxon_stops_trace {
-            true => KeptMsr::new(irqs, msrs::RTIT_CTL, TRACE_EN),
+            true => KeptMsr::new(irqs, RTIT_CTL, TRACE_EN),
             false => None,
         };
         (debugctl.is_some() || sampling.is_some() || trace.is_some()).then_some(Self {
@@ -167,158 +145,18 @@ impl<'a> HostState<'a> {
         &self.descriptors
     }
 
-    fn sampling(&self) -> Option<&SamplingOff<'a>> {
+    /// PEBS, if it was on.
+    pub(super) fn sampling(&self) -> Option<&SamplingOff<'a>> {
         self.observers.as_ref()?.sampling.as_ref()
+    }
+
+    /// Does anything watch the host at work?
+    pub(super) fn is_observed(&self) -> bool {
+        self.observers.is_some()
     }
 
     /// Lends DR0 to DR3 to a guest, too.
     pub(crate) fn lend_breakpoints(&self, guest: &[u64; 4]) {
         self.debug.lend(guest);
     }
-}
-
-/// What the host-state area of a VMCS holds at present, to write only what changed.
-#[derive(Default)]
-pub(super) struct HostArea {
-    /// The CPU that it is for; without one, nothing is known of the rest.
-    cpu: Cell<Option<usize>>,
-    cr0: Cell<u64>,
-    cr3: Cell<u64>,
-    cr4: Cell<u64>,
-    fs_base: Cell<u64>,
-    /// Do VM entries and exits switch IA32_PERF_GLOBAL_CTRL?
-    sampling: Cell<bool>,
-}
-
-impl HostArea {
-    /// Makes the host-state area that of this CPU and this program.
-    #[inline(always)]
-    pub(super) fn update(
-        &self,
-        vmcs: &CurrentVmcs<'_>,
-        host: &HostState<'_>,
-        capabilities: &Capabilities,
-    ) -> Result {
-        let irqs = host.irqs;
-        if self.cpu.get() != Some(irqs.cpu()) {
-            self.write_all(vmcs, host, capabilities)?;
-        }
-        write_changed(vmcs, HOST_CR0, &self.cr0, cpu::cr0(irqs));
-        write_changed(vmcs, HOST_CR3, &self.cr3, cpu::cr3(irqs));
-        write_changed(vmcs, HOST_CR4, &self.cr4, cpu::cr4(irqs));
-        let fs_base = host.descriptors.fs_base();
-        write_changed(vmcs, HOST_FS_BASE, &self.fs_base, fs_base);
-        if host.observers.is_some() || self.sampling.get() {
-            self.write_sampling(vmcs, host.sampling(), capabilities);
-        }
-        Ok(())
-    }
-
-    /// Writes every field, whatever they hold.
-    #[cold]
-    fn write_all(
-        &self,
-        vmcs: &CurrentVmcs<'_>,
-        host: &HostState<'_>,
-        capabilities: &Capabilities,
-    ) -> Result {
-        self.cpu.set(None);
-        write_cpu(vmcs, host, capabilities);
-        write(vmcs, HOST_CR0, &self.cr0, cpu::cr0(host.irqs));
-        write(vmcs, HOST_CR3, &self.cr3, cpu::cr3(host.irqs));
-        write(vmcs, HOST_CR4, &self.cr4, cpu::cr4(host.irqs));
-        let fs_base = host.descriptors.fs_base();
-        write(vmcs, HOST_FS_BASE, &self.fs_base, fs_base);
-        vmcs.check()?;
-        self.cpu.set(Some(host.irqs.cpu()));
-        Ok(())
-    }
-
-    /// Keeps the counters of samples from counting in the guest, if the CPU can switch them. The handler
-    /// of an NMI, which may have them count again, comes too late: a VM entry stops them.
-    #[cold]
-    fn write_sampling(
-        &self,
-        vmcs: &CurrentVmcs<'_>,
-        sampling: Option<&SamplingOff<'_>>,
-        capabilities: &Capabilities,
-    ) {
-        let unchanged = sampling.is_none() && !self.sampling.get();
-        if unchanged || !capabilities.switches_perf_global_ctrl() {
-            return;
-        }
-        if let Some(sampling) = sampling {
-            vital(vmcs, HOST_PERF_GLOBAL_CTRL, sampling.counting());
-            vmcs.write(GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest());
-        }
-        let on = sampling.is_some();
-        let exit = Exit::from_bits(vmcs.read(EXIT_CONTROLS));
-        let entry = Entry::from_bits(vmcs.read(ENTRY_CONTROLS));
-        let exit = exit.with_if(Exit::LOAD_PERF_GLOBAL_CTRL, on);
-        let entry = entry.with_if(Entry::LOAD_PERF_GLOBAL_CTRL, on);
-        vital(vmcs, EXIT_CONTROLS, exit.raw());
-        vital(vmcs, ENTRY_CONTROLS, entry.raw());
-        self.sampling.set(on);
-    }
-}
-
-/// Writes a field of this file.
-#[inline]
-fn vital<W: Width, A: Access>(vmcs: &CurrentVmcs<'_>, field: Field<W, A>, value: W::Value) {
-    // SAFETY: All callers write what the register holds on this CPU now, or the control that has a VM
-    // exit load it.
-    unsafe { vmcs.write_vital(field, value) };
-}
-
-#[inline]
-fn write_changed(
-    vmcs: &CurrentVmcs<'_>,
-    field: Field<Natural, Host>,
-    cached: &Cell<u64>,
-    value: u64,
-) {
-    if cached.get() != value {
-        write(vmcs, field, cached, value);
-    }
-}
-
-#[inline]
-fn write(vmcs: &CurrentVmcs<'_>, field: Field<Natural, Host>, cached: &Cell<u64>, value: u64) {
-    vital(vmcs, field, value);
-    cached.set(value);
-}
-
-/// Writes the fields that are constant on a CPU.
-fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, capabilities: &Capabilities) {
-    use kernel::bindings::{
-        GDT_ENTRY_TSS,
-        __KERNEL_CS,
-        __KERNEL_DS, //
-    };
-    vital(vmcs, HOST_CS_SELECTOR, __KERNEL_CS as u16);
-    vital(vmcs, HOST_SS_SELECTOR, __KERNEL_DS as u16);
-    vital(vmcs, HOST_TR_SELECTOR, (GDT_ENTRY_TSS * 8) as u16);
-    for field in [
-        HOST_DS_SELECTOR,
-        HOST_ES_SELECTOR,
-        HOST_FS_SELECTOR,
-        HOST_GS_SELECTOR,
-    ] {
-        vital(vmcs, field, 0);
-    }
-    vital(vmcs, HOST_GS_BASE, msrs::GS_BASE.read());
-    vital(vmcs, HOST_TR_BASE, descriptor::tss_base(host.irqs));
-    vital(vmcs, HOST_GDTR_BASE, host.descriptors.gdt_base());
-    vital(vmcs, HOST_IDTR_BASE, host.descriptors.idt_base());
-    // CAST: The selector is in the low half.
-    vital(vmcs, HOST_SYSENTER_CS, msrs::SYSENTER_CS.read() as u32);
-    vital(vmcs, HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read());
-    vital(vmcs, HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read());
-    if capabilities.switches_efer() {
-        vital(vmcs, HOST_EFER, msrs::EFER.read());
-    }
-    if capabilities.switches_pat() {
-        vital(vmcs, HOST_PAT, msrs::PAT.read());
-    }
-    entry::write_host_rip(vmcs);
 }

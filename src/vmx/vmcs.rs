@@ -2,13 +2,12 @@
 
 //! Virtual-machine control structures.
 //!
-//! Which type you hold says what state the VMCS is in: a [`Vmcs`] is a region in memory that no CPU
-//! uses; a [`CurrentVmcs`] is the current VMCS of this CPU, and the only thing through which fields
-//! are read and written and the guest is entered. It goes back to a [`Vmcs`] by its drop, so that the
+//! Which type you hold says what state the VMCS is in: a [`Vmcs`](super::inactive::Vmcs) is
+//! a region in memory that no CPU uses; a [`CurrentVmcs`] is the current VMCS of this CPU, and the only thing through which fields
+//! are read and written and the guest is entered. It goes back to a `Vmcs` by its drop, so that the
 //! next CPU can have it.
 
 use super::{
-    capability::Capabilities,
     execution::Execution,
     field::{
         self,
@@ -17,10 +16,7 @@ use super::{
         Width,
         Writable, //
     },
-    host::{
-        HostArea,
-        HostState, //
-    },
+    host::HostState,
     insn::{
         self,
         Extent, //
@@ -32,73 +28,12 @@ use crate::support::irq::IrqsDisabled;
 use core::cell::Cell;
 use kernel::prelude::*;
 
-/// A VMCS that is not active on any CPU.
-///
-/// # Invariants
-///
-/// The region starts with the CPU's VMCS revision identifier. Its launch state is clear, and no CPU
-/// has it active.
-pub(crate) struct Vmcs {
-    region: Region,
-    /// What the guest is let do.
-    execution: Execution,
-    /// Did VMCLEAR initialise the region, and does it hold what `execution` says?
-    prepared: bool,
-    /// What its host-state area holds.
-    host: HostArea,
-}
-
-impl Vmcs {
-    /// Allocates a region, for a guest that is let do this.
-    pub(crate) fn new(revision: u32, execution: Execution) -> Result<Self> {
-        // INVARIANT: A new region was never active.
-        Ok(Self {
-            region: Region::new(revision)?,
-            execution,
-            prepared: false,
-            host: HostArea::default(),
-        })
-    }
-
-    /// Makes this the current VMCS, until the returned guard is dropped.
-    #[inline(always)]
-    pub(crate) fn load<'a>(
-        &'a mut self,
-        root: &'a mut VmxRoot<'_>,
-        capabilities: &Capabilities,
-    ) -> Result<CurrentVmcs<'a>> {
-        let address = self.region.address();
-        if !self.prepared {
-            // SAFETY: By the type invariant no CPU uses this VMCS region.
-            unsafe { insn::vmclear(address) }?;
-        }
-        // SAFETY: By the type invariant no CPU uses this VMCS region; it lives as long as the guard.
-        unsafe { insn::vmptrld(address) }?;
-        // INVARIANT: VMPTRLD succeeded; the exclusive references keep others away. Nothing enters the
-        // guest before the lines below.
-        let current = CurrentVmcs {
-            failed: Cell::new(false),
-            launched: Cell::new(false),
-            exited: Cell::new(false),
-            vmcs: self,
-            host: root.host(),
-        };
-        if !current.vmcs.prepared {
-            current.vmcs.execution.write(&current)?;
-            current.vmcs.prepared = true;
-        }
-        let area = &current.vmcs.host;
-        area.update(&current, current.host, capabilities)?;
-        Ok(current)
-    }
-}
-
 /// Guard and proof that a VMCS of this driver is the current one on this CPU, and that its guest can be
 /// entered without harm to the host.
 ///
 /// # Invariants
 ///
-/// From construction to drop `vmcs` is the current one, and `launched` says whether its launch state is
+/// From construction to drop the VMCS in `region` is the current one, and `launched` says whether its launch state is
 /// "launched". Its controls are those of its [`Execution`], and its host-state area is this CPU's.
 #[must_use = "the VMCS is given back when the guard is dropped"]
 #[repr(C)] // `failed` first: it is the operand of every access to a field.
@@ -108,11 +43,43 @@ pub(crate) struct CurrentVmcs<'a> {
     launched: Cell<bool>,
     /// Was there an exit whose event of the host nobody asked for?
     exited: Cell<bool>,
-    vmcs: &'a mut Vmcs,
+    region: &'a Region,
+    execution: &'a Execution,
     host: &'a HostState<'a>,
 }
 
 impl<'a> CurrentVmcs<'a> {
+    /// Makes the VMCS in this region the current one.
+    ///
+    /// # Safety
+    ///
+    /// VMCLEAR initialised the region, and no CPU uses it, nor will one during `'a`. Before the guest is
+    /// entered, the caller sees to what the invariants say of controls and of the host-state area.
+    #[inline(always)]
+    pub(super) unsafe fn new(
+        region: &'a Region,
+        execution: &'a Execution,
+        root: &'a mut VmxRoot<'_>,
+    ) -> Result<Self> {
+        // SAFETY: The caller says that no CPU uses the region; it lives as long as the guard.
+        unsafe { insn::vmptrld(region.address()) }?;
+        // INVARIANT: VMPTRLD succeeded; the caller keeps others away, and does the rest.
+        Ok(Self {
+            failed: Cell::new(false),
+            launched: Cell::new(false),
+            exited: Cell::new(false),
+            region,
+            execution,
+            host: root.host(),
+        })
+    }
+
+    /// What of the host is put back after the burst.
+    #[inline]
+    pub(super) fn host(&self) -> &'a HostState<'a> {
+        self.host
+    }
+
     /// The proof that this one stands on.
     #[inline]
     pub(crate) fn irqs(&self) -> &'a IrqsDisabled {
@@ -121,7 +88,7 @@ impl<'a> CurrentVmcs<'a> {
 
     /// What the guest is let do.
     pub(super) fn execution(&self) -> &Execution {
-        &self.vmcs.execution
+        self.execution
     }
 
     /// Reads a field that every CPU has, or one that the capabilities promise.
@@ -242,7 +209,7 @@ impl Drop for CurrentVmcs<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this CPU has the VMCS active, and no other.
         // INVARIANT: (of `Vmcs`) It is active nowhere afterwards, and its launch state is clear.
-        if unsafe { insn::vmclear(self.vmcs.region.address()) }.is_err() {
+        if unsafe { insn::vmclear(self.region.address()) }.is_err() {
             pr_err!("VMCLEAR failed\n");
         }
     }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The control fields of a VMCS, written from an [`Execution`] and by nobody else, and the few of them
+//! that change while a guest runs.
+
+use super::{
+    capability::Stepper,
+    controls::{
+        Controls,
+        Entry,
+        PinBased,
+        Primary, //
+    },
+    execution::{
+        Execution,
+        TranslatedBy, //
+    },
+    field::*,
+    vmcs::CurrentVmcs, //
+};
+use crate::x86::event::vector;
+use kernel::prelude::*;
+
+/// Exceptions that always exit: #DB and #AC, whose delivery can raise them again without end, and #MC,
+/// which is the host's.
+const EXCEPTIONS: u32 =
+    1 << vector::DEBUG | 1 << vector::ALIGNMENT_CHECK | 1 << vector::MACHINE_CHECK;
+
+impl Execution {
+    /// Writes all of it into a VMCS that holds nothing yet.
+    #[cold]
+    pub(super) fn write(&self, vmcs: &CurrentVmcs<'_>) -> Result {
+        self.write_controls(vmcs);
+        self.write_constants(vmcs);
+        vmcs.set_exceptions(0);
+        vmcs.set_msr_bitmap(false);
+        vmcs.check()
+    }
+
+    fn write_controls(&self, vmcs: &CurrentVmcs<'_>) {
+        vital(vmcs, PIN_BASED_CONTROLS, self.pin_based.raw());
+        vital(vmcs, PRIMARY_CONTROLS, self.primary.raw());
+        if self.primary.contains(Primary::SECONDARY) {
+            vital(vmcs, SECONDARY_CONTROLS, self.secondary.raw());
+        }
+        vital(vmcs, EXIT_CONTROLS, self.exit.raw());
+        vital(vmcs, ENTRY_CONTROLS, self.entry.raw());
+        vital(vmcs, CR0_MASK, self.masks.cr0);
+        vital(vmcs, CR4_MASK, self.masks.cr4);
+        if let TranslatedBy::Ept(eptp) = self.translation {
+            vital(vmcs, EPT_POINTER, eptp.into_raw());
+        }
+        if let Some(vpid) = self.vpid {
+            vital(vmcs, VIRTUAL_PROCESSOR_ID, vpid);
+        }
+    }
+
+    fn write_constants(&self, vmcs: &CurrentVmcs<'_>) {
+        for field in [
+            EXIT_MSR_STORE_COUNT,
+            EXIT_MSR_LOAD_COUNT,
+            ENTRY_MSR_LOAD_COUNT,
+            CR3_TARGET_COUNT,
+            PAGE_FAULT_ERROR_MASK,
+            PAGE_FAULT_ERROR_MATCH,
+        ] {
+            vital(vmcs, field, 0);
+        }
+        vmcs.write(ENTRY_INTERRUPTION_INFO, 0);
+        vmcs.write(VMCS_LINK_POINTER, u64::MAX);
+        if self.pin_based.contains(PinBased::PREEMPTION_TIMER) {
+            vmcs.write(PREEMPTION_TIMER_VALUE, self.timer);
+        }
+    }
+}
+
+/// Writes a field of this file.
+fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Control>, value: W::Value) {
+    // SAFETY: The values are those of an `Execution`, which `Execution::new` put together: the host
+    // keeps its interrupts, the guest has no memory but by its tables, and no register of the host's.
+    unsafe { vmcs.write_vital(field, value) };
+}
+
+/// Controls that change while a guest runs.
+impl CurrentVmcs<'_> {
+    /// Lets these exceptions exit, besides those that always do.
+    pub(crate) fn set_exceptions(&self, others: u32) {
+        let page_fault = match self.execution().translation {
+            TranslatedBy::Shadow { .. } => 1 << vector::PAGE_FAULT,
+            TranslatedBy::Ept(_) => 0,
+        };
+        vital(self, EXCEPTION_BITMAP, EXCEPTIONS | page_fault | others);
+    }
+
+    /// Lets all MSRs exit, or those that the VMCS does not hold.
+    pub(crate) fn set_msr_bitmap(&self, all: bool) {
+        vital(self, MSR_BITMAP, self.execution().bitmaps.phys(all));
+    }
+
+    /// Lets the guest exit after its next instruction, or not.
+    pub(crate) fn set_stepping(&self, how: Stepper, on: bool) {
+        let control = match how {
+            Stepper::MonitorTrapFlag => Primary::MONITOR_TRAP_FLAG,
+            Stepper::NmiWindow => Primary::NMI_WINDOW_EXITING,
+        };
+        let controls = Primary::from_bits(self.read(PRIMARY_CONTROLS));
+        vital(self, PRIMARY_CONTROLS, controls.with_if(control, on).raw());
+    }
+
+    /// Lets the guest be in IA-32e mode, or not.
+    pub(crate) fn set_ia32e_mode(&self, on: bool) {
+        let controls = Entry::from_bits(self.read(ENTRY_CONTROLS));
+        vital(
+            self,
+            ENTRY_CONTROLS,
+            controls.with_if(Entry::IA32E_MODE_GUEST, on).raw(),
+        );
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The host-state area of a VMCS: where a VM exit finds what it loads
+//! (SDM Vol. 3C, "Host-State Area").
+
+use super::{
+    capability::Capabilities,
+    controls::{
+        Controls,
+        Entry,
+        Exit, //
+    },
+    entry,
+    field::*,
+    host::HostState,
+    vmcs::CurrentVmcs, //
+};
+use crate::support::{
+    cpu,
+    descriptor,
+    msr::Msr,
+    sampling::SamplingOff, //
+};
+use core::cell::Cell;
+use kernel::prelude::*;
+
+mod msrs {
+    use super::Msr;
+    pub(super) const SYSENTER_CS: Msr = Msr(0x174);
+    pub(super) const SYSENTER_ESP: Msr = Msr(0x175);
+    pub(super) const SYSENTER_EIP: Msr = Msr(0x176);
+    pub(super) const PAT: Msr = Msr(0x277);
+    pub(super) const EFER: Msr = Msr(0xc000_0080);
+    pub(super) const GS_BASE: Msr = Msr(0xc000_0101);
+}
+
+/// What the host-state area of a VMCS holds at present, to write only what changed.
+#[derive(Default)]
+pub(super) struct HostArea {
+    /// The CPU that it is for; without one, nothing is known of the rest.
+    cpu: Cell<Option<usize>>,
+    cr0: Cell<u64>,
+    cr3: Cell<u64>,
+    cr4: Cell<u64>,
+    fs_base: Cell<u64>,
+    /// Do VM entries and exits switch IA32_PERF_GLOBAL_CTRL?
+    sampling: Cell<bool>,
+}
+
+impl HostArea {
+    /// Makes the host-state area that of this CPU and this program.
+    #[inline(always)]
+    pub(super) fn update(&self, vmcs: &CurrentVmcs<'_>, capabilities: &Capabilities) -> Result {
+        let host = vmcs.host();
+        let irqs = host.irqs();
+        if self.cpu.get() != Some(irqs.cpu()) {
+            self.write_all(vmcs, host, capabilities)?;
+        }
+        write_changed(vmcs, HOST_CR0, &self.cr0, cpu::cr0(irqs));
+        write_changed(vmcs, HOST_CR3, &self.cr3, cpu::cr3(irqs));
+        write_changed(vmcs, HOST_CR4, &self.cr4, cpu::cr4(irqs));
+        let fs_base = host.descriptors().fs_base();
+        write_changed(vmcs, HOST_FS_BASE, &self.fs_base, fs_base);
+        if host.is_observed() || self.sampling.get() {
+            self.write_sampling(vmcs, host.sampling(), capabilities);
+        }
+        Ok(())
+    }
+
+    /// Writes every field, whatever they hold.
+    #[cold]
+    fn write_all(
+        &self,
+        vmcs: &CurrentVmcs<'_>,
+        host: &HostState<'_>,
+        capabilities: &Capabilities,
+    ) -> Result {
+        self.cpu.set(None);
+        write_cpu(vmcs, host, capabilities);
+        write(vmcs, HOST_CR0, &self.cr0, cpu::cr0(host.irqs()));
+        write(vmcs, HOST_CR3, &self.cr3, cpu::cr3(host.irqs()));
+        write(vmcs, HOST_CR4, &self.cr4, cpu::cr4(host.irqs()));
+        let fs_base = host.descriptors().fs_base();
+        write(vmcs, HOST_FS_BASE, &self.fs_base, fs_base);
+        vmcs.check()?;
+        self.cpu.set(Some(host.irqs().cpu()));
+        Ok(())
+    }
+
+    /// Keeps the counters of samples from counting in the guest, if the CPU can switch them. The handler
+    /// of an NMI, which may have them count again, comes too late: a VM entry stops them.
+    #[cold]
+    fn write_sampling(
+        &self,
+        vmcs: &CurrentVmcs<'_>,
+        sampling: Option<&SamplingOff<'_>>,
+        capabilities: &Capabilities,
+    ) {
+        let unchanged = sampling.is_none() && !self.sampling.get();
+        if unchanged || !capabilities.switches_perf_global_ctrl() {
+            return;
+        }
+        if let Some(sampling) = sampling {
+            vital(vmcs, HOST_PERF_GLOBAL_CTRL, sampling.counting());
+            vmcs.write(GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest());
+        }
+        let on = sampling.is_some();
+        let exit = Exit::from_bits(vmcs.read(EXIT_CONTROLS));
+        let entry = Entry::from_bits(vmcs.read(ENTRY_CONTROLS));
+        let exit = exit.with_if(Exit::LOAD_PERF_GLOBAL_CTRL, on);
+        let entry = entry.with_if(Entry::LOAD_PERF_GLOBAL_CTRL, on);
+        vital(vmcs, EXIT_CONTROLS, exit.raw());
+        vital(vmcs, ENTRY_CONTROLS, entry.raw());
+        self.sampling.set(on);
+    }
+}
+
+/// Writes a field of this file.
+#[inline]
+fn vital<W: Width, A: Access>(vmcs: &CurrentVmcs<'_>, field: Field<W, A>, value: W::Value) {
+    // SAFETY: All callers write what the register holds on this CPU now, or the control that has a VM
+    // exit load it.
+    unsafe { vmcs.write_vital(field, value) };
+}
+
+#[inline]
+fn write_changed(
+    vmcs: &CurrentVmcs<'_>,
+    field: Field<Natural, Host>,
+    cached: &Cell<u64>,
+    value: u64,
+) {
+    if cached.get() != value {
+        write(vmcs, field, cached, value);
+    }
+}
+
+#[inline]
+fn write(vmcs: &CurrentVmcs<'_>, field: Field<Natural, Host>, cached: &Cell<u64>, value: u64) {
+    vital(vmcs, field, value);
+    cached.set(value);
+}
+
+/// Writes the fields that are constant on a CPU.
+fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, capabilities: &Capabilities) {
+    use kernel::bindings::{
+        GDT_ENTRY_TSS,
+        __KERNEL_CS,
+        __KERNEL_DS, //
+    };
+    vital(vmcs, HOST_CS_SELECTOR, __KERNEL_CS as u16);
+    vital(vmcs, HOST_SS_SELECTOR, __KERNEL_DS as u16);
+    vital(vmcs, HOST_TR_SELECTOR, (GDT_ENTRY_TSS * 8) as u16);
+    for field in [
+        HOST_DS_SELECTOR,
+        HOST_ES_SELECTOR,
+        HOST_FS_SELECTOR,
+        HOST_GS_SELECTOR,
+    ] {
+        vital(vmcs, field, 0);
+    }
+    vital(vmcs, HOST_GS_BASE, msrs::GS_BASE.read());
+    vital(vmcs, HOST_TR_BASE, descriptor::tss_base(host.irqs()));
+    vital(vmcs, HOST_GDTR_BASE, host.descriptors().gdt_base());
+    vital(vmcs, HOST_IDTR_BASE, host.descriptors().idt_base());
+    // CAST: The selector is in the low half.
+    vital(vmcs, HOST_SYSENTER_CS, msrs::SYSENTER_CS.read() as u32);
+    vital(vmcs, HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read());
+    vital(vmcs, HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read());
+    if capabilities.switches_efer() {
+        vital(vmcs, HOST_EFER, msrs::EFER.read());
+    }
+    if capabilities.switches_pat() {
+        vital(vmcs, HOST_PAT, msrs::PAT.read());
+    }
+    entry::write_host_rip(vmcs);
+}
