@@ -448,11 +448,7 @@ MINIVMX_TEST(outs_from_missing_memory, guest_out_of_hole)
 	*(u8 *)mmap_memory(vm, HOLE, PAGE_4K) = '!';
 	run_to_exit(vcpu, EXIT_IO);
 	EXPECT_EQ('!', run->io.data);
-	/* INS exits before it finds out that there is nowhere to write to. */
-	do {
-		vcpu_run(vcpu);
-	} while (run->reason == EXIT_IO && run->io.flags & MINIVMX_IO_IN);
-	EXPECT_EQ(UCALL_DONE, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));
+	run_to_done(vcpu);
 }
 
 /* Segment bases count in real mode, also with an override, and wrap at 16 bits. */

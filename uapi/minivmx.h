@@ -535,7 +535,13 @@ enum minivmx_access {
  * enum minivmx_io_flags - form of an I/O instruction
  * @MINIVMX_IO_IN: the guest reads from the port
  * @MINIVMX_IO_STRING: INS or OUTS. The driver moves the data between @io.data
- *	and guest memory, one element an exit.
+ *	and guest memory, one element an exit. The exit comes when the access to
+ *	memory has raised no fault and memory is there: else the guest has the
+ *	exception, or the program MINIVMX_EXIT_MEMORY, before the port is touched.
+ *	What the program answers to INS goes where the destination was then. If the
+ *	program has removed that memory in the meantime, MINIVMX_RUN ends in
+ *	MINIVMX_EXIT_MEMORY, and the next one in the same place goes on with the
+ *	first answer.
  * @MINIVMX_IO_REP: with a REP prefix
  */
 enum minivmx_io_flags {

@@ -34,7 +34,7 @@ pub(crate) fn finish(cx: &mut Context<'_>, request: u32, page: &RunPage) -> Next
     }
     let pending = core::mem::replace(&mut cx.guest.pending, Pending::Nothing);
     let next = finish_pending(cx, pending, request, page);
-    if let Next::Populate(_) = next {
+    if matches!(next, Next::Populate(_)) && cx.guest.pending == Pending::Nothing {
         cx.guest.pending = pending;
     }
     next
@@ -51,6 +51,18 @@ fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &R
         (Pending::Other(_), _) => Next::Enter,
         (Pending::Io { rip }, _) if at(cx, rip) => io::finish(cx, page.io_data()),
         (Pending::Io { .. }, _) => Next::Enter,
+        (
+            Pending::Ins {
+                rip,
+                destination,
+                data,
+            },
+            _,
+        ) if at(cx, rip) => {
+            let data = data.unwrap_or_else(|| page.io_data());
+            io::finish_ins(cx, rip, destination, data)
+        }
+        (Pending::Ins { .. }, _) => Next::Enter,
         (Pending::Msr { write, .. }, answer::MINIVMX_ANSWER_DEFAULT) => {
             msr::default(cx, write, page)
         }

@@ -43,6 +43,16 @@ impl Exception {
         vector: vector::GENERAL_PROTECTION,
         error_code: Some(0),
     };
+    /// #SS(0).
+    pub(crate) const STACK_FAULT: Self = Self {
+        vector: vector::STACK_FAULT,
+        error_code: Some(0),
+    };
+    /// #AC(0).
+    pub(crate) const ALIGNMENT_CHECK: Self = Self {
+        vector: vector::ALIGNMENT_CHECK,
+        error_code: Some(0),
+    };
     /// #DB; the caller sets DR6.
     pub(crate) const DEBUG: Self = Self {
         vector: vector::DEBUG,

@@ -10,12 +10,14 @@ use super::{
     event::Exception,
     memory,
     paging,
+    state::Operand,
     translation, //
 };
 use crate::mmu::{
     address::{
         Gpa,
-        Gva, //
+        Gva,
+        PageSize, //
     },
     guest_walk::{
         Access,
@@ -27,51 +29,89 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// Reads the guest's memory as the instruction that exited would.
-pub(crate) fn read(cx: &mut Context<'_>, address: Gva, bytes: &mut [u8]) -> Result<(), Next> {
-    let access = paging::access(cx, false, false);
-    for (offset, byte) in bytes.iter_mut().enumerate() {
-        *byte = with_byte(cx, address, offset, access, |cell, _| {
-            cell.load(Ordering::Relaxed)
-        })?;
+/// Finds an operand, of less than a page, for a read or a write by the instruction that exited; or says
+/// what must come first.
+///
+/// It is all there afterwards, and the guest may reach it: accessed and dirty flags are set.
+pub(crate) fn find(
+    cx: &mut Context<'_>,
+    address: Gva,
+    length: u8,
+    write: bool,
+) -> Result<Operand, Next> {
+    let access = paging::access(cx, write, false);
+    let size = PageSize::Size4K;
+    let first = reach(cx, address, access)?;
+    let second_page = if address.offset(size).wrapping_add(length.into()) > size.bytes() {
+        let next = address.page_base(size).get().wrapping_add(size.bytes());
+        reach(cx, wrap(cx, next), access)?
+    } else {
+        first
+    };
+    Ok(Operand::new(first, second_page))
+}
+
+/// Reads an operand that was found.
+pub(crate) fn read(cx: &mut Context<'_>, operand: Operand, bytes: &mut [u8]) -> Result<(), Next> {
+    for (gpa, byte) in gpas(operand).zip(bytes) {
+        *byte = with_byte(cx, gpa, false, |cell| cell.load(Ordering::Relaxed))?;
     }
     Ok(())
 }
 
-/// Writes the guest's memory as the instruction that exited would.
-pub(crate) fn write(cx: &mut Context<'_>, address: Gva, bytes: &[u8]) -> Result<(), Next> {
-    let access = paging::access(cx, true, false);
+/// Writes an operand that was found for a write.
+pub(crate) fn write(cx: &mut Context<'_>, operand: Operand, bytes: &[u8]) -> Result<(), Next> {
     // All bytes can be written, or none is.
-    for offset in 0..bytes.len() {
-        with_byte(cx, address, offset, access, |_, _| ())?;
+    for (gpa, _) in gpas(operand).zip(bytes) {
+        with_byte(cx, gpa, true, |_| ())?;
     }
-    for (offset, byte) in bytes.iter().enumerate() {
-        let gpa = with_byte(cx, address, offset, access, |cell, gpa| {
-            cell.store(*byte, Ordering::Relaxed);
-            gpa
-        })?;
+    for (gpa, byte) in gpas(operand).zip(bytes) {
+        with_byte(cx, gpa, true, |cell| cell.store(*byte, Ordering::Relaxed))?;
         translation::wrote(cx, gpa);
     }
     Ok(())
 }
 
-/// Does something with a byte of guest memory, or says what must come first.
+/// Does something with a byte of an operand, or says what must come first: its memory may have gone
+/// away since it was found.
 fn with_byte<R>(
     cx: &mut Context<'_>,
-    address: Gva,
-    offset: usize,
-    access: Access,
-    use_byte: impl FnOnce(&AtomicU8, Gpa) -> R,
+    gpa: Gpa,
+    write: bool,
+    use_byte: impl FnOnce(&AtomicU8) -> R,
 ) -> Result<R, Next> {
-    // CAST: At most 15.
-    let address = Gva::new(address.get().wrapping_add(offset as u64));
-    match memory::with_byte(cx, address, access, use_byte) {
-        Ok(result) => Ok(result),
-        Err(Stop::Memory(gpa, access)) => Err(memory::absent(cx, gpa, access)),
-        Err(Stop::NotCanonical) => Err(cx.inject(Exception::GENERAL_PROTECTION)),
-        Err(Stop::PageFault(code)) => {
+    let access = paging::access(cx, write, false);
+    memory::with_physical_byte(cx, gpa, access, use_byte)
+        .ok_or_else(|| memory::absent(cx, gpa, access))
+}
+
+/// Where the bytes of an operand are.
+fn gpas(operand: Operand) -> impl Iterator<Item = Gpa> {
+    (0..PageSize::Size4K.bytes()).map(move |index| operand.byte(index))
+}
+
+/// Outside 64-bit mode linear addresses have 32 bits.
+fn wrap(cx: &Context<'_>, address: u64) -> Gva {
+    if paging::is_64_bit(cx) {
+        Gva::new(address)
+    } else {
+        Gva::new(address & 0xffff_ffff)
+    }
+}
+
+/// Translates an address, if memory answers there.
+fn reach(cx: &mut Context<'_>, address: Gva, access: Access) -> Result<Gpa, Next> {
+    memory::with_byte(cx, address, access, |_, gpa| gpa).map_err(|stop| raise(cx, address, stop))
+}
+
+/// Gives the guest the exception, or the program the exit, that comes instead of the access.
+fn raise(cx: &mut Context<'_>, address: Gva, stop: Stop) -> Next {
+    match stop {
+        Stop::Memory(gpa, access) => memory::absent(cx, gpa, access),
+        Stop::NotCanonical => cx.inject(Exception::GENERAL_PROTECTION),
+        Stop::PageFault(code) => {
             cx.set_cr2(address.get());
-            Err(cx.inject(Exception::page_fault(code)))
+            cx.inject(Exception::page_fault(code))
         }
     }
 }

@@ -54,13 +54,23 @@ pub(crate) fn with_byte<R>(
     let paging = paging::current(cx);
     let memory = cx.vm.memory.lock();
     let gpa = guest_walk::translate(&paging, address, access, &memory.ram())?.gpa;
+    drop(memory);
+    with_physical_byte(cx, gpa, access, |byte| use_byte(byte, gpa)).ok_or(Stop::Memory(gpa, access))
+}
+
+/// Does something with the byte at a guest-physical address; [`None`] if memory does not answer there.
+pub(crate) fn with_physical_byte<R>(
+    cx: &Context<'_>,
+    gpa: Gpa,
+    access: Access,
+    use_byte: impl FnOnce(&AtomicU8) -> R,
+) -> Option<R> {
+    let memory = cx.vm.memory.lock();
     let writable = !access.write || memory.regions.find(gpa).is_some_and(|r| !r.kind.readonly);
-    let page = memory.chunks.page(gpa).filter(|_| writable);
-    let page = page.ok_or(Stop::Memory(gpa, access))?;
+    let page = memory.chunks.page(gpa).filter(|_| writable)?;
     // CAST: Less than 4096.
-    Ok(use_byte(
+    Some(use_byte(
         &page.bytes()[gpa.offset(PageSize::Size4K) as usize],
-        gpa,
     ))
 }
 

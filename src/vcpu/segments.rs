@@ -2,7 +2,16 @@
 
 //! The segment registers of the guest, by their fields in the VMCS.
 
-use crate::vmx::field::*;
+use crate::{
+    vmx::{
+        field::*,
+        vmcs::CurrentVmcs, //
+    },
+    x86::segment::{
+        AccessRights,
+        Segment, //
+    }, //
+};
 
 /// Selector, base, limit and access rights of a segment register.
 type SegmentFields = (
@@ -63,3 +72,15 @@ pub(crate) const SEGMENTS: [SegmentFields; 8] = [
         GUEST_TR_ACCESS_RIGHTS,
     ),
 ];
+
+/// Reads a segment register, of [`crate::x86::segment::number`].
+pub(crate) fn read(vmcs: &CurrentVmcs<'_>, number: u32) -> Segment {
+    // CAST: 3 bits.
+    let (_, base, limit, rights) = SEGMENTS[(number & 7) as usize];
+    Segment {
+        number,
+        base: vmcs.read(base),
+        limit: vmcs.read(limit),
+        rights: AccessRights::from_raw(vmcs.read(rights)),
+    }
+}

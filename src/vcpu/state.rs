@@ -4,6 +4,7 @@
 
 mod cpuid;
 mod debug_registers;
+mod operand;
 mod pending;
 mod report;
 mod switched;
@@ -15,6 +16,7 @@ pub(crate) use self::{
         Cpuid,
         CpuidEntry, //
     },
+    operand::Operand,
     pending::Pending,
     switched::{
         lend_efer,

@@ -17,6 +17,7 @@ pub(crate) mod vector {
     pub(crate) const DEBUG: u8 = 1;
     pub(crate) const INVALID_OPCODE: u8 = 6;
     pub(crate) const DOUBLE_FAULT: u8 = 8;
+    pub(crate) const STACK_FAULT: u8 = 12;
     pub(crate) const GENERAL_PROTECTION: u8 = 13;
     pub(crate) const PAGE_FAULT: u8 = 14;
     pub(crate) const ALIGNMENT_CHECK: u8 = 17;

@@ -3,6 +3,7 @@
 //! I/O instructions. Ports are the program's; string forms move one element an exit, whose data the
 //! driver copies from and to guest memory.
 
+use super::alignment_check;
 use crate::{
     mmu::address::Gva,
     support::uapi::{
@@ -14,8 +15,14 @@ use crate::{
             Context,
             Next, //
         },
+        event::Exception,
         linear,
-        state::Pending, //
+        paging,
+        segments,
+        state::{
+            Operand,
+            Pending, //
+        }, //
     },
     vmx::{
         entry::Registers,
@@ -25,7 +32,11 @@ use crate::{
         },
         field::*, //
     },
-    x86::rflags, //
+    x86::{
+        cr0,
+        rflags,
+        segment, //
+    }, //
 };
 use kernel::bitfield;
 
@@ -33,6 +44,8 @@ bitfield! {
     /// VM-exit instruction information of INS and OUTS
     /// (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
     struct StringInfo(u32) {
+        /// Segment register of OUTS, of [`segment::number`]; undefined for INS.
+        17:15 segment;
         /// 0: 16 bits, 1: 32 bits, 2: 64 bits.
         9:7 address_size;
     }
@@ -42,30 +55,107 @@ bitfield! {
 #[inline(never)]
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
-    // CAST: The field has 3 bits.
-    let width = access.width_less_one().get() as u8 + 1;
+    if access.string() {
+        return handle_string(cx, access);
+    }
+    let data = if access.input() {
+        0
+    } else {
+        cx.registers().low(Registers::RAX) & mask(width(access))
+    };
+    let rip = cx.vmcs.read(GUEST_RIP);
+    report(cx, access, data, Pending::Io { rip })
+}
+
+/// Hands an element of INS or OUTS to the program.
+///
+/// The exit comes before the faults of the access to memory (SDM Vol. 3C, "Relative Priority of Faults
+/// and VM Exits"), which come before the port is touched: so they are looked for first.
+fn handle_string(cx: &mut Context<'_>, access: IoAccess) -> Next {
     if access.rep() && count(cx) == 0 {
         return cx.skip();
     }
-    let data = match (access.input(), access.string()) {
-        (true, _) => 0,
-        (false, false) => cx.registers().low(Registers::RAX) & mask(width),
-        (false, true) => match read_element(cx, width) {
-            Ok(data) => data,
-            Err(next) => return next,
-        },
+    match begin_element(cx, access) {
+        Ok((data, pending)) => report(cx, access, data, pending),
+        Err(next) => next,
+    }
+}
+
+/// Makes sure of an element's place in memory; with OUTS, reads it.
+fn begin_element(cx: &mut Context<'_>, access: IoAccess) -> Result<(u32, Pending), Next> {
+    let operand = find_element(cx, access)?;
+    let rip = cx.vmcs.read(GUEST_RIP);
+    if access.input() {
+        let pending = Pending::Ins {
+            rip,
+            destination: operand,
+            data: None,
+        };
+        return Ok((0, pending));
+    }
+    let mut bytes = [0; size_of::<u32>()];
+    linear::read(cx, operand, &mut bytes[..usize::from(width(access))])?;
+    Ok((u32::from_le_bytes(bytes), Pending::Io { rip }))
+}
+
+/// Finds an element in memory, or raises what the access raises.
+///
+/// The CPU's own linear address is not asked for: it is undefined if the register holds no segment, as
+/// is usual in 64-bit mode (SDM Vol. 3C, "Basic VM-Exit Information").
+fn find_element(cx: &mut Context<'_>, access: IoAccess) -> Result<Operand, Next> {
+    let write = access.input();
+    let segment = segments::read(cx.vmcs, segment_number(cx, access));
+    let offset = cx.register(index(access)) & address_mask(cx);
+    // CAST: The field has 3 bits.
+    let last = access.width_less_one().get() as u32;
+    let Some(address) = segment.linear(mode(cx), offset, last, write) else {
+        return Err(cx.inject(if segment.number == segment::number::SS {
+            Exception::STACK_FAULT
+        } else {
+            Exception::GENERAL_PROTECTION
+        }));
     };
+    if address & u64::from(last) != 0 && alignment_check::is_the_guests(cx) {
+        return Err(cx.inject(Exception::ALIGNMENT_CHECK));
+    }
+    linear::find(cx, Gva::new(address), width(access), write)
+}
+
+/// INS has ES always, OUTS what its prefix says.
+fn segment_number(cx: &Context<'_>, access: IoAccess) -> u32 {
+    if access.input() {
+        segment::number::ES
+    } else {
+        string_info(cx).segment().get()
+    }
+}
+
+fn mode(cx: &Context<'_>) -> segment::Mode {
+    if paging::is_64_bit(cx) {
+        segment::Mode::Bits64
+    } else if cx.cr0() & cr0::PE != 0 {
+        segment::Mode::Protected
+    } else {
+        segment::Mode::Real
+    }
+}
+
+fn report(cx: &mut Context<'_>, access: IoAccess, data: u32, pending: Pending) -> Next {
     cx.guest.report.exit.io = minivmx_io {
         // CAST: The field has 16 bits.
         port: access.port().get() as u16,
-        width,
+        width: width(access),
         flags: flags(access),
         data,
     };
-    cx.guest.pending = Pending::Io {
-        rip: cx.vmcs.read(GUEST_RIP),
-    };
+    cx.guest.pending = pending;
     cx.report(basic::IO)
+}
+
+/// Bytes of an access.
+fn width(access: IoAccess) -> u8 {
+    // CAST: The field has 3 bits.
+    access.width_less_one().get() as u8 + 1
 }
 
 fn flags(access: IoAccess) -> u8 {
@@ -75,53 +165,67 @@ fn flags(access: IoAccess) -> u8 {
         | flag(access.rep(), io_flags::MINIVMX_IO_REP)
 }
 
-/// Ends the instruction with what the program answered.
+/// Ends the instruction with what the program answered; OUTS, an element of it.
 pub(in crate::vcpu) fn finish(cx: &mut Context<'_>, data: u32) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
-    // CAST: The field has 3 bits.
-    let width = access.width_less_one().get() as u8 + 1;
     if access.string() {
-        return finish_string(cx, access, width, data);
+        return finish_element(cx, access);
     }
     if access.input() {
         let rax = cx.register(Registers::RAX);
-        cx.set_register(Registers::RAX, merge(rax, data, width));
+        cx.set_register(Registers::RAX, merge(rax, data, width(access)));
     }
     cx.skip()
 }
 
-fn finish_string(cx: &mut Context<'_>, access: IoAccess, width: u8, data: u32) -> Next {
-    if access.input() {
-        let address = Gva::new(cx.vmcs.read(GUEST_LINEAR_ADDRESS));
-        let bytes = &data.to_le_bytes()[..usize::from(width)];
-        if let Err(next) = linear::write(cx, address, bytes) {
-            return next;
-        }
+/// Ends an element of INS with what the program answered.
+///
+/// What was read from a port cannot be read again. So if its memory went away in the meantime, it waits
+/// until there is some.
+pub(in crate::vcpu) fn finish_ins(
+    cx: &mut Context<'_>,
+    rip: u64,
+    destination: Operand,
+    data: u32,
+) -> Next {
+    let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
+    let bytes = &data.to_le_bytes()[..usize::from(width(access))];
+    if let Err(next) = linear::write(cx, destination, bytes) {
+        cx.guest.pending = Pending::Ins {
+            rip,
+            destination,
+            data: Some(data),
+        };
+        return next;
     }
-    let index = if access.input() {
-        Registers::RDI
-    } else {
-        Registers::RSI
-    };
-    advance(cx, index, width);
+    finish_element(cx, access)
+}
+
+fn finish_element(cx: &mut Context<'_>, access: IoAccess) -> Next {
+    advance(cx, index(access), width(access));
     if !access.rep() {
         return cx.skip();
     }
     let left = count(cx).wrapping_sub(1);
     set_address_register(cx, Registers::RCX, left);
     if count(cx) == 0 {
-        cx.skip()
+        return cx.skip();
+    }
+    // The instruction runs again for the rest.
+    Next::Enter
+}
+
+/// The register that an element's offset is in.
+fn index(access: IoAccess) -> usize {
+    if access.input() {
+        Registers::RDI
     } else {
-        // The instruction runs again for the rest.
-        Next::Enter
+        Registers::RSI
     }
 }
 
-fn read_element(cx: &mut Context<'_>, width: u8) -> Result<u32, Next> {
-    let address = Gva::new(cx.vmcs.read(GUEST_LINEAR_ADDRESS));
-    let mut bytes = [0; size_of::<u32>()];
-    linear::read(cx, address, &mut bytes[..usize::from(width)])?;
-    Ok(u32::from_le_bytes(bytes))
+fn string_info(cx: &Context<'_>) -> StringInfo {
+    StringInfo::from_raw(cx.vmcs.read(EXIT_INSTRUCTION_INFO))
 }
 
 /// What a REP prefix has left to do.
@@ -130,10 +234,7 @@ fn count(cx: &Context<'_>) -> u64 {
 }
 
 fn address_mask(cx: &Context<'_>) -> u64 {
-    match StringInfo::from_raw(cx.vmcs.read(EXIT_INSTRUCTION_INFO))
-        .address_size()
-        .get()
-    {
+    match string_info(cx).address_size().get() {
         0 => 0xffff,
         1 => 0xffff_ffff,
         _ => u64::MAX,

@@ -8,7 +8,7 @@ use crate::x86::{
     efer,
     event::{kind, Event},
     pat,
-    segment::AccessRights,
+    segment::{number, AccessRights, Mode, Segment},
 };
 use proptest::prelude::*;
 
@@ -148,4 +148,83 @@ fn access_rights_are_where_the_sdm_has_them() {
     assert_eq!((user_code.dpl().get(), user_code.long()), (3, true));
     assert_eq!(AccessRights::DATA.dpl().get(), 0);
     assert!(!AccessRights::CODE.long());
+}
+
+/// A segment with these bits of a descriptor: type, D/B, unusable.
+fn segment(number: u32, base: u64, limit: u32, kind: u32, big: bool, unusable: bool) -> Segment {
+    let rights = kind | 0x90 | u32::from(big) << 14 | u32::from(unusable) << 16;
+    Segment {
+        number,
+        base,
+        limit,
+        rights: AccessRights::from_raw(rights),
+    }
+}
+
+/// Numbers near those that limits are about.
+fn near() -> impl Strategy<Value = u32> {
+    let edges = prop::sample::select(vec![0, 0xfff, 0x1000, 0xffff, 0x1_0000, u32::MAX]);
+    prop_oneof![
+        (edges, -4i32..5).prop_map(|(edge, by)| edge.wrapping_add_signed(by)),
+        any::<u32>()
+    ]
+}
+
+proptest! {
+    // SDM Vol. 3A, "Limit Checking", "Type Checking", "Code- and Data-Segment Descriptor Types". An
+    // operand that goes on at 0 behind 4 GiB may fault or not if the limit is 4 GiB: it does not.
+    #[test]
+    fn segments_allow_what_is_inside(
+        (offset, limit, base) in (near(), near(), near()),
+        last in prop::sample::select(vec![0u32, 1, 3]),
+        (kind, big, unusable) in (0u32..16, any::<bool>(), any::<bool>()),
+        (write, real) in (any::<bool>(), any::<bool>()),
+    ) {
+        let code = kind >= 8;
+        let down = matches!(kind, 4..=7);
+        let permitted = match kind {
+            0 | 1 | 4 | 5 => !write,
+            2 | 3 | 6 | 7 => true,
+            8 | 9 | 12 | 13 => false,
+            _ => !write || real,
+        };
+        let bytes = u64::from(offset)..=u64::from(offset) + u64::from(last);
+        let inside = |byte: u64| match (down, big) {
+            (true, true) => byte > limit.into() && byte < 1 << 32,
+            (true, false) => byte > limit.into() && byte < 1 << 16,
+            (false, _) => byte <= limit.into() || limit == u32::MAX,
+        };
+        let expected = !unusable && permitted && bytes.clone().all(inside);
+        prop_assert!(!down || !code);
+
+        let mode = if real { Mode::Real } else { Mode::Protected };
+        for number in number::ES..=number::GS {
+            let segment = segment(number, base.into(), limit, kind, big, unusable);
+            let linear = base.wrapping_add(offset).into();
+            let seen = segment.linear(mode, offset.into(), last, write);
+            prop_assert_eq!(seen, expected.then_some(linear));
+        }
+    }
+
+    // SDM Vol. 1, "Segmentation in 64-Bit Mode": bases of FS and GS only, no limits, no types.
+    #[test]
+    fn segments_mean_little_in_64_bit_mode(
+        base: u64,
+        high in prop::sample::select(vec![0, 0x7fff_ffff_fff8, 0x8000_0000_0000, !0 << 47, !7]),
+        low in 0u64..16,
+        last in prop::sample::select(vec![0u32, 1, 3]),
+        kind in 0u32..16,
+        write: bool,
+    ) {
+        let linear: u64 = high + low % 8;
+        let exists = address::is_canonical(linear)
+            && address::is_canonical(linear.wrapping_add(last.into()));
+        for number in number::ES..=number::GS {
+            let segment = segment(number, base, 0, kind, false, true);
+            let based = number == number::FS || number == number::GS;
+            let offset = if based { linear.wrapping_sub(base) } else { linear };
+            let seen = segment.linear(Mode::Bits64, offset, last, write);
+            prop_assert_eq!(seen, exists.then_some(linear));
+        }
+    }
 }
