@@ -2,7 +2,8 @@
 /*
  * INS and OUTS. Their exit comes before the checks of segments, alignment and pages
  * (SDM Vol. 3C, "Relative Priority of Faults and VM Exits"), which come before the
- * port is touched: a guest gets the fault, and the program one exit an element.
+ * port is touched: a guest gets the fault, and the program one exit an element. After
+ * each element comes what comes after an instruction.
  */
 #include <cpuid.h>
 
@@ -11,7 +12,9 @@
 #include "window.h"
 
 #define PORT		0x30
+#define RFLAGS_TF	BIT(8)
 #define RFLAGS_IOPL	(3UL << 12)
+#define RFLAGS_RF	BIT(16)
 #define CR0_AM		BIT(18)
 #define CR4_SMAP	BIT(21)
 #define IA32_FS_BASE	0xc0000100
@@ -250,6 +253,134 @@ MINIVMX_TEST(segments_in_64_bit_mode, guest_uses_segments)
 		} else {
 			EXPECT_EQ(*expected, run->io.data);
 		}
+	}
+	run_to_done(vcpu);
+}
+
+/* ------------------------------------------------------------------ after elements */
+
+/* With TF. */
+#define STEP_STRING(instruction)					\
+	"pushfq; orq $0x100, (%%rsp); popfq; " instruction
+
+#define DR6_BS		BIT(14)
+
+static u64 take_dr6(void)
+{
+	u64 value;
+
+	asm volatile("movq %%dr6, %0" : "=r"(value));
+	asm volatile("movq %0, %%dr6" : : "r"(0UL));
+	return value;
+}
+
+/* The trap came between two elements of an instruction of 2 bytes. */
+static void assert_trap_within(void)
+{
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume - 2);
+	GUEST_ASSERT(guest_fault.rflags & RFLAGS_TF);
+	GUEST_ASSERT(guest_fault.rflags & RFLAGS_RF);
+	GUEST_ASSERT(take_dr6() & DR6_BS);
+}
+
+static void assert_trap_after(void)
+{
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume);
+	GUEST_ASSERT(guest_fault.rflags & RFLAGS_TF);
+	GUEST_ASSERT(!(guest_fault.rflags & RFLAGS_RF));
+	GUEST_ASSERT(take_dr6() & DR6_BS);
+}
+
+static void guest_steps_strings(void)
+{
+	struct gprs gprs = {
+		.c = 3, .d = PORT, .si = (uintptr_t)letters,
+		.di = (uintptr_t)letters,
+	};
+
+	take_dr6();
+	GUEST_ASSERT(GUEST_TRY(STEP_STRING("rep outsb"), &gprs) == VECTOR_DB);
+	assert_trap_within();
+	GUEST_ASSERT(gprs.c == 2 && gprs.si == (uintptr_t)letters + 1);
+	GUEST_SYNC(1);
+	GUEST_ASSERT(GUEST_TRY(STEP_STRING("rep insb"), &gprs) == VECTOR_DB);
+	assert_trap_within();
+	GUEST_ASSERT(gprs.c == 1 && gprs.di == (uintptr_t)letters + 1);
+	GUEST_SYNC(2);
+	/* The last one, and none. */
+	GUEST_ASSERT(GUEST_TRY(STEP_STRING("rep outsb"), &gprs) == VECTOR_DB);
+	assert_trap_after();
+	GUEST_ASSERT(gprs.c == 0 && gprs.si == (uintptr_t)letters + 2);
+	GUEST_SYNC(3);
+	GUEST_ASSERT(GUEST_TRY(STEP_STRING("rep outsb"), &gprs) == VECTOR_DB);
+	assert_trap_after();
+	GUEST_ASSERT(gprs.c == 0 && gprs.si == (uintptr_t)letters + 2);
+	GUEST_SYNC(4);
+}
+
+MINIVMX_TEST(trap_after_each_element, guest_steps_strings)
+{
+	for (int i = 1; i <= 3; i++) {
+		run_to_exit(vcpu, EXIT_IO);
+		EXPECT_EQ(PORT, run->io.port);
+		run_to_sync(vcpu, i);
+	}
+	run_to_sync(vcpu, 4);
+	run_to_done(vcpu);
+}
+
+static void guest_shadows_strings(void)
+{
+	struct gprs gprs = {
+		.c = 2, .d = PORT, .si = (uintptr_t)letters,
+	};
+
+	GUEST_ASSERT(GUEST_TRY("cli; sti; rep outsb", &gprs) == NO_FAULT);
+	gprs.c = 2;
+	GUEST_ASSERT(GUEST_TRY("mov %%ss, %%eax; mov %%eax, %%ss; rep outsb",
+			       &gprs) == NO_FAULT);
+}
+
+/* STI and MOV SS block until the end of the first element. */
+MINIVMX_TEST(blocking_ends_with_the_first_element, guest_shadows_strings)
+{
+	for (int i = 0; i < 4; i++) {
+		const u32 expected[] = { 1, 0, 2, 0 };
+
+		run_to_exit(vcpu, EXIT_IO);
+		EXPECT_EQ(expected[i], get_sregs(vcpu).interruptibility & 3)
+			TH_LOG("element %d", i);
+	}
+	run_to_done(vcpu);
+}
+
+/* An instruction breakpoint is met once, whatever the number of elements. */
+static void guest_breaks_at_a_string(void)
+{
+	u64 from = (uintptr_t)letters, count = 3;
+
+	asm volatile("leaq 1f(%%rip), %%rax\n\t"
+		     "movq %%rax, %[resume]\n\t"
+		     "movq %%rax, %%dr0\n\t"
+		     "movl $0x401, %%eax\n\t"
+		     "movq %%rax, %%dr7\n"
+		     "1:\n\t"
+		     "rep outsb\n\t"
+		     "xorl %%eax, %%eax\n\t"
+		     "movq %%rax, %%dr7"
+		     : "+S"(from), "+c"(count), [resume] "=m"(guest_resume)
+		     : "d"(PORT) : "rax", "memory");
+	GUEST_ASSERT(!count);
+	GUEST_ASSERT(guest_fault.vector == VECTOR_DB && guest_fault.count == 1);
+	GUEST_ASSERT(guest_fault.rflags & RFLAGS_RF);
+}
+
+MINIVMX_TEST(breakpoint_is_met_once, guest_breaks_at_a_string)
+{
+	for (int i = 0; i < 3; i++) {
+		run_to_exit(vcpu, EXIT_IO);
+		ASSERT_EQ(PORT, run->io.port)
+			TH_LOG("%s", describe_exit(vcpu));
 	}
 	run_to_done(vcpu);
 }
@@ -594,6 +725,7 @@ TEST_F(vm, segments_in_protected_mode)
 		EXPECT_EQ(0, frame_of(vm)[0]) TH_LOG("case %zu", i);
 		EXPECT_EQ(GUEST_BLOB_BASE, frame_of(vm)[1])
 			TH_LOG("case %zu", i);
+		EXPECT_TRUE(frame_of(vm)[3] & RFLAGS_RF) TH_LOG("case %zu", i);
 	}
 }
 

@@ -185,6 +185,21 @@ pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
     }
 }
 
+/// Ends an iteration of a repeated string instruction that is not its last: as after an instruction,
+/// but RIP stays.
+pub(crate) fn finish_iteration(vmcs: &CurrentVmcs<'_>) {
+    finish_instruction(vmcs);
+    resume_instruction(vmcs);
+}
+
+/// The instruction that exited is to go on, or to be tried again, or what it raises pushes RFLAGS: its
+/// instruction breakpoint, if it has one, was met before the exit, which cleared RF
+/// (SDM Vol. 3B, "Instruction-Breakpoint Exception Condition"; Vol. 3C, "Saving RIP, RSP, RFLAGS, and
+/// SSP").
+pub(crate) fn resume_instruction(vmcs: &CurrentVmcs<'_>) {
+    vmcs.write(GUEST_RFLAGS, vmcs.read(GUEST_RFLAGS) | rflags::RF);
+}
+
 /// Outside 64-bit mode the instruction pointer has 32 bits.
 #[inline]
 fn wrap_rip(vmcs: &CurrentVmcs<'_>, rip: u64, next: u64) -> u64 {

@@ -15,7 +15,10 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception,
+        event::{
+            self,
+            Exception, //
+        },
         linear,
         paging,
         segments,
@@ -77,7 +80,10 @@ fn handle_string(cx: &mut Context<'_>, access: IoAccess) -> Next {
     }
     match begin_element(cx, access) {
         Ok((data, pending)) => report(cx, access, data, pending),
-        Err(next) => next,
+        Err(next) => {
+            event::resume_instruction(cx.vmcs);
+            next
+        }
     }
 }
 
@@ -211,7 +217,7 @@ fn finish_element(cx: &mut Context<'_>, access: IoAccess) -> Next {
     if count(cx) == 0 {
         return cx.skip();
     }
-    // The instruction runs again for the rest.
+    event::finish_iteration(cx.vmcs);
     Next::Enter
 }
 
