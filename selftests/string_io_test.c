@@ -16,6 +16,8 @@
 #define RFLAGS_IOPL	(3UL << 12)
 #define RFLAGS_RF	BIT(16)
 #define CR0_AM		BIT(18)
+#define CR0_PG		BIT(31)
+#define CR4_PAE		BIT(5)
 #define CR4_SMAP	BIT(21)
 #define IA32_FS_BASE	0xc0000100
 #define IA32_GS_BASE	0xc0000101
@@ -792,6 +794,38 @@ TEST_F(vm, segments_in_real_mode)
 			  run_element(_metadata, vm, element))
 			TH_LOG("case %zu", i);
 	}
+}
+
+/* ------------------------------------------------------------- PAE: the registers */
+
+/* What a load of CR3 read is what counts, not what is in memory by then. */
+TEST_F(vm, pae_tables_as_loaded)
+{
+	static const char code[] = "\xf4" OUTSB "\xf4";
+	const struct vm *vm = &self->vm;
+	u64 *pdpt = (void *)(vm->memory + 0x20000);
+	u64 *pd = (void *)(vm->memory + 0x21000);
+	struct minivmx_run *run = vm->vcpu.run;
+	struct minivmx_sregs sregs;
+
+	start_protected_code(vm, code, sizeof(code) - 1);
+	pdpt[0] = 0x21000 | PTE_P;
+	for (u64 i = 0; i < 4; i++)
+		pd[i] = i * PAGE_2M | PTE_FLAGS | PTE_PS;
+	sregs = get_sregs(&vm->vcpu);
+	sregs.cr0 |= CR0_PG;
+	sregs.cr3 = 0x20000;
+	sregs.cr4 |= CR4_PAE;
+	set_sregs(&vm->vcpu, &sregs);
+	run->regs.rdx = PORT;
+	run->regs.rsi = 0x3000;
+	vm->memory[0x3000] = '!';
+	run_to_exit(&vm->vcpu, EXIT_HLT);
+	pdpt[0] = 0;
+	run_to_exit(&vm->vcpu, EXIT_IO);
+	EXPECT_EQ('!', run->io.data);
+	run_to_exit(&vm->vcpu, EXIT_HLT);
+	EXPECT_EQ(GUEST_BLOB_BASE + 3, run->regs.rip);
 }
 
 TEST_HARNESS_MAIN

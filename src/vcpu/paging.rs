@@ -57,11 +57,12 @@ pub(crate) fn update(cx: &mut Context<'_>) {
 
 fn compute(cx: &Context<'_>) -> Paging {
     let (cr0, cr4, efer) = (cx.cr0(), cx.cr4(), cx.efer());
+    let mode = mode(cr0, cr4, efer);
     Paging {
-        mode: mode(cr0, cr4, efer),
+        mode,
         cr3: cx.cr3(),
         pdptes: match &cx.guest.translation {
-            Translation::Ept => None,
+            Translation::Ept => (mode == Mode::Pae).then(|| pdptes(cx)),
             Translation::Shadow(state) => state.paging.pdptes,
         },
         write_protect: cr0 & cr0::WP != 0,
@@ -71,6 +72,12 @@ fn compute(cx: &Context<'_>) -> Paging {
         physical_bits: cx.vm.machine.capabilities.physical_bits,
         pages_1g: cx.vm.machine.pages_1g,
     }
+}
+
+/// What the guest's last load of CR3 read, with EPT
+/// (SDM Vol. 3C, "Saving Non-Register State").
+fn pdptes(cx: &Context<'_>) -> [u64; 4] {
+    [GUEST_PDPTE0, GUEST_PDPTE1, GUEST_PDPTE2, GUEST_PDPTE3].map(|field| cx.vmcs.read(field))
 }
 
 /// Is the guest's code of the least privileged kind?
