@@ -136,7 +136,7 @@ pub(crate) fn reset(cx: &mut Context<'_>, cr3: u64) {
 
 /// The guest changed what entries of its tables mean.
 pub(crate) fn mode_changed(cx: &mut Context<'_>) {
-    shadow::with(cx, |shadow, ram, _| shadow.change_mode(ram));
+    shadow::change_mode(cx);
 }
 
 /// The driver wrote to guest memory, where tables of the guest may be.

@@ -16,6 +16,7 @@ pub(super) use self::{
     },
     registers::{
         carry_out,
+        change_mode,
         load_cr0,
         load_cr4,
         reset,

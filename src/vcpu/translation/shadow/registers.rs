@@ -164,7 +164,7 @@ pub(super) fn take_pdptes(cx: &mut Context<'_>, cr3: u64) -> Result<bool, Next> 
 }
 
 /// What entries of the guest's tables mean has changed.
-fn change_mode(cx: &mut Context<'_>) {
+pub(in super::super) fn change_mode(cx: &mut Context<'_>) {
     with(cx, |shadow, ram, _| shadow.change_mode(ram));
 }
 
