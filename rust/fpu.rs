@@ -105,13 +105,23 @@ pub(crate) struct GuestFpu {
     host_xcr0: u64,
 }
 
+/// Bits that guests may have in XCR0; 0 without XSAVE.
+pub(crate) fn xcr0_allowed() -> u64 {
+    kernel_xcr0() & GUEST_COMPONENTS
+}
+
+/// XCR0 of the kernel; 0 without XSAVE.
+fn kernel_xcr0() -> u64 {
+    match cpu::has(Feature::Xsave) {
+        true => xgetbv(),
+        false => 0,
+    }
+}
+
 impl GuestFpu {
     /// FPU state after reset.
     pub(crate) fn new() -> Result<Self> {
-        let host_xcr0 = match cpu::has(Feature::Xsave) {
-            true => xgetbv(),
-            false => 0,
-        };
+        let host_xcr0 = kernel_xcr0();
         Ok(Self {
             guest: Image::new(host_xcr0 & GUEST_COMPONENTS)?,
             host: Image::new(host_xcr0 & HOST_COMPONENTS)?,

@@ -7,10 +7,15 @@ pub(crate) mod cpuid;
 
 pub(crate) use self::control_registers::ControlRegisters;
 
-use self::control_registers::Cr4Rules;
+use self::{
+    control_registers::Cr4Rules,
+    cpuid::Identity, //
+};
 use crate::{
     support::{
+        cpu,
         descriptor::Descriptors,
+        fpu,
         irq::IrqsDisabled,
         uapi::mitigation, //
     },
@@ -28,6 +33,13 @@ use crate::{
             VmxonRegions, //
         },
         vpid::Vpids, //
+    },
+    x86::{
+        cpuid::{
+            extended_edx,
+            EXTENDED_FEATURES, //
+        },
+        misc_enable, //
     }, //
 };
 use kernel::{
@@ -44,6 +56,8 @@ pub(crate) struct Machine {
     pub(crate) vmxon: VmxonRegions,
     /// CR4 of guests.
     cr4: Cr4Rules,
+    /// What CPUID tells the first vCPU of a VM.
+    identity: Identity,
     /// Are there pages of 1 GiB in 4-level paging?
     pub(crate) pages_1g: bool,
     /// What is done against speculative execution.
@@ -65,11 +79,20 @@ impl Machine {
     pub(crate) fn new() -> Result<Arc<Self>> {
         let capabilities = Capabilities::detect()?;
         let mitigations = Mitigations::detect();
+        let identity = Identity {
+            id: 0,
+            xcr0_allowed: fpu::xcr0_allowed(),
+            misc_enable: misc_enable::AFTER_RESET,
+            physical_bits: capabilities.physical_bits.min(EPT_BITS),
+        };
+        let guests = |leaf| cpuid::of_guests(cpu::cpuid, leaf, 0, 1, &identity);
+        let pages_1g = guests(EXTENDED_FEATURES).edx & extended_edx::PAGES_1G != 0;
         Arc::pin_init(
             try_pin_init!(Self {
                 vmxon: VmxonRegions::new(capabilities.revision)?,
-                cr4: Cr4Rules::new(&capabilities),
-                pages_1g: cpuid::has_1g_pages(),
+                identity,
+                cr4: Cr4Rules::new(&capabilities, guests),
+                pages_1g,
                 barriers: Barriers::new(mitigations)?,
                 mitigations,
                 msr_bitmaps: Arc::new(MsrBitmaps::new()?, GFP_KERNEL)?,
@@ -90,7 +113,15 @@ impl Machine {
 
     /// Width of a guest-physical address.
     pub(crate) fn physical_bits(&self) -> u32 {
-        self.capabilities.physical_bits.min(EPT_BITS)
+        self.identity.physical_bits
+    }
+
+    /// What CPUID tells the vCPU of that number.
+    pub(crate) fn identity(&self, id: u32) -> Identity {
+        Identity {
+            id,
+            ..self.identity
+        }
     }
 
     /// CR0 and CR4 of guests with shadow paging, or with EPT.

@@ -80,7 +80,7 @@ impl Vcpu {
         };
         let state = setup::execution(&vm, vpid).and_then(|execution| {
             State::new(
-                id,
+                vm.machine.identity(id),
                 capabilities.revision,
                 execution,
                 vpid,

@@ -10,17 +10,24 @@
 //! its own way.
 
 use crate::{
-    support::cpu,
     vmx::{
         capability::Capabilities,
         field::*,
         vmcs::CurrentVmcs, //
     },
     x86::{
+        cpuid::{
+            features_ebx,
+            features_ecx,
+            version_ecx,
+            FEATURES,
+            VERSION, //
+        },
         cr0,
         cr4, //
     }, //
 };
+use core::arch::x86_64::CpuidResult;
 use kernel::prelude::*;
 
 /// CR4 of guests on this machine.
@@ -37,16 +44,16 @@ pub(crate) struct Cr4Rules {
 }
 
 impl Cr4Rules {
-    /// Finds them out.
-    pub(crate) fn new(capabilities: &Capabilities) -> Self {
-        let leaf1 = cpu::cpuid(1, 0);
-        let leaf7 = cpu::cpuid(7, 0);
+    /// Finds them out: guests can set the bits of features that CPUID tells them of.
+    pub(crate) fn new(capabilities: &Capabilities, guests: impl Fn(u32) -> CpuidResult) -> Self {
+        let version = guests(VERSION);
+        let features = guests(FEATURES);
         let optional = [
-            (cr4::OSXSAVE, leaf1.ecx & 1 << 26),
-            (cr4::FSGSBASE, leaf7.ebx & 1 << 0),
-            (cr4::SMEP, leaf7.ebx & 1 << 7),
-            (cr4::SMAP, leaf7.ebx & 1 << 20),
-            (cr4::UMIP, leaf7.ecx & 1 << 2),
+            (cr4::OSXSAVE, version.ecx & version_ecx::XSAVE),
+            (cr4::FSGSBASE, features.ebx & features_ebx::FSGSBASE),
+            (cr4::SMEP, features.ebx & features_ebx::SMEP),
+            (cr4::SMAP, features.ebx & features_ebx::SMAP),
+            (cr4::UMIP, features.ecx & features_ecx::UMIP),
         ];
         let present = optional.iter().filter(|(_, feature)| *feature != 0);
         let features = present.fold(cr4::BASE | cr4::MCE, |bits, (bit, _)| bits | bit);

@@ -1,73 +1,128 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What CPUID tells guests of this machine: the host's answers less what guests do not get.
+//!
+//! A feature is listed once somebody made sure that it works for a guest, and that it takes nothing from
+//! the host. All others read 0:
+//!
+//! | not given | because |
+//! |---|---|
+//! | APIC, x2APIC, TSC deadline, ARAT; topology, HTT | the chip is the program's; one vCPU is a package |
+//! | MTRR, MCE, MCA, ACPI, TM, TM2, EIST, PSN, FEATURE_CONTROL and other switches | MSRs that the driver does not keep |
+//! | performance monitoring, PDCM, DS, BTS, DTES64, LBR, PT | the host's own counters and tracing |
+//! | VMX, SMX, SGX, TSX, MPX, PKU, CET, LAM, KL, UINTR, AMX, APX, AVX-512 | state that a burst does not switch, or instructions that exit without an answer |
+//! | MONITOR, WAITPKG | they would wait for the host |
+//! | RDTSCP, RDPID, TSC_ADJUST, INVPCID, PCID, XSAVES | controls that are left off, so #UD or #GP as without them |
+//! | LA57 | guests have four levels of paging |
+//! | SPEC_CTRL, PRED_CMD, FLUSH_CMD, ARCH_CAPABILITIES and the like | the mitigations are the host's |
+//!
+//! Nothing here knows of the kernel, so it is tested in userspace (`tools/pure`), with CPUs that nobody
+//! has at hand.
 
-use crate::support::cpu;
+use crate::x86::{
+    cpuid::*,
+    misc_enable, //
+};
 use core::arch::x86_64::CpuidResult;
 
-/// Where a guest looks for the hypervisor's name.
-const HYPERVISOR_LEAF: u32 = 0x4000_0000;
+/// Features that guests get where the host has them.
+mod given {
+    use crate::x86::cpuid::*;
 
-/// Highest basic leaf: the one of XSAVE.
-const LAST_BASIC_LEAF: u32 = 0xd;
-/// Highest extended leaf: the one of address widths.
-const LAST_EXTENDED_LEAF: u32 = 0x8000_0008;
-
-/// Features that guests get where the host has them. Everything else reads 0: a feature is listed
-/// once somebody made sure that it works for a guest, and that it takes nothing from the host.
-/// (SDM Vol. 2, "CPUID - CPU Identification").
-mod features {
-    /// SSE3 PCLMULQDQ SSSE3 FMA CMPXCHG16B SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND.
-    pub(super) const LEAF_1_ECX: u32 = 0x76d8_3203;
-    /// FPU VME DE PSE TSC MSR PAE CX8 SEP PGE CMOV PAT PSE-36 CLFSH MMX FXSR SSE SSE2 SS.
-    pub(super) const LEAF_1_EDX: u32 = 0x0f8b_a97f;
-    /// FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA.
-    pub(super) const LEAF_7_EBX: u32 = 0x219c_03a9;
-    /// UMIP GFNI VAES VPCLMULQDQ.
-    pub(super) const LEAF_7_ECX: u32 = 0x0000_0704;
-    /// Fast short REP MOV.
-    pub(super) const LEAF_7_EDX: u32 = 0x0000_0010;
-    /// XSAVEOPT XSAVEC XGETBV(1).
-    pub(super) const LEAF_D_1_EAX: u32 = 0x0000_0007;
-    /// LAHF LZCNT PREFETCHW.
-    pub(super) const EXTENDED_1_ECX: u32 = 0x0000_0121;
-    /// SYSCALL NX 1-GiB pages LM.
-    pub(super) const EXTENDED_1_EDX: u32 = 0x2410_0800;
-    /// The TSC runs at a constant rate.
-    pub(super) const EXTENDED_7_EDX: u32 = 0x0000_0100;
+    /// ECX of [`VERSION`].
+    pub(super) const VERSION_ECX: u32 = {
+        use version_ecx::*;
+        let sse = SSE3 | SSSE3 | SSE4_1 | SSE4_2 | PCLMULQDQ | AES;
+        sse | CMPXCHG16B | MOVBE | POPCNT | RDRAND
+    };
+    /// The same, with AVX state.
+    pub(super) const VERSION_ECX_AVX: u32 = version_ecx::AVX | version_ecx::FMA | version_ecx::F16C;
+    /// EDX of [`VERSION`].
+    pub(super) const VERSION_EDX: u32 = {
+        use version_edx::*;
+        let paging = PSE | PAE | PGE | PAT | PSE36;
+        let units = FPU | MMX | FXSR | SSE | SSE2;
+        paging | units | VME | DE | TSC | MSR | CX8 | SEP | CMOV | CLFLUSH | SS
+    };
+    /// EBX of [`FEATURES`].
+    pub(super) const FEATURES_EBX: u32 = {
+        use features_ebx::*;
+        let x87 = FDP_EXCPTN_ONLY | ZERO_FCS_FDS;
+        let caches = CLFLUSHOPT | CLWB;
+        x87 | caches | FSGSBASE | BMI1 | SMEP | BMI2 | ERMS | RDSEED | ADX | SMAP | SHA
+    };
+    /// ECX of [`FEATURES`].
+    pub(super) const FEATURES_ECX: u32 = features_ecx::UMIP | features_ecx::GFNI;
+    /// The same, with AVX state.
+    pub(super) const FEATURES_ECX_AVX: u32 = features_ecx::VAES | features_ecx::VPCLMULQDQ;
+    /// EDX of [`FEATURES`].
+    pub(super) const FEATURES_EDX: u32 = features_edx::FSRM;
+    /// EAX of subleaf 1 of [`XSAVE`].
+    pub(super) const XSAVE_EAX: u32 = {
+        use xsave_eax::*;
+        XSAVEOPT | XSAVEC | XGETBV_1
+    };
+    /// ECX of [`EXTENDED_FEATURES`].
+    pub(super) const EXTENDED_ECX: u32 = {
+        use extended_ecx::*;
+        LAHF | LZCNT | PREFETCHW
+    };
+    /// EDX of [`EXTENDED_FEATURES`].
+    pub(super) const EXTENDED_EDX: u32 = {
+        use extended_edx::*;
+        SYSCALL | NX | PAGES_1G | LM
+    };
+    /// EDX of [`POWER`].
+    pub(super) const POWER_EDX: u32 = power_edx::INVARIANT_TSC;
 }
 
-/// CPUID.1:ECX.HYPERVISOR.
-const HYPERVISOR: u32 = 1 << 31;
+/// Highest basic leaf.
+const LAST_BASIC_LEAF: u32 = XSAVE;
+/// Highest extended leaf.
+const LAST_EXTENDED_LEAF: u32 = ADDRESS_WIDTHS;
 
-/// Whose CPUID it is, as far as answers depend on that.
+/// What answers depend on, besides the host's CPU and the guest's XCR0.
+#[derive(Clone, Copy)]
 pub(crate) struct Identity {
     /// Number of the vCPU: the initial APIC ID.
     pub(crate) id: u32,
-    /// XCR0 of the guest.
-    pub(crate) xcr0: u64,
-    /// XCR0 with all that the guest may set.
+    /// XCR0 with all that the guest may set; 0 without XSAVE.
     pub(crate) xcr0_allowed: u64,
+    /// IA32_MISC_ENABLE of the guest.
+    pub(crate) misc_enable: u64,
+    /// Width of a guest-physical address.
+    pub(crate) physical_bits: u32,
 }
 
-/// What the host's CPU answers, less what guests do not get.
-pub(crate) fn of_guests(leaf: u32, subleaf: u32, identity: impl Fn() -> Identity) -> CpuidResult {
+/// What `host`, which executes CPUID, answers, less what guests do not get. A leaf beyond the highest
+/// answers 0, and so do those that IA32_MISC_ENABLE hides.
+pub(crate) fn of_guests(
+    host: impl Fn(u32, u32) -> CpuidResult,
+    leaf: u32,
+    subleaf: u32,
+    xcr0: u64,
+    identity: &Identity,
+) -> CpuidResult {
+    let last = last_basic_leaf(identity);
     match leaf {
-        HYPERVISOR_LEAF => signature(),
-        0 => limit(leaf, LAST_BASIC_LEAF),
-        1 => version(&identity()),
-        2 | 0x8000_0002..=0x8000_0006 => cpu::cpuid(leaf, subleaf),
-        4 => cache(subleaf),
-        7 => structured_features(subleaf),
-        0xd => xsave(subleaf, &identity()),
-        0x8000_0000 => limit(leaf, LAST_EXTENDED_LEAF),
-        0x8000_0001 => extended_features(),
-        0x8000_0007 => CpuidResult {
-            edx: cpu::cpuid(leaf, 0).edx & features::EXTENDED_7_EDX,
+        HYPERVISOR => signature(),
+        VENDOR => limit(host(leaf, 0), last),
+        _ if leaf > last && leaf < EXTENDED => NOTHING,
+        VERSION => version(host(leaf, 0), identity),
+        DESCRIPTORS | BRAND..=EXTENDED_CACHE => host(leaf, subleaf),
+        CACHES => cache(host(leaf, subleaf)),
+        FEATURES if subleaf == 0 && host(VENDOR, 0).eax >= FEATURES => {
+            features(host(leaf, 0), identity)
+        }
+        XSAVE => xsave(host, subleaf, xcr0, identity),
+        EXTENDED => limit(host(leaf, 0), LAST_EXTENDED_LEAF),
+        EXTENDED_FEATURES => extended_features(host(leaf, 0), identity),
+        POWER => CpuidResult {
+            edx: host(leaf, 0).edx & given::POWER_EDX,
             ..NOTHING
         },
-        LAST_EXTENDED_LEAF => CpuidResult {
-            eax: cpu::cpuid(leaf, 0).eax & 0xffff,
+        ADDRESS_WIDTHS => CpuidResult {
+            eax: address_widths(host(leaf, 0).eax, identity),
             ..NOTHING
         },
         _ => NOTHING,
@@ -84,102 +139,137 @@ const NOTHING: CpuidResult = CpuidResult {
 /// "minivmx" in the order that guests read a hypervisor's name in.
 fn signature() -> CpuidResult {
     CpuidResult {
-        eax: HYPERVISOR_LEAF,
+        eax: HYPERVISOR,
         ebx: u32::from_le_bytes(*b"mini"),
         ecx: u32::from_le_bytes(*b"vmx\0"),
         edx: 0,
     }
 }
 
-/// The vendor, and the highest leaf.
-fn limit(leaf: u32, last: u32) -> CpuidResult {
-    let host = cpu::cpuid(leaf, 0);
+/// The highest basic leaf (SDM Vol. 4, IA32_MISC_ENABLE, "Limit CPUID Maxval").
+fn last_basic_leaf(identity: &Identity) -> u32 {
+    if identity.misc_enable & misc_enable::LIMIT_CPUID != 0 {
+        DESCRIPTORS
+    } else {
+        LAST_BASIC_LEAF
+    }
+}
+
+/// The highest leaf, with what else is there.
+fn limit(host: CpuidResult, last: u32) -> CpuidResult {
     CpuidResult {
         eax: host.eax.min(last),
         ..host
     }
 }
 
-fn version(identity: &Identity) -> CpuidResult {
+/// `bits` if the guest can have these state components, for which they are; else none.
+fn with(identity: &Identity, components: u64, bits: u32) -> u32 {
+    if identity.xcr0_allowed & components != 0 {
+        bits
+    } else {
+        0
+    }
+}
+
+fn version(host: CpuidResult, identity: &Identity) -> CpuidResult {
     /// Size of a cache line for CLFLUSH.
     const CLFLUSH_SIZE: u32 = 0xff00;
-    let host = cpu::cpuid(1, 0);
+    let ecx = given::VERSION_ECX
+        | with(identity, component::X87, version_ecx::XSAVE)
+        | with(identity, component::AVX, given::VERSION_ECX_AVX);
     CpuidResult {
         eax: host.eax,
         ebx: host.ebx & CLFLUSH_SIZE | 1 << 16 | identity.id << 24,
-        ecx: host.ecx & features::LEAF_1_ECX | HYPERVISOR,
-        edx: host.edx & features::LEAF_1_EDX,
+        ecx: host.ecx & ecx | version_ecx::HYPERVISOR,
+        edx: host.edx & given::VERSION_EDX,
     }
 }
 
 /// A cache, of a processor with one core.
-fn cache(subleaf: u32) -> CpuidResult {
-    let host = cpu::cpuid(4, subleaf);
+fn cache(host: CpuidResult) -> CpuidResult {
     CpuidResult {
         eax: host.eax & 0x3fff,
         ..host
     }
 }
 
-fn structured_features(subleaf: u32) -> CpuidResult {
-    if subleaf != 0 || cpu::cpuid(0, 0).eax < 7 {
-        return NOTHING;
-    }
-    let host = cpu::cpuid(7, 0);
+fn features(host: CpuidResult, identity: &Identity) -> CpuidResult {
+    let avx = |bits| with(identity, component::AVX, bits);
     CpuidResult {
         eax: 0,
-        ebx: host.ebx & features::LEAF_7_EBX,
-        ecx: host.ecx & features::LEAF_7_ECX,
-        edx: host.edx & features::LEAF_7_EDX,
+        ebx: host.ebx & (given::FEATURES_EBX | avx(features_ebx::AVX2)),
+        ecx: host.ecx & (given::FEATURES_ECX | avx(given::FEATURES_ECX_AVX)),
+        edx: host.edx & given::FEATURES_EDX,
     }
 }
 
-fn xsave(subleaf: u32, identity: &Identity) -> CpuidResult {
-    if identity.xcr0_allowed == 0 {
-        return NOTHING;
-    }
+fn xsave(
+    host: impl Fn(u32, u32) -> CpuidResult,
+    subleaf: u32,
+    xcr0: u64,
+    identity: &Identity,
+) -> CpuidResult {
+    let allowed = identity.xcr0_allowed;
+    let size = |xcr0| xsave_size(host(XSAVE, 2), xcr0);
     match subleaf {
+        _ if allowed == 0 => NOTHING,
         0 => CpuidResult {
             // CAST: Only the low bits are ever allowed.
-            eax: identity.xcr0_allowed as u32,
-            ebx: xsave_size(identity.xcr0),
-            ecx: xsave_size(identity.xcr0_allowed),
+            eax: allowed as u32,
+            ebx: size(xcr0),
+            ecx: size(allowed),
             edx: 0,
         },
-        1 => CpuidResult {
-            eax: cpu::cpuid(0xd, 1).eax & features::LEAF_D_1_EAX,
-            ..NOTHING
-        },
-        2 if identity.xcr0_allowed & AVX != 0 => cpu::cpuid(0xd, 2),
+        1 => {
+            let eax = host(XSAVE, 1).eax & given::XSAVE_EAX;
+            // What XSAVEC writes: of these components it leaves no gap but what the standard form has.
+            let compacts = eax & xsave_eax::XSAVEC != 0;
+            let ebx = if compacts { size(xcr0) } else { 0 };
+            CpuidResult {
+                eax,
+                ebx,
+                ..NOTHING
+            }
+        }
+        2 if allowed & component::AVX != 0 => host(XSAVE, 2),
         _ => NOTHING,
     }
 }
 
-/// Do guests have pages of 1 GiB?
-pub(super) fn has_1g_pages() -> bool {
-    const PAGES_1G: u32 = 1 << 26;
-    extended_features().edx & PAGES_1G != 0
+/// State components, as bits of XCR0.
+mod component {
+    /// x87, which XCR0 always has where there is XSAVE.
+    pub(super) const X87: u64 = 1 << 0;
+    /// AVX.
+    pub(super) const AVX: u64 = 1 << 2;
 }
 
-/// AVX state in XCR0.
-const AVX: u64 = 1 << 2;
-
-/// Bytes of the XSAVE area for x87, SSE and perhaps AVX.
-fn xsave_size(xcr0: u64) -> u32 {
+/// Bytes of the XSAVE area for x87, SSE and perhaps AVX, which is where `avx` says.
+fn xsave_size(avx: CpuidResult, xcr0: u64) -> u32 {
     const LEGACY_AND_HEADER: u32 = 576;
-    if xcr0 & AVX == 0 {
+    if xcr0 & component::AVX == 0 {
         return LEGACY_AND_HEADER;
     }
-    let avx = cpu::cpuid(0xd, 2);
     avx.ebx.saturating_add(avx.eax)
 }
 
-fn extended_features() -> CpuidResult {
-    let host = cpu::cpuid(0x8000_0001, 0);
+/// SDM Vol. 4, IA32_MISC_ENABLE, "XD Bit Disable".
+fn extended_features(host: CpuidResult, identity: &Identity) -> CpuidResult {
+    let no_xd = identity.misc_enable & misc_enable::NO_XD != 0;
+    let hidden = if no_xd { extended_edx::NX } else { 0 };
     CpuidResult {
         eax: host.eax,
         ebx: 0,
-        ecx: host.ecx & features::EXTENDED_1_ECX,
-        edx: host.edx & features::EXTENDED_1_EDX,
+        ecx: host.ecx & given::EXTENDED_ECX,
+        edx: host.edx & given::EXTENDED_EDX & !hidden,
     }
+}
+
+/// Widths of a physical address and of a linear one: what the host has beyond four levels of paging,
+/// guests have not.
+fn address_widths(host: u32, identity: &Identity) -> u32 {
+    const FOUR_LEVELS: u32 = 48;
+    let linear = (host >> 8 & 0xff).min(FOUR_LEVELS);
+    linear << 8 | identity.physical_bits
 }

@@ -69,7 +69,7 @@ fn compute(cx: &Context<'_>) -> Paging {
         no_execute: efer & efer::NXE != 0,
         smep: cr4 & cr4::SMEP != 0,
         smap: cr4 & cr4::SMAP != 0,
-        physical_bits: cx.vm.machine.capabilities.physical_bits,
+        physical_bits: cx.vm.machine.physical_bits(),
         pages_1g: cx.vm.machine.pages_1g,
     }
 }

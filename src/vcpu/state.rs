@@ -40,6 +40,7 @@ use self::{
 };
 use super::run_page::Frame;
 use crate::{
+    machine::cpuid::Identity,
     mmu::page::Stock,
     support::{
         cpu,
@@ -57,8 +58,8 @@ use kernel::prelude::*;
 
 /// What exit handlers change, besides the VMCS.
 pub(crate) struct Guest {
-    /// Number in the VM.
-    pub(crate) id: u32,
+    /// What CPUID tells it of itself.
+    pub(crate) identity: Identity,
     /// General registers; RIP and RFLAGS as of the beginning of the run.
     pub(crate) frame: Frame,
     /// CR2. In a burst the CPU has it.
@@ -118,7 +119,7 @@ pub(crate) struct State {
 impl State {
     /// A vCPU before its first burst.
     pub(crate) fn new(
-        id: u32,
+        identity: Identity,
         revision: u32,
         execution: Execution,
         vpid: Option<u16>,
@@ -132,7 +133,7 @@ impl State {
             fpu: GuestFpu::new()?,
             switched: SwitchedMsrs::default(),
             guest: Guest {
-                id,
+                identity,
                 frame: Frame::default(),
                 cr2: 0,
                 cr8: 0,

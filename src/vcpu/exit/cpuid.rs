@@ -3,20 +3,21 @@
 //! CPUID: what the program set, else what the machine tells guests.
 
 use crate::{
-    machine::cpuid::{
-        self,
-        Identity, //
-    },
+    machine::cpuid,
+    support::cpu,
     vcpu::context::{
         Context,
         Next, //
     },
     vmx::entry::Registers,
-    x86::cr4, //
+    x86::{
+        cpuid::{
+            version_ecx::OSXSAVE,
+            VERSION, //
+        },
+        cr4, //
+    }, //
 };
-
-/// CPUID.1:ECX.OSXSAVE, a copy of CR4.OSXSAVE.
-const OSXSAVE: u32 = 1 << 27;
 
 /// Answers CPUID.
 #[inline(never)]
@@ -25,13 +26,11 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let (leaf, subleaf) = (registers.low(Registers::RAX), registers.low(Registers::RCX));
     let set = cx.guest.cpuid.find(leaf, subleaf);
     let mut result = set.unwrap_or_else(|| {
-        cpuid::of_guests(leaf, subleaf, || Identity {
-            id: cx.guest.id,
-            xcr0: cx.fpu.fpu().xcr0(),
-            xcr0_allowed: cx.fpu.fpu().xcr0_allowed(),
-        })
+        let xcr0 = cx.fpu.fpu().xcr0();
+        cpuid::of_guests(cpu::cpuid, leaf, subleaf, xcr0, &cx.guest.identity)
     });
-    if leaf == 1 {
+    if leaf == VERSION {
+        // A copy of CR4's.
         let osxsave = cx.cr4() & cr4::OSXSAVE != 0;
         result.ecx = result.ecx & !OSXSAVE | if osxsave { OSXSAVE } else { 0 };
     }

@@ -32,15 +32,23 @@ mod mmu {
 #[path = "../../../src/x86"]
 mod x86 {
     pub(crate) mod address;
+    pub(crate) mod cpuid;
     pub(crate) mod cr0;
     pub(crate) mod cr4;
     pub(crate) mod debug_register;
     pub(crate) mod efer;
     pub(crate) mod event;
+    pub(crate) mod misc_enable;
     pub(crate) mod msr;
     pub(crate) mod pat;
     pub(crate) mod rflags;
     pub(crate) mod segment;
+}
+
+/// What the machine gives to guests.
+#[path = "../../../src/machine"]
+mod machine {
+    pub(crate) mod cpuid;
 }
 
 #[cfg(any(test, fuzzing))]

@@ -4,6 +4,7 @@
 
 mod address;
 mod concurrency;
+mod cpuid;
 mod ept;
 mod guest_walk;
 mod ia32e;

@@ -114,7 +114,7 @@ pub(in super::super) fn load_cr4(cx: &mut Context<'_>, value: u64) -> Result<(),
 
 /// Can CR3 have this value? Outside IA-32e mode it has 32 bits.
 pub(in crate::vcpu) fn cr3_valid(cx: &Context<'_>, value: u64) -> bool {
-    let bits = cx.vm.machine.capabilities.physical_bits;
+    let bits = cx.vm.machine.physical_bits();
     cx.efer() & efer::LMA == 0 || value.checked_shr(bits).unwrap_or(0) == 0
 }
 
@@ -156,7 +156,7 @@ pub(super) fn take_pdptes(cx: &mut Context<'_>, cr3: u64) -> Result<bool, Next> 
         let entry = cx.vm.memory.lock().ram().read(gpa);
         *pdpte = entry.ok_or_else(|| memory::absent(cx, gpa, Access::default()))?;
     }
-    let valid = guest_walk::pdptes_valid(&pdptes, cx.vm.machine.capabilities.physical_bits);
+    let valid = guest_walk::pdptes_valid(&pdptes, cx.vm.machine.physical_bits());
     if let Some(state) = cx.guest.translation.shadow().filter(|_| valid) {
         state.paging.pdptes = Some(pdptes);
     }
