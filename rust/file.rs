@@ -152,6 +152,8 @@ impl<T: FileOperations> Table<T> {
         owner: this_module::<T::Module>().as_ptr(),
         release: Some(Self::release),
         unlocked_ioctl: Some(Self::ioctl),
+        // The structures are the same in 32-bit programs.
+        compat_ioctl: kernel_bindings::compat_ptr_ioctl,
         mmap: Some(Self::mmap),
         ..pin_init::zeroed()
     };
