@@ -14,10 +14,10 @@
 /**
  * DOC: Three kinds of file
  *
- * Opening /dev/minivmx gives the device file. MINIVMX_CREATE_VM on it gives a
- * VM file, MINIVMX_CREATE_VCPU on that gives a vCPU file. A vCPU keeps its VM
- * alive, and every file keeps the driver loaded: the order of closing does not
- * matter.
+ * Opening /dev/minivmx, which is root's (EACCES for others), gives the device
+ * file. MINIVMX_CREATE_VM on it gives a VM file, MINIVMX_CREATE_VCPU on that
+ * gives a vCPU file. A vCPU keeps its VM alive, and every file keeps the driver
+ * loaded: the order of closing does not matter.
  *
  *  - device: MINIVMX_GET_INFO, MINIVMX_CREATE_VM
  *  - VM: MINIVMX_MAP_MEMORY, MINIVMX_UNMAP_MEMORY, MINIVMX_CREATE_VCPU,
@@ -27,28 +27,43 @@
  */
 
 /**
+ * DOC: Mappings
+ *
+ * mmap() takes MAP_SHARED only (else EINVAL), and of a vCPU file one page at
+ * offset 0 only (EINVAL); the device file cannot be mapped (ENODEV). Guest
+ * memory can be mapped before it is there: who touches an address that is in no
+ * region, or whose page cannot be had, gets SIGBUS. A mapping stays true while
+ * regions come and go but for pages that the program has touched already: see
+ * MINIVMX_UNMAP_MEMORY.
+ */
+
+/**
  * DOC: Form of the calls
  *
  * Each call but MINIVMX_RUN takes a pointer to a structure whose first member,
  * a __u32, is the structure's size as the program knows it. A shorter structure
  * than the driver knows is completed with zeroes and gets as many results as
  * fit; it must reach as far as the first version of the structure did. In a
- * longer one, what the driver does not know must be zero. Members named
- * __reserved must be zero, those named out_... are written by the driver only.
+ * longer one, of a page at most, what the driver does not know must be zero.
+ * Members named __reserved must be zero, those named out_... are written by the
+ * driver only. Structures and calls are the same in 32-bit programs.
  *
  * Errors have one meaning each:
  *
  *  - ENOTTY: no such call on this kind of file
  *  - E2BIG: more than this driver takes: bytes are set beyond what it knows of
- *    the structure, or an amount is over a limit of MINIVMX_GET_INFO
+ *    the structure, or an amount is over a limit of MINIVMX_GET_INFO or a
+ *    MINIVMX_MAX_...
  *  - EOPNOTSUPP: understood, but this CPU or this driver does not support it
  *  - EINVAL: a member has a value that it can never have
  *  - ENOENT: what is named is not there
  *  - EEXIST: what is to be made is there already
  *  - EPERM: this VMCS field is not the caller's to read or write
  *  - EBUSY: VMX is held, and for more than a moment, by somebody that the driver
- *    cannot share it with, or the vCPU is in MINIVMX_RUN on another thread
- *  - EINTR: MINIVMX_RUN ended for a signal, or for @immediate_exit
+ *    cannot share it with, or another thread is in a call on the vCPU, such as
+ *    MINIVMX_RUN
+ *  - EINTR: MINIVMX_RUN ended for a signal, or for @immediate_exit; or a signal
+ *    ended MINIVMX_MAP_MEMORY
  *  - ENOMEM: memory is short, or all VMs together have as much as
  *	@out_max_memory says
  *  - EFAULT: a pointer does not lead to memory of the program
@@ -165,8 +180,9 @@ enum minivmx_cap {
  * @MINIVMX_VMX_OWN: nobody holds VMX; the driver executes VMXON for each burst
  * @MINIVMX_VMX_BORROW: KVM holds VMX; the driver borrows it for each burst
  * @MINIVMX_VMX_UNAVAILABLE: somebody else holds VMX, or KVM does with enlightened
- *	VMCSs of Hyper-V, which cannot be shared: MINIVMX_CREATE_VM and all calls
- *	on a vCPU fail with EBUSY
+ *	VMCSs of Hyper-V, which cannot be shared: MINIVMX_CREATE_VM fails with
+ *	EBUSY, and so do all calls on a vCPU but MINIVMX_GET_REGS,
+ *	MINIVMX_SET_REGS and MINIVMX_SET_CPUID
  */
 enum minivmx_vmx {
 	MINIVMX_VMX_OWN		= 0,
@@ -220,7 +236,7 @@ enum minivmx_mitigation {
  *	together: the module's parameter max_memory_mib, or half of the
  *	machine's memory
  * @out_max_regions: ranges of guest memory that one VM may have
- * @out_max_vcpus: vCPUs that one VM may have
+ * @out_max_vcpus: vCPUs that one VM may have; with shadow paging it is one
  * @out_physical_bits: width of a guest-physical address
  * @__reserved2: must be 0
  * @out_mitigations: what the driver does against speculative execution, &enum
@@ -272,8 +288,9 @@ struct minivmx_create_vm {
  * define MINIVMX_CREATE_VM - make a VM without memory and vCPUs
  *
  * Return: a VM file (close-on-exec), or EOPNOTSUPP where the CPU lacks what
- * @mmu needs (the kernel log and @out_ept_missing say what), EBUSY, E2BIG,
- * EFAULT, EINVAL, ENOMEM, or what an open() can fail with (EMFILE, ENFILE).
+ * @mmu needs (the kernel log and @out_ept_missing say what) and for an @mmu
+ * that is kept for later, EBUSY, E2BIG, EFAULT, EINVAL, EIO, ENOMEM, or what an
+ * open() can fail with (EMFILE, ENFILE).
  */
 #define MINIVMX_CREATE_VM	_IO(MINIVMX_TYPE, MINIVMX_CMD_CREATE_VM)
 
@@ -321,8 +338,7 @@ struct minivmx_map_memory {
  * Return: 0, or EEXIST if a byte of the range is mapped already, E2BIG if that
  * would be more memory or more ranges than a VM may have, EINVAL for a range
  * that is empty, misaligned or beyond @out_physical_bits, EINTR if a signal
- * came while the range was populated (nothing is mapped then), EOPNOTSUPP,
- * EFAULT, ENOMEM.
+ * came while the range was populated (nothing is mapped then), EFAULT, ENOMEM.
  */
 #define MINIVMX_MAP_MEMORY	_IO(MINIVMX_TYPE, MINIVMX_CMD_MAP_MEMORY)
 
@@ -767,7 +783,7 @@ struct minivmx_sregs {
 /**
  * define MINIVMX_GET_SREGS - read the system registers
  *
- * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL, EIO.
+ * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL, EIO, ENOMEM.
  */
 #define MINIVMX_GET_SREGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_SREGS)
 
@@ -779,8 +795,8 @@ struct minivmx_sregs {
  * MINIVMX_RUN as a failed entry.
  *
  * Return: 0, or EINVAL for bits that the guest cannot set, and for blocking by
- * NMI without MINIVMX_CAP_VIRTUAL_NMIS, EBUSY, E2BIG, EFAULT, EIO. Nothing is
- * changed if it fails.
+ * NMI without MINIVMX_CAP_VIRTUAL_NMIS, EBUSY, E2BIG, EFAULT, EIO, ENOMEM.
+ * Nothing is changed if it fails.
  */
 #define MINIVMX_SET_SREGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_SREGS)
 
@@ -812,6 +828,49 @@ struct minivmx_msrs {
 	__u32 __reserved;
 };
 
+/**
+ * DOC: MSRs
+ *
+ * What the driver keeps for a guest, and MINIVMX_GET_MSRS and MINIVMX_SET_MSRS
+ * reach, is in the first column. All other MSRs are the program's: RDMSR and
+ * WRMSR come back as exit reasons 31 and 32, and @msr of struct minivmx_run has
+ * the answer. The last column is what the guest and MINIVMX_SET_MSRS can write;
+ * any other value is #GP(0) for the guest and EINVAL for the program.
+ *
+ * ==================== ================== ====================================
+ * MSR                  after power-up     can be written
+ * ==================== ================== ====================================
+ * IA32_SYSENTER_CS     0                  anything; 32 bits are kept
+ * IA32_SYSENTER_ESP    0                  canonical addresses
+ * IA32_SYSENTER_EIP    0                  canonical addresses
+ * IA32_FS_BASE         0                  canonical addresses
+ * IA32_GS_BASE         0                  canonical addresses
+ * IA32_KERNEL_GS_BASE  0                  canonical addresses
+ * IA32_STAR            0                  anything
+ * IA32_LSTAR           0                  canonical addresses
+ * IA32_CSTAR           0                  canonical addresses
+ * IA32_FMASK           0                  32 bits
+ * IA32_EFER            0                  SCE; NXE; LME while CR0.PG is 0;
+ *                                         LMA is ignored
+ * IA32_PAT             0007040600070406H  eight memory types; with EPT, and
+ *                                         without MINIVMX_CAP_LOAD_PAT, it is
+ *                                         the program's
+ * IA32_TIME_STAMP_     the host's         anything
+ * COUNTER
+ * IA32_MISC_ENABLE     1801H              bits 0, 3, 16, 18 and 23, without
+ *                                         effect; bit 22: CPUID has leaves up
+ *                                         to 2 only; bit 34: CPUID does not
+ *                                         tell of NX, and NXE cannot be set.
+ *                                         Bit 7 is ignored
+ * IA32_DEBUGCTL        0                  0
+ * IA32_BIOS_SIGN_ID    0                  anything, ignored
+ * ==================== ================== ====================================
+ *
+ * The first five are in the VMCS, and guests reach them without an exit where
+ * there is MINIVMX_CAP_MSR_BITMAPS, unless MINIVMX_SET_TRAPS names RDMSR or
+ * WRMSR (SDM Vol. 4, "IA-32 Architectural MSRs").
+ */
+
 /** define MINIVMX_MAX_MSRS - most MSRs in one call. */
 #define MINIVMX_MAX_MSRS	256
 
@@ -819,7 +878,8 @@ struct minivmx_msrs {
  * define MINIVMX_GET_MSRS - read MSRs that the driver keeps for the guest
  *
  * Return: 0, or ENOENT for an MSR that it does not keep, EBUSY, E2BIG, EFAULT,
- * EINVAL, EIO. On ENOENT, @out_done tells which.
+ * EINVAL, EIO, ENOMEM. @out_done tells which entry it was, unless the structure
+ * itself was at fault.
  */
 #define MINIVMX_GET_MSRS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_MSRS)
 
@@ -827,7 +887,9 @@ struct minivmx_msrs {
  * define MINIVMX_SET_MSRS - write MSRs that the driver keeps for the guest
  *
  * Return: 0, or ENOENT for an MSR that it does not keep, EINVAL for a value
- * that WRMSR would refuse (@out_done tells which), EBUSY, E2BIG, EFAULT, EIO.
+ * that WRMSR would refuse, EBUSY, E2BIG, EFAULT, EIO, ENOMEM. @out_done tells
+ * which entry it was, unless the structure itself was at fault. Those before it
+ * are written.
  */
 #define MINIVMX_SET_MSRS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_MSRS)
 
@@ -879,8 +941,11 @@ struct minivmx_cpuid {
 /**
  * define MINIVMX_SET_CPUID - say what CPUID answers
  *
- * The entries replace those of an earlier call. A leaf that has none answers
- * what the host's CPU does, less what the driver does not give to guests.
+ * The entries replace those of an earlier call; the first that matches answers.
+ * A leaf that has none answers what the host's CPU does, less what the driver
+ * does not give to guests; leaves beyond the highest answer 0. Entries change
+ * what the guest is told, not what it has. OSXSAVE of leaf 1 is always what CR4
+ * has.
  *
  * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL, ENOMEM.
  */
@@ -906,7 +971,7 @@ struct minivmx_traps {
  * struct minivmx_run says what then becomes of it.
  *
  * Return: 0, or EOPNOTSUPP for an exit that cannot be trapped, EBUSY, E2BIG,
- * EFAULT, EINVAL, EIO.
+ * EFAULT, EINVAL, EIO, ENOMEM.
  */
 #define MINIVMX_SET_TRAPS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_TRAPS)
 
@@ -931,7 +996,7 @@ struct minivmx_vmcs_field {
  * which has the address of the shadow) are for callers with CAP_SYS_ADMIN.
  *
  * Return: 0, or ENOENT if this CPU's VMCS has no such field, EPERM, EBUSY,
- * E2BIG, EFAULT, EINVAL, EIO.
+ * E2BIG, EFAULT, EINVAL for a number that no field can have, EIO, ENOMEM.
  */
 #define MINIVMX_VMREAD		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMREAD)
 
@@ -946,7 +1011,7 @@ struct minivmx_vmcs_field {
  * Return: 0, or EPERM for any other field, and for an activity state but active
  * and HLT, EINVAL for a value that does not fit into the field, and for
  * blocking by NMI without MINIVMX_CAP_VIRTUAL_NMIS, ENOENT if this CPU's VMCS
- * has no such field, EBUSY, E2BIG, EFAULT, EIO.
+ * has no such field, EBUSY, E2BIG, EFAULT, EIO, ENOMEM.
  */
 #define MINIVMX_VMWRITE		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMWRITE)
 

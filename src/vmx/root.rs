@@ -116,7 +116,7 @@ impl<'a> VmxRoot<'a> {
     #[inline]
     fn own(host: &'a HostState<'a>, cr4: u64, regions: &VmxonRegions) -> Result<Self> {
         let irqs = host.irqs();
-        let region = regions.regions.this(irqs).ok_or(ENODEV)?;
+        let region = regions.regions.this(irqs).ok_or(EIO)?;
         // SAFETY: The bit matters to VMXON only; CR4 gets its value back in `drop`, or right below.
         unsafe { cpu::set_cr4(irqs, cr4 | cpu::CR4_VMXE) };
         // SAFETY: The region is this CPU's, and lives as long as the module.
