@@ -54,12 +54,14 @@ check_tools_doc() {
 		cargo doc --quiet --no-deps --manifest-path "$TOP/tools/Cargo.toml"
 }
 
-# A uapi header stands alone, in C as old as the kernel's users and in C++.
+# A uapi header stands alone, in C as old as the kernel's users and in C++, and says
+# of each member what it is.
 check_uapi() {
 	local header
 	for header in "$TOP"/uapi/*.h; do
 		gcc -std=gnu89 -Wall -Werror -fsyntax-only -x c "$header"
 		g++ -Wall -Werror -fsyntax-only -x c++ "$header"
+		"$source_tree/scripts/kernel-doc" -none -Wall -Werror "$header"
 	done
 }
 

@@ -600,6 +600,7 @@ struct minivmx_msr_exit {
  * @instruction_bytes: how many bytes of @instruction are valid; 0 if they could
  *	not be read
  * @instruction: the bytes at @regs.rip
+ * @__reserved: 0
  */
 struct minivmx_memory_exit {
 	__aligned_u64 gpa;
@@ -706,9 +707,11 @@ struct minivmx_regs_arg {
  * @base: linear base address
  * @limit: limit in bytes
  * @selector: visible part
+ * @__reserved: must be 0
  * @access_rights: in the VMCS's form: bits 7:0 and 15:12 as in a descriptor,
  *	bit 16 set for a segment that cannot be used
  *	(SDM Vol. 3C, "Guest Register State")
+ * @__reserved2: must be 0
  */
 struct minivmx_segment {
 	__aligned_u64 base;
