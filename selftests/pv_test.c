@@ -95,7 +95,7 @@ MINIVMX_TEST(not_for_users, guest_asks_as_user)
 static void guest_asks_at_cpl_1(void)
 {
 	open_program_to_users();
-	run_at_cpl_1(guest_asks);
+	run_at_cpl(1, guest_asks);
 }
 
 MINIVMX_TEST(for_cpl_0_only, guest_asks_at_cpl_1)

@@ -7,12 +7,16 @@
 #define IA32_LSTAR	0xc0000082
 #define EFER_USUAL	0xd01	/* NXE LMA LME SCE */
 
+#define CODE(dpl)	(0x00af9b000000ffff | (u64)(dpl) << 45)
+#define DATA(dpl)	(0x00cf93000000ffff | (u64)(dpl) << 45)
+
+/* As load_program() has them, then for each CPL but 0. */
 static u64 gdt[] = {
-	0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cff3000000ffff,
-	0x00affb000000ffff,
-	/* For CPL 1: data, code. */
-	0x00cfb3000000ffff, 0x00afbb000000ffff,
+	0, CODE(0), DATA(0), DATA(3), CODE(3), DATA(1), CODE(1), DATA(2), CODE(2),
 };
+
+#define DS_OF(cpl)	((u64)((cpl) % 3 * 2 + 3) * 8 + (cpl))
+#define CS_OF(cpl)	(DS_OF(cpl) + 8)
 
 static void wrmsr(u32 index, u64 value)
 {
@@ -39,7 +43,7 @@ void open_program_to_users(void)
 }
 
 /* By IRET there, by SYSCALL back. */
-static void run_at(u64 cs, u64 ss, void (*code)(void))
+void run_at_cpl(u64 cpl, void (*code)(void))
 {
 	u64 stack;
 
@@ -64,18 +68,13 @@ static void run_at(u64 cs, u64 ss, void (*code)(void))
 		     "2:\n\t"
 		     "movq %[stack], %%rsp"
 		     : [stack] "=&b"(stack)
-		     : [code] "r"(code), [ss] "r"(ss), [cs] "r"(cs),
-		       [lstar] "i"(IA32_LSTAR)
+		     : [code] "r"(code), [ss] "r"(DS_OF(cpl)),
+		       [cs] "r"(CS_OF(cpl)), [lstar] "i"(IA32_LSTAR)
 		     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
 		       "r11", "memory", "cc");
 }
 
 void run_as_user(void (*code)(void))
 {
-	run_at(0x23, 0x1b, code);
-}
-
-void run_at_cpl_1(void (*code)(void))
-{
-	run_at(0x31, 0x29, code);
+	run_at_cpl(3, code);
 }
