@@ -145,13 +145,16 @@ impl<'a> Context<'a> {
     /// Raises an exception at the instruction that exited.
     pub(crate) fn inject(&mut self, exception: Exception) -> Next {
         event::inject(self.vmcs, exception);
-        self.count_injection();
-        self.next()
+        self.raised(Some(()))
     }
 
-    /// Counts an exception for the guest.
-    pub(crate) fn count_injection(&self) {
+    /// Goes on after an exception that the guest gets, or ends with its shutdown.
+    pub(crate) fn raised(&mut self, raised: Option<()>) -> Next {
+        let Some(()) = raised else {
+            return self.report(basic::TRIPLE_FAULT);
+        };
         self.counters.injections.count();
+        self.next()
     }
 
     /// Ends the burst after this exit, so that the next one loads what changed.

@@ -18,7 +18,8 @@ use crate::{
         event::{
             kind,
             vector,
-            Event, //
+            Event,
+            Outcome, //
         },
         rflags,
         segment::AccessRights, //
@@ -88,6 +89,10 @@ pub(crate) fn inject(vmcs: &CurrentVmcs<'_>, exception: Exception) {
     let info = exception.interruption();
     let info = info.with_error_code(info.error_code() && protected);
     vmcs.write(ENTRY_INTERRUPTION_INFO, info.into_raw());
+    if info.event().is_some_and(Event::suppresses_breakpoints) {
+        // The CPU pushes what it finds; an exit for an exception has set it already.
+        resume_instruction(vmcs);
+    }
 }
 
 /// Makes the next VM entry deliver the event again whose delivery this exit cut short, if it did.
@@ -113,29 +118,35 @@ pub(crate) fn resume_delivery(vmcs: &CurrentVmcs<'_>, nmi_unblocking: bool) {
     }
 }
 
-/// Makes the next VM entry deliver the exception that this exit took instead of the guest.
-pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>) {
+/// Makes the next VM entry deliver the exception that this exit took instead of the guest, or what comes of it
+/// if another event was being delivered; [`None`] if that shuts the guest down.
+pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>) -> Option<()> {
     let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
-    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
-    if makes_double_fault(vectoring, exception) {
-        return inject(vmcs, DOUBLE_FAULT);
-    }
-    deliver_as(vmcs, exception, vmcs.read(EXIT_INTERRUPTION_ERROR_CODE));
-}
-
-/// Makes the next VM entry deliver an exception that was raised instead of what exited, perhaps while
-/// another event was delivered; [`None`] if that shuts the guest down.
-pub(crate) fn raise_during_delivery(vmcs: &CurrentVmcs<'_>, exception: Exception) -> Option<()> {
-    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
-    if vectoring.valid() && vectoring.is(vector::DOUBLE_FAULT) {
-        return None;
-    }
-    if makes_double_fault(vectoring, exception.interruption()) {
-        inject(vmcs, DOUBLE_FAULT);
-    } else {
-        inject(vmcs, exception);
+    match outcome(vmcs, exception) {
+        Outcome::Second => deliver_as(vmcs, exception, vmcs.read(EXIT_INTERRUPTION_ERROR_CODE)),
+        Outcome::DoubleFault => inject(vmcs, DOUBLE_FAULT),
+        Outcome::Shutdown => return None,
     }
     Some(())
+}
+
+/// The same for an exception that was raised instead of what exited.
+pub(crate) fn raise_during_delivery(vmcs: &CurrentVmcs<'_>, exception: Exception) -> Option<()> {
+    match outcome(vmcs, exception.interruption()) {
+        Outcome::Second => inject(vmcs, exception),
+        Outcome::DoubleFault => inject(vmcs, DOUBLE_FAULT),
+        Outcome::Shutdown => return None,
+    }
+    Some(())
+}
+
+/// What comes of this exception, with the event that this exit cut short, if it did.
+fn outcome(vmcs: &CurrentVmcs<'_>, exception: Interruption) -> Outcome {
+    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
+    match (vectoring.event(), exception.event()) {
+        (Some(first), Some(second)) => first.interrupted_by(second),
+        _ => Outcome::Second,
+    }
 }
 
 const DOUBLE_FAULT: Exception = Exception {
@@ -154,14 +165,6 @@ fn deliver_as(vmcs: &CurrentVmcs<'_>, event: Interruption, error_code: u32) {
     vmcs.write(ENTRY_INTERRUPTION_INFO, info.into_raw());
 }
 
-/// Does `second`, raised while `first` was delivered, if it was, make a double fault?
-fn makes_double_fault(first: Interruption, second: Interruption) -> bool {
-    match (first.event(), second.event()) {
-        (Some(first), Some(second)) => first.makes_double_fault(second),
-        _ => false,
-    }
-}
-
 /// Moves the guest behind the instruction that exited, as if the CPU had carried it out.
 #[inline]
 pub(crate) fn skip_instruction(vmcs: &CurrentVmcs<'_>) {
@@ -174,14 +177,66 @@ pub(crate) fn skip_instruction(vmcs: &CurrentVmcs<'_>) {
 /// Ends the shadow of STI and MOV SS, and raises the trap that single-stepping asks for.
 #[inline]
 pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
-    let interruptibility = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
-    if interruptibility.sti() || interruptibility.mov_ss() {
-        let clear = interruptibility.with_sti(false).with_mov_ss(false);
-        vmcs.write(GUEST_INTERRUPTIBILITY, clear.into_raw());
+    if is_blocked_for_an_instruction(vmcs) {
+        end_blocking(vmcs);
     }
-    if vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 {
-        let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
-        vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | dr6::BS);
+    let flags = vmcs.read(GUEST_RFLAGS);
+    if flags & (rflags::TF | rflags::RF) != 0 {
+        finish_flags(vmcs, flags);
+    }
+}
+
+/// RF holds for one instruction; TF asks for a trap after it.
+#[cold]
+fn finish_flags(vmcs: &CurrentVmcs<'_>, flags: u64) {
+    vmcs.write(GUEST_RFLAGS, flags & !rflags::RF);
+    if flags & rflags::TF != 0 {
+        pend_step(vmcs);
+    }
+}
+
+/// Are events blocked by STI or MOV SS, until the next instruction is over?
+#[inline]
+fn is_blocked_for_an_instruction(vmcs: &CurrentVmcs<'_>) -> bool {
+    let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
+    state.sti() || state.mov_ss()
+}
+
+fn end_blocking(vmcs: &CurrentVmcs<'_>) {
+    let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
+    let clear = state.with_sti(false).with_mov_ss(false);
+    vmcs.write(GUEST_INTERRUPTIBILITY, clear.into_raw());
+}
+
+fn pend_step(vmcs: &CurrentVmcs<'_>) {
+    let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+    vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | dr6::BS);
+}
+
+/// A #DB that exits leaves nothing pending (SDM Vol. 3C, "Saving Non-Register State"). But where events
+/// are blocked by STI or MOV SS while the guest is single-stepped, a VM entry insists on the trap of the
+/// last instruction.
+pub(crate) fn keep_step_pending(vmcs: &CurrentVmcs<'_>) {
+    if vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 && is_blocked_for_an_instruction(vmcs) {
+        pend_step(vmcs);
+    }
+}
+
+/// The program lets the guest go on, with RFLAGS.TF set. If it took the trap of STI or MOV SS for the guest,
+/// or begins to step behind one of these, what they block is over: a VM entry would insist on their
+/// trap.
+#[inline]
+pub(crate) fn begin_to_step(vmcs: &CurrentVmcs<'_>, flags: u64) {
+    if flags & rflags::TF != 0 {
+        end_blocking_without_trap(vmcs);
+    }
+}
+
+#[cold]
+fn end_blocking_without_trap(vmcs: &CurrentVmcs<'_>) {
+    let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+    if pending & dr6::BS == 0 && is_blocked_for_an_instruction(vmcs) {
+        end_blocking(vmcs);
     }
 }
 

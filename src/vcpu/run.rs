@@ -10,6 +10,7 @@ use super::{
         Context,
         Next, //
     },
+    event,
     exit,
     run_page::RunPage,
     state::{
@@ -101,7 +102,9 @@ impl Vcpu {
 /// Ends the exit that waits for it, then runs the guest.
 #[inline]
 fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page: &RunPage) -> Next {
-    match answer::finish(cx, answer, page) {
+    let next = answer::finish(cx, answer, page);
+    event::begin_to_step(cx.vmcs, cx.guest.frame.rflags);
+    match next {
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
         Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => Next::Pause,

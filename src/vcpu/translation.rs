@@ -166,9 +166,8 @@ pub(crate) fn deliver_page_fault(cx: &mut Context<'_>) -> Next {
     }
     // The exit qualification has what CR2 would have got.
     cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
-    event::reflect(cx.vmcs);
-    cx.count_injection();
-    Next::Enter
+    let raised = event::reflect(cx.vmcs);
+    cx.raised(raised)
 }
 
 /// Answers the exit after an instruction that was single-stepped.

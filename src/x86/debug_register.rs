@@ -5,17 +5,23 @@
 /// DR6: what was the cause of a #DB.
 pub(crate) mod dr6 {
     /// B0 to B3: breakpoints, set anew by each #DB.
-    pub(crate) const BREAKPOINTS: u64 = 0xf;
+    const BREAKPOINTS: u64 = 0xf;
     /// BD: access to a debug register while DR7.GD is 1.
     pub(crate) const BD: u64 = 1 << 13;
     /// BS: single-step. Also a bit of the pending debug exceptions of a VMCS.
     pub(crate) const BS: u64 = 1 << 14;
     /// BT: task switch.
     const BT: u64 = 1 << 15;
-    /// B0 to B3, BD, BS: what the exit qualification of #DB has in the place that DR6 has it.
-    pub(crate) const CAUSES: u64 = BREAKPOINTS | BD | BS;
+    /// B0 to B3, BD, BS: what the exit qualification of #DB has in the place that DR6 has it. RTM and
+    /// bus locks are for who sets IA32_DEBUGCTL, which guests cannot.
+    const CAUSES: u64 = BREAKPOINTS | BD | BS;
     /// Bits that read as 1; DR6 after power-up.
     pub(crate) const FIXED: u64 = 0xffff_0ff0;
+
+    /// DR6 after a #DB with these causes: all but B0 to B3 stay until software clears them.
+    pub(crate) fn after(value: u64, causes: u64) -> u64 {
+        value & !BREAKPOINTS | causes & CAUSES
+    }
 
     /// DR6 as the CPU keeps it, if it can have this value.
     pub(crate) fn valid(value: u64) -> Option<u64> {

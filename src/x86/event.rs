@@ -44,19 +44,54 @@ impl Event {
         )
     }
 
-    /// Does `second`, raised while this one was delivered, make a double fault?
+    /// What comes of `second`, raised while this one was delivered
     /// (SDM Vol. 3A, "Interrupt 8 - Double Fault Exception (#DF)").
-    pub(crate) fn makes_double_fault(self, second: Self) -> bool {
-        (self.is_contributory() && second.is_contributory())
-            || (self.is_page_fault() && (second.is_contributory() || second.is_page_fault()))
+    pub(crate) fn interrupted_by(self, second: Self) -> Outcome {
+        let (contributory, page_fault) = (second.is_contributory(), second.is_page_fault());
+        if self.is_double_fault() && (contributory || page_fault) {
+            Outcome::Shutdown
+        } else if self.is_contributory() && contributory
+            || self.is_page_fault() && (contributory || page_fault)
+        {
+            Outcome::DoubleFault
+        } else {
+            Outcome::Second
+        }
     }
 
-    /// #DE, #TS, #NP, #SS, #GP.
+    /// Has RF to be 1 in the image of the flags that its delivery pushes? So it is for faults, but not for
+    /// #DB, traps and aborts (SDM Vol. 3B, "Instruction-Breakpoint Exception Condition").
+    pub(crate) fn suppresses_breakpoints(self) -> bool {
+        self.is_exception() && !matches!(self.vector, 1..=4 | 8 | 18)
+    }
+
+    /// #DE, #TS, #NP, #SS, #GP, #CP.
     fn is_contributory(self) -> bool {
-        self.kind == kind::HARDWARE_EXCEPTION && matches!(self.vector, 0 | 10..=13)
+        self.is_exception() && matches!(self.vector, 0 | 10..=13 | 21)
     }
 
+    /// #PF, #VE.
     fn is_page_fault(self) -> bool {
-        self.kind == kind::HARDWARE_EXCEPTION && self.vector == vector::PAGE_FAULT
+        self.is_exception() && matches!(self.vector, vector::PAGE_FAULT | 20)
     }
+
+    fn is_double_fault(self) -> bool {
+        self.is_exception() && self.vector == vector::DOUBLE_FAULT
+    }
+
+    /// One that the CPU raises: INT n with the same vector is none.
+    fn is_exception(self) -> bool {
+        self.kind == kind::HARDWARE_EXCEPTION
+    }
+}
+
+/// What comes of two events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The second is delivered; if the first was a fault, it comes again after that.
+    Second,
+    /// #DF is delivered.
+    DoubleFault,
+    /// The processor shuts down.
+    Shutdown,
 }

@@ -66,19 +66,20 @@ pub(in crate::vcpu) fn deliver(cx: &mut Context<'_>) -> Next {
     if info.is(vector::PAGE_FAULT) {
         return translation::deliver_page_fault(cx);
     }
-    event::reflect(cx.vmcs);
-    cx.count_injection();
-    Next::Enter
+    reflect(cx)
 }
 
 /// Hands the guest its #DB, with the DR6 that the CPU would have left.
 fn deliver_debug(cx: &mut Context<'_>) -> Next {
-    let causes = cx.vmcs.read(EXIT_QUALIFICATION) & dr6::CAUSES;
-    let debug = &mut cx.guest.debug;
-    debug.dr6 = debug.dr6 & !dr6::BREAKPOINTS | causes | dr6::FIXED;
+    let causes = cx.vmcs.read(EXIT_QUALIFICATION);
+    cx.guest.debug.dr6 = dr6::after(cx.guest.debug.dr6, causes);
     let dr7 = cx.vmcs.read(GUEST_DR7);
     cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
-    event::reflect(cx.vmcs);
-    cx.count_injection();
-    Next::Enter
+    event::keep_step_pending(cx.vmcs);
+    reflect(cx)
+}
+
+fn reflect(cx: &mut Context<'_>) -> Next {
+    let raised = event::reflect(cx.vmcs);
+    cx.raised(raised)
 }

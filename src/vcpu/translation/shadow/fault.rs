@@ -84,8 +84,10 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
 /// The access that an error code tells of.
 fn access(cx: &Context<'_>, code: u32) -> Access {
     let user = code & fault::USER != 0;
-    // Of code with CPL 3 the supervisor's accesses are implicit ones, which do not heed AC.
-    let implicit = !user && paging::is_user(cx);
+    // Of code with CPL 3 the supervisor's accesses are implicit ones, which do not heed AC; and so are
+    // reads that fault although something is there: to others AC opens it.
+    let refused_read = code & (fault::PRESENT | fault::WRITE | fault::FETCH) == fault::PRESENT;
+    let implicit = !user && (refused_read || paging::is_user(cx));
     Access {
         user,
         write: code & fault::WRITE != 0,
@@ -113,11 +115,6 @@ pub(in super::super) fn deliver(cx: &mut Context<'_>, code: u32) -> Next {
     // Whatever the instruction was granted, it did not come to its end.
     step::end(cx);
     cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
-    match event::raise_during_delivery(cx.vmcs, Exception::page_fault(code)) {
-        Some(()) => {
-            cx.count_injection();
-            Next::Enter
-        }
-        None => cx.report(basic::TRIPLE_FAULT),
-    }
+    let raised = event::raise_during_delivery(cx.vmcs, Exception::page_fault(code));
+    cx.raised(raised)
 }

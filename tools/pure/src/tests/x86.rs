@@ -6,7 +6,7 @@ use crate::x86::{
     address, cr0, cr4,
     debug_register::{dr6, dr7},
     efer,
-    event::{kind, Event},
+    event::{kind, Event, Outcome},
     pat,
     segment::{number, AccessRights, Mode, Segment},
 };
@@ -94,7 +94,8 @@ fn ia32e_mode_is_active_just_with_lme_and_paging() {
     }
 }
 
-// SDM Vol. 3A, "Conditions for Generating a Double Fault": the table of classes.
+// SDM Vol. 3A, "Conditions for Generating a Double Fault": the table of classes, and what comes of an
+// exception within a double fault.
 #[test]
 fn double_faults_are_those_of_the_table() {
     #[derive(PartialEq)]
@@ -102,10 +103,12 @@ fn double_faults_are_those_of_the_table() {
         Benign,
         Contributory,
         PageFault,
+        DoubleFault,
     }
     let class = |event: Event| match (event.kind, event.vector) {
-        (kind::HARDWARE_EXCEPTION, 0 | 10 | 11 | 12 | 13) => Class::Contributory,
-        (kind::HARDWARE_EXCEPTION, 14) => Class::PageFault,
+        (kind::HARDWARE_EXCEPTION, 0 | 10 | 11 | 12 | 13 | 21) => Class::Contributory,
+        (kind::HARDWARE_EXCEPTION, 14 | 20) => Class::PageFault,
+        (kind::HARDWARE_EXCEPTION, 8) => Class::DoubleFault,
         _ => Class::Benign,
     };
     let events = || {
@@ -121,14 +124,44 @@ fn double_faults_are_those_of_the_table() {
     for first in events() {
         for second in seconds() {
             let expected = match (class(first), class(second)) {
-                (Class::Benign, _) | (_, Class::Benign) => false,
-                (Class::Contributory, second) => second == Class::Contributory,
-                (Class::PageFault, _) => true,
+                (_, Class::Benign | Class::DoubleFault) => Outcome::Second,
+                (Class::DoubleFault, _) => Outcome::Shutdown,
+                (Class::PageFault, _) => Outcome::DoubleFault,
+                (Class::Contributory, Class::Contributory) => Outcome::DoubleFault,
+                _ => Outcome::Second,
             };
-            let double = first.makes_double_fault(second);
-            assert_eq!(double, expected, "{first:?} {second:?}");
+            let outcome = first.interrupted_by(second);
+            assert_eq!(outcome, expected, "{first:?} {second:?}");
         }
     }
+}
+
+// SDM Vol. 3A, "Exception and Interrupt Vectors": the column of types.
+#[test]
+fn faults_but_debug_exceptions_suppress_breakpoints() {
+    const FAULTS: [u8; 14] = [0, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19, 20, 21];
+    for kind in 0..8 {
+        for vector in 0..22 {
+            if matches!(vector, 9 | 15) {
+                continue;
+            }
+            let expected = kind == kind::HARDWARE_EXCEPTION && FAULTS.contains(&vector);
+            let event = Event { kind, vector };
+            assert_eq!(event.suppresses_breakpoints(), expected, "{event:?}");
+        }
+    }
+}
+
+// SDM Vol. 3B, "Debug Status Register (DR6)": B0 to B3 are set anew, the others stay.
+#[test]
+fn debug_exceptions_leave_what_software_did_not_clear() {
+    let sticky = dr6::FIXED | dr6::BD;
+    assert_eq!(dr6::after(sticky | 0xf, dr6::BS | 2), sticky | dr6::BS | 2);
+    assert_eq!(dr6::after(dr6::FIXED | 1, 0), dr6::FIXED);
+    assert_eq!(
+        dr6::after(dr6::FIXED, u64::MAX),
+        dr6::FIXED | dr6::BD | dr6::BS | 0xf
+    );
 }
 
 // INT n, INT1, and INT3 or INTO.
