@@ -124,6 +124,11 @@ impl Machine {
         }
     }
 
+    /// Can CR3 have this value (SDM Vol. 3A, "Control Registers")?
+    pub(crate) fn cr3_valid(&self, value: u64) -> bool {
+        value.checked_shr(self.physical_bits()).unwrap_or(0) == 0
+    }
+
     /// CR0 and CR4 of guests with shadow paging, or with EPT.
     pub(crate) fn control_registers(&self, shadow_paging: bool) -> ControlRegisters {
         ControlRegisters::new(&self.cr4, shadow_paging)

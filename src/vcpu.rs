@@ -4,8 +4,8 @@
 //!
 //! Its files are floors, each of which knows only those before it:
 //!  1. `state` is data, and `run_page` what of it the program shares.
-//!  2. `context` is what there is to work with in a burst; `event`, `paging` and `memory` are what every
-//!     answer to an exit is made of.
+//!  2. `context` is what there is to work with in a burst; `event`, `paging`, `operand` and `memory` are
+//!     what every answer to an exit is made of.
 //!  3. `translation` is the one place that knows whether addresses are translated by EPT or by shadow
 //!     tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at its first
 //!     use.
@@ -20,6 +20,7 @@ pub(crate) mod state;
 pub(crate) mod context;
 mod event;
 mod memory;
+mod operand;
 mod paging;
 
 pub(crate) mod guest_fields;

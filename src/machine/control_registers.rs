@@ -4,7 +4,8 @@
 //!
 //! In CR0 and CR4 most bits are the guest's own. The rest (the *mask*) the host keeps: bits that VMX
 //! fixes, caching, machine checks, and features that guests do not get. The guest reads what it wrote
-//! there from the *shadow*, and a write that differs from the shadow exits.
+//! there from the *shadow*, and a write that differs from the shadow exits. Of CR0 the guest has ET and
+//! what is reserved in the low half, too: the CPU ignores what is written there.
 //!
 //! With shadow paging the bits that translation depends on are the host's, too: the CPU translates in
 //! its own way.
@@ -122,15 +123,17 @@ pub(crate) struct Cr0Rules {
 
 impl Cr0Rules {
     fn new(shadow_paging: bool) -> Self {
+        const OWN: u64 = 0xffff_ffff & !(cr0::NE | cr0::NW | cr0::CD);
+        const FIXED: u64 = cr0::ET | cr0::NE;
         if shadow_paging {
             Self {
-                own: cr0::OTHERS,
-                fixed: cr0::PAGING | cr0::ET | cr0::NE,
+                own: OWN & !cr0::PAGING,
+                fixed: FIXED | cr0::PAGING,
             }
         } else {
             Self {
-                own: cr0::OTHERS | cr0::PAGING,
-                fixed: cr0::ET | cr0::NE,
+                own: OWN,
+                fixed: FIXED,
             }
         }
     }

@@ -440,8 +440,8 @@ fn levels(mode: Mode) -> u32 {
     }
 }
 
-/// Address of the table that the walk begins with.
-fn root(mode: Mode, cr3: u64) -> u64 {
+/// Address of the table that the walk begins with: outside IA-32e mode CR3 has 32 bits.
+pub(crate) fn root(mode: Mode, cr3: u64) -> u64 {
     match mode {
         Mode::Off | Mode::Bits32 { .. } => cr3 & 0xffff_f000,
         Mode::Pae => cr3 & 0xffff_ffe0,

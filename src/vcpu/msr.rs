@@ -132,7 +132,6 @@ fn write_efer(cx: &mut Context<'_>, value: u64) -> Result<(), Refusal> {
         cx.end_burst();
     }
     if (old ^ new) & efer::NXE != 0 {
-        cx.flush_guest_tlb();
         translation::mode_changed(cx);
     }
     Ok(())

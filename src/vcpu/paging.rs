@@ -77,7 +77,7 @@ fn compute(cx: &Context<'_>) -> Paging {
 /// What the guest's last load of CR3 read, with EPT
 /// (SDM Vol. 3C, "Saving Non-Register State").
 fn pdptes(cx: &Context<'_>) -> [u64; 4] {
-    [GUEST_PDPTE0, GUEST_PDPTE1, GUEST_PDPTE2, GUEST_PDPTE3].map(|field| cx.vmcs.read(field))
+    GUEST_PDPTES.map(|field| cx.vmcs.read(field))
 }
 
 /// Is the guest's code of the least privileged kind?

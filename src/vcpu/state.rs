@@ -78,6 +78,8 @@ pub(crate) struct Guest {
     pub(crate) vpid: Option<u16>,
     /// How its addresses are translated.
     pub(crate) translation: Translation,
+    /// What there is to do before the next VM entry.
+    pub(crate) standing: Standing,
     /// Does it run without the detection of split locks?
     pub(crate) splits_locks: bool,
     /// What the program is told of an exit.
@@ -143,6 +145,7 @@ impl State {
                 stock: Stock::default(),
                 vpid,
                 translation: Translation::new(shadow_paging),
+                standing: Standing::Unchecked,
                 report: Report::new(),
                 splits_locks: false,
                 pending: Pending::Nothing,

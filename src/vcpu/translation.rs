@@ -2,13 +2,21 @@
 
 //! Translation of a vCPU's addresses: the one place that knows whether it is EPT's or the shadow's.
 //!
-//! With EPT the registers that it depends on are the guest's own, and the CPU does what an instruction
-//! entails. With shadow paging the driver does. Each function here says what becomes of one event in
+//! With EPT the registers that it depends on are the guest's own, and mostly the CPU does what an
+//! instruction entails. With shadow paging the driver does. Each function here says what becomes of one event in
 //! either case; nobody else asks which of the two it is.
 
+mod check;
+mod control_registers;
 mod ept;
 mod ia32e_mode;
+mod pdptes;
 pub(super) mod shadow;
+
+pub(crate) use self::control_registers::{
+    mode_changed,
+    set_efer, //
+};
 
 use super::{
     context::{
@@ -53,18 +61,26 @@ pub(crate) fn replaces_registers(vm: &Vm) -> bool {
 /// A burst begins: another thread may have taken memory away since the last one.
 #[inline]
 pub(crate) fn begin_burst(cx: &mut Context<'_>) {
-    if let Translation::Shadow(state) = &mut cx.guest.translation {
-        state.set_changed();
+    if let Translation::Shadow(_) = cx.guest.translation {
+        cx.guest.standing.set_changed();
     }
 }
 
 /// To be called before a VM entry, when the guest's state may have changed.
 #[inline]
 pub(crate) fn prepare_entry(cx: &mut Context<'_>) -> Result<(), Next> {
-    match &cx.guest.translation {
-        Translation::Shadow(state) if state.standing != Standing::Ready => shadow::renew(cx),
-        _ => Ok(()),
+    if cx.guest.standing == Standing::Ready {
+        return Ok(());
     }
+    if cx.guest.standing == Standing::Unchecked {
+        check::check(cx)?;
+        cx.guest.standing = Standing::Changed;
+    }
+    match cx.guest.translation {
+        Translation::Ept => cx.guest.standing.set_ready(),
+        Translation::Shadow(_) => shadow::renew(cx)?,
+    }
+    Ok(())
 }
 
 /// Drops all translations that came from tables which were changed.
@@ -78,32 +94,29 @@ pub(crate) fn flush(cx: &Context<'_>) {
     cx.counters.flushes.count();
 }
 
-/// Answers MOV to CR0 with a value that CR0 can have.
+/// Answers MOV to CR0 with a value that CR0 can have, other registers aside.
 pub(crate) fn write_cr0(cx: &mut Context<'_>, value: u64) -> Next {
-    match cx.guest.translation {
-        Translation::Ept => ept::write_cr0(cx, value),
-        Translation::Shadow(_) => shadow::carry_out(cx, |cx| shadow::load_cr0(cx, value)),
-    }
+    carry_out(cx, |cx| control_registers::load_cr0(cx, value))
 }
 
 /// Answers MOV to CR3, which with EPT does not exit.
 pub(crate) fn write_cr3(cx: &mut Context<'_>, value: u64) -> Next {
-    shadow::carry_out(cx, |cx| shadow::load_cr3(cx, value))
+    carry_out(cx, |cx| shadow::load_cr3(cx, value))
 }
 
-/// Answers MOV to CR4 with a value that CR4 can have.
+/// Answers MOV to CR4 with a value that CR4 can have, other registers aside.
 pub(crate) fn write_cr4(cx: &mut Context<'_>, value: u64) -> Next {
-    match cx.guest.translation {
-        Translation::Ept => ept::write_cr4(cx, value),
-        Translation::Shadow(_) => shadow::carry_out(cx, |cx| shadow::load_cr4(cx, value)),
-    }
+    carry_out(cx, |cx| control_registers::load_cr4(cx, value))
 }
 
-/// Sets IA32_EFER.
-pub(crate) fn set_efer(cx: &mut Context<'_>, value: u64) {
-    match cx.guest.translation {
-        Translation::Ept => ept::set_efer(cx, value),
-        Translation::Shadow(_) => shadow::set_efer(cx, value),
+/// Does what an instruction would have done, or what must come first, or instead.
+fn carry_out<'a>(
+    cx: &mut Context<'a>,
+    load: impl FnOnce(&mut Context<'a>) -> Result<(), Next>,
+) -> Next {
+    match load(cx) {
+        Ok(()) => cx.skip(),
+        Err(next) => next,
     }
 }
 
@@ -128,15 +141,11 @@ pub(crate) fn set_pat(cx: &mut Context<'_>, value: u64) -> Option<()> {
 
 /// The program set CR0, CR4 and IA32_EFER, and sets CR3: the guest's tables may be other ones.
 pub(crate) fn reset(cx: &mut Context<'_>, cr3: u64) {
+    cx.guest.standing = Standing::Unchecked;
     match cx.guest.translation {
         Translation::Ept => ept::reset(cx, cr3),
         Translation::Shadow(_) => shadow::reset(cx, cr3),
     }
-}
-
-/// The guest changed what entries of its tables mean.
-pub(crate) fn mode_changed(cx: &mut Context<'_>) {
-    shadow::change_mode(cx);
 }
 
 /// The driver wrote to guest memory, where tables of the guest may be.

@@ -578,3 +578,7 @@ fields! {
         HOST_INTERRUPT_SSP_TABLE = 0x6c1c;
     }
 }
+
+/// The four entries that a load of CR3 reads with PAE paging.
+pub(crate) const GUEST_PDPTES: [Field<u64, Guest>; 4] =
+    [GUEST_PDPTE0, GUEST_PDPTE1, GUEST_PDPTE2, GUEST_PDPTE3];

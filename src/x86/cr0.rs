@@ -27,6 +27,9 @@ pub(crate) const PAGING: u64 = PE | WP | PG;
 /// All bits that are defined.
 pub(crate) const DEFINED: u64 = OTHERS | PAGING | ET | NE | NW | CD;
 
+/// Bits whose change loads the PDPTEs (SDM Vol. 3A, "PDPTE Registers").
+pub(crate) const LOADS_PDPTES: u64 = CD | NW | PG;
+
 /// Would MOV to CR0 take this value, other registers aside?
 pub(crate) fn is_consistent(value: u64) -> bool {
     let paging_unprotected = value & (PG | PE) == PG;

@@ -24,3 +24,6 @@ pub(crate) const OSXSAVE: u64 = 1 << 18;
 pub(crate) const SMEP: u64 = 1 << 20;
 /// The supervisor does not touch data of users.
 pub(crate) const SMAP: u64 = 1 << 21;
+
+/// Bits whose change loads the PDPTEs (SDM Vol. 3A, "PDPTE Registers"), and drops translations.
+pub(crate) const LOADS_PDPTES: u64 = PAE | PGE | PSE | SMEP;

@@ -36,6 +36,11 @@ impl AccessRights {
     /// The task-state segment of the current task.
     pub(crate) const BUSY_TSS: Self = Self::from_raw(0x8b);
 
+    /// Of a task-state segment: has it 16 bits?
+    pub(crate) fn is_16_bit_task(self) -> bool {
+        matches!(self.into_raw() & 0xf, 1 | 3)
+    }
+
     /// May data be read, or written? (SDM Vol. 3A, "Type Checking"). Without protection code is data.
     fn allow(self, write: bool, protection: bool) -> bool {
         match (self.code(), write) {

@@ -14,6 +14,7 @@ use crate::mmu::{
         Level, //
     },
     guest_walk::{
+        self,
         GuestEntry,
         Mode,
         Paging,
@@ -78,7 +79,7 @@ pub(crate) struct Key {
 impl Key {
     /// The table that translation begins with.
     pub(crate) fn root(paging: &Paging) -> Self {
-        let frame = (paging.cr3 & 0x000f_ffff_ffff_f000) >> 12;
+        let frame = guest_walk::root(paging.mode, paging.cr3) >> 12;
         let (level, origin) = match paging.mode {
             Mode::FourLevels => (
                 Level::Pml4,

@@ -2,13 +2,10 @@
 
 //! MOV to and from CR0, CR3, CR4 and CR8.
 //!
-//! A write to CR0 or CR4 exits if it differs from the shadow in a bit that the host keeps. It is
-//! checked, its masked bits go to the shadow, and then the guest's instruction runs again: now it
-//! agrees with the shadow, so the CPU itself carries it out, with all that changing PE, PG or PAE
-//! entails. Should it still fault, the shadow of CR0.CD and CR0.NW is all that changed.
-//!
-//! With shadow paging CR3 exits, too, and the CPU translates in its own way. The driver does then what
-//! the instruction would have done.
+//! A write to CR0 or CR4 exits if it differs from the shadow in a bit that the host keeps. The driver does
+//! then all that the instruction would have done, or faults where it would have, with nothing changed.
+//! With EPT that is rare; with shadow paging CR3 exits, too, and what translation depends on is the
+//! host's.
 
 use crate::{
     vcpu::{
@@ -17,6 +14,7 @@ use crate::{
             Next, //
         },
         event::Exception,
+        operand,
         translation, //
     },
     vmx::{
@@ -34,16 +32,16 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     // CAST: The field has 4 bits.
     let register = access.register().get() as usize;
     match (access.kind().get(), access.control_register().get()) {
-        (MOV_TO, 0) => write_cr0(cx, cx.register(register)),
-        (MOV_TO, 3) => translation::write_cr3(cx, cx.register(register)),
-        (MOV_TO, 4) => write_cr4(cx, cx.register(register)),
-        (MOV_TO, 8) => write_cr8(cx, cx.register(register)),
+        (MOV_TO, 0) => write_cr0(cx, operand::read(cx, register)),
+        (MOV_TO, 3) => translation::write_cr3(cx, operand::read(cx, register)),
+        (MOV_TO, 4) => write_cr4(cx, operand::read(cx, register)),
+        (MOV_TO, 8) => write_cr8(cx, operand::read(cx, register)),
         (MOV_FROM, 3) => {
-            cx.set_register(register, cx.cr3());
+            operand::write(cx, register, cx.cr3());
             cx.skip()
         }
         (MOV_FROM, 8) => {
-            cx.set_register(register, cx.guest.cr8);
+            operand::write(cx, register, cx.guest.cr8);
             cx.skip()
         }
         // CLTS and LMSW change bits that are the guest's own, or cannot change PE.

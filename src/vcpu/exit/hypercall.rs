@@ -28,6 +28,7 @@ use crate::{
             Context,
             Next, //
         },
+        operand,
         paging,
         translation::{
             self,
@@ -77,8 +78,8 @@ fn call(cx: &mut Context<'_>) -> Result<Result<u64>, Next> {
     if paging::cpl(cx) != 0 {
         return Ok(Err(EPERM));
     }
-    let number = argument(cx, Registers::RAX);
-    let (first, second) = (argument(cx, Registers::RBX), argument(cx, Registers::RCX));
+    let [number, first, second] = [Registers::RAX, Registers::RBX, Registers::RCX]
+        .map(|register| operand::read(cx, register));
     match u32::try_from(number) {
         Ok(pv_call::MINIVMX_PV_QUERY) => Ok(Ok(CALLS)),
         Ok(pv_call::MINIVMX_PV_UPDATE) => update(cx, first, second),
@@ -92,18 +93,8 @@ fn call(cx: &mut Context<'_>) -> Result<Result<u64>, Next> {
     }
 }
 
-/// A register, or its low half outside 64-bit mode.
-fn argument(cx: &Context<'_>, register: usize) -> u64 {
-    let value = cx.register(register);
-    if paging::is_64_bit(cx) {
-        value
-    } else {
-        value & 0xffff_ffff
-    }
-}
-
 fn set_base(cx: &mut Context<'_>, value: u64) -> Result<Result<u64>, Next> {
-    if !shadow::cr3_valid(cx, value) {
+    if !cx.vm.machine.cr3_valid(value) {
         return Ok(Err(EINVAL));
     }
     shadow::load_cr3(cx, value)?;

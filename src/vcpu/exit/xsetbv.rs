@@ -11,17 +11,18 @@ use crate::{
         event::{
             self,
             Exception, //
-        }, //
+        },
+        paging, //
     },
     vmx::entry::Registers, //
 };
 
-/// Answers XSETBV (SDM Vol. 2, "XSETBV - Set Extended Control Register"). The CPU has checked CPL
-/// and CR4.OSXSAVE.
+/// Answers XSETBV (SDM Vol. 2, "XSETBV - Set Extended Control Register"). The CPU has checked CR4.OSXSAVE,
+/// and by the SDM the CPL, too; Bochs (3.0) exits before that.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let index = cx.registers().low(Registers::RCX);
     let value = cx.registers().edx_eax();
-    if index != 0 || !cx.fpu.fpu().xcr0_valid(value) {
+    if paging::cpl(cx) != 0 || index != 0 || !cx.fpu.fpu().xcr0_valid(value) {
         return cx.inject(Exception::GENERAL_PROTECTION);
     }
     cx.fpu.set_xcr0(value);

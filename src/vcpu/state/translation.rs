@@ -27,7 +27,7 @@ pub(crate) enum Translation {
     Shadow(ShadowState),
 }
 
-/// What the guest has in registers that hold something else, and what the next VM entry needs.
+/// What the guest has in registers that hold something else.
 pub(crate) struct ShadowState {
     /// CR3.
     pub(crate) cr3: u64,
@@ -41,8 +41,6 @@ pub(crate) struct ShadowState {
     pub(crate) fault_code: u32,
     /// Is an instruction being single-stepped for the driver?
     pub(crate) stepping: bool,
-    /// What there is to do before the next VM entry.
-    pub(crate) standing: Standing,
 }
 
 /// What there is to do before a VM entry.
@@ -54,6 +52,22 @@ pub(crate) enum Standing {
     Changed,
     /// Nothing.
     Ready,
+}
+
+impl Standing {
+    /// Something in the shadow may have changed: it is looked at before the next VM entry.
+    pub(crate) fn set_changed(&mut self) {
+        if *self == Self::Ready {
+            *self = Self::Changed;
+        }
+    }
+
+    /// What had changed the CPU knows by now.
+    pub(crate) fn set_ready(&mut self) {
+        if *self == Self::Changed {
+            *self = Self::Ready;
+        }
+    }
 }
 
 /// No paging, as after power-up.
@@ -79,21 +93,6 @@ impl ShadowState {
             paging: NO_PAGING,
             fault_code: 0,
             stepping: false,
-            standing: Standing::Unchecked,
-        }
-    }
-
-    /// Something in the shadow may have changed: it is looked at before the next VM entry.
-    pub(crate) fn set_changed(&mut self) {
-        if self.standing == Standing::Ready {
-            self.standing = Standing::Changed;
-        }
-    }
-
-    /// What had changed the CPU knows by now.
-    pub(crate) fn set_ready(&mut self) {
-        if self.standing == Standing::Changed {
-            self.standing = Standing::Ready;
         }
     }
 }

@@ -10,26 +10,11 @@ use crate::{
         PhysicalMemory, //
     },
     vcpu::{
-        context::{
-            Context,
-            Next, //
-        },
+        context::Context,
         paging, //
     },
     vmx::field::*, //
 };
-
-/// The instruction runs again, and agrees with the shadow then.
-pub(super) fn write_cr0(cx: &Context<'_>, value: u64) -> Next {
-    cx.vmcs.write(CR0_SHADOW, value);
-    Next::Enter
-}
-
-/// The instruction runs again, and agrees with the shadow then.
-pub(super) fn write_cr4(cx: &Context<'_>, value: u64) -> Next {
-    cx.vmcs.write(CR4_SHADOW, value);
-    Next::Enter
-}
 
 pub(super) fn set_efer(cx: &Context<'_>, value: u64) {
     ia32e_mode::write(cx.vmcs, value);
@@ -56,9 +41,8 @@ pub(super) fn reset(cx: &Context<'_>, cr3: u64) {
 /// Loads what a load of CR3 reads with PAE paging. A VM entry takes it from the VMCS, and fails if a
 /// processor cannot have it.
 fn load_pdptes(cx: &Context<'_>, cr3: u64) {
-    let fields = [GUEST_PDPTE0, GUEST_PDPTE1, GUEST_PDPTE2, GUEST_PDPTE3];
     let memory = cx.vm.memory.lock();
-    for (field, gpa) in fields.into_iter().zip(guest_walk::pdptes_at(cr3)) {
+    for (field, gpa) in GUEST_PDPTES.into_iter().zip(guest_walk::pdptes_at(cr3)) {
         // Memory that nobody has written to is zero, and where there is none, nothing is mapped.
         cx.vmcs.write(field, memory.ram().read(gpa).unwrap_or(0));
     }

@@ -15,10 +15,7 @@ pub(super) use self::{
         page_fault, //
     },
     registers::{
-        carry_out,
         change_mode,
-        load_cr0,
-        load_cr4,
         reset,
         set_efer, //
     },
@@ -26,9 +23,6 @@ pub(super) use self::{
 };
 
 pub(in crate::vcpu) use self::{
-    registers::{
-        cr3_valid,
-        load_cr3, //
-    },
+    registers::load_cr3,
     tables::with, //
 };

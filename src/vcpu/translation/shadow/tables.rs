@@ -24,8 +24,8 @@ pub(in crate::vcpu) fn with<R>(
     body: impl FnOnce(&mut Shadow<KernelPage>, &Ram<'_>, &mut Stock) -> R,
 ) -> Option<R> {
     let vm = cx.vm;
-    let state = cx.guest.translation.shadow()?;
-    state.set_changed();
+    cx.guest.translation.shadow()?;
+    cx.guest.standing.set_changed();
     let mut memory = vm.memory.lock();
     let (shadow, ram) = memory.shadow()?;
     Some(body(shadow, &ram, &mut cx.guest.stock))
@@ -54,7 +54,5 @@ pub(super) fn use_root(cx: &mut Context<'_>, root: Option<Hpa>, flush: bool) {
     if flush {
         cx.flush_guest_tlb();
     }
-    if let Some(state) = cx.guest.translation.shadow() {
-        state.set_ready();
-    }
+    cx.guest.standing.set_ready();
 }

@@ -152,6 +152,34 @@ fn faults_but_debug_exceptions_suppress_breakpoints() {
     }
 }
 
+// SDM Vol. 2, "MOV - Move to/from Control Registers": IA-32e mode comes with PG and LME, and goes with PG.
+#[test]
+fn ia32e_mode_comes_and_goes_with_paging() {
+    const CODE_64: AccessRights = AccessRights::from_raw(0xa09b);
+    const TASK_16: AccessRights = AccessRights::from_raw(0x83);
+    for on in [false, true] {
+        for (enabled, pae) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            for code in [AccessRights::CODE, CODE_64] {
+                for task in [AccessRights::BUSY_TSS, TASK_16] {
+                    // Before, there was paging just if there is none now.
+                    let active = if on { 0 } else { enabled & pae };
+                    let before = enabled * efer::LME | active * efer::LMA | efer::NXE;
+                    let faults = match (on, enabled) {
+                        (true, 1) => pae == 0 || code.long() || task.is_16_bit_task(),
+                        (true, _) => false,
+                        (false, _) => active == 1 && code.long(),
+                    };
+                    let begins = if on { enabled * efer::LMA } else { 0 };
+                    let after = enabled * efer::LME | begins | efer::NXE;
+                    let expected = (!faults).then_some(after);
+                    let found = efer::with_paging(before, on, pae * cr4::PAE, code, task);
+                    assert_eq!(found, expected);
+                }
+            }
+        }
+    }
+}
+
 // SDM Vol. 3B, "Debug Status Register (DR6)": B0 to B3 are set anew, the others stay.
 #[test]
 fn debug_exceptions_leave_what_software_did_not_clear() {
