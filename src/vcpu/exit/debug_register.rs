@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MOV to and from debug registers.
+//! MOV to and from debug registers. The exit comes before all faults of the instruction (SDM Vol. 3C,
+//! "Instructions That Cause VM Exits Conditionally").
 
 use crate::{
     vcpu::{
@@ -8,7 +9,9 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception, //
+        event::Exception,
+        operand,
+        paging, //
     },
     vmx::{
         exit::DrAccess,
@@ -25,26 +28,37 @@ use crate::{
 
 /// Answers MOV to and from a debug register.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
-    let dr7 = cx.vmcs.read(GUEST_DR7);
-    if dr7 & dr7::GD != 0 {
-        cx.guest.debug.dr6 |= dr6::BD;
-        cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
-        return cx.inject(Exception::DEBUG);
-    }
     let access = DrAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The fields have 3 and 4 bits.
     let number = access.debug_register().get() as usize;
     let register = access.register().get() as usize;
-    if matches!(number, 4 | 5) && cx.cr4() & cr4::DE != 0 {
-        return cx.inject(Exception::INVALID_OPCODE);
+    if let Some(exception) = fault(cx, number) {
+        return cx.inject(exception);
     }
     if access.from_dr() {
         let value = read(cx, number);
-        cx.set_register(register, value);
-    } else if write(cx, number, cx.register(register)).is_none() {
+        operand::write(cx, register, value);
+    } else if write(cx, number, operand::read(cx, register)).is_none() {
         return cx.inject(Exception::GENERAL_PROTECTION);
     }
     cx.skip()
+}
+
+/// What the instruction raises before it looks at a value.
+fn fault(cx: &mut Context<'_>, number: usize) -> Option<Exception> {
+    if matches!(number, 4 | 5) && cx.cr4() & cr4::DE != 0 {
+        return Some(Exception::INVALID_OPCODE);
+    }
+    if paging::cpl(cx) != 0 {
+        return Some(Exception::GENERAL_PROTECTION);
+    }
+    let dr7 = cx.vmcs.read(GUEST_DR7);
+    if dr7 & dr7::GD != 0 {
+        cx.guest.debug.dr6 = dr6::after(cx.guest.debug.dr6, dr6::BD);
+        cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
+        return Some(Exception::DEBUG);
+    }
+    None
 }
 
 fn read(cx: &Context<'_>, number: usize) -> u64 {

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Debug registers, and debug exceptions: who may touch what, in which order the
+ * faults come, and what is left in DR6 (SDM Vol. 3B, "Debug Registers", and Vol. 2,
+ * "MOV - Move to/from Debug Registers").
+ */
+#include "minivmx_harness.h"
+#include "user.h"
+
+#define CR4_DE		BIT(3)
+#define RFLAGS_TF	BIT(8)
+#define RFLAGS_IF	BIT(9)
+#define RFLAGS_VM	BIT(17)
+#define DR6_BD		BIT(13)
+#define DR6_BS		BIT(14)
+#define DR6_INIT	0xffff0ff0UL
+#define DR7_INIT	0x400UL
+#define DR7_GD		BIT(13)
+
+#define BLOCKING_BY_STI		BIT(0)
+#define BLOCKING_BY_MOV_SS	BIT(1)
+
+/* Interruption information: valid, hardware and privileged software exception. */
+#define INFO_EXCEPTION	0x80000300
+#define INFO_INT1	0x80000500
+
+#define GUEST_PENDING_DEBUG	0x6822
+
+#define HOLE		(96 * MIB)
+
+#define READ_DR(n) ({							\
+	u64 _value;							\
+									\
+	asm volatile("movq %%dr" #n ", %0" : "=r"(_value));		\
+	_value;								\
+})
+
+#define WRITE_DR(n, value) ({						\
+	u64 _value = (value);						\
+									\
+	asm volatile("movq %0, %%dr" #n : : "r"(_value));		\
+})
+
+static void set_cr4_de(bool de)
+{
+	u64 cr4;
+
+	asm volatile("movq %%cr4, %0" : "=r"(cr4));
+	cr4 = de ? cr4 | CR4_DE : cr4 & ~CR4_DE;
+	asm volatile("movq %0, %%cr4" : : "r"(cr4));
+}
+
+/* ------------------------------------------------------------------- faults */
+
+static const u64 addresses[4] = { 0x1111, 0x2222, 0x3333, 0x4444 };
+
+static void write_addresses(void)
+{
+	WRITE_DR(0, addresses[0]);
+	WRITE_DR(1, addresses[1]);
+	WRITE_DR(2, addresses[2]);
+	WRITE_DR(3, addresses[3]);
+}
+
+#define GUEST_ASSERT_FAULTS(vector, instruction) do {			\
+		struct gprs _gprs = { .a = 0x5555 };			\
+									\
+		GUEST_ASSERT(GUEST_TRY(instruction, &_gprs) == (vector));	\
+		GUEST_ASSERT(_gprs.a == 0x5555);			\
+	} while (0)
+
+#define GUEST_ASSERT_ALL_FAULT(vector) do {				\
+		GUEST_ASSERT_FAULTS(vector, "movq %%rax, %%dr0");	\
+		GUEST_ASSERT_FAULTS(vector, "movq %%rax, %%dr3");	\
+		GUEST_ASSERT_FAULTS(vector, "movq %%rax, %%dr6");	\
+		GUEST_ASSERT_FAULTS(vector, "movq %%rax, %%dr7");	\
+		GUEST_ASSERT_FAULTS(vector, "movq %%dr0, %%rax");	\
+		GUEST_ASSERT_FAULTS(vector, "movq %%dr6, %%rax");	\
+		GUEST_ASSERT_FAULTS(vector, "movq %%dr7, %%rax");	\
+	} while (0)
+
+static volatile u64 vector_of_dr4;
+
+/* Whatever CR4.DE and DR7.GD say: privilege comes before the latter. */
+static void guest_moves_without_privilege(void)
+{
+	GUEST_ASSERT_ALL_FAULT(VECTOR_GP);
+	GUEST_ASSERT(guest_fault.error == 0);
+	GUEST_ASSERT_FAULTS(vector_of_dr4, "movq %%rax, %%dr4");
+	GUEST_ASSERT_FAULTS(vector_of_dr4, "movq %%dr5, %%rax");
+}
+
+static void guest_moves_at_each_level(void)
+{
+	open_program_to_users();
+	write_addresses();
+	for (u64 cpl = 1; cpl < 4; cpl++) {
+		for (int i = 0; i < 4; i++) {
+			const u64 dr7 = i & 1 ? DR7_INIT | DR7_GD : DR7_INIT;
+
+			set_cr4_de(i & 2);
+			vector_of_dr4 = i & 2 ? VECTOR_UD : VECTOR_GP;
+			WRITE_DR(7, dr7);
+			run_at_cpl(cpl, guest_moves_without_privilege);
+			GUEST_SYNC(dr7);
+			/* The program has cleared GD. */
+			GUEST_ASSERT(READ_DR(7) == DR7_INIT);
+		}
+	}
+	GUEST_ASSERT(READ_DR(6) == DR6_INIT);
+	GUEST_ASSERT(READ_DR(0) == addresses[0] && READ_DR(3) == addresses[3]);
+}
+
+MINIVMX_TEST(debug_registers_are_for_cpl_0, guest_moves_at_each_level)
+{
+	for (;;) {
+		struct minivmx_sregs sregs;
+
+		vcpu_run(vcpu);
+		if (get_ucall(vcpu) != UCALL_SYNC)
+			break;
+		sregs = get_sregs(vcpu);
+		EXPECT_EQ(run->regs.rdi, sregs.dr[5]);
+		EXPECT_EQ(DR6_INIT, sregs.dr[4]);
+		sregs.dr[5] = DR7_INIT;
+		set_sregs(vcpu, &sregs);
+	}
+	EXPECT_EQ(UCALL_DONE, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));
+}
+
+/* In virtual-8086 mode the CPL is 3. Without an IDT, faults end the guest. */
+GUEST_BLOB(virtual_8086, 16,
+	   "	mov	%eax, %dr7\n"
+	   "	mov	%eax, %dr0\n"
+	   "	mov	%dr7, %eax\n");
+
+TEST_F(vm, virtual_8086_mode)
+{
+	struct vm *vm = &self->vm;
+	struct vcpu *vcpu = &vm->vcpu;
+	struct minivmx_segment *segments[6];
+	struct minivmx_sregs sregs;
+
+	start_protected(vm, virtual_8086);
+	sregs = get_sregs(vcpu);
+	segments[0] = &sregs.es;
+	segments[1] = &sregs.cs;
+	segments[2] = &sregs.ss;
+	segments[3] = &sregs.ds;
+	segments[4] = &sregs.fs;
+	segments[5] = &sregs.gs;
+	for (int i = 0; i < 6; i++)
+		*segments[i] = (struct minivmx_segment) {
+			.limit = 0xffff, .access_rights = 0xf3,
+		};
+	sregs.idtr = (struct minivmx_table) { 0 };
+	for (int i = 0; i < 3; i++) {
+		set_sregs(vcpu, &sregs);
+		vcpu->run->regs.rip = GUEST_BLOB_BASE + 3 * i;
+		vcpu->run->regs.rflags = RFLAGS_VM | 2;
+		vcpu->run->regs.rax = 0x455;
+		run_to_exit(vcpu, EXIT_TRIPLE_FAULT);
+		EXPECT_EQ(GUEST_BLOB_BASE + 3 * i, vcpu->run->regs.rip);
+		EXPECT_EQ(0x455, vcpu->run->regs.rax);
+		EXPECT_EQ(sregs.dr[0], get_sregs(vcpu).dr[0]);
+		EXPECT_EQ(sregs.dr[5], get_sregs(vcpu).dr[5]);
+	}
+}
+
+/* At CPL 0: #UD before #DB, and nothing else has changed by it. */
+static void guest_meets_general_detect(void)
+{
+	struct gprs gprs = { .a = 0x5555 };
+
+	write_addresses();
+	set_cr4_de(true);
+	WRITE_DR(7, DR7_INIT | DR7_GD);
+	GUEST_ASSERT_FAULTS(VECTOR_UD, "movq %%rax, %%dr4");
+	GUEST_ASSERT_FAULTS(VECTOR_UD, "movq %%dr5, %%rax");
+	GUEST_ASSERT_FAULTS(VECTOR_DB, "movq %%rax, %%dr0");
+	GUEST_ASSERT(guest_fault.rip != guest_fault.resume);
+	/* The exception cleared GD. */
+	GUEST_ASSERT(READ_DR(7) == DR7_INIT);
+	GUEST_ASSERT((READ_DR(6) & (DR6_BD | DR6_BS)) == DR6_BD);
+	GUEST_ASSERT(READ_DR(0) == addresses[0]);
+	/* BD stays until software clears it. */
+	WRITE_DR(7, DR7_INIT | DR7_GD);
+	GUEST_ASSERT_FAULTS(VECTOR_DB, "movq %%dr7, %%rax");
+	WRITE_DR(6, DR6_INIT);
+	/* Before a value is looked at, too. */
+	WRITE_DR(7, DR7_INIT | DR7_GD);
+	gprs.a = BIT(32);
+	GUEST_ASSERT(GUEST_TRY("movq %%rax, %%dr7", &gprs) == VECTOR_DB);
+	GUEST_ASSERT(READ_DR(6) == (DR6_INIT | DR6_BD));
+	/* Without DE they are other names for DR6 and DR7. */
+	set_cr4_de(false);
+	gprs.a = DR6_INIT | 5;
+	GUEST_ASSERT(GUEST_TRY("movq %%rax, %%dr4", &gprs) == NO_FAULT);
+	GUEST_ASSERT(READ_DR(6) == (DR6_INIT | 5));
+	GUEST_ASSERT(GUEST_TRY("movq %%dr5, %%rax", &gprs) == NO_FAULT);
+	GUEST_ASSERT(gprs.a == DR7_INIT);
+}
+
+MINIVMX_TEST(general_detect, guest_meets_general_detect)
+{
+	run_to_done(vcpu);
+	EXPECT_EQ(DR7_INIT, get_sregs(vcpu).dr[5]);
+}
+
+static void guest_writes_high_halves(void)
+{
+	write_addresses();
+	for (int bit = 32; bit < 64; bit += 31) {
+		struct gprs gprs = { .a = BIT(bit) | DR7_INIT | 1 };
+
+		GUEST_ASSERT(GUEST_TRY("movq %%rax, %%dr6", &gprs) == VECTOR_GP);
+		GUEST_ASSERT(GUEST_TRY("movq %%rax, %%dr7", &gprs) == VECTOR_GP);
+		GUEST_ASSERT(READ_DR(6) == DR6_INIT && READ_DR(7) == DR7_INIT);
+		/* Of addresses, all bits are kept. */
+		GUEST_ASSERT(GUEST_TRY("movq %%rax, %%dr1", &gprs) == NO_FAULT);
+		GUEST_ASSERT(READ_DR(1) == gprs.a);
+	}
+}
+
+MINIVMX_TEST(high_halves, guest_writes_high_halves)
+{
+	run_to_done(vcpu);
+}
+
+/* -------------------------------------------------------------- what DR6 says */
+
+/* Sets TF, so that @instruction is followed by #DB. */
+#define STEP(instruction)						\
+	"pushfq; orq $0x100, (%%rsp); popfq; " instruction
+
+static void guest_looks_at_dr6(void)
+{
+	struct gprs gprs = { 0 };
+
+	/* B0 to B3 are set anew, the others stay until software clears them. */
+	WRITE_DR(6, DR6_INIT | DR6_BD | 0xf);
+	GUEST_ASSERT(GUEST_TRY(STEP("nop"), &gprs) == VECTOR_DB);
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume);
+	GUEST_ASSERT((READ_DR(6) & ~0xfUL) == (DR6_INIT | DR6_BD | DR6_BS));
+	/* An instruction that the driver carries out. */
+	WRITE_DR(6, DR6_INIT);
+	GUEST_ASSERT(GUEST_TRY(STEP("vmcall"), &gprs) == VECTOR_DB);
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume);
+	GUEST_ASSERT(READ_DR(6) == (DR6_INIT | DR6_BS));
+	/* INT1 says nothing. */
+	WRITE_DR(6, DR6_INIT);
+	GUEST_ASSERT(GUEST_TRY(".byte 0xf1", &gprs) == VECTOR_DB);
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume);
+	GUEST_ASSERT(READ_DR(6) == DR6_INIT);
+}
+
+MINIVMX_TEST(dr6, guest_looks_at_dr6)
+{
+	run_to_done(vcpu);
+}
+
+/* Trapped, and given back: the guest sees no difference. */
+MINIVMX_TEST(dr6_given_back, guest_looks_at_dr6)
+{
+	static const struct {
+		u32 info;
+		u64 qualification;
+	} expected[] = {
+		{ INFO_EXCEPTION | VECTOR_DB, DR6_BS },
+		{ INFO_EXCEPTION | VECTOR_DB, DR6_BS },
+		{ INFO_INT1 | VECTOR_DB, 0 },
+	};
+
+	set_traps(vcpu, BIT(VECTOR_DB), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		run_to_exit(vcpu, EXIT_EXCEPTION);
+		EXPECT_EQ(expected[i].info, run->interruption_info);
+		EXPECT_EQ(expected[i].qualification, run->qualification);
+		run->answer = MINIVMX_ANSWER_DEFAULT;
+	}
+	run_to_done(vcpu);
+}
+
+/* ----------------------------------------------- steps over STI and MOV SS */
+
+/*
+ * What a VM entry insists on, and Bochs 3.0 does not check: where events are
+ * blocked by STI or MOV SS while TF is 1, the trap of the step is pending (SDM
+ * Vol. 3C, "Checks on Guest Non-Register State"). An answer with @immediate_exit
+ * shows the state before the entry.
+ */
+static void expect_steps_to_be_pending(struct __test_metadata *_metadata,
+				       const struct vcpu *vcpu)
+{
+	u32 blocking;
+
+	vcpu->run->immediate_exit = 1;
+	EXPECT_EQ(EINTR, run_error(vcpu));
+	vcpu->run->immediate_exit = 0;
+	blocking = get_sregs(vcpu).interruptibility &
+		   (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+	if (vcpu->run->regs.rflags & RFLAGS_TF && blocking)
+		EXPECT_TRUE(vmread(vcpu, GUEST_PENDING_DEBUG) & DR6_BS)
+			TH_LOG("blocking by %u", blocking);
+}
+
+static void guest_steps_over_sti(void)
+{
+	struct gprs gprs = { 0 };
+
+	asm volatile("cli");
+	GUEST_ASSERT(GUEST_TRY(STEP("sti"), &gprs) == VECTOR_DB);
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume);
+	GUEST_ASSERT(guest_fault.rflags & RFLAGS_IF);
+}
+
+MINIVMX_TEST(step_over_sti, guest_steps_over_sti)
+{
+	run_to_done(vcpu);
+}
+
+MINIVMX_TEST(step_over_sti_given_back, guest_steps_over_sti)
+{
+	set_traps(vcpu, BIT(VECTOR_DB), 0);
+	run_to_exit(vcpu, EXIT_EXCEPTION);
+	EXPECT_EQ(DR6_BS, run->qualification);
+	EXPECT_EQ(BLOCKING_BY_STI, get_sregs(vcpu).interruptibility);
+	run->answer = MINIVMX_ANSWER_DEFAULT;
+	expect_steps_to_be_pending(_metadata, vcpu);
+	run_to_done(vcpu);
+}
+
+static void guest_to_be_stepped(void)
+{
+	asm volatile("cli\n\t"
+		     "sti\n\t"
+		     "nop\n\t"
+		     "movl %%ss, %%eax\n\t"
+		     "movl %%eax, %%ss\n\t"
+		     "nop\n\t"
+		     "nop" : : : "eax");
+}
+
+/* A program that steps gets on: one #DB for each, but for the one after MOV SS. */
+MINIVMX_TEST(program_steps_over_sti, guest_to_be_stepped)
+{
+	static const u8 lengths[] = { 1, 1, 1, 2, 3, 1 };
+	u64 rip = run->regs.rip;
+
+	/* Behind what the compiler puts first. */
+	while (*(u8 *)rip != 0xfa)
+		rip++;
+	run->regs.rip = rip;
+	set_traps(vcpu, BIT(VECTOR_DB), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		run->regs.rflags |= RFLAGS_TF;
+		expect_steps_to_be_pending(_metadata, vcpu);
+		run_to_exit(vcpu, EXIT_EXCEPTION);
+		rip += lengths[i];
+		EXPECT_EQ(DR6_BS, run->qualification);
+		EXPECT_EQ(rip, run->regs.rip) TH_LOG("step %zu", i);
+	}
+	run->regs.rflags &= ~RFLAGS_TF;
+	run_to_done(vcpu);
+}
+
+static void guest_reads_a_hole_after_sti(void)
+{
+	u64 value;
+
+	asm volatile("cli\n\t"
+		     "sti\n\t"
+		     "movq (%1), %0\n\t"
+		     "nop" : "=r"(value) : "r"(HOLE));
+	GUEST_ASSERT(value == 7);
+}
+
+/* It begins to step where the last instruction was STI. */
+MINIVMX_TEST(program_steps_in_the_shadow_of_sti, guest_reads_a_hole_after_sti)
+{
+	u64 rip;
+
+	run_to_exit(vcpu, MINIVMX_EXIT_MEMORY);
+	EXPECT_EQ(BLOCKING_BY_STI, get_sregs(vcpu).interruptibility);
+	map_memory(vm, HOLE, PAGE_4K, 0);
+	*(u64 *)mmap_memory(vm, HOLE, PAGE_4K) = 7;
+	set_traps(vcpu, BIT(VECTOR_DB), 0);
+	rip = run->regs.rip;
+	run->regs.rflags |= RFLAGS_TF;
+	expect_steps_to_be_pending(_metadata, vcpu);
+	run_to_exit(vcpu, EXIT_EXCEPTION);
+	EXPECT_EQ(DR6_BS, run->qualification);
+	EXPECT_EQ(rip + 3, run->regs.rip);
+	run->regs.rflags &= ~RFLAGS_TF;
+	run_to_done(vcpu);
+}
+
+TEST_HARNESS_MAIN
