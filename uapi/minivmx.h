@@ -415,7 +415,8 @@ struct minivmx_create_vcpu {
  * @out_pages: guest pages that are allocated, in units of 4 KiB
  * @out_tables: pages that page tables for the guest take
  * @out_exits: VM exits by basic exit reason (SDM Vol. 3D, "VMX Basic Exit
- *	Reasons")
+ *	Reasons"). Of greater ones than are here there are two, of forms of RDMSR
+ *	and WRMSR that guests do not have; these are not counted.
  *
  * @out_guest_faults: page faults that were the guest's own (with shadow paging;
  *	under EPT they do not exit)
@@ -666,9 +667,16 @@ struct minivmx_run {
  * define MINIVMX_RUN - run the guest until something needs the program
  *
  * Takes no argument (0): all is in struct minivmx_run. HLT, I/O, accesses to
- * memory that is not there, MSRs that the driver does not know, shutdown and
- * failed entries always come back; other exits if MINIVMX_SET_TRAPS asks for
- * them. After HLT, @regs.rip is behind it.
+ * memory that is not there, MSRs that the driver does not know, task switches,
+ * shutdown and failed entries always come back; other exits if
+ * MINIVMX_SET_TRAPS asks for them. After HLT, @regs.rip is behind it.
+ *
+ * At a task switch (exit reason 9, in 32-bit guests only) nothing has been
+ * switched yet, and @qualification has the selector of the new task and what
+ * asks for it (SDM Vol. 3C, "Exit Qualification for Task Switches"). No CPU does
+ * it for a guest, and this driver does not either: a program carries it out in
+ * guest memory and by MINIVMX_SET_SREGS (SDM Vol. 3A, "Task Switching"), or gives
+ * up the guest. If it just runs on, the same exit comes again.
  *
  * Return: 0 with an exit in struct minivmx_run, or EINTR (no exit is reported;
  * call again to go on), EBUSY, EINVAL for an argument or an @answer that is not

@@ -1,6 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Every VM exit, and who answers it.
+//!
+//! A VM exit comes after some faults of the instruction and before the others: what the CPU has not
+//! checked yet, the handler checks first. In general #UD and faults for want of privilege come before the
+//! exit, and all others would have come after it (SDM Vol. 3C, "Relative Priority of Faults and VM Exits",
+//! and in Vol. 2 the instruction's own page).
+//!
+//! | exit | the CPU has checked | the handler checks, in this order |
+//! |---|---|---|
+//! | CPUID | there is nothing | |
+//! | HLT, INVD, WBINVD | CPL | |
+//! | INVLPG | CPL | the address: does nothing if it is not canonical |
+//! | RDPMC | CPL, or CR4.PCE | there is no counter: always #GP |
+//! | VMCALL | nothing: it exits in all modes | CPL, operand size |
+//! | MOV to CR0 | CPL | operand size; high half, NW without CD, PG without PE; IA-32e mode: CR4.PAE, CS.L, TR; PDPTEs |
+//! | MOV to CR3 | CPL | operand size; bits beyond physical addresses; PDPTEs |
+//! | MOV to CR4 | CPL | operand size; bits that guests do not have; PAE in IA-32e mode; PDPTEs |
+//! | MOV to CR8 | CPL, 64-bit mode | more than 15 |
+//! | MOV from CR3, CR8 | CPL | operand size |
+//! | MOV DR | nothing | DR4 and DR5 with CR4.DE, CPL, DR7.GD; operand size; high halves of DR6 and DR7 |
+//! | IN, OUT, INS, OUTS | IOPL, I/O bitmap of the TSS | INS and OUTS: segment and page, see [`io`] |
+//! | RDMSR, WRMSR | CPL | whether there is the MSR; its value |
+//! | XSETBV | CR4.OSXSAVE, CPL | CPL (for Bochs 3.0); index, value |
+//! | MONITOR, MWAIT, VMX, SMX, SGX, TDX and other instructions that CPUID denies | CPL, or nothing | always #UD |
+//! | exception | all | what comes of it within the delivery of another event |
+//! | #PF with shadow paging | that it is not as the shadow tables say | the guest's own tables |
+//! | EPT violation | all but memory | memory |
+//! | task switch | descriptors and CPL | left to the program |
+//!
+//! CLTS, LMSW and MOV from CR0 and CR4 exit in no case: the CPU works on the guest's bits and the
+//! shadow. A handler that carries its instruction out ends it by [`Context::skip`]: RIP goes on, and is cut
+//! to 32 bits outside 64-bit mode; RF and blocking by STI and MOV SS are over; TF leaves a trap pending.
+//! One that faults goes by [`Context::inject`]: RIP stays, RF is set for the image, and nothing else has
+//! changed.
 
 mod alignment_check;
 mod control_register;
@@ -116,7 +149,11 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
         | basic::PCONFIG
         | basic::UMWAIT
         | basic::TPAUSE
-        | basic::LOADIWKEY => cx.inject(Exception::INVALID_OPCODE),
+        | basic::LOADIWKEY
+        | basic::SEAMCALL
+        | basic::TDCALL
+        | basic::RDMSR_IMMEDIATE
+        | basic::WRMSR_IMMEDIATE => cx.inject(Exception::INVALID_OPCODE),
         basic::TRIPLE_FAULT | basic::TASK_SWITCH => cx.report(basic),
         basic::EPT_MISCONFIGURATION => cx.internal_error("EPT misconfiguration"),
         // INIT and SIPI are for processors without VMX to wait for; what else there is cannot occur

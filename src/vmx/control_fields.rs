@@ -9,7 +9,8 @@ use super::{
         Controls,
         Entry,
         PinBased,
-        Primary, //
+        Primary,
+        Secondary, //
     },
     execution::{
         Execution,
@@ -42,6 +43,9 @@ impl Execution {
         vital(vmcs, PRIMARY_CONTROLS, self.primary.raw());
         if self.primary.contains(Primary::SECONDARY) {
             vital(vmcs, SECONDARY_CONTROLS, self.secondary.raw());
+        }
+        if self.secondary.contains(Secondary::ENCLS_EXITING) {
+            vital(vmcs, ENCLS_EXITING_BITMAP, u64::MAX);
         }
         vital(vmcs, EXIT_CONTROLS, self.exit.raw());
         vital(vmcs, ENTRY_CONTROLS, self.entry.raw());

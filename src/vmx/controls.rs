@@ -158,6 +158,7 @@ controls! {
         UNRESTRICTED_GUEST = 7, "unrestricted guest";
         RDRAND_EXITING = 11, "RDRAND exiting";
         ENABLE_INVPCID = 12, "enable INVPCID";
+        ENCLS_EXITING = 15, "ENCLS exiting";
         RDSEED_EXITING = 16, "RDSEED exiting";
         ENABLE_XSAVES = 20, "enable XSAVES/XRSTORS";
     }

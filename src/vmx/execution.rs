@@ -15,6 +15,7 @@
 //! | CR3-load, CR3-store, INVLPG exiting | shadow paging: the guest's CR3 is not the CPU's |
 //! | enable VPID | translations survive VM entries and exits |
 //! | WBINVD exiting | a guest must not empty the host's caches |
+//! | ENCLS exiting | guests have no SGX, whatever the CPU has |
 //!
 //! Bochs (3.0) leaves the host's interrupts masked for as long as a guest keeps its own off: they end
 //! no burst then. So the VMX-preemption timer bounds a stay in the guest where the CPU has it. A real
@@ -111,7 +112,7 @@ impl Execution {
             secondary: adjust(
                 capabilities.secondary,
                 secondary.with(vpid_control),
-                Secondary::WBINVD_EXITING,
+                Secondary::WBINVD_EXITING.with(Secondary::ENCLS_EXITING),
             )?,
             exit: adjust(capabilities.exit, required::EXIT.with(exit_efer), exit_pat)?,
             entry: adjust(

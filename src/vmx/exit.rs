@@ -108,6 +108,10 @@ pub(crate) mod basic {
     pub(crate) const TPAUSE: u32 = 68;
     pub(crate) const LOADIWKEY: u32 = 69;
     pub(crate) const ENCLV: u32 = 70;
+    pub(crate) const SEAMCALL: u32 = 76;
+    pub(crate) const TDCALL: u32 = 77;
+    pub(crate) const RDMSR_IMMEDIATE: u32 = 84;
+    pub(crate) const WRMSR_IMMEDIATE: u32 = 85;
 }
 
 bitfield! {
