@@ -251,6 +251,65 @@ MINIVMX_TEST(updates_of_fresh_memory, guest_updates_fresh_memory)
 	run_to_done(vcpu);
 }
 
+static u64 other;
+
+/*
+ * Written twice, the first element would be another one the second time. But
+ * nothing is written before all pages are there.
+ */
+static void guest_updates_much_fresh_memory(void)
+{
+	const u64 count = MINIVMX_PV_MAX_UPDATES;
+
+	set_update(0, &updates[0].gpa, (uintptr_t)&other);
+	for (u64 i = 1; i < count; i++)
+		set_update(i, (u64 *)(BASE + i * PAGE_4K), i);
+	GUEST_SYNC(1);
+	GUEST_ASSERT(update(count) == count);
+	GUEST_SYNC(2);
+	GUEST_ASSERT(!other);
+	GUEST_ASSERT(updates[0].gpa == (uintptr_t)&other);
+	for (u64 i = 1; i < count; i++)
+		GUEST_ASSERT(*(u64 *)(BASE + i * PAGE_4K) == i);
+}
+
+MINIVMX_TEST(updates_come_once, guest_updates_much_fresh_memory)
+{
+	const u64 count = MINIVMX_PV_MAX_UPDATES;
+	struct minivmx_stats before, after;
+
+	if (vm->mmu != MINIVMX_MMU_PV)
+		SKIP(return, ONLY_PV);
+	map_memory(vm, BASE, count * PAGE_4K, 0);
+	run_to_sync(vcpu, 1);
+	before = get_stats(vm);
+	run_to_sync(vcpu, 2);
+	after = get_stats(vm);
+	EXPECT_EQ(count - 1, after.out_pages - before.out_pages);
+	/* The call is made again after each page. */
+	EXPECT_EQ(count, after.out_exits[EXIT_VMCALL] - before.out_exits[EXIT_VMCALL]);
+	run_to_done(vcpu);
+}
+
+/* A list that comes to name fresh memory by its own writes ends there. */
+static void guest_updates_its_list(void)
+{
+	set_update(0, &updates[1].gpa, BASE);
+	set_update(1, &other, 7);
+	GUEST_ASSERT(update(2) == 1);
+	GUEST_ASSERT(updates[1].gpa == BASE && !other);
+	GUEST_ASSERT(hypercall(MINIVMX_PV_UPDATE, (uintptr_t)&updates[1], 1) == 1);
+	GUEST_ASSERT(*(u64 *)BASE == 7);
+}
+
+MINIVMX_TEST(updates_of_the_list, guest_updates_its_list)
+{
+	if (vm->mmu != MINIVMX_MMU_PV)
+		SKIP(return, ONLY_PV);
+	map_memory(vm, BASE, PAGE_4K, 0);
+	run_to_done(vcpu);
+}
+
 /* An entry may say anything; a guest gets what is its own, and no more. */
 static void guest_maps_what_is_not_its_own(void)
 {

@@ -50,7 +50,9 @@ struct minivmx_pv_update {
  *	number of elements. Translations that go by the old entries are dropped:
  *	no INVLPG is needed. Result: the number of entries that were written; it
  *	is less than RCX if an element names a @gpa that is no multiple of 8, or
- *	memory that the guest cannot write.
+ *	memory that the guest cannot write. Pages that are not allocated yet are,
+ *	before anything is written; a list that comes to name one more by what it
+ *	writes to itself ends there, as if the guest could not write it.
  * @MINIVMX_PV_SET_BASE: as MOV to CR3; RBX is the value
  * @MINIVMX_PV_FLUSH_ONE: as INVLPG; RBX is the linear address
  * @MINIVMX_PV_FLUSH_ALL: drop all translations, global ones, too

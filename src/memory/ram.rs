@@ -73,12 +73,10 @@ impl<'a> Ram<'a> {
         self.find(gpa)?.words().get(index)
     }
 
-    /// Writes 8 bytes at a multiple of 8; [`None`] if the guest cannot.
-    pub(crate) fn write(&self, gpa: Gpa, value: u64) -> Option<()> {
+    /// 8 bytes at a multiple of 8, if the guest can write them.
+    pub(crate) fn writable_word(&self, gpa: Gpa) -> Option<&'a AtomicU64> {
         let writable = gpa.get() % 8 == 0 && self.is_writable(gpa);
-        let word = self.word(gpa).filter(|_| writable)?;
-        word.store(value, Ordering::Relaxed);
-        Some(())
+        self.word(gpa).filter(|_| writable)
     }
 
     /// Is memory missing there only because nobody has used it yet?

@@ -38,6 +38,10 @@ use crate::{
     vm::Mmu,
     vmx::entry::Registers, //
 };
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering, //
+};
 use kernel::{
     bindings,
     prelude::*, //
@@ -110,14 +114,6 @@ fn flush_one(cx: &mut Context<'_>, address: Gva) -> Result<u64> {
     Ok(0)
 }
 
-/// How a list of updates ended.
-enum Done {
-    /// As many as these were written.
-    Some(u64),
-    /// The page at this address must be allocated first.
-    Absent(Gpa),
-}
-
 fn update(cx: &mut Context<'_>, array: u64, count: u64) -> Result<Result<u64>, Next> {
     if count > u64::from(MINIVMX_PV_MAX_UPDATES) {
         return Ok(Err(E2BIG));
@@ -126,34 +122,60 @@ fn update(cx: &mut Context<'_>, array: u64, count: u64) -> Result<Result<u64>, N
     if array % 8 != 0 || array.checked_add(bytes).is_none() {
         return Ok(Err(EINVAL));
     }
-    let done = shadow::with(cx, |shadow, ram, _| write_all(shadow, ram, array, count));
+    // The array does not go beyond the last address.
+    let elements = (0..count).map(|index| array.wrapping_add(index.wrapping_mul(16)));
+    let done = shadow::with(cx, |shadow, ram, _| {
+        // A call that is made again must find the list as it was: nothing is written before.
+        match first_absent(ram, elements.clone()) {
+            Some(gpa) => Err(gpa),
+            None => Ok(write_all(shadow, ram, elements)),
+        }
+    });
     match done {
-        Some(Done::Some(count)) => Ok(Ok(count)),
-        Some(Done::Absent(gpa)) => Err(Next::Populate(gpa)),
+        Some(Ok(written)) => Ok(Ok(written)),
+        Some(Err(gpa)) => Err(Next::Populate(gpa)),
         None => Ok(Err(ENOSYS)),
     }
 }
 
-/// Writes the entries in their order, as far as there is memory for them.
-fn write_all(shadow: &mut Shadow<KernelPage>, ram: &Ram<'_>, array: u64, count: u64) -> Done {
-    for index in 0..count {
-        // The array does not go beyond the last address.
-        let element = array.wrapping_add(index.wrapping_mul(16));
-        match write_one(shadow, ram, element) {
-            Ok(()) => {}
-            Err(gpa) if ram.is_absent(gpa) => return Done::Absent(gpa),
-            Err(_) => return Done::Some(index),
-        }
-    }
-    Done::Some(count)
+/// The first address that is in the way of a list, if a page has to be allocated there and no more.
+fn first_absent(ram: &Ram<'_>, mut elements: impl Iterator<Item = u64>) -> Option<Gpa> {
+    let in_the_way = elements.find_map(|element| Update::read(ram, element).err())?;
+    ram.is_absent(in_the_way).then_some(in_the_way)
 }
 
-/// Carries out one update; if it cannot, says which address is in the way.
-fn write_one(shadow: &mut Shadow<KernelPage>, ram: &Ram<'_>, element: u64) -> Result<(), Gpa> {
-    let read = |at: u64| ram.read(Gpa::new(at)).ok_or(Gpa::new(at));
-    let gpa = Gpa::new(read(element)?);
-    let value = read(element.wrapping_add(8))?;
-    ram.write(gpa, value).ok_or(gpa)?;
-    shadow.written(gpa, ram);
-    Ok(())
+/// Writes the entries in their order, as far as there is memory for them; returns their number.
+fn write_all(
+    shadow: &mut Shadow<KernelPage>,
+    ram: &Ram<'_>,
+    elements: impl Iterator<Item = u64>,
+) -> u64 {
+    let mut written = 0;
+    for element in elements {
+        let Ok(update) = Update::read(ram, element) else {
+            break;
+        };
+        update.word.store(update.value, Ordering::Relaxed);
+        shadow.written(update.gpa, ram);
+        written += 1;
+    }
+    written
+}
+
+/// An element of a list, whose entry can be written.
+struct Update<'a> {
+    gpa: Gpa,
+    word: &'a AtomicU64,
+    value: u64,
+}
+
+impl<'a> Update<'a> {
+    /// Reads an element; if it cannot be carried out, says which address is in the way.
+    fn read(ram: &Ram<'a>, element: u64) -> Result<Self, Gpa> {
+        let read = |at: u64| ram.read(Gpa::new(at)).ok_or(Gpa::new(at));
+        let gpa = Gpa::new(read(element)?);
+        let value = read(element.wrapping_add(8))?;
+        let word = ram.writable_word(gpa).ok_or(gpa)?;
+        Ok(Self { gpa, word, value })
+    }
 }
