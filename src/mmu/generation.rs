@@ -13,7 +13,8 @@
 //!
 //! Memory order: both sides have a full barrier between their first and their last step, so that at
 //! least one sees the other. Either the vCPU sees the new generation and flushes, or the remover sees
-//! the vCPU and interrupts it, which ends its burst.
+//! the vCPU and interrupts it, which ends its burst. Who sees that a vCPU is gone sees all that it did
+//! before, so that nothing of it comes after memory was freed.
 //!
 //! These are Rust's own atomics: the kernel's are calls of C functions, and they are on the way into
 //! the guest.
@@ -30,7 +31,9 @@ use core::{
         AtomicU64,
         Ordering::{
             AcqRel,
+            Acquire,
             Relaxed,
+            Release,
             SeqCst, //
         }, //
     }, //
@@ -101,7 +104,7 @@ impl Whereabouts {
 
     /// The CPU that the vCPU runs on.
     pub(crate) fn cpu(&self) -> Option<i32> {
-        let cpu = self.0.load(Relaxed);
+        let cpu = self.0.load(Acquire);
         (cpu != Self::NOWHERE).then_some(cpu)
     }
 }
@@ -116,6 +119,7 @@ pub(crate) struct Here<'a> {
 impl Drop for Here<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.whereabouts.0.store(Whereabouts::NOWHERE, Relaxed);
+        // Pairs with `Whereabouts::cpu`.
+        self.whereabouts.0.store(Whereabouts::NOWHERE, Release);
     }
 }
