@@ -47,6 +47,8 @@ pub(crate) enum Outcome {
     OutOfTables,
     /// No memory answers it.
     Refused,
+    /// It would fail for ever: the tables say otherwise than they should, by a mistake of the driver.
+    Inconsistent,
 }
 
 /// Tables that a call may unlink before the CPUs have to flush.
@@ -115,8 +117,11 @@ impl EptTables {
             .map(gpa, size, hpa, attributes, &mut || stock.take());
         self.count_tables(stocked.saturating_sub(stock.len()), 0);
         match mapped {
-            // Another vCPU may have mapped it in the meantime, in pages of another size.
-            Ok(()) | Err(MapError::Occupied) => Outcome::Mapped,
+            // Or another vCPU was faster.
+            Ok(()) => Outcome::Mapped,
+            // What is mapped was taken from the same regions and chunks. What is taken away from those is
+            // unmapped before anything else can come into its place.
+            Err(MapError::Occupied) => Outcome::Inconsistent,
             Err(MapError::OutOfPages) => Outcome::OutOfTables,
             Err(MapError::Misaligned | MapError::OutOfReach) => Outcome::Refused,
         }

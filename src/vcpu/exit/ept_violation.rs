@@ -21,6 +21,7 @@ use crate::{
         field::*, //
     }, //
 };
+use kernel::pr_warn_once;
 
 /// Answers an EPT violation.
 #[inline(never)]
@@ -37,6 +38,10 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
         Outcome::Mapped => Next::Enter,
         Outcome::Absent => Next::Populate(gpa),
         Outcome::OutOfTables => Next::Pause,
+        Outcome::Inconsistent => {
+            pr_warn_once!("extended page tables are at odds with the memory they are made from\n");
+            cx.internal_error("extended page tables at odds with guest memory")
+        }
         Outcome::Refused => {
             let kind = Access {
                 write: violation.write(),
