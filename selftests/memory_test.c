@@ -3,6 +3,7 @@
  * Guest memory: what the guest and the program see of it while regions come
  * and go.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -468,6 +469,118 @@ TEST_F_TIMEOUT(vm, all_comes_back, 300)
 		TH_LOG("%ld KiB lost in %d lives", before - after, lives);
 }
 
+/* ---------------------------------------- MAP_POPULATE beside other threads */
+
+#define MUCH	(64 * MIB)	/* takes so long to populate that others come in between */
+
+static int map_error(int vm, u64 gpa, u64 length, u32 flags)
+{
+	return call_error(vm, MINIVMX_MAP_MEMORY,
+			  ARG(map_memory, .flags = flags, .gpa = gpa,
+			      .length = length));
+}
+
+struct populater {
+	const struct vm *vm;
+	pthread_t thread;
+	int error;
+};
+
+static void *populate_much(void *arg)
+{
+	struct populater *populater = arg;
+
+	populater->error = map_error(populater->vm->fd, BASE, MUCH,
+				     MINIVMX_MAP_POPULATE);
+	return NULL;
+}
+
+static void be_first(int policy, int priority)
+{
+	const struct sched_param param = { .sched_priority = priority };
+
+	require(!sched_setscheduler(0, policy, &param),
+		"sched_setscheduler: %s", strerrorname_np(errno));
+}
+
+static void on_signal(int signal)
+{
+}
+
+/* Returns in the middle of it, and the other thread waits until end_populate(). */
+static void begin_populate(struct populater *populater)
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+	u64 pages = get_stats(populater->vm).out_pages;
+
+	sigaction(SIGUSR1, &action, NULL);
+	require(pin_to_cpu(0), "no CPU 0");
+	require(!pthread_create(&populater->thread, NULL, populate_much,
+				populater), "pthread_create");
+	be_first(SCHED_FIFO, 1);
+	while (get_stats(populater->vm).out_pages < pages + 100)
+		usleep(100);
+}
+
+static int end_populate(struct populater *populater)
+{
+	be_first(SCHED_OTHER, 0);
+	pthread_join(populater->thread, NULL);
+	return populater->error;
+}
+
+/* What comes into the place of a region is not undone with it. */
+TEST_F(vm, undone_alone)
+{
+	const struct {
+		u64 gpa, length;
+	} taken[] = {
+		{ BASE, MUCH }, { BASE, PAGE_4K },
+		{ BASE + MUCH - PAGE_4K, PAGE_4K },
+		{ BASE + MUCH / 2, PAGE_4K },
+	};
+	struct vm *vm = &self->vm;
+	u64 pages = get_stats(vm).out_pages;
+
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+		struct populater populater = { .vm = vm };
+		u64 *shared;
+
+		begin_populate(&populater);
+		unmap_memory(vm, taken[i].gpa, taken[i].length);
+		map_memory(vm, taken[i].gpa, taken[i].length, 0);
+		shared = mmap_memory(vm, taken[i].gpa, PAGE_4K);
+		*shared = PATTERN;
+		munmap(shared, PAGE_4K);
+		pthread_kill(populater.thread, SIGUSR1);
+		EXPECT_EQ(EINTR, end_populate(&populater));
+
+		/* All that is there now is the page that was written. */
+		EXPECT_EQ(pages + 1, get_stats(vm).out_pages);
+		EXPECT_EQ(EEXIST, map_error(vm->fd, taken[i].gpa, PAGE_4K, 0));
+		shared = mmap_memory(vm, taken[i].gpa, PAGE_4K);
+		EXPECT_FALSE(raises_bus_error((u8 *)shared));
+		munmap(shared, PAGE_4K);
+		unmap_memory(vm, taken[i].gpa, taken[i].length);
+		test_err(ENOENT, vm->fd, MINIVMX_UNMAP_MEMORY,
+			 ARG(unmap_memory, .gpa = BASE, .length = MUCH));
+	}
+}
+
+/* Nor is it populated. */
+TEST_F(vm, populated_alone)
+{
+	struct vm *vm = &self->vm;
+	struct populater populater = { .vm = vm };
+	u64 pages = get_stats(vm).out_pages;
+
+	begin_populate(&populater);
+	unmap_memory(vm, BASE, MUCH);
+	map_memory(vm, BASE, MUCH, 0);
+	EXPECT_EQ(0, end_populate(&populater));
+	EXPECT_EQ(pages, get_stats(vm).out_pages);
+}
+
 /* ------------------------------------------------- more than there is */
 
 #define LARGE_MACHINE	"this fills the memory, and the machine has too much of it"
@@ -481,13 +594,6 @@ static bool is_large_machine(void)
 static u64 max_memory(const struct vm *vm)
 {
 	return get_info(vm->device).out_max_memory;
-}
-
-static int map_error(int vm, u64 gpa, u64 length, u32 flags)
-{
-	return call_error(vm, MINIVMX_MAP_MEMORY,
-			  ARG(map_memory, .flags = flags, .gpa = gpa,
-			      .length = length));
 }
 
 /* Another program: holds memory of its own until it is killed. */
@@ -560,6 +666,72 @@ TEST_F_TIMEOUT(vm, more_than_there_is, 120)
 	}
 	map_memory(vm, BASE, length, 0);
 	stop(bystander);
+}
+
+static long read_min_free(int file)
+{
+	char text[32] = "";
+
+	require(pread(file, text, sizeof(text) - 1, 0) > 0, "min_free_kbytes: %s",
+		strerrorname_np(errno));
+	return strtol(text, NULL, 10);
+}
+
+static void write_min_free(int file, long kib)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%ld", kib);
+
+	require(pwrite(file, text, length, 0) == length, "min_free_kbytes: %s",
+		strerrorname_np(errno));
+}
+
+static int unmap_error(const struct vm *vm, u64 gpa, u64 length)
+{
+	return call_error(vm->fd, MINIVMX_UNMAP_MEMORY,
+			  ARG(unmap_memory, .gpa = gpa, .length = length));
+}
+
+/* Taking memory away needs none, unless a large page has to be split for it. */
+MINIVMX_TEST(unmap_where_there_is_none, guest_check_range)
+{
+	const u64 small = BASE, large = BASE + PAGE_2M;
+	int whole, start, end, part, file;
+	pid_t bystander;
+	long usual;
+
+	if (is_large_machine())
+		SKIP(return, LARGE_MACHINE);
+	map_memory(vm, small, PAGE_2M, 0);
+	map_memory(vm, large, PAGE_2M, MINIVMX_MAP_2M);
+	map_memory(vm, large + PAGE_2M, PAGE_2M, MINIVMX_MAP_2M);
+	set_job(vm, .address = (u64 *)small, .length = 3 * PAGE_2M,
+		.stride = PAGE_4K);
+	run_to_sync(vcpu, 0);
+	file = open("/proc/sys/vm/min_free_kbytes", O_RDWR);
+	usual = read_min_free(file);
+	bystander = start_bystander(available_memory() * 1024 - 48 * MIB);
+
+	/* What is free is for nobody from here on. */
+	write_min_free(file, free_memory() + 16 * 1024);
+	start = unmap_error(vm, small, PAGE_4K);
+	end = unmap_error(vm, small + PAGE_2M - 2 * PAGE_4K, 2 * PAGE_4K);
+	whole = unmap_error(vm, large, PAGE_2M);
+	part = unmap_error(vm, large + PAGE_2M, PAGE_4K);
+	write_min_free(file, usual);
+
+	EXPECT_TRUE(still_lives(bystander));
+	stop(bystander);
+	close(file);
+	EXPECT_EQ(0, start);
+	EXPECT_EQ(0, end);
+	EXPECT_EQ(0, whole);
+	EXPECT_EQ(uses_ept(vm) ? ENOMEM : 0, part);
+	/* What failed has changed nothing. */
+	set_job(vm, .address = (u64 *)(large + PAGE_2M), .length = PAGE_2M,
+		.stride = PAGE_4K, .value = ~0UL);
+	if (uses_ept(vm))
+		run_to_sync(vcpu, 0);
 }
 
 /* Takes all pages that VMs may have; returns the VM that has them. */

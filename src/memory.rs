@@ -19,9 +19,7 @@ pub(crate) use self::{
     chunk::{
         Chunk,
         ChunkNode,
-        Chunks,
-        Removed,
-        FRAMES_PER_CHUNK, //
+        Chunks, //
     },
     ram::Ram,
     ram_page::{
@@ -31,6 +29,7 @@ pub(crate) use self::{
     region::{
         Kind,
         Region,
+        RegionId,
         Regions, //
     },
     tables::{
@@ -105,6 +104,14 @@ impl Memory {
     /// Pages that are allocated, and pages that the tables take.
     pub(crate) fn usage(&self) -> (u64, u64) {
         (self.chunks.count(), self.tables.pages())
+    }
+
+    /// Large pages that [`Self::unmap`] has to split for a range, each of which takes a table.
+    pub(crate) fn splits(&self, range: GpaRange) -> usize {
+        match &self.tables {
+            CpuTables::Ept(tables) => tables.splits(range),
+            CpuTables::Shadow(_) => 0,
+        }
     }
 
     /// Takes a range out of the tables, as far as one call goes.

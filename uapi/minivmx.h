@@ -338,7 +338,8 @@ struct minivmx_map_memory {
  * Return: 0, or EEXIST if a byte of the range is mapped already, E2BIG if that
  * would be more memory or more ranges than a VM may have, EINVAL for a range
  * that is empty, misaligned or beyond @out_physical_bits, EINTR if a signal
- * came while the range was populated (nothing is mapped then), EFAULT, ENOMEM.
+ * came while the range was populated (nothing of it is mapped then), EFAULT,
+ * ENOMEM.
  */
 #define MINIVMX_MAP_MEMORY	_IO(MINIVMX_TYPE, MINIVMX_CMD_MAP_MEMORY)
 
@@ -366,8 +367,8 @@ struct minivmx_unmap_memory {
  * count for @out_max_memory. Only munmap() frees them.
  *
  * Return: 0, or ENOENT if nothing is mapped in the range, E2BIG if a region
- * had to be split and there are as many as there may be, EINVAL, EFAULT,
- * ENOMEM.
+ * had to be split and there are as many as there may be, ENOMEM if there is no
+ * memory to split a region or a 2 MiB page, EINVAL, EFAULT.
  */
 #define MINIVMX_UNMAP_MEMORY	_IO(MINIVMX_TYPE, MINIVMX_CMD_UNMAP_MEMORY)
 

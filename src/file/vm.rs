@@ -3,10 +3,7 @@
 //! The file of a VM: its memory and vCPUs, and what they did.
 
 use crate::{
-    memory::{
-        Kind,
-        Region, //
-    },
+    memory::Kind,
     mmu::address::PageSize,
     support::{
         file::{
@@ -78,13 +75,10 @@ fn map_memory(vm: &Vm, argument: usize) -> Result<isize> {
     if kind.huge && !range.is_aligned(PageSize::Size2M) {
         return Err(EINVAL);
     }
-    vm.add_region(Region { range, kind })?;
+    let id = vm.add_region(range, kind)?;
     if request.flags & map_flags::MINIVMX_MAP_POPULATE != 0 {
-        if let Err(error) = vm.populate_all(range) {
-            // Should this fail, too, the program can still unmap what it was not given.
-            let _ = vm.remove_range(range);
-            return Err(error);
-        }
+        vm.populate_all(range, id)
+            .inspect_err(|_| vm.remove_region(id))?;
     }
     Ok(0)
 }

@@ -21,7 +21,10 @@ use kernel::{
 };
 
 /// Pages of 4 KiB in a chunk.
-pub(crate) const FRAMES_PER_CHUNK: usize = 512;
+const FRAMES_PER_CHUNK: usize = 512;
+
+/// Pages that one call takes out of a chunk.
+const BATCH: usize = 32;
 
 /// Pages of 2 MiB of guest-physical addresses, those that are allocated.
 pub(crate) struct Chunk {
@@ -76,6 +79,15 @@ impl Chunk {
     fn take(&mut self, gpa: Gpa) -> Option<RamPage> {
         self.whole = false;
         self.slot(gpa)?.take()
+    }
+
+    /// Takes away pages of a range, as many as there is room for, and says where there may be more.
+    fn take_some(&mut self, range: GpaRange, room: &mut [Option<RamPage>; BATCH]) -> Gpa {
+        let mut rest = range.pages(PageSize::Size4K);
+        for place in room {
+            *place = rest.find_map(|gpa| self.take(gpa));
+        }
+        rest.next().unwrap_or(range.end())
     }
 
     /// Number of pages.
@@ -145,11 +157,6 @@ impl Chunks {
         refused
     }
 
-    fn remove_chunk(&mut self, number: u64) -> Option<Removed> {
-        let node = self.tree.remove_node(&number)?;
-        Some(Removed::Chunk(ChunkNode { node, count: 0 }))
-    }
-
     /// Adds a chunk where there is none; gives back one that was there all the same.
     pub(crate) fn insert(&mut self, chunk: ChunkNode) -> Option<ChunkNode> {
         let added = chunk.count;
@@ -158,60 +165,57 @@ impl Chunks {
         replaced.map(|node| ChunkNode { node, count: 0 })
     }
 
-    /// The part of a range that is in the first chunk it has.
-    pub(super) fn first_part(&self, range: GpaRange) -> Option<GpaRange> {
-        let first = range.start_position() / PageSize::Size2M.bytes();
-        let found = *self.tree.cursor_lower_bound(&first)?.current().0;
-        let chunk = GpaRange::page(
-            Gpa::new(found.checked_mul(PageSize::Size2M.bytes())?),
-            PageSize::Size2M,
-        )?;
-        GpaRange::new(
-            Gpa::new(chunk.start_position().max(range.start_position())),
-            Gpa::new(chunk.end_position().min(range.end_position())),
-        )
-    }
-
-    /// Takes away what is in the first chunk of a range that has any: the chunk itself if the range
-    /// covers it, else the pages in the range, into `pages`, which has room for them. `None` when
-    /// nothing is left.
-    pub(crate) fn remove_first(
-        &mut self,
-        range: GpaRange,
-        pages: &mut KVVec<RamPage>,
-    ) -> Option<Removed> {
+    /// The first chunk that a range has, and the part of the range that is in it.
+    fn first(&self, range: GpaRange) -> Option<(u64, GpaRange)> {
         let first = range.start_position() / PageSize::Size2M.bytes();
         let found = *self.tree.cursor_lower_bound(&first)?.current().0;
         let start = found.checked_mul(PageSize::Size2M.bytes())?;
-        if start >= range.end_position() {
-            return None;
-        }
-        let whole = GpaRange::page(Gpa::new(start), PageSize::Size2M)?;
-        let covered = range.start_position() <= whole.start_position()
-            && whole.end_position() <= range.end_position();
-        if covered {
-            let count = self.tree.get(&found)?.count();
-            // CAST: At most 512.
-            self.count = self.count.saturating_sub(count as u64);
-            return self.remove_chunk(found);
-        }
+        let chunk = GpaRange::page(Gpa::new(start), PageSize::Size2M)?;
         let part = GpaRange::new(
-            Gpa::new(start.max(range.start_position())),
-            Gpa::new(whole.end_position().min(range.end_position())),
+            Gpa::new(chunk.start_position().max(range.start_position())),
+            Gpa::new(chunk.end_position().min(range.end_position())),
         )?;
-        let chunk = self.tree.get_mut(&found)?;
-        for gpa in part.pages(PageSize::Size4K) {
-            let page = chunk.take(gpa);
-            // There is room for the pages of a chunk.
-            let _ = page.map(|page| pages.push_within_capacity(page));
+        Some((found, part))
+    }
+
+    /// The part of a range that is in the first chunk it has.
+    pub(super) fn first_part(&self, range: GpaRange) -> Option<GpaRange> {
+        Some(self.first(range)?.1)
+    }
+
+    /// Takes away what is in the first chunk of a range that has any: the chunk itself if the range
+    /// covers it, else some of the pages in the range. [`None`] when nothing is left.
+    pub(crate) fn remove_first(&mut self, range: GpaRange) -> Option<Removed> {
+        let (number, part) = self.first(range)?;
+        let mut pages = [const { None }; BATCH];
+        let mut end = part.end();
+        let mut whole = part.is_aligned(PageSize::Size2M);
+        if !whole {
+            let chunk = self.tree.get_mut(&number)?;
+            end = chunk.take_some(part, &mut pages);
+            whole = chunk.count() == 0;
+            // CAST: At most 32.
+            let taken = pages.iter().flatten().count() as u64;
+            self.count = self.count.saturating_sub(taken);
         }
-        let empty = chunk.count() == 0;
+        let chunk = if whole {
+            self.remove_chunk(number)
+        } else {
+            None
+        };
+        Some(Removed {
+            end,
+            _pages: pages,
+            _chunk: chunk,
+        })
+    }
+
+    fn remove_chunk(&mut self, number: u64) -> Option<ChunkNode> {
+        let count = self.tree.get(&number)?.count();
         // CAST: At most 512.
-        self.count = self.count.saturating_sub(pages.len() as u64);
-        if empty {
-            return self.remove_chunk(found);
-        }
-        Some(Removed::Pages(whole.end()))
+        self.count = self.count.saturating_sub(count as u64);
+        let node = self.tree.remove_node(&number)?;
+        Some(ChunkNode { node, count: 0 })
     }
 }
 
@@ -231,12 +235,12 @@ impl ChunkNode {
     }
 }
 
-/// What [`Chunks::remove_first`] took away.
-pub(crate) enum Removed {
-    /// A whole chunk.
-    Chunk(#[expect(dead_code, reason = "dropping it is all that is left to do")] ChunkNode),
-    /// Pages of a chunk that ends at this address.
-    Pages(Gpa),
+/// What [`Chunks::remove_first`] took away, to be dropped where sleeping is allowed.
+pub(crate) struct Removed {
+    /// Where there may be more.
+    pub(crate) end: Gpa,
+    _pages: [Option<RamPage>; BATCH],
+    _chunk: Option<ChunkNode>,
 }
 
 fn number(gpa: Gpa) -> u64 {
@@ -307,12 +311,22 @@ mod tests {
             .iter()
             .all(|word| word.load(Ordering::Relaxed) == 0));
 
-        let mut pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL)?;
-        let removed = chunks.remove_first(range(CHUNK + 0x1000, 0x1000)?, &mut pages);
-        assert!(matches!(removed, Some(Removed::Pages(_))));
-        assert_eq!(pages.len(), 1);
+        let removed = chunks.remove_first(range(CHUNK + 0x1000, 0x1000)?);
+        assert_eq!(removed.ok_or(ENOENT)?.end, Gpa::new(CHUNK + 0x2000));
         assert!(block(&chunks).is_none());
         assert_eq!(chunks.count(), 511);
+
+        // What is left of it goes in batches, and with the last of them the chunk.
+        let mut rest = GpaRange::new(gpa, Gpa::new(2 * CHUNK - 0x1000));
+        while let Some(range) = rest {
+            let removed = chunks.remove_first(range).ok_or(ENOENT)?;
+            rest = GpaRange::new(removed.end, range.end());
+        }
+        assert_eq!(chunks.count(), 1);
+        assert!(chunks.contains(gpa));
+        let last = range(2 * CHUNK - 0x1000, 0x1000)?;
+        assert!(chunks.remove_first(last).is_some());
+        assert!(!chunks.contains(gpa));
         Ok(())
     }
 
@@ -320,13 +334,12 @@ mod tests {
     #[test]
     fn removes_chunks() -> Result {
         let mut chunks = chunks(&[0, 4 * CHUNK, 5 * CHUNK, 9 * CHUNK])?;
-        let mut pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL)?;
         let range = range(CHUNK, 7 * CHUNK)?;
-        for _ in 0..2 {
-            let removed = chunks.remove_first(range, &mut pages);
-            assert!(matches!(removed, Some(Removed::Chunk(_))));
+        for end in [5 * CHUNK, 6 * CHUNK] {
+            let removed = chunks.remove_first(range);
+            assert_eq!(removed.ok_or(ENOENT)?.end, Gpa::new(end));
         }
-        assert!(chunks.remove_first(range, &mut pages).is_none());
+        assert!(chunks.remove_first(range).is_none());
         assert_eq!(chunks.count(), 2);
         Ok(())
     }

@@ -21,6 +21,10 @@ pub(crate) struct Kind {
     pub(crate) huge: bool,
 }
 
+/// Which region it is, of all that a VM ever had: where one was, another may be now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RegionId(u64);
+
 /// A range of guest-physical addresses that has memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Region {
@@ -28,6 +32,8 @@ pub(crate) struct Region {
     pub(crate) range: GpaRange,
     /// Its properties.
     pub(crate) kind: Kind,
+    /// What its parts have in common when something was taken out of it.
+    pub(crate) id: RegionId,
 }
 
 impl Region {
@@ -42,18 +48,22 @@ impl Region {
 
 /// The regions of a VM, in ascending order, without overlap.
 #[derive(Default)]
-pub(crate) struct Regions(KVec<Region>);
+pub(crate) struct Regions {
+    all: KVec<Region>,
+    /// Regions that were ever added.
+    added: u64,
+}
 
 impl Regions {
     /// Number of regions.
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Bytes in all regions.
     pub(crate) fn bytes(&self) -> u64 {
         // They lie in 2^48 bytes and do not overlap, so the sum has room.
-        self.0
+        self.all
             .iter()
             .fold(0, |sum: u64, region| sum.saturating_add(region.range.len()))
     }
@@ -62,45 +72,81 @@ impl Regions {
     #[inline]
     pub(crate) fn find(&self, gpa: Gpa) -> Option<Region> {
         let behind = self
-            .0
+            .all
             .partition_point(|region| region.range.start_position() <= gpa.get());
-        let region = self.0.get(behind.checked_sub(1)?)?;
+        let region = self.all.get(behind.checked_sub(1)?)?;
         region.range.contains(gpa).then_some(*region)
     }
 
     /// Has a region an address in common with the range?
     pub(crate) fn overlaps(&self, range: GpaRange) -> bool {
-        self.0.iter().any(|region| region.range.overlaps(range))
+        self.all.iter().any(|region| region.range.overlaps(range))
     }
 
-    /// No regions, with room for so many. May sleep.
-    pub(crate) fn with_room(room: usize) -> Result<Self, AllocError> {
-        Ok(Self(KVec::with_capacity(room, GFP_KERNEL)?))
+    /// Is a region in two parts without the range?
+    pub(crate) fn are_cut_by(&self, range: GpaRange) -> bool {
+        self.all
+            .iter()
+            .any(|region| matches!(remainder(region.range, range), [Some(_), Some(_)]))
     }
 
-    /// Copies the regions of `old` and `new`, which overlaps none of them, as far as there is room.
-    pub(crate) fn copy_with(&mut self, old: &Self, new: Region) {
-        let place = old
-            .0
-            .partition_point(|region| region.range.start_position() < new.range.start_position());
-        let (before, behind) = old.0.split_at(place);
-        before.iter().for_each(|region| self.push(*region));
-        self.push(new);
-        behind.iter().for_each(|region| self.push(*region));
+    /// Is there room for one more?
+    pub(crate) fn has_room(&self) -> bool {
+        self.all.len() < self.all.capacity()
     }
 
-    /// Copies the regions of `old` without a range, as far as there is room: one more at most.
-    pub(crate) fn copy_without(&mut self, old: &Self, range: GpaRange) {
-        for region in &old.0 {
-            for range in remainder(region.range, range).into_iter().flatten() {
-                self.push(Region { range, ..*region });
-            }
+    /// Room for so many, for [`Self::move_to`]. May sleep.
+    pub(crate) fn room(count: usize) -> Result<KVec<Region>, AllocError> {
+        KVec::with_capacity(count, GFP_KERNEL_ACCOUNT)
+    }
+
+    /// Moves to where there is more room; gives back what is free now, to be dropped where sleeping is allowed.
+    pub(crate) fn move_to(&mut self, mut room: KVec<Region>) -> KVec<Region> {
+        for region in &self.all {
+            let moved = room.push_within_capacity(*region);
+            debug_assert!(moved.is_ok());
+        }
+        core::mem::replace(&mut self.all, room)
+    }
+
+    /// Adds a region, which overlaps none; there is room for it.
+    pub(crate) fn add(&mut self, range: GpaRange, kind: Kind) -> RegionId {
+        let id = RegionId(self.added);
+        // At one in each nanosecond, the numbers last for centuries.
+        self.added = self.added.wrapping_add(1);
+        self.insert(Region { range, kind, id });
+        id
+    }
+
+    /// Takes a range out; if a region [is cut by it](Self::are_cut_by), there is room for one more.
+    pub(crate) fn remove(&mut self, range: GpaRange) {
+        let mut second_part = None;
+        self.all.retain(|region| {
+            let (first, second) = match remainder(region.range, range) {
+                [None, Some(only)] => (Some(only), None),
+                [first, second] => (first, second),
+            };
+            second_part = second_part.or(second.map(|range| Region { range, ..*region }));
+            region.range = first.unwrap_or(region.range);
+            first.is_some()
+        });
+        if let Some(region) = second_part {
+            self.insert(region);
         }
     }
 
-    fn push(&mut self, region: Region) {
-        let pushed = self.0.push_within_capacity(region);
-        debug_assert!(pushed.is_ok());
+    /// Takes out a region; if it has more than one part, one of them.
+    pub(crate) fn take(&mut self, id: RegionId) -> Option<Region> {
+        let place = self.all.iter().position(|region| region.id == id)?;
+        self.all.remove(place).ok()
+    }
+
+    fn insert(&mut self, new: Region) {
+        let place = self
+            .all
+            .partition_point(|region| region.range.start_position() < new.range.start_position());
+        let inserted = self.all.insert_within_capacity(place, new);
+        debug_assert!(inserted.is_ok());
     }
 }
 
@@ -128,18 +174,12 @@ mod tests {
         GpaRange::from_len(Gpa::new(start), pages * 4096)
     }
 
-    fn region(start: u64, pages: u64) -> Option<Region> {
-        let range = range(start, pages)?;
-        Some(Region { range, kind: KIND })
-    }
-
-    /// Regions at these places, of as many pages.
+    /// Regions at these places, of as many pages, and room for one more.
     fn regions(places: &[(u64, u64)]) -> Result<Regions> {
         let mut all = Regions::default();
+        drop(all.move_to(Regions::room(places.len() + 1)?));
         for (start, pages) in places {
-            let mut more = Regions::with_room(all.count() + 1)?;
-            more.copy_with(&all, region(*start, *pages).ok_or(EINVAL)?);
-            all = more;
+            all.add(range(*start, *pages).ok_or(EINVAL)?, KIND);
         }
         Ok(all)
     }
@@ -162,18 +202,43 @@ mod tests {
     // A range is taken out of the middle of one region, and off the ends of two others.
     #[test]
     fn removes_ranges() -> Result {
-        let all = regions(&[(0x1000, 4), (0x6000, 2), (0x9000, 4)])?;
-        let mut rest = Regions::with_room(4)?;
-        rest.copy_without(&all, range(0x2000, 1).ok_or(EINVAL)?);
-        assert_eq!(rest.count(), 4);
-        assert!(rest.find(Gpa::new(0x2000)).is_none());
-        assert!(rest.find(Gpa::new(0x1fff)).is_some());
-        assert!(rest.find(Gpa::new(0x3000)).is_some());
+        let places = [(0x1000, 4), (0x6000, 2), (0x9000, 4)];
+        let mut all = regions(&places)?;
+        let middle = range(0x2000, 1).ok_or(EINVAL)?;
+        assert!(all.are_cut_by(middle));
+        all.remove(middle);
+        assert_eq!(all.count(), 4);
+        assert!(all.find(Gpa::new(0x2000)).is_none());
+        assert!(all.find(Gpa::new(0x1fff)).is_some());
+        assert!(all.find(Gpa::new(0x3000)).is_some());
 
-        let mut rest = Regions::with_room(4)?;
-        rest.copy_without(&all, range(0x4000, 6).ok_or(EINVAL)?);
-        assert_eq!(rest.count(), 2);
-        assert_eq!(rest.bytes(), 6 * 4096);
+        let mut all = regions(&places)?;
+        let ends = range(0x4000, 6).ok_or(EINVAL)?;
+        assert!(!all.are_cut_by(ends));
+        all.remove(ends);
+        assert_eq!(all.count(), 2);
+        assert_eq!(all.bytes(), 6 * 4096);
+        assert!(all.find(Gpa::new(0x3fff)).is_some());
+        assert!(all.find(Gpa::new(0xa000)).is_some());
+        Ok(())
+    }
+
+    // The parts of a region go with it, and what came into its place stays.
+    #[test]
+    fn takes_one_region() -> Result {
+        let mut all = regions(&[(0x1000, 4)])?;
+        let id = all.find(Gpa::new(0x1000)).ok_or(ENOENT)?.id;
+        let middle = range(0x2000, 1).ok_or(EINVAL)?;
+        all.remove(middle);
+        drop(all.move_to(Regions::room(3)?));
+        let new = all.add(middle, KIND);
+        let mut pages = 0;
+        while let Some(part) = all.take(id) {
+            pages += part.range.len() / 4096;
+        }
+        assert_eq!(pages, 3);
+        assert_eq!(all.count(), 1);
+        assert!(all.take(new).is_some());
         Ok(())
     }
 

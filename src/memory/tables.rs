@@ -127,6 +127,19 @@ impl EptTables {
         }
     }
 
+    /// Large pages that are partly in a range: those at its ends, if there are any.
+    pub(super) fn splits(&self, range: GpaRange) -> usize {
+        let is_large = |gpa: Gpa| {
+            self.tables
+                .translate(gpa)
+                .is_some_and(|mapping| mapping.size > PageSize::Size4K)
+        };
+        [range.start(), range.end()]
+            .into_iter()
+            .filter(|end| !end.is_aligned(PageSize::Size2M) && is_large(*end))
+            .count()
+    }
+
     /// Takes a range out of the tables, as far as one call goes.
     pub(super) fn unmap(
         &mut self,

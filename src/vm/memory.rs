@@ -11,11 +11,12 @@ use crate::{
         max_bytes,
         Chunk,
         ChunkNode,
+        Kind,
+        Memory,
         RamPage,
         Region,
+        RegionId,
         Regions,
-        Removed,
-        FRAMES_PER_CHUNK,
         REAPED, //
     },
     mmu::{
@@ -57,41 +58,45 @@ impl Vm {
     ///
     /// `EEXIST` if there is memory in the range already, `E2BIG` if it would be too much or too many,
     /// `ENOMEM`.
-    pub(crate) fn add_region(&self, region: Region) -> Result {
-        // Regions change with `layout` held only, so the copy stays true without `memory`.
-        let _layout = self.layout.lock();
-        let room = self.memory.lock().regions.count().saturating_add(1);
-        if room > MAX_REGIONS {
+    pub(crate) fn add_region(&self, range: GpaRange, kind: Kind) -> Result<RegionId> {
+        let layout = self.layout.lock();
+        self.make_room(&layout)?;
+        let regions = &mut self.memory.lock().regions;
+        if regions.overlaps(range) {
+            return Err(EEXIST);
+        }
+        if regions.bytes().saturating_add(range.len()) > max_bytes() {
             return Err(E2BIG);
         }
-        let mut new = Regions::with_room(room)?;
-        {
-            let old = &self.memory.lock().regions;
-            if old.overlaps(region.range) {
-                return Err(EEXIST);
-            }
-            if old.bytes().saturating_add(region.range.len()) > max_bytes() {
+        Ok(regions.add(range, kind))
+    }
+
+    /// Sees to it that there is room for one more region, as long as `layout` is held. `E2BIG`, `ENOMEM`.
+    fn make_room(&self, _layout: &Layout) -> Result {
+        let count = {
+            let regions = &self.memory.lock().regions;
+            if regions.count() >= MAX_REGIONS {
                 return Err(E2BIG);
             }
-            new.copy_with(old, region);
-        }
-        self.replace_regions(new);
+            if regions.has_room() {
+                return Ok(());
+            }
+            regions.count()
+        };
+        let room = Regions::room(count.saturating_add(1))?;
+        let old = self.memory.lock().regions.move_to(room);
+        // Freed without the lock.
+        drop(old);
         Ok(())
     }
 
-    fn replace_regions(&self, new: Regions) {
-        let old = core::mem::replace(&mut self.memory.lock().regions, new);
-        // Freed without the lock.
-        drop(old);
-    }
-
-    /// Allocates all pages of a range. `EINTR` if a signal came in between, `ENOMEM`.
-    pub(crate) fn populate_all(&self, range: GpaRange) -> Result {
+    /// Allocates all pages of a region, whose range is given. `EINTR` if a signal came in between, `ENOMEM`.
+    pub(crate) fn populate_all(&self, range: GpaRange, id: RegionId) -> Result {
         for gpa in range.pages(PageSize::Size4K) {
             if current!().signal_pending() {
                 return Err(EINTR);
             }
-            match self.populate(gpa) {
+            match self.populate_if(gpa, |region| region.id == id) {
                 // Another thread takes the region away already.
                 Err(error) if error == ENOENT => return Ok(()),
                 result => result?,
@@ -107,9 +112,14 @@ impl Vm {
     ///
     /// `ENOENT` if the address is in no region, `ENOMEM`.
     pub(crate) fn populate(&self, gpa: Gpa) -> Result {
+        self.populate_if(gpa, |_| true)
+    }
+
+    /// As [`Self::populate`], if the region is `wanted`; else `ENOENT`.
+    fn populate_if(&self, gpa: Gpa, wanted: impl Fn(&Region) -> bool) -> Result {
         let (region, present, has_chunk) = {
             let memory = self.memory.lock();
-            let region = memory.regions.find(gpa).ok_or(ENOENT)?;
+            let region = memory.regions.find(gpa).filter(wanted).ok_or(ENOENT)?;
             let present = memory.chunks.page(gpa).is_some();
             (region, present, memory.chunks.contains(gpa))
         };
@@ -117,18 +127,18 @@ impl Vm {
             return Ok(());
         }
         if has_chunk {
-            return self.add_page(gpa, RamPage::new()?);
+            return self.add_page(gpa, region.id, RamPage::new()?);
         }
         let block = region.kind.huge && region.covers(gpa, PageSize::Size2M);
-        self.add_chunk(gpa, new_chunk(gpa, block)?)
+        self.add_chunk(gpa, region.id, new_chunk(gpa, block)?)
     }
 
     /// Puts a chunk where there is none; another thread may have been faster, or the region be gone.
-    fn add_chunk(&self, gpa: Gpa, chunk: Chunk) -> Result {
+    fn add_chunk(&self, gpa: Gpa, id: RegionId, chunk: Chunk) -> Result {
         let node = ChunkNode::new(gpa, chunk)?;
         let refused = {
             let mut memory = self.memory.lock();
-            if memory.regions.find(gpa).is_some() && !memory.chunks.contains(gpa) {
+            if is_in(&memory, gpa, id) && !memory.chunks.contains(gpa) {
                 memory.chunks.insert(node)
             } else {
                 Some(node)
@@ -139,10 +149,10 @@ impl Vm {
     }
 
     /// Puts a page into its chunk; another thread may have been faster, or the region be gone.
-    fn add_page(&self, gpa: Gpa, page: RamPage) -> Result {
+    fn add_page(&self, gpa: Gpa, id: RegionId, page: RamPage) -> Result {
         let refused = {
             let mut memory = self.memory.lock();
-            if memory.regions.find(gpa).is_some() {
+            if is_in(&memory, gpa, id) {
                 memory.chunks.put(gpa, page)
             } else {
                 Some(page)
@@ -170,35 +180,53 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// `ENOENT` if there is no memory in it, `E2BIG` if too many regions would be left, `ENOMEM`.
+    /// `ENOENT` if there is no memory in it. If a region or a large page has to be split for it: `E2BIG` if
+    /// there are as many regions as there may be, `ENOMEM`.
     pub(crate) fn remove_range(&self, range: GpaRange) -> Result {
         let layout = self.layout.lock();
-        // All that can fail comes first. A range has two ends, so two large pages are split at most.
+        // All that can fail comes first.
+        if self.memory.lock().regions.are_cut_by(range) {
+            self.make_room(&layout)?;
+        }
         let mut stock = Stock::default();
-        stock.fill(2)?;
-        let pages = KVVec::with_capacity(FRAMES_PER_CHUNK, GFP_KERNEL)?;
-        self.remove_regions(range)?;
-        // Nothing maps a page of the range from here on: it is in no region.
-        self.unmap(range, &layout, &mut stock);
-        self.free_pages(range, pages);
+        while !self.remove_regions(range, stock.len())? {
+            // A range has two ends.
+            stock.fill(2)?;
+        }
+        self.take_away(range, &layout, &mut stock);
         Ok(())
     }
 
-    fn remove_regions(&self, range: GpaRange) -> Result {
-        let room = self.memory.lock().regions.count().saturating_add(1);
-        let mut rest = Regions::with_room(room)?;
-        {
-            let old = &self.memory.lock().regions;
-            if !old.overlaps(range) {
-                return Err(ENOENT);
-            }
-            rest.copy_without(old, range);
+    /// Removes a range from the regions, if there are tables enough to remove it from the page tables.
+    fn remove_regions(&self, range: GpaRange, tables: usize) -> Result<bool> {
+        let mut memory = self.memory.lock();
+        if !memory.regions.overlaps(range) {
+            return Err(ENOENT);
         }
-        if rest.count() > MAX_REGIONS {
-            return Err(E2BIG);
+        let enough = memory.splits(range) <= tables;
+        if enough {
+            memory.regions.remove(range);
         }
-        self.replace_regions(rest);
-        Ok(())
+        Ok(enough)
+    }
+
+    /// Takes a region away, as far as it is still there.
+    pub(crate) fn remove_region(&self, id: RegionId) {
+        let layout = self.layout.lock();
+        loop {
+            let part = self.memory.lock().regions.take(id);
+            let Some(part) = part else {
+                return;
+            };
+            // No large page goes beyond a region, so there is nothing to split.
+            self.take_away(part.range, &layout, &mut Stock::default());
+        }
+    }
+
+    /// Takes a range away that is in no region any more, so that nothing maps a page of it from here on.
+    fn take_away(&self, range: GpaRange, layout: &Layout, stock: &mut Stock) {
+        self.unmap(range, layout, stock);
+        self.free_pages(range);
     }
 
     /// Removes a range from the page tables, and waits until no CPU can use them for it.
@@ -227,22 +255,24 @@ impl Vm {
         }
     }
 
-    /// Frees the pages of a range that no CPU can reach any more. `pages` has room for those of a
-    /// chunk.
-    fn free_pages(&self, range: GpaRange, mut pages: KVVec<RamPage>) {
+    /// Frees the pages of a range that no CPU can reach any more.
+    fn free_pages(&self, range: GpaRange) {
         let mut rest = Some(range);
         while let Some(range) = rest {
-            let removed = self.memory.lock().chunks.remove_first(range, &mut pages);
-            pages.clear();
-            rest = match removed {
-                Some(Removed::Pages(end)) => GpaRange::new(end, range.end()),
-                // The chunk is freed here, without the lock.
-                Some(Removed::Chunk(_)) => Some(range),
-                None => None,
-            };
+            let removed = self.memory.lock().chunks.remove_first(range);
+            // Freed here, without the lock.
+            rest = removed.and_then(|removed| GpaRange::new(removed.end, range.end()));
             irq::cond_resched();
         }
     }
+}
+
+/// Is an address in this region?
+fn is_in(memory: &Memory, gpa: Gpa, id: RegionId) -> bool {
+    memory
+        .regions
+        .find(gpa)
+        .is_some_and(|region| region.id == id)
 }
 
 /// A chunk with a page for this address; if it can be, with a whole block of 2 MiB.
