@@ -211,7 +211,7 @@ fn xsave(
     identity: &Identity,
 ) -> CpuidResult {
     let allowed = identity.xcr0_allowed;
-    let size = |xcr0| xsave_size(host(XSAVE, 2), xcr0);
+    let size = |xcr0| xsave_size(|| host(XSAVE, 2), xcr0);
     match subleaf {
         _ if allowed == 0 => NOTHING,
         0 => CpuidResult {
@@ -246,11 +246,12 @@ mod component {
 }
 
 /// Bytes of the XSAVE area for x87, SSE and perhaps AVX, which is where `avx` says.
-fn xsave_size(avx: CpuidResult, xcr0: u64) -> u32 {
+fn xsave_size(avx: impl FnOnce() -> CpuidResult, xcr0: u64) -> u32 {
     const LEGACY_AND_HEADER: u32 = 576;
     if xcr0 & component::AVX == 0 {
         return LEGACY_AND_HEADER;
     }
+    let avx = avx();
     avx.ebx.saturating_add(avx.eax)
 }
 
