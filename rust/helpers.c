@@ -3,7 +3,8 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/ratelimit.h>
-#include <linux/sched/signal.h>
+#include <linux/sched.h>
+#include <linux/thread_info.h>
 #include <asm/gsseg.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/cpufeature.h>
@@ -157,5 +158,6 @@ u64 ext_virt_to_phys(void *address)
 
 bool ext_work_is_pending(void)
 {
-	return need_resched() || signal_pending(current);
+	return read_thread_flags() &
+	       (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
 }
