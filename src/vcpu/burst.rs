@@ -2,7 +2,7 @@
 
 //! A burst: the CPU is the guest's for a moment, with interrupts off.
 //!
-//! What it takes from the host is the list of guards in [`Vcpu::try_burst`]. They go back from the last
+//! What it takes from the host is the list of guards in `burst_without_interrupts`. They go back from the last
 //! to the first, and each that must go back before another borrows that one: in another order they do
 //! not compile.
 //!
@@ -68,7 +68,7 @@ impl Vcpu {
     /// As above, compiled once for all.
     fn with_any_context(&self, body: &mut dyn FnMut(&mut Context<'_>)) -> Result {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
-        self.burst(&mut state, body)
+        root::insist(|| self.burst(&mut state, &mut *body))
     }
 
     /// Does something with the guest's VMCS current and its registers loaded.
@@ -82,27 +82,22 @@ impl Vcpu {
         state: &mut State,
         body: impl FnOnce(&mut Context<'_>) -> R,
     ) -> Result<R> {
-        let mut body = Some(body);
-        root::insist(|| {
-            state.guest.stock.fill(self.vm.mmu.stock())?;
-            IrqsDisabled::with(|irqs| self.try_burst(irqs, state, &mut body))
-        })
+        state.guest.stock.fill(self.vm.mmu.stock())?;
+        IrqsDisabled::with(|irqs| self.burst_without_interrupts(irqs, state, body))
     }
 
-    /// The same, if VMX can be had at once; else `body` is left where it is.
     #[inline(always)]
-    fn try_burst<R>(
+    fn burst_without_interrupts<R>(
         &self,
         irqs: &IrqsDisabled,
         state: &mut State,
-        body: &mut Option<impl FnOnce(&mut Context<'_>) -> R>,
+        body: impl FnOnce(&mut Context<'_>) -> R,
     ) -> Result<R> {
         let vm = &*self.vm;
         let counters = &self.member.counters;
         let capabilities = &vm.machine.capabilities;
         let host = HostState::save(irqs, &mut state.descriptors, capabilities);
         let mut root = VmxRoot::enter(&host, &vm.machine.vmxon)?;
-        let body = body.take().ok_or(EIO)?;
         let vmcs = state.vmcs.load(&mut root, capabilities)?;
         counters.bursts.count();
         if !state.configured {

@@ -33,8 +33,9 @@ use crate::{
             self,
             EntryFailure, //
         },
-        error, //
-    },
+        error,
+        root, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -68,7 +69,7 @@ impl Vcpu {
     fn dump(&self, state: &mut State) -> Result {
         if ratelimit::may_log_at_length() {
             let mut dump = Dump::new()?;
-            self.burst(state, |cx| dump.read(cx.vmcs))?;
+            root::insist(|| self.burst(state, |cx| dump.read(cx.vmcs)))?;
             dump.log(state.guest.report.cause());
         }
         Ok(())
@@ -77,9 +78,11 @@ impl Vcpu {
     /// Finishes the last exit, then runs the guest until the program has to do something.
     fn run_guest(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
         loop {
-            let next = self.burst(state, |cx| {
-                load_frame(cx.vmcs, cx.guest);
-                finish_and_run(cx, immediate_exit, answer, &self.page)
+            let next = root::insist(|| {
+                self.burst(state, |cx| {
+                    load_frame(cx.vmcs, cx.guest);
+                    finish_and_run(cx, immediate_exit, answer, &self.page)
+                })
             })?;
             match next {
                 Next::Return => return Ok(()),
