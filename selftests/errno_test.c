@@ -287,6 +287,7 @@ static const struct row rows[] = {
 
 	CAUSED(RUN, EINTR, run_not_at_all),
 	CAUSED(RUN, EINVAL, run_with_an_argument),
+	INSTEAD(RUN, EOPNOTSUPP, "state_test has it, where NMIs are not virtual"),
 	CAUSED(RUN, EBUSY, call_while_it_runs),
 	INSTEAD(RUN, ENOMEM, "memory_test: all_vms_together"),
 	INSTEAD(RUN, EIO, REFUSING_CPU),

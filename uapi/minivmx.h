@@ -613,6 +613,24 @@ struct minivmx_memory_exit {
 };
 
 /**
+ * struct minivmx_event - an event for the guest
+ * @info: which event, in the form of VM-entry interruption information (SDM
+ *	Vol. 3C, "VM-Entry Controls for Event Injection"): vector in bits 7:0, kind
+ *	in bits 10:8, bit 11 if it has an error code, bit 31; 0 if there is none
+ * @error: its error code, if it has one
+ * @length: bytes of the instruction that raised it, if it is of a kind that an
+ *	instruction raises: 1 to 15; 0, too, where the CPU has bit 30 of
+ *	IA32_VMX_MISC
+ * @__reserved: must be 0
+ */
+struct minivmx_event {
+	__u32 info;
+	__u32 error;
+	__u32 length;
+	__u32 __reserved;
+};
+
+/**
  * struct minivmx_run - the page that program and driver share for a vCPU
  * @regs: the registers. While the vCPU does not run, they are here and nowhere
  *	else: what the program writes is what the guest goes on with.
@@ -636,9 +654,23 @@ struct minivmx_memory_exit {
  * @msr: decoded form of exit reasons 31 and 32
  * @memory: decoded form of MINIVMX_EXIT_MEMORY
  * @cause: the exit in words where it needs some, zero-terminated
+ * @event: what the guest gets at its next VM entry, before its next instruction.
+ *	Like the registers it is here and nowhere else while the vCPU does not
+ *	run: an event whose delivery an exit cut short, or one that the driver
+ *	raised and that was not delivered yet, can be seen, replaced and
+ *	cancelled, and the program can leave one of its own.
  *
  * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,
  * and writes the rest at its end.
+ *
+ * An exit that waits for its answer is ended before the event is delivered. If
+ * that raises an exception in the guest, the event comes first all the same, and
+ * the instruction is carried out again after it.
+ *
+ * The guest must be able to take the event. If it cannot take an external
+ * interrupt (RFLAGS.IF is 0, or interrupts are blocked by STI or MOV SS) or an
+ * NMI (NMIs are blocked), the VM entry fails as the SDM says (Vol. 3C, "Checks on
+ * Guest Non-Register State"; exit reason 33), and the event waits on.
  */
 struct minivmx_run {
 	struct minivmx_regs regs;
@@ -659,6 +691,7 @@ struct minivmx_run {
 	struct minivmx_msr_exit msr;
 	struct minivmx_memory_exit memory;
 	char cause[128];
+	struct minivmx_event event;
 };
 
 /** define MINIVMX_RUN_SIZE - bytes to mmap() of a vCPU file. */
@@ -680,8 +713,12 @@ struct minivmx_run {
  * up the guest. If it just runs on, the same exit comes again.
  *
  * Return: 0 with an exit in struct minivmx_run, or EINTR (no exit is reported;
- * call again to go on), EBUSY, EINVAL for an argument or an @answer that is not
- * defined, EIO, ENOMEM.
+ * call again to go on), EBUSY, EINVAL for an argument, an @answer that is not
+ * defined, or an @event that no CPU can deliver (a kind that is not defined, an
+ * exception vector over 31, an NMI with another vector than 2, an error code where
+ * the exception has none or CR0.PE is 0, or none where it has one, bits 31:16 of
+ * it, an instruction length out of range), EOPNOTSUPP for an NMI without
+ * MINIVMX_CAP_VIRTUAL_NMIS, EIO, ENOMEM.
  */
 #define MINIVMX_RUN		_IO(MINIVMX_TYPE, MINIVMX_CMD_RUN)
 

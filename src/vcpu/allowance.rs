@@ -9,12 +9,6 @@
 //! So the burst counts by itself, whatever the exit handlers think of their progress. What happens
 //! between two entries is bounded by the handlers.
 
-use crate::vmx::{
-    exit::Interruption,
-    field::ENTRY_INTERRUPTION_INFO,
-    vmcs::CurrentVmcs, //
-};
-
 /// What is left for VM entries of this burst.
 pub(crate) struct Allowance(u32);
 
@@ -30,10 +24,9 @@ impl Allowance {
         Self(Self::BURST)
     }
 
-    /// Pays for one more VM entry; whether there was enough for it.
+    /// Pays for one more VM entry, which delivers an event or not; whether there was enough for it.
     #[inline]
-    pub(crate) fn pay(&mut self, vmcs: &CurrentVmcs<'_>) -> bool {
-        let event = Interruption::from_raw(vmcs.read(ENTRY_INTERRUPTION_INFO)).valid();
+    pub(crate) fn pay(&mut self, event: bool) -> bool {
         let price = if event { Self::EVENT } else { 1 };
         match self.0.checked_sub(price) {
             Some(rest) => {

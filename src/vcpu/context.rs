@@ -144,7 +144,7 @@ impl<'a> Context<'a> {
 
     /// Raises an exception at the instruction that exited.
     pub(crate) fn inject(&mut self, exception: Exception) -> Next {
-        event::inject(self.vmcs, exception);
+        event::inject(self.vmcs, self.guest, exception);
         self.raised(Some(()))
     }
 

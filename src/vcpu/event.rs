@@ -3,11 +3,15 @@
 //! Events for the guest: exceptions that the driver raises, events whose delivery an exit cut short,
 //! and the end of an instruction that the driver carried out.
 
+use super::state::Guest;
 use crate::{
     vmx::{
+        capability::Capabilities,
+        controls::PinBased,
+        entry::EntryFailure,
         exit::{
-            Interruptibility,
-            Interruption, //
+            ExitReason,
+            Interruptibility, //
         },
         field::*,
         vmcs::CurrentVmcs, //
@@ -19,12 +23,15 @@ use crate::{
             kind,
             vector,
             Event,
-            Outcome, //
+            Interruption,
+            Outcome,
+            Waiting, //
         },
         rflags,
         segment::AccessRights, //
     }, //
 };
+use kernel::prelude::*;
 
 /// An exception for the guest.
 #[derive(Clone, Copy)]
@@ -79,71 +86,139 @@ impl Exception {
     }
 }
 
-/// Makes the next VM entry deliver an exception.
-pub(crate) fn inject(vmcs: &CurrentVmcs<'_>, exception: Exception) {
-    // Real mode has no error codes (SDM Vol. 3C, "Checks on VM-Entry Control Fields").
-    let protected = vmcs.read(GUEST_CR0) & cr0::PE != 0;
-    if let (true, Some(code)) = (protected, exception.error_code) {
-        vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, code);
+/// Can the event that waits be delivered? It may be the program's.
+///
+/// # Errors
+///
+/// `EINVAL` if no VM entry can, `EOPNOTSUPP` if this CPU cannot: without virtual NMIs, an NMI would
+/// block those of the host.
+#[inline]
+pub(crate) fn check(vmcs: &CurrentVmcs<'_>, guest: &Guest, capabilities: &Capabilities) -> Result {
+    if guest.event.is_nothing() {
+        return Ok(());
     }
+    let no_bytes = capabilities.injects_without_bytes();
+    if !guest.event.is_valid(is_protected(vmcs), no_bytes) {
+        return Err(EINVAL);
+    }
+    let is_nmi = guest.event.info.kind().get() == kind::NMI;
+    if is_nmi && !capabilities.pin_based.allows(PinBased::VIRTUAL_NMIS) {
+        return Err(EOPNOTSUPP);
+    }
+    Ok(())
+}
+
+/// Hands the event that waits to the CPU: the VM entry that follows delivers it.
+pub(crate) fn load(vmcs: &CurrentVmcs<'_>, event: &Waiting) {
+    if event.info.error_code() {
+        vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, event.error_code);
+    }
+    if event.info.event().is_some_and(Event::is_software) {
+        vmcs.write(ENTRY_INSTRUCTION_LENGTH, event.length);
+    }
+    vmcs.write(ENTRY_INTERRUPTION_INFO, event.info.into_raw());
+}
+
+/// The event was delivered, or waits on if there was no VM entry.
+pub(crate) fn unload(
+    vmcs: &CurrentVmcs<'_>,
+    event: &mut Waiting,
+    entered: &Result<ExitReason, EntryFailure>,
+) {
+    match entered {
+        // A VM exit clears the field's valid bit (SDM Vol. 3C, "VM-Entry Controls for Event
+        // Injection").
+        Ok(reason) if !reason.entry_failure() => *event = Waiting::NOTHING,
+        _ => vmcs.write(ENTRY_INTERRUPTION_INFO, 0),
+    }
+}
+
+/// Makes the next VM entry deliver an exception. If an event waits already, it comes first: what
+/// raised the exception is carried out again after it.
+pub(crate) fn inject(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Exception) {
+    if !guest.event.is_some() {
+        replace(vmcs, guest, exception);
+    }
+}
+
+fn replace(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Exception) {
     let info = exception.interruption();
-    let info = info.with_error_code(info.error_code() && protected);
-    vmcs.write(ENTRY_INTERRUPTION_INFO, info.into_raw());
+    // Real mode has no error codes.
+    let info = info.with_error_code(info.error_code() && is_protected(vmcs));
+    guest.event = Waiting {
+        info,
+        error_code: exception.error_code.unwrap_or(0),
+        length: 0,
+    };
     if info.event().is_some_and(Event::suppresses_breakpoints) {
         // The CPU pushes what it finds; an exit for an exception has set it already.
         resume_instruction(vmcs);
     }
 }
 
-/// Makes the next VM entry deliver the event again whose delivery this exit cut short, if it did.
-pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>) {
-    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
-    if !vectoring.valid() {
-        return;
-    }
-    deliver_as(vmcs, vectoring, vmcs.read(IDT_VECTORING_ERROR_CODE));
+fn is_protected(vmcs: &CurrentVmcs<'_>) -> bool {
+    vmcs.read(GUEST_CR0) & cr0::PE != 0
 }
 
-/// The access may have been part of the delivery of an event, or of an IRET that unblocked NMIs: both
-/// are to happen again.
+/// Makes the next VM entry deliver the event again whose delivery this exit cut short, if it did.
 #[inline]
-pub(crate) fn resume_delivery(vmcs: &CurrentVmcs<'_>, nmi_unblocking: bool) {
+pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
     let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
     if vectoring.valid() {
-        redeliver(vmcs);
-    } else if nmi_unblocking {
+        let error_code = vmcs.read(IDT_VECTORING_ERROR_CODE);
+        guest.event = as_exited(vmcs, vectoring, error_code);
+    }
+}
+
+/// What exited is to happen again. It may have been an IRET that unblocked NMIs already; what an exit
+/// says of that has no meaning where it cut short the delivery of an event.
+#[inline]
+pub(crate) fn block_nmis_again(vmcs: &CurrentVmcs<'_>, guest: &Guest, nmi_unblocking: bool) {
+    if nmi_unblocking && !guest.event.is_some() {
         let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
         let blocked = state.with_nmi(true);
         vmcs.write(GUEST_INTERRUPTIBILITY, blocked.into_raw());
     }
 }
 
-/// Makes the next VM entry deliver the exception that this exit took instead of the guest, or what comes of it
-/// if another event was being delivered; [`None`] if that shuts the guest down.
-pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>) -> Option<()> {
+/// Makes the next VM entry deliver the exception that this exit took instead of the guest. If it came while
+/// another event was delivered, that one waits, and this is what comes of both; [`None`] if that shuts
+/// the guest down.
+pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Option<()> {
     let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
-    match outcome(vmcs, exception) {
-        Outcome::Second => deliver_as(vmcs, exception, vmcs.read(EXIT_INTERRUPTION_ERROR_CODE)),
-        Outcome::DoubleFault => inject(vmcs, DOUBLE_FAULT),
-        Outcome::Shutdown => return None,
+    match outcome(guest, exception) {
+        Outcome::Second => {
+            let error_code = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
+            guest.event = as_exited(vmcs, exception, error_code);
+        }
+        Outcome::DoubleFault => replace(vmcs, guest, DOUBLE_FAULT),
+        Outcome::Shutdown => return shut_down(guest),
     }
     Some(())
 }
 
 /// The same for an exception that was raised instead of what exited.
-pub(crate) fn raise_during_delivery(vmcs: &CurrentVmcs<'_>, exception: Exception) -> Option<()> {
-    match outcome(vmcs, exception.interruption()) {
-        Outcome::Second => inject(vmcs, exception),
-        Outcome::DoubleFault => inject(vmcs, DOUBLE_FAULT),
-        Outcome::Shutdown => return None,
+pub(crate) fn raise_during_delivery(
+    vmcs: &CurrentVmcs<'_>,
+    guest: &mut Guest,
+    exception: Exception,
+) -> Option<()> {
+    match outcome(guest, exception.interruption()) {
+        Outcome::Second => replace(vmcs, guest, exception),
+        Outcome::DoubleFault => replace(vmcs, guest, DOUBLE_FAULT),
+        Outcome::Shutdown => return shut_down(guest),
     }
     Some(())
 }
 
-/// What comes of this exception, with the event that this exit cut short, if it did.
-fn outcome(vmcs: &CurrentVmcs<'_>, exception: Interruption) -> Outcome {
-    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
-    match (vectoring.event(), exception.event()) {
+fn shut_down(guest: &mut Guest) -> Option<()> {
+    guest.event = Waiting::NOTHING;
+    None
+}
+
+/// What comes of this exception, with the event that waits, if one does.
+fn outcome(guest: &Guest, exception: Interruption) -> Outcome {
+    match (guest.event.info.event(), exception.event()) {
         (Some(first), Some(second)) => first.interrupted_by(second),
         _ => Outcome::Second,
     }
@@ -154,15 +229,18 @@ const DOUBLE_FAULT: Exception = Exception {
     error_code: Some(0),
 };
 
-fn deliver_as(vmcs: &CurrentVmcs<'_>, event: Interruption, error_code: u32) {
-    let info = event.with_nmi_unblocking(false);
-    if info.error_code() {
-        vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, error_code);
+/// An event as an exit tells of it.
+fn as_exited(vmcs: &CurrentVmcs<'_>, info: Interruption, error_code: u32) -> Waiting {
+    let is_software = info.event().is_some_and(Event::is_software);
+    Waiting {
+        info: info.with_nmi_unblocking(false),
+        error_code: if info.error_code() { error_code } else { 0 },
+        length: if is_software {
+            vmcs.read(EXIT_INSTRUCTION_LENGTH)
+        } else {
+            0
+        },
     }
-    if info.event().is_some_and(Event::is_software) {
-        vmcs.write(ENTRY_INSTRUCTION_LENGTH, vmcs.read(EXIT_INSTRUCTION_LENGTH));
-    }
-    vmcs.write(ENTRY_INTERRUPTION_INFO, info.into_raw());
 }
 
 /// Moves the guest behind the instruction that exited, as if the CPU had carried it out.

@@ -34,6 +34,7 @@ use crate::{
             EntryFailure, //
         },
         error,
+        exit::ExitReason,
         root, //
     }, //
 };
@@ -43,14 +44,17 @@ impl Vcpu {
     /// Answers `MINIVMX_RUN`.
     pub(crate) fn run(&self) -> Result {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
+        let event = self.page.event()?;
         let request = self.page.take_request();
         if request.answer > uapi::answer::MINIVMX_ANSWER_DEFAULT {
             return Err(EINVAL);
         }
         self.member.counters.runs.count();
         self.page.read_frame(&mut state.guest.frame);
+        state.guest.event = event;
         let result = self.run_guest(&mut state, request.immediate_exit, request.answer);
         self.page.set_frame(&state.guest.frame);
+        self.page.set_event(&state.guest.event);
         result?;
         self.member.counters.returns.count();
         let had_cause = core::mem::take(&mut state.guest.report.has_cause);
@@ -83,7 +87,7 @@ impl Vcpu {
                     load_frame(cx.vmcs, cx.guest);
                     finish_and_run(cx, immediate_exit, answer, &self.page)
                 })
-            })?;
+            })??;
             match next {
                 Next::Return => return Ok(()),
                 Next::Populate(gpa) => match self.vm.populate(gpa) {
@@ -104,16 +108,22 @@ impl Vcpu {
 
 /// Ends the exit that waits for it, then runs the guest.
 #[inline]
-fn finish_and_run(cx: &mut Context<'_>, immediate_exit: bool, answer: u32, page: &RunPage) -> Next {
+fn finish_and_run(
+    cx: &mut Context<'_>,
+    immediate_exit: bool,
+    answer: u32,
+    page: &RunPage,
+) -> Result<Next> {
+    event::check(cx.vmcs, cx.guest, &cx.vm.machine.capabilities)?;
     let next = answer::finish(cx, answer, page);
     event::begin_to_step(cx.vmcs, cx.guest.frame.rflags);
-    match next {
+    Ok(match next {
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
         Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => Next::Pause,
         Next::Enter => run_in_burst(cx),
         next => next,
-    }
+    })
 }
 
 /// Enters the guest again and again, until something has to be done outside of the burst.
@@ -124,13 +134,12 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
         if let Err(next) = translation::prepare_entry(cx) {
             return next;
         }
-        cx.counters.entries.count();
-        let next = match entry::enter(cx.vmcs, cx.fpu, cx.switched, &mut cx.guest.frame.general) {
+        let next = match enter(cx) {
             Ok(reason) => exit::handle(cx, reason),
             Err(failure) => return not_entered(cx, failure),
         };
         match next {
-            Next::Enter if allowance.pay(cx.vmcs) => {}
+            Next::Enter if allowance.pay(cx.guest.event.is_some()) => {}
             Next::Enter => return Next::Pause,
             Next::Return => {
                 // The program gets to see the guest as it is between two instructions.
@@ -140,6 +149,21 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
             next => return next,
         }
     }
+}
+
+/// Enters the guest, with the event that waits for it.
+#[inline]
+fn enter(cx: &mut Context<'_>) -> Result<ExitReason, EntryFailure> {
+    cx.counters.entries.count();
+    let delivers = cx.guest.event.is_some();
+    if delivers {
+        event::load(cx.vmcs, &cx.guest.event);
+    }
+    let entered = entry::enter(cx.vmcs, cx.fpu, cx.switched, &mut cx.guest.frame.general);
+    if delivers {
+        event::unload(cx.vmcs, &mut cx.guest.event, &entered);
+    }
+    entered
 }
 
 #[cold]

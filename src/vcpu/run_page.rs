@@ -17,6 +17,10 @@ use crate::{
             GUEST_RIP,
             GUEST_RSP, //
         }, //
+    },
+    x86::event::{
+        Interruption,
+        Waiting, //
     }, //
 };
 use core::{
@@ -33,6 +37,8 @@ const RFLAGS: usize = word(offset_of!(uapi::minivmx_regs, rflags));
 const REQUEST: usize = word(offset_of!(uapi::minivmx_run, immediate_exit));
 const IO: usize = word(offset_of!(uapi::minivmx_run, io));
 const MSR: usize = word(offset_of!(uapi::minivmx_run, msr));
+/// `info` and `error` in the halves of this word, `length` in the low half of the next.
+const EVENT: usize = word(offset_of!(uapi::minivmx_run, event));
 
 static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
 static_assert!((RFLAGS + 1) * size_of::<u64>() == size_of::<uapi::minivmx_regs>());
@@ -186,6 +192,29 @@ impl RunPage {
         }
     }
 
+    /// Reads the event that waits; `EINVAL` if the reserved member is not 0.
+    #[inline]
+    pub(crate) fn event(&self) -> Result<Waiting> {
+        let (first, second) = (self.load(EVENT), self.load(EVENT + 1));
+        if second >> 32 != 0 {
+            return Err(EINVAL);
+        }
+        // CAST: The halves are taken apart on purpose.
+        Ok(Waiting {
+            info: Interruption::from_raw(first as u32),
+            error_code: (first >> 32) as u32,
+            length: second as u32,
+        })
+    }
+
+    /// Writes the event that waits.
+    #[inline]
+    pub(crate) fn set_event(&self, event: &Waiting) {
+        let info = event.info.into_raw();
+        self.store(EVENT, u64::from(event.error_code) << 32 | u64::from(info));
+        self.store(EVENT + 1, event.length.into());
+    }
+
     /// What the program left in `io.data`.
     pub(crate) fn io_data(&self) -> u32 {
         // CAST: The data are the high half of the word.
@@ -197,14 +226,15 @@ impl RunPage {
         (self.load(MSR) >> 32 != 0, self.load(MSR + 1))
     }
 
-    /// Writes what the driver tells: all from `reason` on. `cause` is part of it if `with_cause`.
+    /// Writes what the driver tells of an exit: all from `reason` to `cause`, which
+    /// is part of it if `with_cause`.
     #[inline]
     pub(crate) fn report(&self, exit: &uapi::minivmx_run, with_cause: bool) {
         const FIRST: usize = word(offset_of!(uapi::minivmx_run, reason));
         const MEMORY: usize = word(offset_of!(uapi::minivmx_run, memory));
         const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));
-        const END: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
-        let Ok(words) = <[u64; END]>::ref_from_bytes(exit.as_bytes()) else {
+        const SIZE: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
+        let Ok(words) = <[u64; SIZE]>::ref_from_bytes(exit.as_bytes()) else {
             return;
         };
         let copy = |range: Range<usize>| {
@@ -220,7 +250,7 @@ impl RunPage {
         // As long as the cause has no first byte it has no words.
         copy(CAUSE..CAUSE + 1);
         if with_cause {
-            copy(CAUSE + 1..END);
+            copy(CAUSE + 1..EVENT);
         }
     }
 }

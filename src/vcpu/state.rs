@@ -52,7 +52,8 @@ use crate::{
         field::*,
         inactive::Vmcs,
         vmcs::CurrentVmcs, //
-    }, //
+    },
+    x86::event::Waiting, //
 };
 use kernel::prelude::*;
 
@@ -82,6 +83,8 @@ pub(crate) struct Guest {
     pub(crate) standing: Standing,
     /// Does it run without the detection of split locks?
     pub(crate) splits_locks: bool,
+    /// What the next VM entry delivers. While the vCPU does not run, the run page has it.
+    pub(crate) event: Waiting,
     /// What the program is told of an exit.
     pub(crate) report: Report,
     /// The exit that waits for an answer.
@@ -146,6 +149,7 @@ impl State {
                 vpid,
                 translation: Translation::new(shadow_paging),
                 standing: Standing::Unchecked,
+                event: Waiting::NOTHING,
                 report: Report::new(),
                 splits_locks: false,
                 pending: Pending::Nothing,

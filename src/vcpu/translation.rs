@@ -175,7 +175,7 @@ pub(crate) fn deliver_page_fault(cx: &mut Context<'_>) -> Next {
     }
     // The exit qualification has what CR2 would have got.
     cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
-    let raised = event::reflect(cx.vmcs);
+    let raised = event::reflect(cx.vmcs, cx.guest);
     cx.raised(raised)
 }
 

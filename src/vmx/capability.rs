@@ -68,6 +68,8 @@ bitfield! {
 bitfield! {
     /// IA32_VMX_MISC (SDM Vol. 3D, "Miscellaneous Data").
     struct Misc(u64) {
+        /// A VM entry can deliver a software event with an instruction length of 0.
+        30:30 injects_without_bytes => bool;
         /// Intel PT can be used in VMX operation.
         14:14 trace_in_vmx => bool;
         /// The VMX-preemption timer counts down when this bit of the time-stamp counter changes.
@@ -349,6 +351,11 @@ impl Capabilities {
     pub(crate) fn switches_perf_global_ctrl(&self) -> bool {
         self.entry.allows(Entry::LOAD_PERF_GLOBAL_CTRL)
             && self.exit.allows(Exit::LOAD_PERF_GLOBAL_CTRL)
+    }
+
+    /// Can a VM entry deliver an event of an instruction that has no bytes any more?
+    pub(crate) fn injects_without_bytes(&self) -> bool {
+        self.misc.injects_without_bytes()
     }
 
     /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter.

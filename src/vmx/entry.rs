@@ -5,8 +5,7 @@
 use super::{
     exit::{
         basic,
-        ExitReason,
-        Interruption, //
+        ExitReason, //
     },
     field::{
         EXIT_INTERRUPTION_INFO,
@@ -25,7 +24,8 @@ use crate::{
     },
     x86::event::{
         kind,
-        vector, //
+        vector,
+        Interruption, //
     }, //
 };
 use core::ffi::c_void;

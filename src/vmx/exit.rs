@@ -2,7 +2,6 @@
 
 //! VM exits: reasons and qualifications, decoded.
 
-use crate::x86::event::Event;
 use kernel::bitfield;
 
 bitfield! {
@@ -180,40 +179,6 @@ bitfield! {
         1:1 write => bool;
         /// Data read.
         0:0 read => bool;
-    }
-}
-
-bitfield! {
-    /// Interruption information, of exits, entries and IDT vectoring
-    /// (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events").
-    pub(crate) struct Interruption(u32) {
-        /// There is an event.
-        31:31 valid => bool;
-        /// NMIs were unblocked by an IRET whose fault this is (exits only).
-        12:12 nmi_unblocking => bool;
-        /// The event has an error code.
-        11:11 error_code => bool;
-        /// Kind of event, of [`crate::x86::event::kind`].
-        10:8 kind;
-        /// Vector.
-        7:0 vector;
-    }
-}
-
-impl Interruption {
-    /// Is it the event of this vector, of [`crate::x86::event::vector`]?
-    #[inline]
-    pub(crate) fn is(self, vector: u8) -> bool {
-        self.vector().get() == u32::from(vector)
-    }
-
-    /// The event, if there is one.
-    pub(crate) fn event(self) -> Option<Event> {
-        self.valid().then(|| Event {
-            kind: self.kind().get(),
-            // CAST: The field has 8 bits.
-            vector: self.vector().get() as u8,
-        })
     }
 }
 

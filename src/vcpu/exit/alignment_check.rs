@@ -17,7 +17,6 @@ use crate::{
             Context,
             Next, //
         },
-        event,
         paging, //
     },
     vmx::field::GUEST_RFLAGS,
@@ -39,7 +38,6 @@ pub(super) fn split_lock(cx: &mut Context<'_>) -> Next {
     if !cpu::has(Feature::SplitLockDetect) {
         return cx.internal_error("an alignment check that the guest did not ask for");
     }
-    event::resume_delivery(cx.vmcs, false);
     if !cx.guest.splits_locks {
         cx.guest.splits_locks = true;
         pr_warn!("a guest splits locks over cache lines: it runs without their detection\n");

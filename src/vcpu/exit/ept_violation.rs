@@ -28,7 +28,8 @@ use kernel::pr_warn_once;
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     let gpa = Gpa::new(cx.vmcs.read(GUEST_PHYSICAL_ADDRESS));
-    event::resume_delivery(cx.vmcs, violation.nmi_unblocking());
+    event::redeliver(cx.vmcs, cx.guest);
+    event::block_nmis_again(cx.vmcs, cx.guest, violation.nmi_unblocking());
     let outcome = cx
         .vm
         .memory

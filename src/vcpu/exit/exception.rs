@@ -15,10 +15,7 @@ use crate::{
     },
     vmx::{
         entry,
-        exit::{
-            basic,
-            Interruption, //
-        },
+        exit::basic,
         field::*, //
     },
     x86::{
@@ -28,7 +25,8 @@ use crate::{
         },
         event::{
             kind,
-            vector, //
+            vector,
+            Interruption, //
         }, //
     }, //
 };
@@ -36,9 +34,9 @@ use crate::{
 /// Answers an exit for an exception or an NMI.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    event::redeliver(cx.vmcs, cx.guest);
     let number = info.vector().get();
     if info.kind().get() == kind::NMI || info.is(vector::MACHINE_CHECK) {
-        event::redeliver(cx.vmcs);
         entry::deliver_host_event(cx.vmcs);
         return Next::Pause;
     }
@@ -80,6 +78,6 @@ fn deliver_debug(cx: &mut Context<'_>) -> Next {
 }
 
 fn reflect(cx: &mut Context<'_>) -> Next {
-    let raised = event::reflect(cx.vmcs);
+    let raised = event::reflect(cx.vmcs, cx.guest);
     cx.raised(raised)
 }

@@ -90,6 +90,7 @@ pub use run_page::ImmediateExit;
 pub use stats::Stats;
 pub use uapi::{
     minivmx_cpuid_entry as CpuidEntry,
+    minivmx_event as Event,
     minivmx_msr as Msr,
     minivmx_regs as Regs,
     minivmx_segment as Segment,

@@ -23,6 +23,7 @@ use crate::{
     exit_information::ExitInformation,
     mapping::Mapping,
     uapi::{
+        minivmx_event,
         minivmx_regs,
         minivmx_run,
         MINIVMX_RUN_SIZE, //
@@ -59,6 +60,16 @@ impl RunPage {
     pub(crate) fn regs_mut(&mut self) -> &mut minivmx_regs {
         // SAFETY: As in `regs()`; `&mut self` makes the reference unique.
         unsafe { &mut (*self.run()).regs }
+    }
+
+    pub(crate) fn event(&self) -> &minivmx_event {
+        // SAFETY: As in `regs()`.
+        unsafe { &(*self.run()).event }
+    }
+
+    pub(crate) fn event_mut(&mut self) -> &mut minivmx_event {
+        // SAFETY: As in `regs_mut()`.
+        unsafe { &mut (*self.run()).event }
     }
 
     pub(crate) fn set_answer(&mut self, answer: Answer) {

@@ -53,7 +53,8 @@ impl Vcpu {
     ///
     /// EINTR for a signal or [`ImmediateExit`], see [`Error::is_interrupted`]: no exit is reported,
     /// and calling again goes on. EBUSY while VMX is held by a program that the driver cannot share
-    /// it with, EIO, ENOMEM.
+    /// it with, EINVAL for an event or an answer that cannot be, EOPNOTSUPP for an NMI that this CPU
+    /// cannot deliver, EIO, ENOMEM.
     // Inlined with what it calls, so that a program pays for what it looks at.
     #[inline]
     pub fn run(&mut self) -> Result<Exit<'_>> {
@@ -90,6 +91,16 @@ impl Vcpu {
     /// The general registers, to be changed: what is here is what the guest goes on with.
     pub fn regs_mut(&mut self) -> &mut uapi::minivmx_regs {
         self.page.regs_mut()
+    }
+
+    /// The event that waits for delivery; its `info` is 0 if there is none.
+    pub fn event(&self) -> &uapi::minivmx_event {
+        self.page.event()
+    }
+
+    /// The same, to be changed: what is here is what the guest gets before its next instruction.
+    pub fn event_mut(&mut self) -> &mut uapi::minivmx_event {
+        self.page.event_mut()
     }
 
     /// Reads the system registers.

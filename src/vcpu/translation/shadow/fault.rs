@@ -32,13 +32,13 @@ use crate::{
         state::Pending, //
     },
     vmx::{
-        exit::{
-            basic,
-            Interruption, //
-        },
+        exit::basic,
         field::*, //
     },
-    x86::event::vector, //
+    x86::event::{
+        vector,
+        Interruption, //
+    }, //
 };
 
 /// Answers a page fault of a guest with shadow paging.
@@ -59,9 +59,9 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
     if let Some(Fault::Guest(code)) = fault {
         return guest_fault(cx, code);
     }
-    // The access is to happen again, and with it the delivery of an event that it was part of.
+    // The access is to happen again, and with it the IRET that it was part of.
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
-    event::resume_delivery(cx.vmcs, info.nmi_unblocking());
+    event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
     match fault {
         Some(Fault::Filled) => Next::Enter,
         Some(Fault::Step) => {
@@ -115,6 +115,6 @@ pub(in super::super) fn deliver(cx: &mut Context<'_>, code: u32) -> Next {
     // Whatever the instruction was granted, it did not come to its end.
     step::end(cx);
     cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
-    let raised = event::raise_during_delivery(cx.vmcs, Exception::page_fault(code));
+    let raised = event::raise_during_delivery(cx.vmcs, cx.guest, Exception::page_fault(code));
     cx.raised(raised)
 }

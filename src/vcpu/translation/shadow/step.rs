@@ -18,10 +18,7 @@ use crate::{
     vcpu::context::Context,
     vmx::{
         capability::Stepper,
-        exit::{
-            Interruptibility,
-            Interruption, //
-        },
+        exit::Interruptibility,
         field::*, //
     },
     x86::{
@@ -38,8 +35,7 @@ pub(super) fn begin(cx: &mut Context<'_>) {
     let how = stepper(cx);
     cx.vmcs.set_stepping(how, true);
     if how == Stepper::NmiWindow {
-        let event = Interruption::from_raw(cx.vmcs.read(ENTRY_INTERRUPTION_INFO));
-        block_by_mov_ss(cx, !event.valid());
+        block_by_mov_ss(cx, !cx.guest.event.is_some());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::x86::{
     address, cr0, cr4,
     debug_register::{dr6, dr7},
     efer,
-    event::{kind, Event, Outcome},
+    event::{kind, Event, Interruption, Outcome, Waiting},
     pat,
     segment::{number, AccessRights, Mode, Segment},
 };
@@ -287,5 +287,45 @@ proptest! {
             let seen = segment.linear(Mode::Bits64, offset, last, write);
             prop_assert_eq!(seen, exists.then_some(linear));
         }
+    }
+}
+
+prop_compose! {
+    /// Mostly information that means something.
+    fn information()(noise: u32, kind in 0u32..8, vector in 0u32..40, code: bool, plain: bool) -> u32 {
+        let likely = 1 << 31 | u32::from(code) << 11 | kind << 8 | vector;
+        if plain { likely } else { noise }
+    }
+}
+
+proptest! {
+    // SDM Vol. 3C, "VM-Entry Control Fields" of the checks on VMX controls, sentence by sentence.
+    #[test]
+    fn events_are_those_of_the_sdm(
+        info in information(),
+        error_code in prop_oneof![0u32..16, any::<u32>()],
+        length in prop_oneof![0u32..17, any::<u32>()],
+        protected: bool,
+        no_bytes: bool,
+    ) {
+        let waiting = Waiting { info: Interruption::from_raw(info), error_code, length };
+        let (vector, kind) = (info & 0xff, info >> 8 & 7);
+        let (code, reserved, valid) = (info >> 11 & 1 != 0, info >> 12 & 0x7_ffff, info >> 31 != 0);
+        let kind_fits = match kind {
+            0 | 4 => true,
+            2 => vector == 2,
+            3 | 5 | 6 => vector <= 31,
+            _ => false,
+        };
+        let needs_code = protected && kind == 3 && [8, 10, 11, 12, 13, 14, 17].contains(&vector);
+        let length_fits = kind < 4 || length <= 15 && (no_bytes || length != 0);
+        let fits = reserved == 0
+            && kind_fits
+            && code == needs_code
+            && (!code || error_code >> 16 == 0)
+            && length_fits;
+        let expected = if valid { fits } else { info == 0 };
+        prop_assert_eq!(waiting.is_valid(protected, no_bytes), expected);
+        prop_assert_eq!(waiting.is_some(), valid);
     }
 }
