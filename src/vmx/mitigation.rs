@@ -233,10 +233,9 @@ mod tests {
     fn another_vcpu_is_noticed_once() -> Result {
         let barriers = Barriers::new(Mitigations::judge(|_| false, |_| false, false))?;
         let (first, second) = (Branches::of_new_vcpu(), Branches::of_new_vcpu());
-        let irqs = IrqsDisabled::new();
-        let seen =
-            [first, first, second, second, first].map(|vcpu| barriers.is_another(&irqs, vcpu));
-        drop(irqs);
+        let seen = IrqsDisabled::with(|irqs| {
+            [first, first, second, second, first].map(|vcpu| barriers.is_another(irqs, vcpu))
+        });
         assert_eq!(seen, [true, false, true, false, true]);
         Ok(())
     }
