@@ -96,6 +96,7 @@ pub(crate) struct Identity {
 
 /// What `host`, which executes CPUID, answers, less what guests do not get. A leaf beyond the highest
 /// answers 0, and so do those that IA32_MISC_ENABLE hides.
+#[inline(always)] // Into the handler of an exit that guests cause often.
 pub(crate) fn of_guests(
     host: impl Fn(u32, u32) -> CpuidResult,
     leaf: u32,

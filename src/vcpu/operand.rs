@@ -10,20 +10,25 @@ use super::{
 };
 
 /// What the register with this number holds, as far as the instruction looks at it.
+#[inline]
 pub(crate) fn read(cx: &Context<'_>, number: usize) -> u64 {
-    cx.register(number) & mask(cx)
+    cut(cx, cx.register(number))
 }
 
 /// Sets the register with this number; what the instruction does not set becomes 0.
+#[inline]
 pub(crate) fn write(cx: &mut Context<'_>, number: usize, value: u64) {
-    let value = value & mask(cx);
+    let value = cut(cx, value);
     cx.set_register(number, value);
 }
 
-fn mask(cx: &Context<'_>) -> u64 {
-    if paging::is_64_bit(cx) {
-        u64::MAX
+/// The mode is asked for where it makes a difference only.
+#[inline]
+fn cut(cx: &Context<'_>, value: u64) -> u64 {
+    let low = value & 0xffff_ffff;
+    if low == value || paging::is_64_bit(cx) {
+        value
     } else {
-        0xffff_ffff
+        low
     }
 }
