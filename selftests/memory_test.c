@@ -518,8 +518,10 @@ static void begin_populate(struct populater *populater)
 	require(!pthread_create(&populater->thread, NULL, populate_much,
 				populater), "pthread_create");
 	be_first(SCHED_FIFO, 1);
-	while (get_stats(populater->vm).out_pages < pages + 100)
-		usleep(100);
+	/* Longer and longer: it has to get on where the kernel is slow, too. */
+	for (useconds_t pause = 100;
+	     get_stats(populater->vm).out_pages < pages + 100; pause *= 2)
+		usleep(pause);
 }
 
 static int end_populate(struct populater *populater)
