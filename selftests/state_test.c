@@ -153,6 +153,29 @@ MINIVMX_TEST(undeliverable_events, guest_takes_events)
 	EXPECT_EQ(NO_FAULT, vector_seen(vm));
 }
 
+static void guest_asks_and_tells(void)
+{
+	u32 eax = 0, ebx, ecx = 0, edx;
+
+	asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	GUEST_SYNC(eax);
+}
+
+/* An answer that an error keeps from the exit is there for the next try. */
+MINIVMX_TEST(answer_outlives_an_error, guest_asks_and_tells)
+{
+	set_trap(vcpu, EXIT_CPUID);
+	run_to_exit(vcpu, EXIT_CPUID);
+	run->regs.rax = 0x1111;
+	run->answer = MINIVMX_ANSWER_SKIP;
+	run->event = undeliverable[0].event;
+	EXPECT_EQ(EINVAL, run_error(vcpu));
+	EXPECT_EQ(MINIVMX_ANSWER_SKIP, run->answer);
+	run->event = EVENT(0);
+	run_to_sync(vcpu, 0x1111);
+	EXPECT_EQ(0, run->answer);
+}
+
 /* No bytes are for CPUs that say so, in bit 30 of an MSR that guests do not have. */
 MINIVMX_TEST(event_without_bytes, guest_takes_events)
 {

@@ -637,6 +637,7 @@ struct minivmx_event {
  * @immediate_exit: set by the program: not 0 makes MINIVMX_RUN answer EINTR
  *	before the guest is entered; a signal handler can set it
  * @answer: set by the program: &enum minivmx_answer; the driver resets it to 0
+ *	when the exit is ended; if MINIVMX_RUN fails before that, it stays
  * @reason: basic exit reason, or &enum minivmx_exit
  * @entry_failure: 1 if the VM entry failed while loading guest state (bit 31 of
  *	the exit reason; @cause says why)

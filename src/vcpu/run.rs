@@ -45,7 +45,7 @@ impl Vcpu {
     pub(crate) fn run(&self) -> Result {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
         let event = self.page.event()?;
-        let request = self.page.take_request();
+        let request = self.page.request();
         if request.answer > uapi::answer::MINIVMX_ANSWER_DEFAULT {
             return Err(EINVAL);
         }
@@ -55,6 +55,11 @@ impl Vcpu {
         let result = self.run_guest(&mut state, request.immediate_exit, request.answer);
         self.page.set_frame(&state.guest.frame);
         self.page.set_event(&state.guest.event);
+        // An answer that an error kept from the exit is there when the program tries again.
+        let answered = result.is_ok() || state.guest.pending == Pending::Nothing;
+        if answered && request.answer != 0 {
+            self.page.reset_answer();
+        }
         result?;
         self.member.counters.returns.count();
         let had_cause = core::mem::take(&mut state.guest.report.has_cause);

@@ -178,18 +178,22 @@ impl RunPage {
         self.store(RFLAGS, frame.rflags);
     }
 
-    /// Reads the request, and resets the answer.
-    pub(crate) fn take_request(&self) -> Request {
+    /// Reads the request.
+    pub(crate) fn request(&self) -> Request {
         let request = self.load(REQUEST);
         // CAST: The two halves are taken apart on purpose.
         let (immediate_exit, answer) = (request as u32, (request >> 32) as u32);
-        if answer != 0 {
-            self.store(REQUEST, u64::from(immediate_exit));
-        }
         Request {
             immediate_exit: immediate_exit != 0,
             answer,
         }
+    }
+
+    /// Resets the answer, and nothing beside it: another thread, or a handler of signals, may set
+    /// `immediate_exit` at any time.
+    pub(crate) fn reset_answer(&self) {
+        let immediate_exit = u64::from(u32::MAX);
+        self.0.words()[REQUEST].fetch_and(immediate_exit, Ordering::Relaxed);
     }
 
     /// Reads the event that waits; `EINVAL` if the reserved member is not 0.
