@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "minivmx_harness.h"
+#include "window.h"
 
 static volatile u64 turns;
 
@@ -279,7 +280,7 @@ MINIVMX_TEST(cpus_take_turns, guest_counts)
 	}
 }
 
-#define WINDOW	(1UL << 30)	/* linear: shows one of two pages in turn */
+#define SHOWN	(1UL << 30)	/* linear: shows one of two pages in turn */
 #define PAGE_A	(64 * MIB)
 #define PAGE_B	(66 * MIB)
 
@@ -287,7 +288,7 @@ MINIVMX_TEST(cpus_take_turns, guest_counts)
 static void guest_remaps(void)
 {
 	volatile u64 *entry = (u64 *)(GUEST_PML4 + 3 * PAGE_4K);
-	volatile u64 *window = (u64 *)WINDOW;
+	volatile u64 *window = (u64 *)SHOWN;
 
 	for (u64 i = 0; ; i++) {
 		*entry = (i % 2 ? PAGE_B : PAGE_A) | 0x83;
@@ -314,6 +315,36 @@ MINIVMX_TEST(invlpg_counts_on_all_cpus, guest_remaps)
 		run_to_sync(vcpu, i % 2 ? 'B' : 'A');
 		ASSERT_TRUE(pin_to_cpu(!(i % 2)));
 		run_to_sync(vcpu, i % 2 ? 'B' : 'A');
+	}
+}
+
+#define PROCESSOR_CONTROLS	0x4002
+#define NMI_WINDOW_EXITING	BIT(22)
+#define MONITOR_TRAP_FLAG	BIT(27)
+
+/* Each of these writes is single-stepped by the policies that protect tables. */
+static void guest_writes_tables(void)
+{
+	open_window();
+	for (u64 i = 0; ; i++) {
+		map_page(0, i % 2 ? &page_b : &page_a);
+		read_at(WINDOW_PAGE(0));
+	}
+}
+
+/* A signal in the middle of the driver's step: the program sees none of it. */
+MINIVMX_TEST(step_ends_with_the_run, guest_writes_tables)
+{
+	if (uses_ept(vm))
+		SKIP(return, "not with EPT: nothing is stepped there");
+	catch_signal(SIGALRM, no_action);
+	for (int i = 0; i < 50; i++) {
+		set_alarm(3);
+		ASSERT_EQ(EINTR, run_error(vcpu))
+			TH_LOG("got %s", describe_exit(vcpu));
+		EXPECT_EQ(0, vmread(vcpu, PROCESSOR_CONTROLS) &
+			     (NMI_WINDOW_EXITING | MONITOR_TRAP_FLAG));
+		EXPECT_EQ(0, get_sregs(vcpu).interruptibility);
 	}
 }
 

@@ -84,8 +84,23 @@ impl Vcpu {
         Ok(())
     }
 
-    /// Finishes the last exit, then runs the guest until the program has to do something.
+    /// Finishes the last exit, then runs the guest until the program has to do something; it gets to see
+    /// the guest as it is between two instructions.
     fn run_guest(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
+        self.run_to_exit(state, immediate_exit, answer)
+            .or_else(|error| self.end_step(state).and(Err(error)))
+    }
+
+    /// Ends the step that an error or a signal came into the middle of.
+    #[cold]
+    fn end_step(&self, state: &mut State) -> Result {
+        if !state.guest.translation.is_stepping() {
+            return Ok(());
+        }
+        root::insist(|| self.burst(state, translation::end_step))
+    }
+
+    fn run_to_exit(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
         loop {
             let next = root::insist(|| {
                 self.burst(state, |cx| {
@@ -141,7 +156,7 @@ fn run_in_burst(cx: &mut Context<'_>) -> Next {
         }
         let next = match enter(cx) {
             Ok(reason) => exit::handle(cx, reason),
-            Err(failure) => return not_entered(cx, failure),
+            Err(failure) => not_entered(cx, failure),
         };
         match next {
             Next::Enter if allowance.pay(cx.guest.event.is_some()) => {}

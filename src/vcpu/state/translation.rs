@@ -115,6 +115,11 @@ impl Translation {
         }
     }
 
+    /// Is an instruction being single-stepped for the driver?
+    pub(crate) fn is_stepping(&self) -> bool {
+        matches!(self, Self::Shadow(state) if state.stepping)
+    }
+
     /// CR3 as the guest reads it.
     pub(crate) fn cr3(&self, vmcs: &CurrentVmcs<'_>) -> u64 {
         match self {
