@@ -380,8 +380,8 @@ static const struct call *call_of(const struct row *row)
 	return NULL;
 }
 
-/* Every row comes about as it says, each in a VM of its own. */
-TEST_F(vm, caused)
+/* Every row comes about as it says, each in a VM of its own: slow on the debug kernel. */
+TEST_F_TIMEOUT(vm, caused, 200)
 {
 	const struct row *row;
 	struct vm vm;

@@ -585,6 +585,7 @@ TEST_F(vm, populated_alone)
 
 /* ------------------------------------------------- more than there is */
 
+#define SLOW_KERNEL	"where each page is poisoned, to fill memory takes minutes"
 #define LARGE_MACHINE	"this fills the memory, and the machine has too much of it"
 
 /* May a test fill this machine? */
@@ -657,6 +658,8 @@ TEST_F_TIMEOUT(vm, more_than_there_is, 120)
 
 	if (is_large_machine())
 		SKIP(return, LARGE_MACHINE);
+	if (kmemleak_watches())
+		SKIP(return, SLOW_KERNEL);
 	ASSERT_GT(length, 2 * spare);
 	pages = get_stats(vm).out_pages;
 	bystander = start_bystander(available_memory() * 1024 - spare);
@@ -704,6 +707,8 @@ MINIVMX_TEST(unmap_where_there_is_none, guest_check_range)
 
 	if (is_large_machine())
 		SKIP(return, LARGE_MACHINE);
+	if (kmemleak_watches())
+		SKIP(return, SLOW_KERNEL);
 	map_memory(vm, small, PAGE_2M, 0);
 	map_memory(vm, large, PAGE_2M, MINIVMX_MAP_2M);
 	map_memory(vm, large + PAGE_2M, PAGE_2M, MINIVMX_MAP_2M);
@@ -764,6 +769,8 @@ MINIVMX_TEST(all_vms_together, guest_peek_and_poke)
 
 	if (is_large_machine())
 		SKIP(return, LARGE_MACHINE);
+	if (kmemleak_watches())
+		SKIP(return, SLOW_KERNEL);
 	map_memory(vm, BASE, PAGE_2M, 0);
 	map_memory(vm, BASE + PAGE_2M, PAGE_2M, MINIVMX_MAP_2M);
 	shared = mmap_memory(vm, BASE, 2 * PAGE_2M);
