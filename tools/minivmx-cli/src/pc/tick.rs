@@ -2,10 +2,10 @@
 
 //! The clock interrupt of a guest that waits for it in real mode.
 //!
-//! The driver cannot inject interrupts yet. In real mode that takes no more
-//! than three pushes and a jump, which a program can do in the guest's place
-//! while it halts (SDM Vol. 3B, "Interrupt and Exception Handling" of
-//! "8086 Emulation"). This is enough for a BIOS, which counts ticks at HLT.
+//! A guest at HLT with interrupts on can take it at once, and in real mode that is
+//! three pushes and a jump, which a program can do in the guest's place
+//! (SDM Vol. 3B, "Interrupt and Exception Handling" of "8086 Emulation"). This is
+//! enough for a BIOS, which counts ticks at HLT.
 
 use anyhow::Result;
 use minivmx::{
