@@ -20,7 +20,7 @@ one_result() {
 
 run_boot() {
 	local kernel=$1 limit=300 status=0
-	[ "$kernel" != debug ] || limit=1800
+	[ "$kernel" != debug ] || limit=2700
 	limit=${LIMIT:-$limit}
 	if [ "$2" = vng ] && [ "$(ENGINE='' "$LAB/engine.sh")" != vng ]; then
 		one_result "boots # SKIP this machine has no nested VMX" 0
