@@ -6,6 +6,7 @@
 #include <cpuid.h>
 
 #include "minivmx_harness.h"
+#include "registers.h"
 #include "user.h"
 
 #define CR0_PE		BIT(0)
@@ -30,36 +31,6 @@
 
 /* Bits of the low half of CR0 that mean nothing. */
 #define CR0_UNDEFINED	(0xffffffffUL & ~0xe005003fUL)
-
-static u64 read_cr0(void)
-{
-	u64 value;
-
-	asm volatile("movq %%cr0, %0" : "=r"(value));
-	return value;
-}
-
-static u64 read_cr4(void)
-{
-	u64 value;
-
-	asm volatile("movq %%cr4, %0" : "=r"(value));
-	return value;
-}
-
-static u64 try_cr0(u64 value)
-{
-	struct gprs gprs = { .a = value };
-
-	return GUEST_TRY("movq %%rax, %%cr0", &gprs);
-}
-
-static u64 try_cr4(u64 value)
-{
-	struct gprs gprs = { .a = value };
-
-	return GUEST_TRY("movq %%rax, %%cr4", &gprs);
-}
 
 /* ---------------------------------------------------------- what is ignored */
 

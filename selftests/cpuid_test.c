@@ -4,6 +4,7 @@
  * on which CPU is tested in userspace (tools/pure).
  */
 #include "minivmx_harness.h"
+#include "registers.h"
 
 struct cpuid {
 	u32 a, b, c, d;
@@ -16,21 +17,6 @@ static struct cpuid cpuid(u32 leaf, u32 subleaf)
 	asm volatile("cpuid" : "=a"(answer.a), "=b"(answer.b), "=c"(answer.c),
 		     "=d"(answer.d) : "a"(leaf), "c"(subleaf));
 	return answer;
-}
-
-static u64 read_cr4(void)
-{
-	u64 value;
-
-	asm volatile("movq %%cr4, %0" : "=r"(value));
-	return value;
-}
-
-static u64 try_cr4(u64 value)
-{
-	struct gprs gprs = { .a = value };
-
-	return GUEST_TRY("movq %%rax, %%cr4", &gprs);
 }
 
 #define CR4_OSXSAVE	BIT(18)

@@ -6,6 +6,7 @@
 #include <cpuid.h>
 
 #include "minivmx_harness.h"
+#include "registers.h"
 
 /* What <cpuid.h> lacks of CPUID.1:ECX. */
 #define bit_MONITOR	BIT(3)
@@ -51,43 +52,6 @@
 #define INFO_EXCEPTION	0x80000300
 #define INFO_ERROR	0x00000800
 #define INFO_SOFTWARE	0x80000600
-
-static inline u64 read_cr0(void)
-{
-	u64 value;
-
-	asm volatile("movq %%cr0, %0" : "=r"(value));
-	return value;
-}
-
-static inline u64 read_cr4(void)
-{
-	u64 value;
-
-	asm volatile("movq %%cr4, %0" : "=r"(value));
-	return value;
-}
-
-static u64 try_cr0(u64 value)
-{
-	struct gprs gprs = { .a = value };
-
-	return GUEST_TRY("movq %%rax, %%cr0", &gprs);
-}
-
-static u64 try_cr4(u64 value)
-{
-	struct gprs gprs = { .a = value };
-
-	return GUEST_TRY("movq %%rax, %%cr4", &gprs);
-}
-
-static u64 try_wrmsr(u32 index, u64 value)
-{
-	struct gprs gprs = { .c = index, .a = (u32)value, .d = value >> 32 };
-
-	return GUEST_TRY("wrmsr", &gprs);
-}
 
 static u64 try_rdmsr(u32 index, u64 *value)
 {

@@ -4,6 +4,7 @@
  * table is written, and read again (SDM Vol. 2, "WRMSR", and Vol. 4).
  */
 #include "minivmx_harness.h"
+#include "registers.h"
 
 #define IA32_TSC		0x10
 #define IA32_BIOS_SIGN_ID	0x8b
@@ -137,13 +138,6 @@ static const struct write writes[] = {
 	READS(IA32_BIOS_SIGN_ID, 0, 0),
 	READS(IA32_BIOS_SIGN_ID, ~0UL, 0),
 };
-
-static u64 try_wrmsr(u32 index, u64 value)
-{
-	struct gprs gprs = { .c = index, .a = (u32)value, .d = value >> 32 };
-
-	return GUEST_TRY("wrmsr", &gprs);
-}
 
 static u64 try_rdmsr(u32 index, u64 *value)
 {

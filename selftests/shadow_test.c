@@ -8,6 +8,7 @@
 #include <cpuid.h>
 
 #include "minivmx_harness.h"
+#include "registers.h"
 #include "window.h"
 
 #define BASE		(64 * MIB)
@@ -28,34 +29,11 @@
 
 /* ---------------------------------------------------------------- registers */
 
-static u64 read_cr0(void)
-{
-	u64 value;
-
-	asm volatile("movq %%cr0, %0" : "=r"(value));
-	return value;
-}
-
-static u64 read_cr4(void)
-{
-	u64 value;
-
-	asm volatile("movq %%cr4, %0" : "=r"(value));
-	return value;
-}
-
 static u64 try_cr3(u64 value)
 {
 	struct gprs gprs = { .a = value };
 
 	return GUEST_TRY("movq %%rax, %%cr3", &gprs);
-}
-
-static u64 try_cr4(u64 value)
-{
-	struct gprs gprs = { .a = value };
-
-	return GUEST_TRY("movq %%rax, %%cr4", &gprs);
 }
 
 static struct gprs cpuid(u32 leaf)
