@@ -701,7 +701,7 @@ static int unmap_error(const struct vm *vm, u64 gpa, u64 length)
 MINIVMX_TEST(unmap_where_there_is_none, guest_check_range)
 {
 	const u64 small = BASE, large = BASE + PAGE_2M;
-	int whole, start, end, part, file;
+	int none, whole, start, end, part, file;
 	pid_t bystander;
 	long usual;
 
@@ -719,6 +719,9 @@ MINIVMX_TEST(unmap_where_there_is_none, guest_check_range)
 	usual = read_min_free(file);
 	bystander = start_bystander(available_memory() * 1024 - 48 * MIB);
 
+	/* Once in vain, so that the calls themselves take no memory. */
+	write_min_free(file, usual);
+	none = unmap_error(vm, large + 2 * PAGE_2M, PAGE_4K);
 	/* What is free is for nobody from here on. */
 	write_min_free(file, free_memory() + 16 * 1024);
 	start = unmap_error(vm, small, PAGE_4K);
@@ -730,6 +733,7 @@ MINIVMX_TEST(unmap_where_there_is_none, guest_check_range)
 	EXPECT_TRUE(still_lives(bystander));
 	stop(bystander);
 	close(file);
+	EXPECT_EQ(ENOENT, none);
 	EXPECT_EQ(0, start);
 	EXPECT_EQ(0, end);
 	EXPECT_EQ(0, whole);

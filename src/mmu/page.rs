@@ -11,7 +11,10 @@ use super::{
         Entries,
         TablePage, //
     },
-    shadow::Frame, //
+    shadow::{
+        Frame,
+        PAGES_FOR_ONE_FILL, //
+    }, //
 };
 use crate::support::page::KernelPage;
 use kernel::prelude::*;
@@ -44,18 +47,30 @@ impl Frame for KernelPage {
     }
 }
 
-/// Pages for tables, allocated ahead.
+/// Pages for tables, allocated ahead. What holds them takes no memory of its own, so that [`KernelPage`]
+/// alone decides what happens where memory is short.
 #[derive(Default)]
-pub(crate) struct Stock(KVec<KernelPage>);
+pub(crate) struct Stock {
+    /// The first `len` are there.
+    pages: [Option<KernelPage>; Self::CAPACITY],
+    len: usize,
+}
 
 impl Stock {
     /// Pages that one mapping takes at most: a table at each level below the root.
     pub(crate) const FOR_ONE_MAPPING: usize = 3;
 
-    /// Allocates until there are `count` pages. May sleep.
+    /// Pages that there is room for.
+    const CAPACITY: usize = if Self::FOR_ONE_MAPPING > PAGES_FOR_ONE_FILL {
+        Self::FOR_ONE_MAPPING
+    } else {
+        PAGES_FOR_ONE_FILL
+    };
+
+    /// Allocates until there are `count` pages, or as many as there is room for. May sleep.
     #[inline(always)]
     pub(crate) fn fill(&mut self, count: usize) -> Result {
-        if self.0.len() < count {
+        if self.len < count {
             self.refill(count)?;
         }
         Ok(())
@@ -63,8 +78,9 @@ impl Stock {
 
     #[cold]
     fn refill(&mut self, count: usize) -> Result {
-        while self.0.len() < count {
-            self.0.push(KernelPage::new()?, GFP_KERNEL)?;
+        for slot in self.pages.iter_mut().take(count).skip(self.len) {
+            *slot = Some(KernelPage::new()?);
+            self.len += 1;
         }
         Ok(())
     }
@@ -72,11 +88,12 @@ impl Stock {
     /// Number of pages.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.len
     }
 
     /// Takes a page.
     pub(crate) fn take(&mut self) -> Option<KernelPage> {
-        self.0.pop()
+        self.len = self.len.checked_sub(1)?;
+        self.pages.get_mut(self.len)?.take()
     }
 }
