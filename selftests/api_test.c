@@ -5,9 +5,9 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/resource.h>
 
+#include "alarm.h"
 #include "calls.h"
 #include "minivmx_harness.h"
 
@@ -741,23 +741,6 @@ static void guest_spins(void)
 		asm volatile("pause");
 }
 
-static void no_action(int signal)
-{
-	(void)signal;
-}
-
-static void catch_signal(int signal)
-{
-	struct sigaction action = { .sa_handler = no_action };
-
-	sigaction(signal, &action, NULL);
-}
-
-static void *run_in_thread(void *vcpu)
-{
-	return (void *)(long)run_error(vcpu);
-}
-
 /* While one thread is in MINIVMX_RUN, the vCPU is busy for all others. */
 MINIVMX_TEST(busy, guest_spins)
 {
@@ -767,7 +750,7 @@ MINIVMX_TEST(busy, guest_spins)
 	pthread_t thread;
 	void *result;
 
-	catch_signal(SIGUSR1);
+	catch_signal(SIGUSR1, no_action);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_in_thread, vcpu));
 	while (!fault->count)
 		sched_yield();

@@ -410,18 +410,6 @@ static void guest_syncs(void)
 		GUEST_SYNC(7);
 }
 
-static void expect_failed_entry(struct __test_metadata *_metadata,
-				const struct vcpu *vcpu, const char *what)
-{
-	const struct minivmx_run *run = vcpu->run;
-
-	vcpu_run(vcpu);
-	EXPECT_EQ(EXIT_INVALID_GUEST, run->reason)
-		TH_LOG("%s: got %s", what, describe_exit(vcpu));
-	EXPECT_EQ(1, run->entry_failure) TH_LOG("%s", what);
-	EXPECT_NE('\0', run->cause[0]) TH_LOG("%s", what);
-}
-
 /* SDM Vol. 3C, "Checks on Guest Control Registers, Debug Registers, and MSRs". */
 MINIVMX_TEST(modes_that_do_not_exist, guest_syncs)
 {

@@ -3,40 +3,21 @@
  * Guests and programs that would keep a CPU of the host to themselves: each must
  * end by a signal, or be refused.
  */
-#include <signal.h>
-#include <sys/time.h>
-#include <time.h>
-
+#include "alarm.h"
 #include "minivmx_harness.h"
 
 #define GUEST_ACTIVITY	0x4826
 #define RDMSR_STAR	0xc0000081
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-static void no_action(int signal)
-{
-	(void)signal;
-}
-
 /* A guest without end: an alarm is heeded within a second. */
 static void expect_alarm_to_end_run(struct __test_metadata *_metadata,
 				    const struct vcpu *vcpu)
 {
-	const struct itimerval alarm = { .it_value = { 0, 20000 } };
-	struct sigaction action = { .sa_handler = no_action };
-
-	sigaction(SIGALRM, &action, NULL);
+	catch_signal(SIGALRM, no_action);
 	for (int i = 0; i < 3; i++) {
 		double start = now();
 
-		setitimer(ITIMER_REAL, &alarm, NULL);
+		set_alarm(20000);
 		ASSERT_EQ(EINTR, run_error(vcpu))
 			TH_LOG("got %s", describe_exit(vcpu));
 		EXPECT_GT(1.0, now() - start);

@@ -76,19 +76,6 @@ static int vmread_error(const struct vcpu *vcpu, u32 field)
 			  ARG(vmcs_field, .encoding = field));
 }
 
-static void expect_failed_entry(struct __test_metadata *_metadata,
-				const struct vcpu *vcpu, const char *what)
-{
-	const struct minivmx_run *run = vcpu->run;
-
-	vcpu_run(vcpu);
-	EXPECT_EQ(EXIT_INVALID_GUEST, run->reason)
-		TH_LOG("%s: got %s", what, describe_exit(vcpu));
-	EXPECT_EQ(1, run->entry_failure) TH_LOG("%s", what);
-	EXPECT_NE('\0', run->cause[0]) TH_LOG("%s", what);
-	EXPECT_NE(NULL, memchr(run->cause, 0, sizeof(run->cause)));
-}
-
 #define INVALID(field, value)	{ #field " = " #value, field, value }
 
 /* SDM Vol. 3C, "Checks on the Guest State Area", for a 64-bit guest. */

@@ -6,11 +6,10 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 
+#include "alarm.h"
 #include "calls.h"
 #include "minivmx_harness.h"
 
@@ -113,18 +112,6 @@ static int map_twice(const struct vm *vm, const struct call *call)
 	return make_call(vm, call, ARG(map_memory, .length = PAGE_4K));
 }
 
-static void no_action(int signal)
-{
-	(void)signal;
-}
-
-static void catch_signal(int signal)
-{
-	struct sigaction action = { .sa_handler = no_action };
-
-	sigaction(signal, &action, NULL);
-}
-
 /*
  * Signals come faster than 16 MiB can be allocated, but not faster than they are
  * handled: the debug kernel needs longer for both.
@@ -132,18 +119,14 @@ static void catch_signal(int signal)
 static int populate_under_signals(const struct vm *vm, const struct call *call)
 {
 	const long microseconds = kmemleak_watches() ? 10000 : 100;
-	const struct itimerval often = {
-		.it_interval = { 0, microseconds },
-		.it_value = { 0, microseconds },
-	};
 	int error;
 
-	catch_signal(SIGALRM);
-	setitimer(ITIMER_REAL, &often, NULL);
+	catch_signal(SIGALRM, no_action);
+	set_ticks(microseconds);
 	error = make_call(vm, call, ARG(map_memory, .gpa = SPARE,
 					.length = 16 * MIB,
 					.flags = MINIVMX_MAP_POPULATE));
-	setitimer(ITIMER_REAL, &(struct itimerval) { 0 }, NULL);
+	set_ticks(0);
 	return error;
 }
 
@@ -171,11 +154,6 @@ static void guest_spins(void)
 		asm volatile("pause");
 }
 
-static void *run_in_thread(void *vcpu)
-{
-	return (void *)(long)run_error(vcpu);
-}
-
 static int call_while_it_runs(const struct vm *vm, const struct call *call)
 {
 	volatile struct guest_fault *fault = guest_copy(vm, guest_fault);
@@ -184,7 +162,7 @@ static int call_while_it_runs(const struct vm *vm, const struct call *call)
 	int error;
 
 	start_guest(vm, guest_spins);
-	catch_signal(SIGUSR1);
+	catch_signal(SIGUSR1, no_action);
 	require(!pthread_create(&thread, NULL, run_in_thread, (void *)&vm->vcpu),
 		"pthread_create");
 	while (!fault->count)

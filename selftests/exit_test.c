@@ -53,15 +53,6 @@
 #define INFO_ERROR	0x00000800
 #define INFO_SOFTWARE	0x80000600
 
-static u64 try_rdmsr(u32 index, u64 *value)
-{
-	struct gprs gprs = { .c = index };
-	u64 vector = GUEST_TRY("rdmsr", &gprs);
-
-	*value = gprs.d << 32 | gprs.a;
-	return vector;
-}
-
 static struct gprs cpuid(u32 leaf, u32 subleaf)
 {
 	struct gprs gprs = { .a = leaf, .c = subleaf };

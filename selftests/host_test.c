@@ -14,12 +14,12 @@
 #include <linux/prctl.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/io.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "alarm.h"
 #include "minivmx_harness.h"
 
 #define IA32_FS_BASE		0xc0000100
@@ -41,9 +41,7 @@ static void on_fault(int signal)
 /* Does @action raise no SIGSEGV? */
 static bool survives(void (*action)(u16), u16 argument)
 {
-	struct sigaction handler = { .sa_handler = on_fault };
-
-	sigaction(SIGSEGV, &handler, NULL);
+	catch_signal(SIGSEGV, on_fault);
 	if (sigsetjmp(fault, 1))
 		return false;
 	action(argument);

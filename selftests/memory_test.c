@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
 
+#include "alarm.h"
 #include "minivmx_harness.h"
 
 #define BASE		(64 * MIB)	/* where the tests put their regions */
@@ -275,9 +275,7 @@ static void on_bus_error(int signal)
 /* Reads one byte: true if that raises SIGBUS. */
 static bool raises_bus_error(volatile u8 *address)
 {
-	struct sigaction action = { .sa_handler = on_bus_error };
-
-	sigaction(SIGBUS, &action, NULL);
+	catch_signal(SIGBUS, on_bus_error);
 	if (sigsetjmp(bus_error, 1))
 		return true;
 	(void)*address;
@@ -503,17 +501,12 @@ static void be_first(int policy, int priority)
 		"sched_setscheduler: %s", strerrorname_np(errno));
 }
 
-static void on_signal(int signal)
-{
-}
-
 /* Returns in the middle of it, and the other thread waits until end_populate(). */
 static void begin_populate(struct populater *populater)
 {
-	const struct sigaction action = { .sa_handler = on_signal };
 	u64 pages = get_stats(populater->vm).out_pages;
 
-	sigaction(SIGUSR1, &action, NULL);
+	catch_signal(SIGUSR1, no_action);
 	require(pin_to_cpu(0), "no CPU 0");
 	require(!pthread_create(&populater->thread, NULL, populate_much,
 				populater), "pthread_create");

@@ -48,4 +48,19 @@ static void test##_body(						\
 	struct vcpu *vcpu __maybe_unused,				\
 	struct minivmx_run *run __maybe_unused)
 
+/* The entry failed by its guest state, @what, and the exit says why. */
+static inline void expect_failed_entry(struct __test_metadata *_metadata,
+				       const struct vcpu *vcpu,
+				       const char *what)
+{
+	const struct minivmx_run *run = vcpu->run;
+
+	vcpu_run(vcpu);
+	EXPECT_EQ(EXIT_INVALID_GUEST, run->reason)
+		TH_LOG("%s: got %s", what, describe_exit(vcpu));
+	EXPECT_EQ(1, run->entry_failure) TH_LOG("%s", what);
+	EXPECT_NE('\0', run->cause[0]) TH_LOG("%s", what);
+	EXPECT_NE(NULL, memchr(run->cause, 0, sizeof(run->cause)));
+}
+
 #endif /* MINIVMX_HARNESS_H */

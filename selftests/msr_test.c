@@ -139,15 +139,6 @@ static const struct write writes[] = {
 	READS(IA32_BIOS_SIGN_ID, ~0UL, 0),
 };
 
-static u64 try_rdmsr(u32 index, u64 *value)
-{
-	struct gprs gprs = { .c = index };
-	u64 vector = GUEST_TRY("rdmsr", &gprs);
-
-	*value = gprs.d << 32 | (u32)gprs.a;
-	return vector;
-}
-
 /* How far the guest got, for the host to name the row. */
 static volatile u64 guest_row;
 

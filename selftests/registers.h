@@ -35,6 +35,15 @@ static inline u64 try_cr4(u64 value)
 	return GUEST_TRY("movq %%rax, %%cr4", &gprs);
 }
 
+static inline u64 try_rdmsr(u32 index, u64 *value)
+{
+	struct gprs gprs = { .c = index };
+	u64 vector = GUEST_TRY("rdmsr", &gprs);
+
+	*value = gprs.d << 32 | (u32)gprs.a;
+	return vector;
+}
+
 static inline u64 try_wrmsr(u32 index, u64 value)
 {
 	struct gprs gprs = { .c = index, .a = (u32)value, .d = value >> 32 };

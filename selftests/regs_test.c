@@ -6,10 +6,9 @@
 #include <cpuid.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 
+#include "alarm.h"
 #include "minivmx_harness.h"
 
 #define IA32_STAR		0xc0000081
@@ -235,7 +234,7 @@ static void guest_keeps_vectors(void)
 	}
 }
 
-static void no_action(int signal)
+static void dirty_own_vectors(int signal)
 {
 	struct vectors dirt;
 
@@ -276,8 +275,6 @@ static long run_with_vectors(const struct vcpu *vcpu, bool avx,
 static void check_vectors(struct __test_metadata *_metadata, struct vm *vm,
 			  bool avx)
 {
-	struct sigaction action = { .sa_handler = no_action };
-	struct itimerval tick = { { 0, 3000 }, { 0, 3000 } };
 	const u32 mxcsr = 0x9fc0;
 	struct vectors in, out;
 	bool stop = false;
@@ -289,8 +286,8 @@ static void check_vectors(struct __test_metadata *_metadata, struct vm *vm,
 	fill_vectors(guest_copy(vm, guest_in), 77);
 	*guest_copy(vm, guest_avx) = avx;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, dirty_vectors, &stop));
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &tick, NULL);
+	catch_signal(SIGALRM, dirty_own_vectors);
+	set_ticks(3000);
 	asm volatile("ldmxcsr %0" : : "m"(mxcsr));
 	for (int round = 0; exits < 300; round++) {
 		long result;
@@ -308,7 +305,7 @@ static void check_vectors(struct __test_metadata *_metadata, struct vm *vm,
 	}
 	asm volatile("stmxcsr %0" : "=m"(seen));
 	EXPECT_EQ(mxcsr, seen & ~0x3f);
-	setitimer(ITIMER_REAL, &(struct itimerval) { 0 }, NULL);
+	set_ticks(0);
 	stop = true;
 	pthread_join(thread, NULL);
 	EXPECT_LE(300, *guest_copy(vm, guest_rounds));

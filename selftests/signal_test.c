@@ -5,11 +5,9 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "alarm.h"
 #include "minivmx_harness.h"
 #include "window.h"
 
@@ -19,35 +17,6 @@ static void guest_spins(void)
 {
 	for (;;)
 		turns++;
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-static void no_action(int signal)
-{
-	(void)signal;
-}
-
-static void catch_signal(int signal, void (*handler)(int))
-{
-	struct sigaction action = { .sa_handler = handler };
-
-	sigaction(signal, &action, NULL);
-}
-
-static void set_alarm(long milliseconds)
-{
-	struct itimerval alarm = {
-		.it_value = { 0, milliseconds * 1000 },
-	};
-
-	setitimer(ITIMER_REAL, &alarm, NULL);
 }
 
 /* The guest's own interrupt flag is no matter of the host's. */
@@ -70,7 +39,7 @@ static void expect_alarms_to_end_runs(struct __test_metadata *_metadata,
 		u64 before = *seen;
 		double start = now();
 
-		set_alarm(20);
+		set_alarm(20000);
 		EXPECT_EQ(EINTR, run_error(vcpu));
 		EXPECT_GT(1.0, now() - start);
 		EXPECT_LT(before, *seen);
@@ -141,11 +110,6 @@ MINIVMX_TEST(answer_survives_eintr, guest_reads_a_port)
 	run->immediate_exit = 0;
 	run_to_done(vcpu);
 	EXPECT_EQ(0x5555, *guest_copy(vm, input));
-}
-
-static void *run_in_thread(void *vcpu)
-{
-	return (void *)(long)run_error(vcpu);
 }
 
 /* One CPU for both: the guest is preempted as any program. */
@@ -339,7 +303,7 @@ MINIVMX_TEST(step_ends_with_the_run, guest_writes_tables)
 		SKIP(return, "not with EPT: nothing is stepped there");
 	catch_signal(SIGALRM, no_action);
 	for (int i = 0; i < 50; i++) {
-		set_alarm(3);
+		set_alarm(3000);
 		ASSERT_EQ(EINTR, run_error(vcpu))
 			TH_LOG("got %s", describe_exit(vcpu));
 		EXPECT_EQ(0, vmread(vcpu, PROCESSOR_CONTROLS) &

@@ -5,8 +5,8 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
+#include "alarm.h"
 #include "guest.h"
 #include "kselftest_harness.h"
 #include "minivmx_util.h"
@@ -233,11 +233,6 @@ TEST_F(smp, first_touch_races)
 	EXPECT_EQ(256, pages - get_stats(&smp->vm).out_pages);
 }
 
-static void no_action(int signal)
-{
-	(void)signal;
-}
-
 static void *run_to_signal(void *arg)
 {
 	struct smp_vcpu *vcpu = arg;
@@ -261,10 +256,9 @@ static void guest_spins(void)
 TEST_F(smp, signals_reach_other_cpus)
 {
 	struct smp *smp = &self->smp;
-	struct sigaction action = { .sa_handler = no_action };
 	__typeof__(shared) *copy = guest_copy(&smp->vm, shared);
 
-	sigaction(SIGUSR1, &action, NULL);
+	catch_signal(SIGUSR1, no_action);
 	start_all(smp, guest_spins, run_to_signal);
 	for (int i = 0; i < VCPUS; i++) {
 		while (!copy->ready[i])

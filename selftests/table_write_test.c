@@ -7,6 +7,11 @@
 #include "user.h"
 #include "window.h"
 
+/* Two entries, as one operand. */
+struct pair {
+	u64 entries[2];
+} __attribute__((may_alias));
+
 /* Which of the two pages a page of the window shows. */
 static bool shows(u64 n, const struct page *page)
 {
@@ -86,7 +91,7 @@ static void compare_and_exchange_16_bytes(volatile u64 *entry, u64 value)
 	bool done;
 
 	asm volatile("lock cmpxchg16b %1; setz %0"
-		     : "=q"(done), "+m"(*(volatile __int128 *)entry), "+a"(low),
+		     : "=q"(done), "+m"(*(volatile struct pair *)entry), "+a"(low),
 		       "+d"(high)
 		     : "b"(value), "c"(high));
 	GUEST_ASSERT(done);
@@ -161,8 +166,8 @@ static void store_16_bytes(volatile u64 *entry, u64 value)
 	u64 pair[2] __aligned(16) = { value, entry[1] };
 
 	asm volatile("movdqa %1, %%xmm0; movdqa %%xmm0, %0"
-		     : "=m"(*(volatile __int128 *)entry)
-		     : "m"(*(__int128 *)pair) : "xmm0", "memory");
+		     : "=m"(*(volatile struct pair *)entry)
+		     : "m"(*(struct pair *)pair) : "xmm0", "memory");
 }
 
 static void store_masked_bytes(volatile u64 *entry, u64 value)
@@ -172,7 +177,7 @@ static void store_masked_bytes(volatile u64 *entry, u64 value)
 
 	asm volatile("movdqa %0, %%xmm0; movdqa %1, %%xmm1\n\t"
 		     "maskmovdqu %%xmm1, %%xmm0; sfence"
-		     : : "m"(*(__int128 *)pair), "m"(*(__int128 *)mask),
+		     : : "m"(*(struct pair *)pair), "m"(*(struct pair *)mask),
 			 "D"(entry)
 		     : "xmm0", "xmm1", "memory");
 }
@@ -184,7 +189,7 @@ static void save_fpu_state(volatile u64 *entry, u64 value)
 	u64 pair[2] __aligned(16) = { value, entry[1] };
 
 	asm volatile("movdqa %1, %%xmm0; fxsave64 (%0)"
-		     : : "r"(image), "m"(*(__int128 *)pair) : "xmm0", "memory");
+		     : : "r"(image), "m"(*(struct pair *)pair) : "xmm0", "memory");
 }
 
 /* A far pointer's worth of bytes, and no more than the descriptor table's. */
@@ -322,7 +327,7 @@ static void guest_saves_extended_state(void)
 		map_page(PLACE, i % 2 ? &page_a : &page_b);
 		(void)read_at(WINDOW_PAGE(PLACE));
 		asm volatile("movdqa %0, %%xmm0; xsave64 (%1)"
-			     : : "m"(*(__int128 *)pair), "r"(window_pts),
+			     : : "m"(*(struct pair *)pair), "r"(window_pts),
 				 "a"(2), "d"(0)
 			     : "xmm0", "memory");
 		invalidate(WINDOW_PAGE(PLACE));
