@@ -140,11 +140,13 @@ impl GuestFpu {
         self.guest.components
     }
 
-    /// Can XSETBV set XCR0 to this value?
+    /// A value, if XSETBV can set XCR0 to it
     /// (SDM Vol. 2, "XSETBV - Set Extended Control Register").
-    pub(crate) fn xcr0_valid(&self, value: u64) -> bool {
+    pub(crate) fn check_xcr0(&self, value: u64) -> Option<Xcr0> {
         let avx_without_sse = value & 0b110 == 0b100;
-        value & 1 != 0 && value & !self.xcr0_allowed() == 0 && !avx_without_sse
+        let valid = value & 1 != 0 && value & !self.xcr0_allowed() == 0 && !avx_without_sse;
+        // INVARIANT: By the line above.
+        valid.then_some(Xcr0(value))
     }
 
     /// Puts the guest's registers into the CPU until the returned guard is dropped.
@@ -163,6 +165,13 @@ impl GuestFpu {
     }
 }
 
+/// A value for the XCR0 of a guest.
+///
+/// # Invariants
+///
+/// XSETBV takes it, and no component is in it that [`GuestFpu`] does not swap.
+pub(crate) struct Xcr0(u64);
+
 /// Guard: the guest's FPU registers and XCR0 are in the CPU.
 #[must_use = "the guest's FPU is saved when the guard is dropped"]
 pub(crate) struct LoadedFpu<'a> {
@@ -176,8 +185,8 @@ impl LoadedFpu<'_> {
         self.fpu
     }
 
-    /// Changes the guest's XCR0 to a value that [`GuestFpu::xcr0_valid`] found good.
-    pub(crate) fn set_xcr0(&self, value: u64) {
+    /// Changes the guest's XCR0.
+    pub(crate) fn set_xcr0(&self, Xcr0(value): Xcr0) {
         self.fpu.switch_xcr0(self.fpu.xcr0(), value);
         self.fpu.xcr0.set(value);
     }
@@ -203,7 +212,7 @@ fn xgetbv() -> u64 {
 }
 
 fn xsetbv(value: u64) {
-    // SAFETY: The value is the host's own, or one that `xcr0_valid` found good. The kernel's comes
+    // SAFETY: The value is the host's own, or by its invariant an `Xcr0`. The kernel's comes
     // back before interrupts do.
     unsafe {
         asm!("xsetbv"; in("ecx") 0, in("eax") value as u32, in("edx") (value >> 32) as u32,

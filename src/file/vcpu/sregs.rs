@@ -106,13 +106,13 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     let dr7 = dr7::valid(dr7).ok_or(EINVAL)?;
     guest_fields::check_interruptibility(&cx.vm.machine.capabilities, sregs.interruptibility)?;
     let fpu = cx.fpu.fpu();
-    let xcr0_kept = sregs.xcr0 == fpu.xcr0();
-    if !xcr0_kept && !fpu.xcr0_valid(sregs.xcr0) {
-        return Err(EINVAL);
-    }
+    let xcr0 = match sregs.xcr0 == fpu.xcr0() {
+        true => None,
+        false => Some(fpu.check_xcr0(sregs.xcr0).ok_or(EINVAL)?),
+    };
     set_control_registers(cx, sregs)?;
-    if !xcr0_kept {
-        cx.fpu.set_xcr0(sregs.xcr0);
+    if let Some(xcr0) = xcr0 {
+        cx.fpu.set_xcr0(xcr0);
     }
     cx.set_cr2(sregs.cr2);
     cx.guest.debug.address = address;

@@ -21,11 +21,11 @@ use crate::{
 /// and by the SDM the CPL, too; Bochs (3.0) exits before that.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let index = cx.registers().low(Registers::RCX);
-    let value = cx.registers().edx_eax();
-    if paging::cpl(cx) != 0 || index != 0 || !cx.fpu.fpu().xcr0_valid(value) {
-        return cx.inject(Exception::GENERAL_PROTECTION);
+    let allowed = paging::cpl(cx) == 0 && index == 0;
+    match cx.fpu.fpu().check_xcr0(cx.registers().edx_eax()) {
+        Some(xcr0) if allowed => cx.fpu.set_xcr0(xcr0),
+        _ => return cx.inject(Exception::GENERAL_PROTECTION),
     }
-    cx.fpu.set_xcr0(value);
     event::skip_instruction(cx.vmcs);
     Next::Enter
 }
