@@ -46,6 +46,7 @@ help:
 #: make clean        remove build/
 #:
 #: ENGINE=bochs|vng|tcg    who runs the machine (default: vng with nested VMX, else bochs)
+#:       =nested            Bochs, and in it KVM, whose nested VMX is a second opinion
 #: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine
 #: KVM=own|borrow          without kvm_intel, or with it loaded
 #: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)

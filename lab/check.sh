@@ -23,7 +23,7 @@ one_boot() {
 	case $engine-$model in
 	tcg-*) expect=EXPECT=no-vmx ;;
 	bochs-penryn) expect=EXPECT=no-ept,shadow ;;
-	bochs-*) expect=EXPECT=ept,shadow ;;
+	bochs-* | nested-*) expect=EXPECT=ept,shadow ;;
 	esac
 	echo "selftests boot ${KERNEL:-lab} $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
 		"${MMU:+MMU=$MMU}" "${ROUNDS:+ROUNDS=$ROUNDS}" "${SEED:+MINIVMX_SEED=$SEED}"

@@ -10,16 +10,18 @@
 # variables are for lab/init. loglevel=5 lets warnings through and nothing less;
 # a panic ends every engine, by the triple fault that it is made to cause; an idle CPU
 # waits in HLT, because Bochs (3.0) misses writes that should end an MWAIT, and a task
-# would wait for the next timer; KUnit leaves out the kernel's own tests.
+# would wait for the next timer; the module refuses a kernel that uses FRED; KUnit leaves
+# out the kernel's own tests.
 machine() {
 	BOOT=$BUILD/boot/$1
 	IMAGE=$BUILD/image/$2
-	CMDLINE="console=ttyS0,115200 loglevel=5 oops=panic panic=-1 reboot=triple idle=halt"
-	CMDLINE+=" kunit.filter_glob=minivmx* ${*:3}"
+	KERNEL_WORDS="console=ttyS0,115200 loglevel=5 oops=panic panic=-1 reboot=triple"
+	KERNEL_WORDS+=" idle=halt fred=off kunit.filter_glob=minivmx*"
+	CMDLINE="$KERNEL_WORDS ${*:3}"
 	ENGINE=$("$LAB/engine.sh")
 	case $ENGINE in
-	bochs | vng | tcg) ;;
-	*) die "no engine is called '$ENGINE': bochs, vng or tcg" ;;
+	bochs | nested | vng | tcg) ;;
+	*) die "no engine is called '$ENGINE': bochs, nested, vng or tcg" ;;
 	esac
 	rm -rf "$BOOT"
 	mkdir -p "$BOOT"

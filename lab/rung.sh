@@ -20,6 +20,7 @@ one_result() {
 
 run_boot() {
 	local kernel=$1 limit=300 status=0
+	[ "$2" != nested ] || limit=1500
 	[ "$kernel" != debug ] || limit=2700
 	limit=${LIMIT:-$limit}
 	if [ "$2" = vng ] && [ "$(ENGINE='' "$LAB/engine.sh")" != vng ]; then
