@@ -614,7 +614,7 @@ static void guest_cr3_and_cr8(void)
 	asm volatile("movq %%cr3, %0" : "=r"(gprs.a));
 	GUEST_ASSERT(gprs.a == GUEST_PML4);
 	GUEST_ASSERT(GUEST_TRY("movq %%rax, %%cr3", &gprs) == NO_FAULT);
-	gprs.a = GUEST_PML4 | 1UL << 62;
+	gprs.a = GUEST_PML4 | 1UL << 60;
 	GUEST_ASSERT(GUEST_TRY("movq %%rax, %%cr3", &gprs) == VECTOR_GP);
 	asm volatile("movq %%cr3, %0" : "=r"(gprs.a));
 	GUEST_ASSERT(gprs.a == GUEST_PML4);

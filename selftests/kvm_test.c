@@ -36,9 +36,13 @@ GUEST_BLOB(kvm_guest, 16,
 
 struct kvm_guest {
 	int system, vm, vcpu;
+	u8 *memory;
 	struct kvm_run *run;
+	int run_size;
 	volatile u32 rounds;
 };
+
+#define KVM_MEMORY	(16 * PAGE_4K)
 
 static int kvm_call(int fd, unsigned long call, const char *name, void *arg)
 {
@@ -53,15 +57,15 @@ static int kvm_call(int fd, unsigned long call, const char *name, void *arg)
 
 static void create_kvm_memory(struct kvm_guest *kvm)
 {
-	u8 *memory = mmap(NULL, 16 * PAGE_4K, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct kvm_userspace_memory_region region = {
-		.memory_size = 16 * PAGE_4K,
-		.userspace_addr = (uintptr_t)memory,
+		.memory_size = KVM_MEMORY,
 	};
 
-	require(memory != MAP_FAILED, "mmap: %s", strerrorname_np(errno));
-	memcpy(memory + KVM_CODE, kvm_guest, kvm_guest_end - kvm_guest);
+	kvm->memory = mmap(NULL, KVM_MEMORY, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	require(kvm->memory != MAP_FAILED, "mmap: %s", strerrorname_np(errno));
+	memcpy(kvm->memory + KVM_CODE, kvm_guest, kvm_guest_end - kvm_guest);
+	region.userspace_addr = (uintptr_t)kvm->memory;
 	kvm_cmd(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
@@ -69,10 +73,10 @@ static void create_kvm_vcpu(struct kvm_guest *kvm)
 {
 	struct kvm_regs regs = { .rip = KVM_CODE, .rflags = 2 };
 	struct kvm_sregs sregs;
-	int size = kvm_cmd(kvm->system, KVM_GET_VCPU_MMAP_SIZE, 0);
 
 	kvm->vcpu = kvm_cmd(kvm->vm, KVM_CREATE_VCPU, 0);
-	kvm->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+	kvm->run_size = kvm_cmd(kvm->system, KVM_GET_VCPU_MMAP_SIZE, 0);
+	kvm->run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			kvm->vcpu, 0);
 	require(kvm->run != MAP_FAILED, "mmap: %s", strerrorname_np(errno));
 	kvm_cmd(kvm->vcpu, KVM_GET_SREGS, &sregs);
@@ -96,6 +100,16 @@ static const char *create_kvm_guest(struct kvm_guest *kvm)
 	create_kvm_memory(kvm);
 	create_kvm_vcpu(kvm);
 	return NULL;
+}
+
+/* A mapping of the run page keeps the vCPU, and with it the VM. */
+static void close_kvm_guest(struct kvm_guest *kvm)
+{
+	munmap(kvm->run, kvm->run_size);
+	munmap(kvm->memory, KVM_MEMORY);
+	close(kvm->vcpu);
+	close(kvm->vm);
+	close(kvm->system);
 }
 
 static void run_kvm_round(struct kvm_guest *kvm)
@@ -187,9 +201,7 @@ MINIVMX_TEST(kvm_comes_and_goes, guest_counts)
 		EXPECT_EQ(MINIVMX_VMX_BORROW, get_info(vm->device).out_vmx);
 		run_kvm_round(&kvm);
 		run_to_sync(vcpu, i * SPINS);
-		close(kvm.vcpu);
-		close(kvm.vm);
-		close(kvm.system);
+		close_kvm_guest(&kvm);
 	}
 }
 
