@@ -206,16 +206,18 @@ impl<P: Frame> ShadowPage<P> {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// The first present entry that was made from something else than what the guest table has now.
-    /// It has to be dropped before the next is asked for.
-    pub(super) fn next_stale(&self, contents: &Entries) -> Option<usize> {
+    /// The first present entry from this one on that was made from something else than what the guest
+    /// table has now.
+    pub(super) fn next_stale(&self, from: usize, contents: &Entries) -> Option<usize> {
         if self.key.is_word_for_word() {
             self.find_present(
+                from,
                 |block| self.is_block_fresh(block, contents),
                 |index| contents[index].load(Ordering::Relaxed) != self.source(index),
             )
         } else {
             self.find_present(
+                from,
                 |_| false,
                 |index| self.key.guest_value(index, contents) != self.source(index),
             )
@@ -235,16 +237,19 @@ impl<P: Frame> ShadowPage<P> {
         difference == 0
     }
 
-    /// The first present entry that passes a test; where 64 are present, `none` may say that none of
-    /// them does.
+    /// The first present entry from this one on that passes a test; where 64 are present, `none` may say
+    /// that none of them does.
     #[inline]
     fn find_present(
         &self,
+        from: usize,
         none: impl Fn(usize) -> bool,
         test: impl Fn(usize) -> bool,
     ) -> Option<usize> {
-        for (word, present) in self.present.iter().enumerate() {
-            let mut bits = *present;
+        let mut mask = u64::MAX << (from % 64);
+        for (word, present) in self.present.iter().enumerate().skip(from / 64) {
+            let mut bits = *present & mask;
+            mask = u64::MAX;
             if bits == u64::MAX && none(word) {
                 continue;
             }

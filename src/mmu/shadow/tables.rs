@@ -404,9 +404,7 @@ impl<P: Frame> Tables<P> {
         let hpa = self.pool[table].hpa();
         // One that stays: its parents go first, and the last of them must not free it, too.
         self.pool[table].parents += 1;
-        while let Some(at) = self.rmap.first(&self.pool, hpa) {
-            self.drop_entry(at);
-        }
+        self.drop_all_that_refer_to(hpa);
         self.drop_entries(table);
         if self.pool[table].unsync {
             self.unsync -= 1;
@@ -467,11 +465,20 @@ impl<P: Frame> Tables<P> {
         self.grants.clear();
     }
 
-    /// Drops everything that comes from a page that is taken away from the guest.
-    pub(super) fn remove(&mut self, frame: u64, hpa: Hpa) {
-        while let Some(at) = self.rmap.first(&self.pool, hpa) {
+    /// Drops every entry that refers to a frame of host memory: a page of the guest, or a table that stays
+    /// all the same. So none of them takes another of these with it, and each is found from the one
+    /// before.
+    fn drop_all_that_refer_to(&mut self, hpa: Hpa) {
+        let mut next = self.rmap.first(&self.pool, hpa);
+        while let Some(at) = next {
+            next = Rmap::next(&self.pool, at, hpa);
             self.drop_entry(at);
         }
+    }
+
+    /// Drops everything that comes from a page that is taken away from the guest.
+    pub(super) fn remove(&mut self, frame: u64, hpa: Hpa) {
+        self.drop_all_that_refer_to(hpa);
         self.release(frame);
     }
 }

@@ -6,12 +6,14 @@
 //! A program ([`guest`]) is made from a seed, on a machine that follows the guest's tables afresh at
 //! each access ([`reference`]). Then it runs on machines with a hypervisor, one for each policy: the
 //! CPU ([`hardware`]) walks the shadow tables by their bits, and keeps translations as long as it may;
-//! [`machine`] does with its exits what the driver does. Two kinds of guests make two kinds of tests:
+//! [`machine`] does with its exits what the driver does. Three kinds of guests make three kinds of tests:
 //!
 //!  - What a *disciplined* guest sees cannot depend on what a CPU caches. Each access has the same
 //!    outcome under all policies, and memory is the same at the end, accessed and dirty flags included.
 //!  - What a *wild* guest sees is what its tables say (`wp`, `pv`), or what some CPU without a
 //!    hypervisor could have cached ([`architecture`]: `vtlb`, `unsync`).
+//!  - A *disturbed* guest is a wild one whose memory is taken away while an instruction is between two
+//!    exits; what it sees is what some CPU could have cached.
 //!
 //! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`).
 //!
@@ -33,6 +35,7 @@ mod reference;
 use self::{
     architecture::Architecture,
     coverage::Coverage,
+    cpu::Outcome,
     guest::Program,
     machine::{Machine, Policy},
 };
@@ -72,8 +75,28 @@ const POLICIES: [Policy; 4] = [
     },
 ];
 
+/// The kinds of guests, see the module.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Disciplined,
+    Wild,
+    Disturbed,
+}
+
+impl Kind {
+    /// Is what a guest sees what its tables say, whatever a CPU caches?
+    fn is_exact(self, policy: Policy) -> bool {
+        match self {
+            Self::Disciplined => true,
+            Self::Wild => policy.in_step,
+            Self::Disturbed => false,
+        }
+    }
+}
+
 /// Runs a program under a policy.
-fn run_under(policy: Policy, program: &Program, exact: bool, coverage: &mut Coverage, tell: bool) {
+fn run_under(policy: Policy, program: &Program, kind: Kind, coverage: &mut Coverage, tell: bool) {
+    let exact = kind.is_exact(policy);
     let architecture = (!exact).then(|| Architecture::new(program.registers.paging.mode));
     let mut machine = Machine::new(
         policy,
@@ -83,11 +106,21 @@ fn run_under(policy: Policy, program: &Program, exact: bool, coverage: &mut Cove
         architecture,
         coverage,
     );
+    if kind == Kind::Disturbed {
+        machine.disturb(Dice::of_seed(program.script.len() as u64));
+    }
     for (number, (op, expected)) in program.script.iter().enumerate() {
         if tell {
             println!("{}: {number}: {op:x?}: {expected:x?}", policy.name);
         }
+        // Where memory was taken away, other PDPTEs are valid, and the rest is for another mode.
+        if kind == Kind::Disturbed && *expected == Outcome::Refused {
+            continue;
+        }
         let outcome = machine.run(op);
+        if kind == Kind::Disturbed && outcome == Outcome::Refused {
+            break;
+        }
         if exact {
             assert_eq!(outcome, *expected, "{}: {number}: {op:x?}", policy.name);
         }
@@ -100,15 +133,14 @@ fn run_under(policy: Policy, program: &Program, exact: bool, coverage: &mut Cove
 }
 
 /// Runs a program under all policies.
-fn run(program: &Program, disciplined: bool, coverage: &mut Coverage, tell: bool) {
+fn run(program: &Program, kind: Kind, coverage: &mut Coverage, tell: bool) {
     for policy in POLICIES {
-        let exact = disciplined || policy.in_step;
-        run_under(policy, program, exact, coverage, tell);
+        run_under(policy, program, kind, coverage, tell);
     }
 }
 
 /// Runs a number of programs, or the one with the seed that the environment names.
-pub(crate) fn run_many(count: u64, disciplined: bool) {
+pub(crate) fn run_many(count: u64, kind: Kind) {
     let number = |name| {
         env::var(name)
             .ok()
@@ -116,14 +148,14 @@ pub(crate) fn run_many(count: u64, disciplined: bool) {
     };
     let mut coverage = Coverage::default();
     if let Some(seed) = number("MINIVMX_SEED") {
-        let program = guest::write(Dice::of_seed(seed), disciplined);
-        return run(&program, disciplined, &mut coverage, true);
+        let program = guest::write(Dice::of_seed(seed), kind == Kind::Disciplined);
+        return run(&program, kind, &mut coverage, true);
     }
     let mut operations = 0;
     for seed in 0..number("MINIVMX_PROGRAMS").unwrap_or(count) {
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let program = guest::write(Dice::of_seed(seed), disciplined);
-            run(&program, disciplined, &mut coverage, false);
+            let program = guest::write(Dice::of_seed(seed), kind == Kind::Disciplined);
+            run(&program, kind, &mut coverage, false);
             program.script.len()
         }));
         operations += ran.unwrap_or_else(|cause| {
@@ -141,7 +173,7 @@ pub(crate) fn run_many(count: u64, disciplined: bool) {
 /// Runs a program of a fuzzer's making.
 pub fn fuzz(bytes: &[u8]) {
     let mut dice = Dice::of_bytes(bytes);
-    let disciplined = dice.one_in(2);
-    let program = guest::write(dice, disciplined);
-    run(&program, disciplined, &mut Coverage::default(), false);
+    let kind = dice.pick(&[Kind::Disciplined, Kind::Wild, Kind::Disturbed]);
+    let program = guest::write(dice, kind == Kind::Disciplined);
+    run(&program, kind, &mut Coverage::default(), false);
 }

@@ -52,45 +52,45 @@ impl<P: Frame> Tables<P> {
 
     /// Drops every entry of a frame's shadows that the guest's entry does not stand for any more.
     pub(in crate::mmu::shadow) fn sync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(table) = next {
-            // What goes below a table may be another shadow of the same frame.
-            if self.sync(table, memory) {
-                next = self.pool.shadow_of(frame, None);
-            } else {
+        self.for_each_shadow(frame, |tables, table| tables.sync(table, memory));
+    }
+
+    /// As above, for 8 bytes that were written.
+    pub(in crate::mmu::shadow) fn sync_word(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
+        self.for_each_shadow(gpa.frame(), |tables, table| {
+            for index in tables.pool[table].key.entries_at(gpa.get()) {
+                tables.sync_entry(At { table, index }, memory);
+            }
+        });
+    }
+
+    /// Does something that drops entries with each shadow of a guest table. What goes with an entry is of
+    /// a lower level, and may be another shadow of the same frame: so the highest come first, and none is
+    /// looked at twice.
+    fn for_each_shadow(&mut self, frame: u64, mut body: impl FnMut(&mut Self, TableNumber)) {
+        for level in [Level::Pml4, Level::Pdpt, Level::Pd, Level::Pt] {
+            let mut next = self.pool.shadow_of(frame, None);
+            while let Some(table) = next {
+                if self.pool[table].key.level == level {
+                    body(self, table);
+                }
                 next = self.pool.shadow_of(frame, Some(table));
             }
         }
     }
 
-    /// As above, for 8 bytes that were written.
-    pub(in crate::mmu::shadow) fn sync_word(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
-        let frame = gpa.frame();
-        let mut next = self.pool.shadow_of(frame, None);
-        while let Some(table) = next {
-            let entries = self.pool[table].key.entries_at(gpa.get());
-            let mut changed = false;
-            for index in entries {
-                changed |= self.sync_entry(At { table, index }, memory);
-            }
-            let after = if changed { None } else { Some(table) };
-            next = self.pool.shadow_of(frame, after);
-        }
-    }
-
-    /// As above, for one table. Returns whether anything went.
-    pub(super) fn sync(&mut self, table: TableNumber, memory: &dyn GuestMemory) -> bool {
-        let before = self.syncs;
+    /// As [`Self::sync_frame`], for one table.
+    pub(super) fn sync(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         let gpa = Gpa::new(self.pool[table].key.frame << 12);
         let Some(contents) = memory.contents(gpa) else {
-            self.drop_entries(table);
-            return true;
+            return self.drop_entries(table);
         };
-        while let Some(index) = self.pool[table].next_stale(contents) {
+        let mut next = self.pool[table].next_stale(0, contents);
+        while let Some(index) = next {
             self.drop_entry(At { table, index });
             self.syncs = self.syncs.wrapping_add(1);
+            next = self.pool[table].next_stale(index + 1, contents);
         }
-        self.syncs != before
     }
 
     /// Drops an entry if the guest's entry is not what it was made from. Returns whether it did.

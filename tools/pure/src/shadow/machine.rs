@@ -9,12 +9,16 @@ use super::{
     cpu::{Op, Outcome, Registers, Touch},
     hardware::Hardware,
     host::{Host, TablePage},
+    layout,
     ram::Ram,
     reference::carry_out,
 };
-use crate::mmu::{
-    address::{Gpa, Gva, Hpa},
-    shadow::{Fault, OutOfPages, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL, PAGES_PER_TABLE},
+use crate::{
+    dice::Dice,
+    mmu::{
+        address::{Gpa, Gva, Hpa},
+        shadow::{Fault, OutOfPages, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL, PAGES_PER_TABLE},
+    },
 };
 use std::rc::Rc;
 
@@ -45,6 +49,8 @@ pub(super) struct Machine<'a> {
     /// Says whether what the CPU does is what an architecture allows; not needed where it is known
     /// what it must do.
     architecture: Option<Architecture>,
+    /// Where other threads of the program come in between two exits of an instruction: what they do.
+    others: Option<Dice>,
     coverage: &'a mut Coverage,
 }
 
@@ -69,9 +75,15 @@ impl<'a> Machine<'a> {
             stock: Vec::new(),
             stepping: false,
             architecture,
+            others: None,
             coverage,
             host,
         }
+    }
+
+    /// Other threads of the program do what they like from now on.
+    pub(super) fn disturb(&mut self, others: Dice) {
+        self.others = Some(others);
     }
 
     pub(super) fn ram(&self) -> &Ram {
@@ -106,6 +118,9 @@ impl<'a> Machine<'a> {
     fn instruction(&mut self, touches: &[Touch]) -> Outcome {
         for _ in 0..PATIENCE {
             self.enter();
+            if self.let_others() {
+                continue;
+            }
             let outcome = match self.translate(touches) {
                 Ok(hpas) => self.carry_out(touches, &hpas),
                 Err(touch) => match self.page_fault(touch) {
@@ -120,6 +135,28 @@ impl<'a> Machine<'a> {
             "{}: {touches:x?} does not come to its end",
             self.policy.name
         );
+    }
+
+    /// Before the CPU gets to the guest another thread can take memory away, and a signal can end the
+    /// step. Returns whether that was so.
+    fn let_others(&mut self) -> bool {
+        let Some(others) = &mut self.others else {
+            return false;
+        };
+        match others.below(8) {
+            0 => self.end_step(),
+            1 => {
+                let frame = match others.one_in(2) {
+                    true => self.registers.paging.cr3 >> 12,
+                    false => layout::TABLES.start + others.below(16),
+                };
+                self.remove(frame);
+                self.observe();
+                self.coverage.count("memory taken away in mid-instruction");
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// Before a VM entry: a root, if there is none, and a flush, if it must be.

@@ -3,16 +3,21 @@
 //! Shadow paging under random guests; see [`shadow`](crate::shadow), also for how a failure is
 //! repeated.
 
-use crate::shadow;
+use crate::shadow::{self, Kind};
 
 #[test]
 fn disciplined_programs_are_the_same_under_all_policies() {
-    shadow::run_many(10_000, true);
+    shadow::run_many(10_000, Kind::Disciplined);
 }
 
 #[test]
 fn wild_programs_see_what_some_cpu_could_show_them() {
-    shadow::run_many(5_000, false);
+    shadow::run_many(5_000, Kind::Wild);
+}
+
+#[test]
+fn disturbed_programs_come_to_their_end() {
+    shadow::run_many(5_000, Kind::Disturbed);
 }
 
 // The fuzz target's own entry, on bytes of all kinds.
