@@ -26,6 +26,7 @@ fill_root() {
 	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/*.elf "$root/guests"
 	cp "$BUILD"/examples/* "$root/examples"
 	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
+	cp "$TOP"/selftests/*_test.sh "$root/selftests"
 }
 
 # The kernel reads lz4's old ("legacy") frame only.

@@ -38,7 +38,8 @@ build_guests() {
 
 build_selftests() {
 	make -s -j"$(nproc)" -C "$TOP/selftests" all \
-		KSRC="$("$LAB/kernel.sh" --source)" OUT="$BUILD/selftests"
+		KSRC="$("$LAB/kernel.sh" --source)" OUTPUT="$BUILD/selftests" \
+		USERCFLAGS=-Werror
 }
 
 step "tool" build_tool

@@ -396,7 +396,7 @@ TEST_F_TIMEOUT(vm, caused, 120)
 extern const char header[];
 asm(".pushsection .rodata\n"
 	"header:\n"
-	"	.incbin	\"../uapi/minivmx.h\"\n"
+	"	.incbin	\"minivmx.h\"\n"
 	"	.byte	0\n"
 	".popsection\n");
 
