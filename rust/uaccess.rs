@@ -63,6 +63,20 @@ impl<T: Plain> Argument<T> {
         })
     }
 
+    /// Takes from `other` what the program's structure is too short for.
+    pub(crate) fn complete(&mut self, other: &T) {
+        let known = self.user_size.min(size_of::<T>());
+        for (to, from) in self
+            .value
+            .as_mut_bytes()
+            .iter_mut()
+            .zip(other.as_bytes())
+            .skip(known)
+        {
+            *to = *from;
+        }
+    }
+
     fn user_size(pointer: UserPtr) -> Result<usize> {
         let mut size = [0u8; size_of::<u32>()];
         UserSlice::new(pointer, size.len())

@@ -48,6 +48,7 @@ pub(crate) use super::bindings::{
     minivmx_run,
     minivmx_segment,
     minivmx_sregs,
+    minivmx_sregs_flags as sregs_flags,
     minivmx_stats,
     minivmx_table,
     minivmx_traps,

@@ -107,6 +107,9 @@ static size_t first_size(const struct call *call)
 		return offsetof(struct minivmx_info, out_mitigations);
 	if (call->number == MINIVMX_GET_STATS)
 		return offsetof(struct minivmx_stats, out_guest_faults);
+	if (call->number == MINIVMX_GET_SREGS ||
+	    call->number == MINIVMX_SET_SREGS)
+		return offsetof(struct minivmx_sregs, cr8);
 	return call->size;
 }
 

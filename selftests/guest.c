@@ -180,7 +180,19 @@ static void set_long_mode(struct minivmx_sregs *sregs, u64 tss)
 	sregs->cr3 = GUEST_PML4;
 	sregs->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	sregs->efer = EFER_LME | EFER_LMA | EFER_NXE;
-	sregs->interruptibility = 0;
+}
+
+/* What was there before is another guest. */
+static struct minivmx_sregs sregs_of_another_guest(const struct vcpu *vcpu)
+{
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+
+	sregs.interruptibility = 0;
+	sregs.cr8 = 0;
+	sregs.pending_debug = 0;
+	sregs.activity = 0;
+	sregs.flags = 0;
+	return sregs;
 }
 
 void start_long_mode(const struct vm *vm, const struct vcpu *vcpu, u32 id,
@@ -190,7 +202,7 @@ void start_long_mode(const struct vm *vm, const struct vcpu *vcpu, u32 id,
 	u64 fault_stack = GUEST_FAULT_STACK + id * GUEST_STACK_STRIDE;
 	u64 stack = GUEST_STACK + id * GUEST_STACK_STRIDE - 8;
 	u64 return_address = (uintptr_t)guest_return;
-	struct minivmx_sregs sregs = get_sregs(vcpu);
+	struct minivmx_sregs sregs = sregs_of_another_guest(vcpu);
 
 	/* IST1 is at offset 36 (SDM Vol. 3A, "Task Management in 64-bit Mode"). */
 	memcpy(vm->memory + tss + 36, &fault_stack, sizeof(fault_stack));
@@ -225,7 +237,7 @@ static void start_blob(const struct vm *vm, const struct vcpu *vcpu,
 void start_real_mode(const struct vm *vm, const struct vcpu *vcpu,
 		     const char *code, const char *end)
 {
-	struct minivmx_sregs sregs = get_sregs(vcpu);
+	struct minivmx_sregs sregs = sregs_of_another_guest(vcpu);
 
 	sregs.cs = (struct minivmx_segment) {
 		.limit = 0xffff, .access_rights = AR_CODE16,
@@ -241,7 +253,7 @@ void start_real_mode(const struct vm *vm, const struct vcpu *vcpu,
 void start_protected_mode(const struct vm *vm, const struct vcpu *vcpu,
 			  const char *code, const char *end)
 {
-	struct minivmx_sregs sregs = get_sregs(vcpu);
+	struct minivmx_sregs sregs = sregs_of_another_guest(vcpu);
 
 	build_gdt(vm);
 	sregs.cs = (struct minivmx_segment) {

@@ -74,10 +74,15 @@ MINIVMX_TEST(sregs_round_trip, guest_syncs)
 	in.dr[0] = 0x1000;
 	in.dr[3] = 0x7000;
 	in.dr[5] = 0x401;
+	in.cr8 = 0xf;
+	in.pending_debug = 0x500f;
+	in.activity = 1;
 	set_sregs(vcpu, &in);
 	out = get_sregs(vcpu);
 	expect_same_sregs(_metadata, &in, &out);
 	in.dr[5] = 0x400;
+	in.pending_debug = 0;
+	in.activity = 0;
 	set_sregs(vcpu, &in);
 	run_to_sync(vcpu, 1);
 	out = get_sregs(vcpu);
@@ -88,7 +93,7 @@ MINIVMX_TEST(sregs_round_trip, guest_syncs)
 MINIVMX_TEST(sregs_refused, guest_syncs)
 {
 	const struct minivmx_sregs good = get_sregs(vcpu);
-	struct minivmx_sregs bad[7], now;
+	struct minivmx_sregs bad[17], now;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		bad[i] = good;
@@ -102,6 +107,16 @@ MINIVMX_TEST(sregs_refused, guest_syncs)
 	bad[4].efer |= 2;
 	bad[5].xcr0 = 0;
 	bad[6].dr[5] |= BIT(32);
+	bad[7].cr8 = 0x10;
+	bad[8].cr8 = BIT(63);
+	bad[9].pending_debug = BIT(4);
+	bad[10].pending_debug = BIT(13);
+	bad[11].pending_debug = BIT(16);
+	bad[12].pending_debug = BIT(63);
+	bad[13].activity = 2;		/* shutdown */
+	bad[14].activity = 3;		/* wait for SIPI */
+	bad[15].flags |= BIT(2);
+	bad[16].flags |= BIT(31);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(EINVAL, call_error(vcpu->fd, MINIVMX_SET_SREGS, &bad[i]))
 			TH_LOG("case %zu", i);

@@ -425,4 +425,144 @@ MINIVMX_TEST(event_interrupted_by_a_trap, guest_undefined)
 	run_to_sync(vcpu, VECTOR_UD);
 }
 
+/* ----------------------------------------------------------- another guest */
+
+/* Makes another guest of the vCPU, which begins at @code. */
+static void start_another(const struct vcpu *vcpu, void (*code)(void))
+{
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+
+	sregs.pending_debug = 0;
+	sregs.flags = 0;
+	set_sregs(vcpu, &sregs);
+	vcpu->run->regs.rip = (uintptr_t)code;
+	vcpu->run->regs.rflags = RFLAGS_IF | 2;
+}
+
+static void guest_says_five(void)
+{
+	GUEST_SYNC(guest_fault.count + 5);
+}
+
+/* An exception of the former guest's is none of this one's. */
+MINIVMX_TEST(another_guest_without_the_event, guest_reads_an_msr)
+{
+	raise_gp(_metadata, vcpu);
+	start_another(vcpu, guest_says_five);
+	EXPECT_EQ(0, run->event.info);
+	run_to_sync(vcpu, 5);
+}
+
+/* With some registers changed it is the same guest. */
+MINIVMX_TEST(same_guest_with_the_event, guest_reads_an_msr)
+{
+	struct minivmx_sregs sregs;
+
+	raise_gp(_metadata, vcpu);
+	sregs = get_sregs(vcpu);
+	sregs.dr[0] = 0x1234;
+	sregs.cr8 = 7;
+	set_sregs(vcpu, &sregs);
+	EXPECT_EQ(VALID | EXCEPTION | CODE | VECTOR_GP, run->event.info);
+	run_to_sync(vcpu, VECTOR_GP);
+}
+
+static void guest_steps_over_output(void)
+{
+	asm volatile("pushfq; orq $0x100, (%%rsp); popfq\n\t"
+		     "outl %%eax, $0x10" : : : "memory", "cc");
+}
+
+/* Nor is the trap of its last instruction. */
+MINIVMX_TEST(another_guest_without_the_trap, guest_steps_over_output)
+{
+	run_to_exit(vcpu, EXIT_IO);
+	run->immediate_exit = 1;
+	EXPECT_EQ(EINTR, run_error(vcpu));
+	run->immediate_exit = 0;
+	start_another(vcpu, guest_says_five);
+	run_to_sync(vcpu, 5);
+}
+
+static u64 input;
+
+static void guest_reads_a_port(void)
+{
+	for (;;) {
+		asm volatile("inl $0x10, %%eax" : "=a"(input) : "0"(~0UL));
+		GUEST_SYNC(input);
+	}
+}
+
+/* The exit of the former guest gets no answer, though this one stands at the same IN. */
+MINIVMX_TEST(another_guest_without_the_exit, guest_reads_a_port)
+{
+	u64 rip;
+
+	run_to_exit(vcpu, EXIT_IO);
+	rip = run->regs.rip;
+	run->io.data = 1;
+	start_another(vcpu, guest_reads_a_port);
+	run->regs.rip = rip;
+	run_to_exit(vcpu, EXIT_IO);
+	EXPECT_EQ(rip, run->regs.rip);
+	run->io.data = 2;
+	run_to_sync(vcpu, 2);
+}
+
+/* A debugger, say, changes registers while an exit waits. */
+MINIVMX_TEST(same_guest_with_the_exit, guest_reads_a_port)
+{
+	struct minivmx_sregs sregs;
+
+	run_to_exit(vcpu, EXIT_IO);
+	run->io.data = 1;
+	sregs = get_sregs(vcpu);
+	sregs.dr[1] = 0x1234;
+	sregs.ldtr.limit = 7;
+	set_sregs(vcpu, &sregs);
+	run_to_sync(vcpu, 1);
+}
+
+static int set_first_version(const struct vcpu *vcpu, struct minivmx_sregs sregs)
+{
+	sregs.size = offsetof(struct minivmx_sregs, cr8);
+	/* What is beyond is not read. */
+	sregs.cr8 = ~0UL;
+	sregs.flags = ~0U;
+	return call_error(vcpu->fd, MINIVMX_SET_SREGS, &sregs);
+}
+
+/* The first version of the structure says nothing of what came later: that stays. */
+MINIVMX_TEST(first_version_of_the_structure, guest_reads_a_port)
+{
+	struct minivmx_sregs sregs, now;
+
+	run_to_exit(vcpu, EXIT_IO);
+	run->io.data = 1;
+	sregs = get_sregs(vcpu);
+	sregs.cr8 = 9;
+	sregs.pending_debug = BIT(14);
+	sregs.activity = 1;
+	set_sregs(vcpu, &sregs);
+	sregs.dr[1] = 0x1234;
+	EXPECT_EQ(0, set_first_version(vcpu, sregs));
+	now = get_sregs(vcpu);
+	EXPECT_EQ(0x1234, now.dr[1]);
+	EXPECT_EQ(9, now.cr8);
+	EXPECT_EQ(BIT(14), now.pending_debug);
+	EXPECT_EQ(1, now.activity);
+	now.pending_debug = 0;
+	now.activity = 0;
+	set_sregs(vcpu, &now);
+	run_to_sync(vcpu, 1);
+	/* And it gets no more than it has room for. */
+	now = (struct minivmx_sregs) {
+		.size = offsetof(struct minivmx_sregs, cr8), .cr8 = 0xee,
+	};
+	test_cmd(vcpu->fd, MINIVMX_GET_SREGS, &now);
+	EXPECT_EQ(0x1234, now.dr[1]);
+	EXPECT_EQ(0xee, now.cr8);
+}
+
 TEST_HARNESS_MAIN

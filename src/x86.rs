@@ -10,6 +10,7 @@ pub(crate) mod address;
 pub(crate) mod cpuid;
 pub(crate) mod cr0;
 pub(crate) mod cr4;
+pub(crate) mod cr8;
 pub(crate) mod debug_register;
 pub(crate) mod efer;
 pub(crate) mod event;

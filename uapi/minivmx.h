@@ -724,6 +724,20 @@ struct minivmx_run {
 #define MINIVMX_RUN		_IO(MINIVMX_TYPE, MINIVMX_CMD_RUN)
 
 /**
+ * DOC: The state of a vCPU
+ *
+ * It is struct minivmx_sregs; @regs and @event of struct minivmx_run; and the MSRs
+ * that the driver keeps. (x87, SSE and AVX registers have no call yet.) Read from
+ * one vCPU and written to another, in this order, it makes the same guest go on
+ * there, if memory is the same, and what MINIVMX_SET_CPUID and MINIVMX_SET_TRAPS
+ * said.
+ *
+ * An exit that waits for its answer is not a part of it. So the program ends it
+ * first, by MINIVMX_RUN with its answer and @immediate_exit; else the instruction
+ * exits again on the other vCPU.
+ */
+
+/**
  * struct minivmx_regs_arg - ioctl(MINIVMX_GET_REGS, MINIVMX_SET_REGS)
  * @size: sizeof(struct minivmx_regs_arg)
  * @__reserved: must be 0
@@ -782,6 +796,24 @@ struct minivmx_table {
 };
 
 /**
+ * enum minivmx_sregs_flags - what a struct minivmx_sregs is to be taken for
+ * @MINIVMX_SREGS_KEEP: for the same guest as before, some of whose registers may
+ *	have changed. What waits stays: the exit that was reported last, if it wants
+ *	an answer, and @event of struct minivmx_run. Without it,
+ *	MINIVMX_SET_SREGS makes another guest, for which nothing waits: the exit
+ *	gets no answer any more, and @event becomes 0. MINIVMX_GET_SREGS always sets it.
+ * @MINIVMX_SREGS_PDPTES: for what the CPU has in its PDPTE registers, too.
+ *	MINIVMX_GET_SREGS sets it if the guest has PAE paging. Without it,
+ *	MINIVMX_SET_SREGS does not look at @pdptes, but reads them from guest memory
+ *	as a load of @cr3 does, if the guest has PAE paging then. (Where no memory
+ *	is, they are 0.)
+ */
+enum minivmx_sregs_flags {
+	MINIVMX_SREGS_KEEP	= 1 << 0,
+	MINIVMX_SREGS_PDPTES	= 1 << 1,
+};
+
+/**
  * struct minivmx_sregs - ioctl(MINIVMX_GET_SREGS, MINIVMX_SET_SREGS)
  * @size: sizeof(struct minivmx_sregs)
  * @__reserved: must be 0
@@ -805,6 +837,15 @@ struct minivmx_table {
  * @interruptibility: interruptibility state (SDM Vol. 3C, "Guest Non-Register
  *	State")
  * @__reserved2: must be 0
+ * @cr8: task priority, 0 to 15
+ * @pdptes: with PAE paging (CR0.PG and CR4.PAE are 1, IA32_EFER.LMA is 0), the four
+ *	entries that the guest's last load of CR3 read (SDM Vol. 3A, "PDPTE
+ *	Registers"), whatever stands in its memory by now; else 0
+ * @pending_debug: debug exceptions that wait for the end of the present
+ *	instruction: bits 3:0 and 14 as in DR6, bit 12 if a breakpoint among them is
+ *	enabled (SDM Vol. 3C, "Guest Non-Register State")
+ * @activity: activity state: 0 active, 1 HLT
+ * @flags: &enum minivmx_sregs_flags
  */
 struct minivmx_sregs {
 	__u32 size;
@@ -828,6 +869,11 @@ struct minivmx_sregs {
 	__aligned_u64 dr[6];
 	__u32 interruptibility;
 	__u32 __reserved2;
+	__aligned_u64 cr8;
+	__aligned_u64 pdptes[4];
+	__aligned_u64 pending_debug;
+	__u32 activity;
+	__u32 flags;
 };
 
 /**
@@ -840,13 +886,21 @@ struct minivmx_sregs {
 /**
  * define MINIVMX_SET_SREGS - write the system registers
  *
- * Control registers are checked as MOV would check them; combinations of
- * segments and control registers that no CPU can be in are reported by the next
- * MINIVMX_RUN as a failed entry.
+ * What MINIVMX_GET_SREGS gave, written back, changes nothing; it only drops
+ * translations, which were made from tables that the program may have changed. To
+ * make another guest of a vCPU, write all members, with @flags 0.
  *
- * Return: 0, or EINVAL for bits that the guest cannot set, and for blocking by
- * NMI without MINIVMX_CAP_VIRTUAL_NMIS, EBUSY, E2BIG, EFAULT, EIO, ENOMEM.
- * Nothing is changed if it fails.
+ * Control registers are checked as MOV would check them; combinations of
+ * segments and control registers that no CPU can be in, and PDPTEs with reserved
+ * bits, are reported by the next MINIVMX_RUN as a failed entry.
+ *
+ * A structure of the first version ends before @cr8. What it does not have stays
+ * as it is, as with MINIVMX_SREGS_KEEP, and PDPTEs are read from memory.
+ *
+ * Return: 0, or EINVAL for bits that the guest cannot set, for a @cr8 over 15, an
+ * @activity but active and HLT, @flags that are not defined, and blocking by NMI
+ * without MINIVMX_CAP_VIRTUAL_NMIS, EBUSY, E2BIG, EFAULT, EIO, ENOMEM. Nothing is
+ * changed if it fails.
  */
 #define MINIVMX_SET_SREGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_SREGS)
 

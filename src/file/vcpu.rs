@@ -28,11 +28,13 @@ use crate::{
         state::{
             Cpuid,
             CpuidEntry,
+            Pending,
             Traps, //
         },
         Vcpu, //
     },
-    vmx::field, //
+    vmx::field,
+    x86::event::Waiting, //
 };
 use core::arch::x86_64::CpuidResult;
 use kernel::{
@@ -102,17 +104,23 @@ fn set_regs(vcpu: &Vcpu, argument: usize) -> Result<isize> {
 }
 
 fn get_sregs(vcpu: &Vcpu, argument: usize) -> Result<isize> {
-    let mut argument = read::<uapi::minivmx_sregs>(argument)?;
-    sregs::check_reserved(&argument.value)?;
+    let mut argument = sregs::read(argument)?;
     argument.value = vcpu.with_context(|cx| Ok(sregs::get(cx)))?;
     argument.write_back()?;
     Ok(0)
 }
 
 fn set_sregs(vcpu: &Vcpu, argument: usize) -> Result<isize> {
-    let argument = read::<uapi::minivmx_sregs>(argument)?;
-    sregs::check_reserved(&argument.value)?;
-    vcpu.with_context(|cx| sregs::set(cx, &argument.value))?;
+    let mut argument = sregs::read(argument)?;
+    vcpu.with_context(|cx| {
+        argument.complete(&sregs::rest(cx));
+        sregs::set(cx, &argument.value)?;
+        if !sregs::keeps(&argument.value) {
+            cx.guest.pending = Pending::Nothing;
+            vcpu.page.set_event(&Waiting::NOTHING);
+        }
+        Ok(())
+    })?;
     Ok(0)
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn check(vm: &Vm, encoding: u32, value: u64) -> Result {
         Rule::Translation => Ok(()),
         // CAST: It fits.
         Rule::Interruptibility => check_interruptibility(&vm.machine.capabilities, value as u32),
-        Rule::Activity if value <= 1 => Ok(()),
+        Rule::Activity if heeds_interrupts(value) => Ok(()),
         Rule::Activity => Err(EPERM),
     }
 }
@@ -85,6 +85,11 @@ pub(crate) fn check(vm: &Vm, encoding: u32, value: u64) -> Result {
 /// Must translations be dropped after a write to this field?
 pub(crate) fn translates(encoding: u32) -> bool {
     rule(encoding) == Some(Rule::Translation)
+}
+
+/// Does the CPU heed the host's interrupts in this activity state? When active, and in HLT.
+pub(crate) fn heeds_interrupts(activity: u64) -> bool {
+    activity <= 1
 }
 
 /// `EINVAL` for blocking by NMI where that is not virtual.

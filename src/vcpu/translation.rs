@@ -24,15 +24,19 @@ use super::{
         Next, //
     },
     event,
+    paging,
     state::{
         Standing,
         Translation, //
     }, //
 };
 use crate::{
-    mmu::address::{
-        Gpa,
-        Gva, //
+    mmu::{
+        address::{
+            Gpa,
+            Gva, //
+        },
+        guest_walk::Mode, //
     },
     vm::Vm,
     vmx::{
@@ -139,13 +143,26 @@ pub(crate) fn set_pat(cx: &mut Context<'_>, value: u64) -> Option<()> {
     }
 }
 
-/// The program set CR0, CR4 and IA32_EFER, and sets CR3: the guest's tables may be other ones.
-pub(crate) fn reset(cx: &mut Context<'_>, cr3: u64) {
+/// The program set CR0, CR4 and IA32_EFER, and sets CR3: the guest's tables may be other ones. With PAE
+/// paging it gives the PDPTEs, or they are in memory.
+pub(crate) fn reset(cx: &mut Context<'_>, cr3: u64, given: Option<[u64; 4]>) {
     cx.guest.standing = Standing::Unchecked;
     match cx.guest.translation {
-        Translation::Ept => ept::reset(cx, cr3),
+        Translation::Ept => cx.vmcs.write(GUEST_CR3, cr3),
         Translation::Shadow(_) => shadow::reset(cx, cr3),
     }
+    if is_pae(cx) {
+        pdptes::reset(cx, cr3, given);
+    }
+}
+
+/// The PDPTEs, if the guest has PAE paging.
+pub(crate) fn pdptes(cx: &Context<'_>) -> Option<[u64; 4]> {
+    paging::current(cx).pdptes.filter(|_| is_pae(cx))
+}
+
+fn is_pae(cx: &Context<'_>) -> bool {
+    paging::current(cx).mode == Mode::Pae
 }
 
 /// The driver wrote to guest memory, where tables of the guest may be.

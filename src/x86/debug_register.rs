@@ -5,7 +5,7 @@
 /// DR6: what was the cause of a #DB.
 pub(crate) mod dr6 {
     /// B0 to B3: breakpoints, set anew by each #DB.
-    const BREAKPOINTS: u64 = 0xf;
+    pub(super) const BREAKPOINTS: u64 = 0xf;
     /// BD: access to a debug register while DR7.GD is 1.
     pub(crate) const BD: u64 = 1 << 13;
     /// BS: single-step. Also a bit of the pending debug exceptions of a VMCS.
@@ -26,6 +26,18 @@ pub(crate) mod dr6 {
     /// DR6 as the CPU keeps it, if it can have this value.
     pub(crate) fn valid(value: u64) -> Option<u64> {
         (value >> 32 == 0).then_some(value & (CAUSES | BT) | FIXED)
+    }
+}
+
+/// Pending debug exceptions: what is to be in DR6, as a VMCS has it (SDM Vol. 3C, "Guest Non-Register
+/// State").
+pub(crate) mod pending {
+    /// An enabled breakpoint was met.
+    const ENABLED: u64 = 1 << 12;
+
+    /// Can a guest have these? RTM and bus locks are for who sets IA32_DEBUGCTL, which guests cannot.
+    pub(crate) fn is_valid(value: u64) -> bool {
+        value & !(super::dr6::BREAKPOINTS | ENABLED | super::dr6::BS) == 0
     }
 }
 

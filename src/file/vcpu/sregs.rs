@@ -3,10 +3,14 @@
 //! The system registers as `struct minivmx_sregs`.
 
 use crate::{
-    support::uapi::{
-        minivmx_segment,
-        minivmx_sregs,
-        minivmx_table, //
+    support::{
+        uaccess::Argument,
+        uapi::{
+            minivmx_segment,
+            minivmx_sregs,
+            minivmx_table,
+            sregs_flags, //
+        }, //
     },
     vcpu::{
         context::Context,
@@ -16,15 +20,26 @@ use crate::{
     },
     vmx::field::*,
     x86::{
+        cr8,
         debug_register::{
             dr6,
-            dr7, //
+            dr7,
+            pending, //
         },
         efer, //
     }, //
 };
+use core::mem::offset_of;
 use kernel::prelude::*;
 use zerocopy::FromZeros;
+
+/// Copies the argument of a call in; `EINVAL` if a reserved member is not 0.
+pub(crate) fn read(argument: usize) -> Result<Argument<minivmx_sregs>> {
+    const FIRST_SIZE: usize = offset_of!(minivmx_sregs, cr8);
+    let argument = Argument::read(argument, FIRST_SIZE)?;
+    check_reserved(&argument.value)?;
+    Ok(argument)
+}
 
 /// Reads them.
 pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
@@ -38,6 +53,8 @@ pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
             ..minivmx_segment::new_zeroed()
         });
     let [dr0, dr1, dr2, dr3] = cx.guest.debug.address;
+    let pdptes = translation::pdptes(cx);
+    let pdptes_flag = pdptes.map_or(0, |_| sregs_flags::MINIVMX_SREGS_PDPTES);
     minivmx_sregs {
         es,
         cs,
@@ -65,12 +82,30 @@ pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
         xcr0: cx.fpu.fpu().xcr0(),
         dr: [dr0, dr1, dr2, dr3, cx.guest.debug.dr6, vmcs.read(GUEST_DR7)],
         interruptibility: vmcs.read(GUEST_INTERRUPTIBILITY),
+        cr8: cx.guest.cr8,
+        pdptes: pdptes.unwrap_or_default(),
+        pending_debug: vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS),
+        activity: vmcs.read(GUEST_ACTIVITY),
+        flags: sregs_flags::MINIVMX_SREGS_KEEP | pdptes_flag,
         ..minivmx_sregs::new_zeroed()
     }
 }
 
+/// What a structure of the first version stands for in the members that it does not have.
+pub(crate) fn rest(cx: &Context<'_>) -> minivmx_sregs {
+    minivmx_sregs {
+        flags: sregs_flags::MINIVMX_SREGS_KEEP,
+        ..get(cx)
+    }
+}
+
+/// Does what waits for the guest stay?
+pub(crate) fn keeps(sregs: &minivmx_sregs) -> bool {
+    sregs.flags & sregs_flags::MINIVMX_SREGS_KEEP != 0
+}
+
 /// `EINVAL` if a reserved member is not 0.
-pub(crate) fn check_reserved(sregs: &minivmx_sregs) -> Result {
+fn check_reserved(sregs: &minivmx_sregs) -> Result {
     let segments = segments(sregs);
     let tables = [&sregs.gdtr, &sregs.idtr];
     let zero = segments
@@ -101,6 +136,7 @@ fn segments(sregs: &minivmx_sregs) -> [&minivmx_segment; 8] {
 
 /// Writes them; `EINVAL`, and nothing has changed, if one cannot have its value.
 pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
+    check_values(sregs)?;
     let [address @ .., dr6, dr7] = sregs.dr;
     let dr6 = dr6::valid(dr6).ok_or(EINVAL)?;
     let dr7 = dr7::valid(dr7).ok_or(EINVAL)?;
@@ -117,13 +153,26 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     cx.set_cr2(sregs.cr2);
     cx.guest.debug.address = address;
     cx.guest.debug.dr6 = dr6;
+    cx.guest.cr8 = sregs.cr8;
     cx.vmcs.write(GUEST_DR7, dr7);
     set_segments(cx, sregs);
-    cx.vmcs
-        .write(GUEST_INTERRUPTIBILITY, sregs.interruptibility);
+    set_non_registers(cx, sregs);
     // Whatever the guest's tables were, other ones may stand there now.
     cx.flush_guest_tlb();
     Ok(())
+}
+
+fn check_values(sregs: &minivmx_sregs) -> Result {
+    const FLAGS: u32 = sregs_flags::MINIVMX_SREGS_KEEP | sregs_flags::MINIVMX_SREGS_PDPTES;
+    let good = sregs.flags & !FLAGS == 0
+        && sregs.cr8 <= cr8::GREATEST
+        && pending::is_valid(sregs.pending_debug)
+        && guest_fields::heeds_interrupts(sregs.activity.into());
+    if good {
+        Ok(())
+    } else {
+        Err(EINVAL)
+    }
 }
 
 fn set_control_registers(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
@@ -136,8 +185,17 @@ fn set_control_registers(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result 
     translation::set_efer(cx, sregs.efer);
     registers.cr0.set(cx.vmcs, sregs.cr0)?;
     registers.cr4.set(cx.vmcs, sregs.cr4)?;
-    translation::reset(cx, sregs.cr3);
+    let given = sregs.flags & sregs_flags::MINIVMX_SREGS_PDPTES != 0;
+    translation::reset(cx, sregs.cr3, given.then_some(sregs.pdptes));
     Ok(())
+}
+
+/// What is not a register (SDM Vol. 3C, "Guest Non-Register State").
+fn set_non_registers(cx: &Context<'_>, sregs: &minivmx_sregs) {
+    let vmcs = cx.vmcs;
+    vmcs.write(GUEST_INTERRUPTIBILITY, sregs.interruptibility);
+    vmcs.write(GUEST_ACTIVITY, sregs.activity);
+    vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, sregs.pending_debug);
 }
 
 fn set_segments(cx: &Context<'_>, sregs: &minivmx_sregs) {

@@ -21,7 +21,10 @@ use crate::{
         exit::CrAccess,
         field::*, //
     },
-    x86::cr0, //
+    x86::{
+        cr0,
+        cr8, //
+    }, //
 };
 
 /// Answers an access to a control register.
@@ -65,9 +68,8 @@ fn write_cr4(cx: &mut Context<'_>, value: u64) -> Next {
     translation::write_cr4(cx, value)
 }
 
-/// CR8 is the task priority; without an APIC it is a register of 4 bits.
 fn write_cr8(cx: &mut Context<'_>, value: u64) -> Next {
-    if value > 0xf {
+    if value > cr8::GREATEST {
         return cx.inject(Exception::GENERAL_PROTECTION);
     }
     cx.guest.cr8 = value;

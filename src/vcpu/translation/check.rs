@@ -6,13 +6,12 @@
 
 use super::pdptes;
 use crate::{
-    mmu::guest_walk::Mode,
+    mmu::guest_walk::pdptes_valid,
     vcpu::{
         context::{
             Context,
             Next, //
         },
-        paging,
         state::Translation, //
     },
     vmx::exit::{
@@ -56,16 +55,15 @@ fn check_cr3(cx: &mut Context<'_>) -> Result<(), Next> {
     Err(cx.invalid_state(0, "invalid guest state: CR3"))
 }
 
-/// Refuses what shadow paging cannot do, and reads the PDPTEs.
+/// Refuses what shadow paging cannot do, and PDPTEs that no CPU can have.
 fn check_shadow(cx: &mut Context<'_>) -> Result<(), Next> {
     if cx.cr0() & cr0::PE == 0 {
         return Err(cx.internal_error(
             "real mode needs EPT and the unrestricted guest: with shadow paging CR0.PE must be 1",
         ));
     }
-    paging::update(cx);
-    let paging = paging::current(cx);
-    if paging.mode == Mode::Pae && !pdptes::take(cx, paging.cr3)? {
+    let physical_bits = cx.vm.machine.physical_bits();
+    if pdptes(cx).is_some_and(|pdptes| !pdptes_valid(&pdptes, physical_bits)) {
         let cause = describe_entry_failure(basic::INVALID_GUEST_STATE, PDPTES);
         return Err(cx.invalid_state(PDPTES, cause));
     }

@@ -30,8 +30,21 @@ pub(super) fn load(cx: &mut Context<'_>, mode: Mode, cr3: u64) -> Result<(), Nex
     Err(cx.inject(Exception::GENERAL_PROTECTION))
 }
 
+/// Sets what the program gives, or else what a load of CR3 reads. Whether that can be in the CPU, the next
+/// VM entry says.
+pub(super) fn reset(cx: &mut Context<'_>, cr3: u64, given: Option<[u64; 4]>) {
+    let pdptes = given.unwrap_or_else(|| in_memory(cx, cr3));
+    set(cx, pdptes);
+}
+
+/// Memory that nobody has written to is zero, and where there is none, nothing is mapped.
+fn in_memory(cx: &Context<'_>, cr3: u64) -> [u64; 4] {
+    let memory = cx.vm.memory.lock();
+    guest_walk::pdptes_at(cr3).map(|gpa| memory.ram().read(gpa).unwrap_or(0))
+}
+
 /// Loads what is in memory, unless it cannot be in the CPU. Returns whether it did.
-pub(super) fn take(cx: &mut Context<'_>, cr3: u64) -> Result<bool, Next> {
+fn take(cx: &mut Context<'_>, cr3: u64) -> Result<bool, Next> {
     let mut pdptes = [0; 4];
     for (pdpte, gpa) in pdptes.iter_mut().zip(guest_walk::pdptes_at(cr3)) {
         let entry = cx.vm.memory.lock().ram().read(gpa);

@@ -95,7 +95,9 @@ pub use uapi::{
     minivmx_regs as Regs,
     minivmx_segment as Segment,
     minivmx_sregs as Sregs,
-    minivmx_table as Table, //
+    minivmx_table as Table,
+    MINIVMX_SREGS_KEEP as SREGS_KEEP,
+    MINIVMX_SREGS_PDPTES as SREGS_PDPTES, //
 };
 pub use vcpu::{
     Traps,

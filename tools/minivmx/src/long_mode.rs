@@ -88,7 +88,8 @@ impl LongMode {
         tables.concat()
     }
 
-    /// System registers for it; what it does not set stays as in `before`.
+    /// System registers for it, as of another guest than there may have been; what it does not set stays as
+    /// in `before`.
     pub fn sregs(before: &minivmx_sregs) -> minivmx_sregs {
         let data = segment(Self::DATA, DATA_RIGHTS);
         minivmx_sregs {
@@ -113,6 +114,10 @@ impl LongMode {
             cr3: Self::PML4,
             cr4: CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT,
             efer: EFER_LME | EFER_LMA,
+            interruptibility: 0,
+            pending_debug: 0,
+            activity: 0,
+            flags: 0,
             ..*before
         }
     }
@@ -147,7 +152,10 @@ fn segment(selector: u16, access_rights: u32) -> minivmx_segment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::tests::memory;
+    use crate::{
+        memory::tests::memory,
+        uapi::MINIVMX_SREGS_KEEP, //
+    };
 
     fn read(memory: &GuestMemory, gpa: u64) -> u64 {
         let mut bytes = [0; 8];
@@ -193,10 +201,13 @@ mod tests {
         let before = minivmx_sregs {
             xcr0: 7,
             cr2: 0x1000,
+            activity: 1,
+            flags: MINIVMX_SREGS_KEEP,
             ..Default::default()
         };
         let after = LongMode::sregs(&before);
         assert_eq!((after.xcr0, after.cr2), (7, 0x1000));
+        assert_eq!((after.activity, after.flags), (0, 0));
         assert_eq!(after.efer, 0x500);
     }
 }

@@ -114,7 +114,8 @@ impl Vcpu {
         Ok(sregs)
     }
 
-    /// Writes the system registers. Start from what [`Self::sregs`] returns.
+    /// Writes the system registers. Start from what [`Self::sregs`] returns: its `flags` say that it is the
+    /// same guest, for which the exit and the event that wait stay; 0 there makes another guest.
     ///
     /// # Errors
     ///

@@ -80,5 +80,6 @@ pub(in super::super) fn reset(cx: &mut Context<'_>, cr3: u64) {
     if let Some(state) = cx.guest.translation.shadow() {
         state.cr3 = cr3;
     }
+    paging::update(cx);
     with(cx, |shadow, _, _| shadow.drop_all());
 }

@@ -11,7 +11,8 @@ use minivmx::{
     Regs,
     Segment,
     Sregs,
-    Vcpu, //
+    Vcpu,
+    SREGS_PDPTES, //
 };
 
 use super::machine::Machine;
@@ -123,7 +124,18 @@ fn system(text: &mut String, sregs: &Sregs) -> fmt::Result {
         "dr6    {dr6:016x}  dr7    {dr7:016x}  efer   {:016x}  xcr0   {:016x}",
         sregs.efer, sregs.xcr0
     )?;
-    writeln!(text, "interruptibility {:08x}", sregs.interruptibility)
+    if sregs.flags & SREGS_PDPTES != 0 {
+        let [first, second, third, fourth] = sregs.pdptes;
+        writeln!(
+            text,
+            "pdptes {first:016x}         {second:016x}         {third:016x}         {fourth:016x}"
+        )?;
+    }
+    writeln!(
+        text,
+        "cr8 {:x}  interruptibility {:08x}  activity {}  pending debug exceptions {:x}",
+        sregs.cr8, sregs.interruptibility, sregs.activity, sregs.pending_debug
+    )
 }
 
 /// Fields that this CPU does not have are left out; those that only the

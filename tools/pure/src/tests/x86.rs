@@ -4,7 +4,7 @@
 
 use crate::x86::{
     address, cr0, cr4,
-    debug_register::{dr6, dr7},
+    debug_register::{dr6, dr7, pending},
     efer,
     event::{kind, Event, Interruption, Outcome, Waiting},
     pat,
@@ -53,6 +53,12 @@ proptest! {
         }
         prop_assert_eq!(dr6::valid(value | high << 32), None);
         prop_assert_eq!(dr7::valid(value | high << 32), None);
+    }
+
+    // SDM Vol. 3C, "Guest Non-Register State": B0 to B3, an enabled breakpoint, BS.
+    #[test]
+    fn pending_debug_exceptions_have_few_bits(bit in 0u32..64) {
+        prop_assert_eq!(pending::is_valid(1 << bit), matches!(bit, 0..=3 | 12 | 14));
     }
 
     // SDM Vol. 3A, "IA32_PAT MSR": UC, WC, WT, WP, WB and UC- are 0, 1, 4, 5, 6 and 7.
