@@ -9,7 +9,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo check bench compare run module format
+lab_commands := demo check bench compare run module format fuzz
 
 .PHONY: all help modules clean check-env $(lab_commands)
 
@@ -38,6 +38,7 @@ help:
 #: make check        all tests; T=part: selftests with that in their names, one boot
 #: make bench        the figures of build/bench.json, beside KVM's
 #: make compare      EPT and shadow paging: tables, and charts in build/ept-vs-shadow.html
+#: make fuzz         FUZZ=ioctl,guest on the debug kernel; FUZZ=walk or shadow: userspace
 #: make run          a shell on the emulated machine, module loaded
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
 #: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
@@ -53,4 +54,5 @@ help:
 #: KERNEL=debug, ROUNDS=n  with T=part: on the debug kernel; each selftest n times
 #: LIMIT=seconds           for a boot that takes longer than the rungs of make check
 #: SEED=number             with T=stress: only the guest program of that seed
+#: DURATION=seconds, SEED=number, ROUND=number   for each run of make fuzz
 #: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)

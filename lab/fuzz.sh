@@ -1,27 +1,48 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fuzz.sh TARGET [SECONDS]: runs a target of tools/pure/fuzz (walk, shadow), by default
-# for ten minutes. Runs inside the base. What was found stays in build/fuzz.
+# `make fuzz`: the fuzzers in FUZZ, each for DURATION seconds under each MMU in MMU.
+#
+#   ioctl, guest         programs and guests (selftests/fuzz) in one boot of the machine, on
+#                        the debug kernel unless KERNEL says otherwise; with SEED and ROUND
+#                        what a run that failed has said
+#   walk, shadow         what the module has of pure code, by cargo-fuzz (tools/pure/fuzz);
+#                        what was found stays in build/fuzz
+#
+# Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
-target=$1
-seconds=${2:-600}
-fuzz=$TOP/tools/pure/fuzz
-corpus=$BUILD/fuzz/corpus/$target
-artifacts=$BUILD/fuzz/artifacts/$target
+all=ioctl,guest
+mmus=ept,vtlb,wp,unsync,pv
 
 # The newest cargo-fuzz that Debian 13's compiler builds.
-export PATH=$BUILD/cargo-fuzz/bin:$PATH
-[ -x "$BUILD/cargo-fuzz/bin/cargo-fuzz" ] ||
-	cargo install --quiet --locked --version 0.12.0 --root "$BUILD/cargo-fuzz" cargo-fuzz
+fuzz_pure_code() {
+	local target=$1 corpus=$BUILD/fuzz/corpus/$1 artifacts=$BUILD/fuzz/artifacts/$1
+	export PATH=$BUILD/cargo-fuzz/bin:$PATH
+	[ -x "$BUILD/cargo-fuzz/bin/cargo-fuzz" ] ||
+		cargo install --quiet --locked --version 0.12.0 --root "$BUILD/cargo-fuzz" cargo-fuzz
+	mkdir -p "$corpus" "$artifacts"
+	KSRC=$("$LAB/kernel.sh" --source)
+	# libFuzzer's instrumentation is not in stable Rust: this makes the compiler accept it.
+	export KSRC RUSTC_BOOTSTRAP=1
+	cd "$TOP/tools/pure"
+	cargo fuzz run --sanitizer none --fuzz-dir "$TOP/tools/pure/fuzz" \
+		--target-dir "$BUILD/cargo-fuzz" "$target" "$corpus" -- \
+		-max_total_time="${DURATION:-600}" -max_len=4096 -artifact_prefix="$artifacts/"
+}
 
-mkdir -p "$corpus" "$artifacts"
-KSRC=$("$LAB/kernel.sh" --source)
-# libFuzzer's instrumentation is not in stable Rust: this makes the compiler accept it.
-export KSRC RUSTC_BOOTSTRAP=1
-cd "$TOP/tools/pure" || exit
-cargo fuzz run --sanitizer none --fuzz-dir "$fuzz" --target-dir "$BUILD/cargo-fuzz" \
-	"$target" "$corpus" -- \
-	-max_total_time="$seconds" -max_len=4096 -artifact_prefix="$artifacts/"
+# The limit is for a machine whose clock goes as slowly as a tenth of ours.
+fuzz_driver() {
+	local kernel=${KERNEL:-debug} seconds=${DURATION:-60}
+	"$LAB/image.sh" "$kernel"
+	SHOW=1 CPUS=${CPUS:-2} LIMIT=${LIMIT:-$((1200 + 120 * seconds))} \
+		"$LAB/boot.sh" fuzz "$kernel" JOB=fuzz KVM="${KVM:-own}" EXPECT=ept,shadow \
+		FUZZ="${FUZZ:-$all}" MMU="${MMU:-$mmus}" FUZZ_SECONDS="$seconds" \
+		${SEED:+FUZZ_SEED=$SEED} ${ROUND:+FUZZ_ROUND=$ROUND}
+}
+
+case ${FUZZ:-} in
+walk | shadow) fuzz_pure_code "$FUZZ" ;;
+*) fuzz_driver ;;
+esac

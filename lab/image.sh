@@ -18,8 +18,8 @@ kvm_modules() {
 fill_root() {
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib/modules,guests,examples,selftests}
-	cp /bin/busybox "$BUILD/bin/minivmx" "$LAB/demo" "$LAB/bench" "$LAB/compare" \
-		"$root/bin"
+	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" "$LAB/bench" \
+		"$LAB/compare" "$root/bin"
 	cp "$LAB/init" "$root/init"
 	cp "$BUILD/module/$name/minivmx.ko" "$root/lib/modules"
 	kvm_modules | xargs cp -t "$root/lib/modules"

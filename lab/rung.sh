@@ -28,9 +28,13 @@ run_boot() {
 		return
 	fi
 	ENGINE=$2 CPU_MODEL=$3 CPUS=$4 LIMIT=$limit \
-		"$LAB/boot.sh" "$name" "$kernel" JOB=test "${@:5}" 2>"$results.verdict" || status=$?
+		"$LAB/boot.sh" "$name" "$kernel" JOB="${job:-test}" "${@:5}" 2>"$results.verdict" || status=$?
 	cat "$BUILD/boot/$name/output.log"
 	one_result "boots, powers off, no complaint from the kernel" "$status"
+}
+
+run_fuzz() {
+	job=fuzz run_boot "$@"
 }
 
 # The tool itself checks its figures against theory.

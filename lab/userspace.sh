@@ -3,8 +3,8 @@
 #
 # Builds, statically linked, what runs in the lab machine beside busybox: the tool
 # (build/bin/minivmx), its guests (build/guests), the example that the docs of the
-# library show (build/examples) and the selftests (build/selftests). Runs inside the
-# base.
+# library show (build/examples), the selftests (build/selftests) and the fuzzers
+# (build/fuzzers). Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -42,7 +42,13 @@ build_selftests() {
 		USERCFLAGS=-Werror
 }
 
+build_fuzzers() {
+	make -s -j"$(nproc)" -C "$TOP/selftests/fuzz" \
+		KSRC="$("$LAB/kernel.sh" --source)" OUT="$BUILD/fuzzers"
+}
+
 step "tool" build_tool
 step "guests" build_guests
 step "example" build_example
 step "selftests" build_selftests
+step "fuzzers" build_fuzzers
