@@ -30,6 +30,7 @@
 mod grant;
 mod guest_memory;
 mod key;
+mod list;
 mod page;
 pub(crate) mod policy;
 mod pool;
@@ -135,18 +136,20 @@ impl<P: Frame> Shadow<P> {
         })
     }
 
-    /// Answers a page fault at an address, for an access of that kind.
+    /// Answers a page fault at an address, for an access of that kind. `present` says whether the CPU
+    /// found an entry for the page, which did not allow the access.
     pub(crate) fn fault(
         &mut self,
         paging: &Paging,
         address: Gva,
         access: Access,
+        present: bool,
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Fault {
         let walked = match guest_walk::translate(paging, address, access, memory) {
             Ok(walked) => walked,
-            Err(stop) => return self.stopped(stop, address, memory),
+            Err(stop) => return self.stopped(stop, address, present, memory),
         };
         let page = match memory.page(walked.gpa) {
             Some(page) if page.writable || !access.write => page,
@@ -168,12 +171,21 @@ impl<P: Frame> Shadow<P> {
     }
 
     /// The walk came to no page.
-    fn stopped(&mut self, stop: Stop, address: Gva, memory: &dyn GuestMemory) -> Fault {
+    fn stopped(
+        &mut self,
+        stop: Stop,
+        address: Gva,
+        present: bool,
+        memory: &dyn GuestMemory,
+    ) -> Fault {
         match stop {
             Stop::PageFault(code) => {
                 // The CPU, too, forgets what it knows of an address that it reports (SDM Vol. 3A,
-                // "Operations that Invalidate TLBs and Paging-Structure Caches").
-                self.policy.invlpg(&mut self.tables, address, memory);
+                // "Operations that Invalidate TLBs and Paging-Structure Caches"). What leads to no entry
+                // is compared when there is one to be filled.
+                if present {
+                    self.policy.invlpg(&mut self.tables, address, memory);
+                }
                 self.counts.guest_faults = self.counts.guest_faults.wrapping_add(1);
                 Fault::Guest(code)
             }

@@ -2,7 +2,14 @@
 
 //! A shadow table, with what must be known of each of its entries.
 
-use super::key::Key;
+use super::{
+    key::Key,
+    list::{
+        AllNeighbours,
+        Linked,
+        TableNumber, //
+    }, //
+};
 use crate::mmu::{
     address::{
         Hpa,
@@ -32,16 +39,6 @@ pub(crate) trait Frame {
     fn hpa(&self) -> Hpa;
     /// What is in it.
     fn words(&self) -> &[AtomicU64; Level::ENTRIES];
-}
-
-/// A shadow table by its place in the pool.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct TableNumber(pub(super) u16);
-
-impl TableNumber {
-    pub(super) fn index(self) -> usize {
-        usize::from(self.0)
-    }
 }
 
 /// An entry of a shadow table.
@@ -115,14 +112,12 @@ impl ShadowEntry {
 pub(crate) struct ShadowPage<P> {
     /// What it stands for.
     pub(super) key: Key,
-    /// The next with a key of the same hash, or the next that is not in use.
-    pub(super) next: Option<TableNumber>,
+    /// Its places in lists.
+    neighbours: AllNeighbours,
     /// The next whose own address has the same hash.
     pub(super) next_by_table: Option<TableNumber>,
     /// Entries that refer to it.
     pub(super) parents: u32,
-    /// When it was used last, if it is a root.
-    pub(super) last_used: u64,
     /// Trapped writes to the guest table since the shadow was used last.
     pub(super) writes: u8,
     /// The guest table is writable, and may differ.
@@ -141,10 +136,9 @@ impl<P: Frame> ShadowPage<P> {
     pub(super) fn new(key: Key, [table, links, sources]: [P; 3]) -> Self {
         Self {
             key,
-            next: None,
+            neighbours: AllNeighbours::default(),
             next_by_table: None,
             parents: 0,
-            last_used: 0,
             writes: 0,
             unsync: false,
             used: false,
@@ -159,7 +153,6 @@ impl<P: Frame> ShadowPage<P> {
     pub(super) fn begin(&mut self, key: Key) {
         self.key = key;
         self.parents = 0;
-        self.last_used = 0;
         self.writes = 0;
         self.unsync = false;
         self.used = true;
@@ -268,5 +261,15 @@ impl<P: Frame> ShadowPage<P> {
     /// The word that the reverse map has for an entry.
     pub(super) fn link(&self, index: usize) -> &AtomicU64 {
         &self.links.words()[index]
+    }
+}
+
+impl<P> Linked for ShadowPage<P> {
+    fn neighbours(&self) -> &AllNeighbours {
+        &self.neighbours
+    }
+
+    fn neighbours_mut(&mut self) -> &mut AllNeighbours {
+        &mut self.neighbours
     }
 }

@@ -7,10 +7,15 @@
 
 use super::{
     key::Key,
+    list::{
+        self,
+        Kind,
+        List,
+        TableNumber, //
+    },
     page::{
         Frame,
-        ShadowPage,
-        TableNumber, //
+        ShadowPage, //
     }, //
 };
 use crate::mmu::address::Hpa;
@@ -37,10 +42,13 @@ pub(crate) struct OutOfPages;
 pub(crate) struct Pool<P> {
     pages: KVVec<ShadowPage<P>>,
     limit: usize,
-    by_key: KVVec<Option<TableNumber>>,
+    by_key: KVVec<List>,
     by_table: KVVec<Option<TableNumber>>,
-    free: Option<TableNumber>,
+    in_use: List,
+    free: List,
     free_count: usize,
+    out_of_date: List,
+    roots: List,
 }
 
 impl<P: Frame> Pool<P> {
@@ -49,10 +57,13 @@ impl<P: Frame> Pool<P> {
         Ok(Self {
             pages: KVVec::with_capacity(limit, GFP_KERNEL_ACCOUNT)?,
             limit,
-            by_key: lists()?,
-            by_table: lists()?,
-            free: None,
+            by_key: lists(List::EMPTY)?,
+            by_table: lists(None)?,
+            in_use: List::EMPTY,
+            free: List::EMPTY,
             free_count: 0,
+            out_of_date: List::EMPTY,
+            roots: List::EMPTY,
         })
     }
 
@@ -82,22 +93,22 @@ impl<P: Frame> Pool<P> {
         let table = TableNumber(self.pages.len() as u16);
         let mut page = ShadowPage::new(key, pages);
         let list = &mut self.by_table[list_of(page.hpa().frame())];
-        page.next_by_table = list.replace(table);
-        page.next = self.free;
+        page.next_by_table = *list;
         if self.pages.push_within_capacity(page).is_ok() {
-            self.free = Some(table);
+            *list = Some(table);
+            self.free.push(&mut self.pages, Kind::Use, table);
             self.free_count += 1;
         }
     }
 
     /// The table with this key.
     pub(super) fn find(&self, key: &Key) -> Option<TableNumber> {
-        let mut next = self.by_key[list_of(key.frame)];
+        let mut next = self.by_key[list_of(key.frame)].first();
         while let Some(table) = next {
             if self[table].key == *key {
                 return Some(table);
             }
-            next = self[table].next;
+            next = list::behind(self, Kind::Key, table);
         }
         None
     }
@@ -105,15 +116,15 @@ impl<P: Frame> Pool<P> {
     /// The first shadow of a guest table in this frame, after `after` if that is given.
     pub(super) fn shadow_of(&self, frame: u64, after: Option<TableNumber>) -> Option<TableNumber> {
         let mut next = match after {
-            None => self.by_key[list_of(frame)],
-            Some(table) => self[table].next,
+            None => self.by_key[list_of(frame)].first(),
+            Some(table) => list::behind(self, Kind::Key, table),
         };
         while let Some(table) = next {
             let page = &self[table];
             if page.key.frame == frame && page.key.is_guest_table() {
                 return Some(table);
             }
-            next = page.next;
+            next = list::behind(self, Kind::Key, table);
         }
         None
     }
@@ -132,53 +143,92 @@ impl<P: Frame> Pool<P> {
 
     /// Takes a table into use.
     pub(super) fn begin(&mut self, key: Key) -> Result<TableNumber, OutOfPages> {
-        let table = self.free.ok_or(OutOfPages)?;
-        self.free = self[table].next;
+        let table = self.free.first().ok_or(OutOfPages)?;
+        let pages = &mut self.pages;
+        self.free.remove(pages, Kind::Use, table);
         self.free_count -= 1;
+        self.in_use.push(pages, Kind::Use, table);
+        self.by_key[list_of(key.frame)].push(pages, Kind::Key, table);
+        if key.is_root() {
+            self.roots.push(pages, Kind::Roots, table);
+        }
         self[table].begin(key);
-        let list = &mut self.by_key[list_of(key.frame)];
-        let next = list.replace(table);
-        self[table].next = next;
         Ok(table)
     }
 
     /// The table, which has no entries, is not in use any more.
     pub(super) fn end(&mut self, table: TableNumber) {
-        self.unlist(table);
-        self[table].used = false;
-        self[table].next = self.free;
-        self.free = Some(table);
+        self.set_out_of_date(table, false);
+        let key = self[table].key;
+        let pages = &mut self.pages;
+        if key.is_root() {
+            self.roots.remove(pages, Kind::Roots, table);
+        }
+        self.by_key[list_of(key.frame)].remove(pages, Kind::Key, table);
+        self.in_use.remove(pages, Kind::Use, table);
+        self.free.push(pages, Kind::Use, table);
         self.free_count += 1;
+        self[table].used = false;
     }
 
-    /// Takes a table out of the list of its key.
-    fn unlist(&mut self, table: TableNumber) {
-        let list = list_of(self[table].key.frame);
-        let after = self[table].next;
-        let Some(first) = self.by_key[list] else {
-            return;
-        };
-        if first == table {
-            self.by_key[list] = after;
-            return;
+    /// Says whether the guest table may differ. Returns whether that is new.
+    pub(super) fn set_out_of_date(&mut self, table: TableNumber, unsync: bool) -> bool {
+        let pages = &mut self.pages;
+        let old = core::mem::replace(&mut pages[table.index()].unsync, unsync);
+        match (old, unsync) {
+            (false, true) => self.out_of_date.push(pages, Kind::OutOfDate, table),
+            (true, false) => self.out_of_date.remove(pages, Kind::OutOfDate, table),
+            _ => {}
         }
-        let mut before = first;
-        while let Some(next) = self[before].next {
-            if next == table {
-                self[before].next = after;
-                return;
+        old != unsync
+    }
+
+    /// A table whose guest table may differ, if there is one.
+    #[inline]
+    pub(super) fn out_of_date(&self) -> Option<TableNumber> {
+        self.out_of_date.first()
+    }
+
+    /// The table is used now, which matters if translation can begin with it.
+    pub(super) fn touch(&mut self, table: TableNumber) {
+        if self.roots.first() != Some(table) && self[table].key.is_root() {
+            self.roots.remove(&mut self.pages, Kind::Roots, table);
+            self.roots.push(&mut self.pages, Kind::Roots, table);
+        }
+    }
+
+    /// The root that was used least recently of those that pass a test.
+    pub(super) fn oldest_root(
+        &self,
+        test: impl Fn(TableNumber, &ShadowPage<P>) -> bool,
+    ) -> Option<TableNumber> {
+        let mut next = self.roots.last();
+        while let Some(table) = next {
+            if test(table, &self[table]) {
+                return Some(table);
             }
-            before = next;
+            next = list::before(self, Kind::Roots, table);
         }
+        None
     }
 
-    /// The table behind this one, by place, that is in use; `None` begins with the first.
+    /// Tables in a list of this kind.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn count(&self, kind: Kind) -> usize {
+        let first = match kind {
+            Kind::OutOfDate => self.out_of_date.first(),
+            Kind::Roots => self.roots.first(),
+            _ => self.in_use.first(),
+        };
+        core::iter::successors(first, |table| list::behind(self, kind, *table)).count()
+    }
+
+    /// The table in use behind this one; `None` begins with the first.
     pub(super) fn next_used(&self, after: Option<TableNumber>) -> Option<TableNumber> {
-        let first = after.map_or(0, |table| table.index().saturating_add(1));
-        let rest = self.pages.get(first..)?;
-        let offset = rest.iter().position(|page| page.used)?;
-        // CAST: Less than the limit.
-        Some(TableNumber((first + offset) as u16))
+        match after {
+            None => self.in_use.first(),
+            Some(table) => list::behind(self, Kind::Use, table),
+        }
     }
 }
 
@@ -210,15 +260,17 @@ impl<P> core::ops::IndexMut<TableNumber> for Pool<P> {
     }
 }
 
-fn lists() -> Result<KVVec<Option<TableNumber>>, AllocError> {
+fn lists<T: Copy>(empty: T) -> Result<KVVec<T>, AllocError> {
     let mut lists = KVVec::with_capacity(LISTS, GFP_KERNEL_ACCOUNT)?;
     for _ in 0..LISTS {
-        lists.push(None, GFP_KERNEL_ACCOUNT)?;
+        lists.push(empty, GFP_KERNEL_ACCOUNT)?;
     }
     Ok(lists)
 }
 
+/// The tables for parts of large pages have frames that are multiples of 512.
 fn list_of(frame: u64) -> usize {
+    let mixed = frame ^ frame >> 9 ^ frame >> 18;
     // CAST: `LISTS` is small.
-    (frame % LISTS as u64) as usize
+    (mixed % LISTS as u64) as usize
 }

@@ -9,11 +9,13 @@
 //! Entries whose frames have the same hash form a doubly linked list. The links lie beside the shadow
 //! tables, a word for each entry, so that nothing is allocated when an entry is added.
 
-use super::page::{
-    At,
-    Frame,
-    ShadowPage,
-    TableNumber, //
+use super::{
+    list::TableNumber,
+    page::{
+        At,
+        Frame,
+        ShadowPage, //
+    }, //
 };
 use crate::mmu::address::Hpa;
 use core::sync::atomic::Ordering;

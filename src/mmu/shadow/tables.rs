@@ -32,11 +32,12 @@ use super::{
         Key,
         Origin, //
     },
+    list::TableNumber,
     page::{
         At,
         Frame,
         ShadowEntry,
-        TableNumber, //
+        ShadowPage, //
     },
     pool::{
         OutOfPages,
@@ -83,8 +84,6 @@ pub(crate) struct Tables<P> {
     root: Option<TableNumber>,
     pub(super) grants: Grants,
     flush: bool,
-    unsync: usize,
-    clock: u64,
     /// Entries that were found to differ from the guest's.
     pub(super) syncs: u64,
     /// Tables that were dropped for want of room.
@@ -117,8 +116,6 @@ impl<P: Frame> Tables<P> {
             root: None,
             grants: Grants::default(),
             flush: false,
-            unsync: 0,
-            clock: 0,
             syncs: 0,
             reclaims: 0,
         })
@@ -160,28 +157,17 @@ impl<P: Frame> Tables<P> {
     /// Drops the root that was used least recently; if there is only the current one, all below it.
     fn reclaim(&mut self) {
         let before = self.pool.in_use();
-        match self.oldest_root() {
+        let current = self.root;
+        let is_spare = |table, page: &ShadowPage<P>| {
+            page.parents == 0 && table != Self::PAE && Some(table) != current
+        };
+        match self.pool.oldest_root(is_spare) {
             Some(table) => self.free(table),
             None => self.drop_all(),
         }
         let dropped = before.saturating_sub(self.pool.in_use());
         // CAST: `usize` is 64 bits wide.
         self.reclaims = self.reclaims.wrapping_add(dropped as u64);
-    }
-
-    fn oldest_root(&self) -> Option<TableNumber> {
-        let mut oldest: Option<TableNumber> = None;
-        let mut next = self.pool.next_used(None);
-        while let Some(table) = next {
-            let page = &self.pool[table];
-            let spare = page.key.is_root() && page.parents == 0 && table != Self::PAE;
-            let older = oldest.is_none_or(|oldest| page.last_used < self.pool[oldest].last_used);
-            if spare && Some(table) != self.root && older {
-                oldest = Some(table);
-            }
-            next = self.pool.next_used(next);
-        }
-        oldest
     }
 
     /// Makes the table for this way of paging the one that the CPU begins with.
@@ -198,7 +184,7 @@ impl<P: Frame> Tables<P> {
         } else {
             self.find_or_begin(key, memory)?
         };
-        self.use_root(table);
+        self.pool.touch(table);
         self.root = Some(table);
         self.flush = true;
         Ok(self.pool[table].hpa())
@@ -211,11 +197,6 @@ impl<P: Frame> Tables<P> {
 
     pub(super) fn has_root(&self) -> bool {
         self.root.is_some()
-    }
-
-    fn use_root(&mut self, table: TableNumber) {
-        self.clock = self.clock.wrapping_add(1);
-        self.pool[table].last_used = self.clock;
     }
 
     /// Makes the entries that lead to a page. Needs [`Self::reserve`] before, and a root.
@@ -353,7 +334,7 @@ impl<P: Frame> Tables<P> {
         }
         self.pool[at.table].set(at.index, new, source);
         if at.table == Self::PAE {
-            self.use_root(child);
+            self.pool.touch(child);
         }
     }
 
@@ -406,9 +387,6 @@ impl<P: Frame> Tables<P> {
         self.pool[table].parents += 1;
         self.drop_all_that_refer_to(hpa);
         self.drop_entries(table);
-        if self.pool[table].unsync {
-            self.unsync -= 1;
-        }
         if self.root == Some(table) {
             self.root = None;
         }
@@ -422,12 +400,13 @@ impl<P: Frame> Tables<P> {
             self.clear_all(table);
             next = self.pool.next_used(next);
         }
-        let mut next = self.pool.next_used(Some(Self::PAE));
+        next = self.pool.next_used(None);
         while let Some(table) = next {
-            self.pool.end(table);
             next = self.pool.next_used(next);
+            if table != Self::PAE {
+                self.pool.end(table);
+            }
         }
-        self.unsync = 0;
         self.root = None;
         self.flush = true;
     }

@@ -8,18 +8,18 @@ use crate::mmu::{
     guest_walk::{
         ACCESSED,
         DIRTY, //
-    }, //
+    },
+    shadow::list::Kind, //
 };
 
 impl<P: Frame> Tables<P> {
     /// Tables that are unsynchronised.
     pub(in crate::mmu::shadow) fn unsync_count(&self) -> usize {
-        self.unsync
+        self.used().filter(|table| self.pool[*table].unsync).count()
     }
 
     /// Panics unless the invariants hold, as far as the entries that are known to be present go.
     pub(in crate::mmu::shadow) fn check(&self, memory: &dyn GuestMemory) {
-        let mut unsync = 0;
         let mut references = 0;
         let mut parents = 0;
         for table in self.used() {
@@ -29,7 +29,6 @@ impl<P: Frame> Tables<P> {
             }
             assert!(page.parents != 0 || page.key.is_root());
             assert!(!page.unsync || self.protects && page.key.level == Level::Pt);
-            unsync += usize::from(page.unsync);
             parents += u64::from(page.parents);
             for index in self.present(table) {
                 let at = At { table, index };
@@ -45,7 +44,9 @@ impl<P: Frame> Tables<P> {
                 }
             }
         }
-        assert_eq!(unsync, self.unsync);
+        assert_eq!(self.unsync_count(), self.pool.count(Kind::OutOfDate));
+        let roots = self.used().filter(|table| self.pool[*table].key.is_root());
+        assert_eq!(roots.count(), self.pool.count(Kind::Roots));
         assert_eq!(references, parents);
         assert!(self.root.is_none_or(|root| self.pool[root].used));
     }

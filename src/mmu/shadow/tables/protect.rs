@@ -13,10 +13,10 @@ use crate::mmu::{
     },
     shadow::{
         guest_memory::GuestMemory,
+        list::TableNumber,
         page::{
             At,
-            Frame,
-            TableNumber, //
+            Frame, //
         },
         rmap::Rmap,
     }, //
@@ -93,9 +93,7 @@ impl<P: Frame> Tables<P> {
         }
         let mut next = self.pool.shadow_of(frame, None);
         while let Some(table) = next {
-            if !core::mem::replace(&mut self.pool[table].unsync, true) {
-                self.unsync += 1;
-            }
+            self.pool.set_out_of_date(table, true);
             next = self.pool.shadow_of(frame, Some(table));
         }
         true

@@ -15,10 +15,10 @@ use crate::mmu::{
     },
     shadow::{
         guest_memory::GuestMemory,
+        list::TableNumber,
         page::{
             At,
-            Frame,
-            TableNumber, //
+            Frame, //
         },
     }, //
 };
@@ -26,24 +26,17 @@ use crate::mmu::{
 impl<P: Frame> Tables<P> {
     /// Synchronises all guest tables that are writable, and protects them again.
     pub(in crate::mmu::shadow) fn resync(&mut self, memory: &dyn GuestMemory) {
-        let mut next = self.pool.next_used(None);
-        while self.unsync != 0 {
-            let Some(table) = next else { break };
-            let page = &self.pool[table];
-            if page.unsync {
-                let frame = page.key.frame;
-                self.resync_frame(frame, memory);
-                self.write_protect(frame, memory);
-            }
-            next = self.pool.next_used(next);
+        while let Some(table) = self.pool.out_of_date() {
+            let frame = self.pool[table].key.frame;
+            self.resync_frame(frame, memory);
+            self.write_protect(frame, memory);
         }
     }
 
     pub(super) fn resync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
         let mut next = self.pool.shadow_of(frame, None);
         while let Some(table) = next {
-            if core::mem::replace(&mut self.pool[table].unsync, false) {
-                self.unsync -= 1;
+            if self.pool.set_out_of_date(table, false) {
                 self.sync(table, memory);
             }
             next = self.pool.shadow_of(frame, Some(table));
@@ -108,6 +101,14 @@ impl<P: Frame> Tables<P> {
         true
     }
 
+    /// As above, with the other half of a page of 4 MiB, which is invalidated as a whole.
+    fn sync_pair(&mut self, at: At, memory: &dyn GuestMemory) -> bool {
+        if let Some(index) = self.pool[at.table].key.twin(at.index) {
+            self.sync_entry(At { index, ..at }, memory);
+        }
+        self.sync_entry(at, memory)
+    }
+
     /// Drops what stands for an address and is not what the guest's tables say.
     pub(in crate::mmu::shadow) fn sync_address(&mut self, address: Gva, memory: &dyn GuestMemory) {
         let mut table = match self.root {
@@ -115,13 +116,11 @@ impl<P: Frame> Tables<P> {
             None => return,
         };
         loop {
-            let index =
-                self.pool[table].key.level.index(address.get()) % index_limit(table == Self::PAE);
-            // A page of 4 MiB is invalidated as a whole.
-            if let Some(index) = self.pool[table].key.twin(index) {
-                self.sync_entry(At { table, index }, memory);
-            }
-            if self.sync_entry(At { table, index }, memory) {
+            let level = self.pool[table].key.level;
+            let index = level.index(address.get()) % index_limit(table == Self::PAE);
+            // Where tables are protected, only those of the lowest level may differ.
+            let may_differ = !self.protects || level == Level::Pt;
+            if may_differ && self.sync_pair(At { table, index }, memory) {
                 return;
             }
             let page = &self.pool[table];
@@ -140,7 +139,7 @@ impl<P: Frame> Tables<P> {
     /// never used before, so that nobody has to invalidate anything before its first use. The depth of
     /// this recursion is that of the tables.
     pub(super) fn sync_below(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
-        if self.unsync == 0 {
+        if self.pool.out_of_date().is_none() {
             return;
         }
         if self.pool[table].key.level == Level::Pt {

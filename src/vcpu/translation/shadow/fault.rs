@@ -44,10 +44,12 @@ use crate::{
 /// Answers a page fault of a guest with shadow paging.
 pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
     let address = Gva::new(cx.vmcs.read(EXIT_QUALIFICATION));
-    let access = access(cx, cx.vmcs.read(EXIT_INTERRUPTION_ERROR_CODE));
+    let code = cx.vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
+    let (access, present) = (access(cx, code), code & fault::PRESENT != 0);
     let paging = paging::current(cx);
     let answer = with(cx, |shadow, ram, stock| {
-        let fault = shadow.fault(&paging, address, access, ram, &mut || stock.take());
+        let pages = &mut || stock.take();
+        let fault = shadow.fault(&paging, address, access, present, ram, pages);
         // What `renew` would ask for, while the lock is held.
         let flush = shadow.has_root().then(|| shadow.take_flush());
         (fault, flush)

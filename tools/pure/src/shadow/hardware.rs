@@ -88,8 +88,8 @@ impl Hardware {
         self.directories.clear();
     }
 
-    /// Where an address is, if the access is allowed; [`None`] is a page fault.
-    pub(super) fn reach(&mut self, linear: u64, access: Access) -> Option<u64> {
+    /// Where an address is, if the access is allowed. An error is a page fault: whether there is an entry.
+    pub(super) fn reach(&mut self, linear: u64, access: Access) -> Result<u64, bool> {
         let page = linear >> 12;
         let cached = match self.tlb.get(&page) {
             Some(cached) => Some(*cached),
@@ -98,12 +98,12 @@ impl Hardware {
         match cached.filter(|cached| self.allows(*cached, access)) {
             Some(cached) => {
                 self.tlb.insert(page, cached);
-                Some(cached.hpa | linear & 0xfff)
+                Ok(cached.hpa | linear & 0xfff)
             }
             None => {
                 self.tlb.remove(&page);
                 self.directories.remove(&(linear >> 21));
-                None
+                Err(cached.is_some())
             }
         }
     }

@@ -123,7 +123,7 @@ impl<'a> Machine<'a> {
             }
             let outcome = match self.translate(touches) {
                 Ok(hpas) => self.carry_out(touches, &hpas),
-                Err(touch) => match self.page_fault(touch) {
+                Err((touch, present)) => match self.page_fault(touch, present) {
                     None => continue,
                     Some(outcome) => outcome,
                 },
@@ -185,12 +185,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn translate<'t>(&mut self, touches: &'t [Touch]) -> Result<Vec<u64>, &'t Touch> {
+    fn translate<'t>(&mut self, touches: &'t [Touch]) -> Result<Vec<u64>, (&'t Touch, bool)> {
         let hardware = &mut self.hardware;
-        touches
-            .iter()
-            .map(|touch| hardware.reach(touch.linear, touch.access).ok_or(touch))
-            .collect()
+        let reach = |touch: &'t Touch| {
+            let reached = hardware.reach(touch.linear, touch.access);
+            reached.map_err(|present| (touch, present))
+        };
+        touches.iter().map(reach).collect()
     }
 
     fn carry_out(&mut self, touches: &[Touch], hpas: &[u64]) -> Outcome {
@@ -221,13 +222,14 @@ impl<'a> Machine<'a> {
     }
 
     /// What the driver does with a page fault; [`None`] if the instruction is to be tried again.
-    fn page_fault(&mut self, touch: &Touch) -> Option<Outcome> {
+    fn page_fault(&mut self, touch: &Touch, present: bool) -> Option<Outcome> {
         let stock = &mut self.stock;
         let before = self.shadow.glance();
         let fault = self.shadow.fault(
             &self.registers.paging,
             Gva::new(touch.linear),
             touch.access,
+            present,
             &self.ram,
             &mut || stock.pop(),
         );
