@@ -7,6 +7,8 @@ use core::{
     mem::ManuallyDrop,
     ptr::NonNull,
     sync::atomic::{
+        AtomicU16,
+        AtomicU32,
         AtomicU64,
         AtomicU8,
         AtomicUsize,
@@ -178,6 +180,61 @@ impl KernelPage {
     pub(crate) fn bytes(&self) -> &[AtomicU8; PAGE_SIZE] {
         // SAFETY: As in `words`.
         unsafe { self.0.cast().as_ref() }
+    }
+
+    /// The contents as numbers of 16 bits.
+    fn halves(&self) -> &[AtomicU16; PAGE_SIZE / size_of::<u16>()] {
+        // SAFETY: As in `words`.
+        unsafe { self.0.cast().as_ref() }
+    }
+
+    /// The contents as numbers of 32 bits.
+    fn quarters(&self) -> &[AtomicU32; PAGE_SIZE / size_of::<u32>()] {
+        // SAFETY: As in `words`.
+        unsafe { self.0.cast().as_ref() }
+    }
+
+    /// Reads an operand of up to 4 bytes. What is at a multiple of its size is read at once, as a CPU does
+    /// (SDM Vol. 3A, "Guaranteed Atomic Operations"). What is beyond the page is left as it is.
+    pub(crate) fn load(&self, offset: usize, bytes: &mut [u8]) {
+        match bytes.len() {
+            2 if offset % 2 == 0 => {
+                if let Some(half) = self.halves().get(offset / 2) {
+                    bytes.copy_from_slice(&half.load(Ordering::Relaxed).to_le_bytes());
+                }
+            }
+            4 if offset % 4 == 0 => {
+                if let Some(quarter) = self.quarters().get(offset / 4) {
+                    bytes.copy_from_slice(&quarter.load(Ordering::Relaxed).to_le_bytes());
+                }
+            }
+            _ => {
+                for (to, from) in bytes.iter_mut().zip(self.bytes().iter().skip(offset)) {
+                    *to = from.load(Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Writes an operand in the same way.
+    pub(crate) fn store(&self, offset: usize, bytes: &[u8]) {
+        match *bytes {
+            [a, b] if offset % 2 == 0 => {
+                if let Some(half) = self.halves().get(offset / 2) {
+                    half.store(u16::from_le_bytes([a, b]), Ordering::Relaxed);
+                }
+            }
+            [a, b, c, d] if offset % 4 == 0 => {
+                if let Some(quarter) = self.quarters().get(offset / 4) {
+                    quarter.store(u32::from_le_bytes([a, b, c, d]), Ordering::Relaxed);
+                }
+            }
+            _ => {
+                for (to, from) in self.bytes().iter().skip(offset).zip(bytes) {
+                    to.store(*from, Ordering::Relaxed);
+                }
+            }
+        }
     }
 
     /// Address in the direct map.

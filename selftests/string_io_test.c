@@ -6,6 +6,7 @@
  * each element comes what comes after an instruction.
  */
 #include <cpuid.h>
+#include <pthread.h>
 
 #include "minivmx_harness.h"
 #include "user.h"
@@ -181,6 +182,58 @@ MINIVMX_TEST(ins_translates_once, guest_reads_into_the_window)
 	(*guest_copy(vm, window_pts))[0].words[0] = 0;
 	run->io.data = 0x11;
 	run_to_done(vcpu);
+}
+
+static u32 destination;
+
+static void guest_reads_for_ever(void)
+{
+	for (;;) {
+		void *to = &destination;
+
+		asm volatile("insl" : "+D"(to) : "d"(PORT) : "memory");
+	}
+}
+
+struct observer {
+	const volatile u32 *at;
+	bool over;
+	u64 looks, halves;
+};
+
+/* Looks on from another CPU. */
+static void *look_on(void *argument)
+{
+	struct observer *observer = argument;
+
+	pin_to_cpu(1);
+	while (!__atomic_load_n(&observer->over, __ATOMIC_RELAXED)) {
+		const u32 seen = *observer->at;
+
+		observer->halves += seen && seen != ~0U;
+		observer->looks++;
+	}
+	return NULL;
+}
+
+/* An element is stored at once, as by a CPU (SDM Vol. 3A, "Guaranteed Atomic Operations"). */
+MINIVMX_TEST(ins_stores_at_once, guest_reads_for_ever)
+{
+	struct observer observer = { .at = guest_copy(vm, destination) };
+	pthread_t thread;
+
+	if (online_cpus() < 2)
+		SKIP(return, "one CPU cannot look on");
+	pin_to_cpu(0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, look_on, &observer));
+	for (int i = 0; i < 1000; i++) {
+		run_to_exit(vcpu, EXIT_IO);
+		run->io.data = i & 1 ? ~0U : 0;
+	}
+	__atomic_store_n(&observer.over, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_LT(1000, observer.looks);
+	EXPECT_EQ(0, observer.halves);
 }
 
 /* ----------------------------------------------------- 64-bit: segments and sizes */
@@ -793,6 +846,102 @@ TEST_F(vm, segments_in_real_mode)
 		EXPECT_EQ(element->expected,
 			  run_element(_metadata, vm, element))
 			TH_LOG("case %zu", i);
+	}
+}
+
+/* -------------------------------------------------------------- virtual-8086 mode */
+
+#define RFLAGS_VM	BIT(17)
+#define AR_VIRTUAL_8086	0xf3
+
+static const struct {
+	const char *code;
+	u32 index;
+	u64 expected;
+} in_virtual_8086_mode[] = {
+	{ INSB, 0x123, AT(0x30123) },
+	{ INSB, 0xffff, AT(0x3ffff) },
+	{ INSD, 0xffff, FAULT(VECTOR_GP) },
+	{ ADDR INSB, 0x10000, FAULT(VECTOR_GP) },
+	{ OUTSB, 0xffff, AT(0x4ffff) },
+	{ OUTSD, 0xffff, FAULT(VECTOR_GP) },
+	{ ADDR OUTSB, 0x12345678, FAULT(VECTOR_GP) },
+	{ ES OUTSB, 0x10, AT(0x30010) },
+	{ SS OUTSB, 0x10, AT(0x50010) },
+	{ SS OUTSD, 0xffff, FAULT(VECTOR_SS) },
+};
+
+static struct minivmx_segment virtual_8086_segment(u16 selector)
+{
+	return (struct minivmx_segment) {
+		.base = selector << 4, .limit = 0xffff, .selector = selector,
+		.access_rights = AR_VIRTUAL_8086,
+	};
+}
+
+/* A task whose stack takes faults, and whose bitmap allows the first 64 ports. */
+static void build_task(const struct vm *vm, struct minivmx_sregs *sregs)
+{
+	u32 *tss = (u32 *)(vm->memory + GUEST_TSS);
+
+	memset(tss, 0, 0x70);
+	tss[1] = GUEST_BLOB_STACK;
+	tss[2] = GUEST_DS;
+	tss[25] = 0x68 << 16;
+	*((u8 *)tss + 0x70) = 0xff;
+	sregs->tr.base = GUEST_TSS;
+	sregs->tr.limit = 0x70;
+}
+
+static void start_virtual_8086_mode(const struct vm *vm, const char *code,
+				    size_t length)
+{
+	struct minivmx_sregs sregs;
+
+	start_protected_code(vm, code, length);
+	sregs = get_sregs(&vm->vcpu);
+	build_task(vm, &sregs);
+	sregs.cs = virtual_8086_segment(GUEST_BLOB_BASE >> 4);
+	sregs.es = virtual_8086_segment(0x3000);
+	sregs.ds = virtual_8086_segment(0x4000);
+	sregs.ss = virtual_8086_segment(0x5000);
+	sregs.fs = virtual_8086_segment(0);
+	sregs.gs = virtual_8086_segment(0);
+	set_sregs(&vm->vcpu, &sregs);
+	vm->vcpu.run->regs.rip = 0;
+	vm->vcpu.run->regs.rflags = RFLAGS_VM | 2;
+}
+
+/* Its segments have 64 KiB, its port is in the bitmap, and its faults change the stack. */
+TEST_F(vm, segments_in_virtual_8086_mode)
+{
+	const struct vm *vm = &self->vm;
+
+	for (size_t i = 0; i < ARRAY_SIZE(in_virtual_8086_mode); i++) {
+		const u64 expected = in_virtual_8086_mode[i].expected;
+		struct element element = {
+			.code = in_virtual_8086_mode[i].code,
+			.index = in_virtual_8086_mode[i].index,
+			.expected = expected,
+		};
+		const struct minivmx_run *run = vm->vcpu.run;
+		char code[8];
+		u64 seen;
+
+		start_virtual_8086_mode(vm, code, code_of(&element, code));
+		seen = run_element(_metadata, vm, &element);
+		if (expected < FAULT(0)) {
+			/* HLT is not for CPL 3: a fault of its own. */
+			EXPECT_EQ(FAULT(VECTOR_GP), seen) TH_LOG("case %zu", i);
+			EXPECT_EQ(strlen(element.code), frame_of(vm)[1])
+				TH_LOG("case %zu", i);
+			continue;
+		}
+		EXPECT_EQ(expected, seen) TH_LOG("case %zu", i);
+		EXPECT_EQ(0, frame_of(vm)[1]) TH_LOG("case %zu", i);
+		EXPECT_EQ(GUEST_BLOB_STACK - 40, run->regs.rsp)
+			TH_LOG("case %zu", i);
+		EXPECT_TRUE(frame_of(vm)[3] & RFLAGS_VM) TH_LOG("case %zu", i);
 	}
 }
 

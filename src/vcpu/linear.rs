@@ -13,20 +13,19 @@ use super::{
     state::Operand,
     translation, //
 };
-use crate::mmu::{
-    address::{
-        Gpa,
-        Gva,
-        PageSize, //
+use crate::{
+    mmu::{
+        address::{
+            Gpa,
+            Gva,
+            PageSize, //
+        },
+        guest_walk::{
+            Access,
+            Stop, //
+        }, //
     },
-    guest_walk::{
-        Access,
-        Stop, //
-    }, //
-};
-use core::sync::atomic::{
-    AtomicU8,
-    Ordering, //
+    support::page::KernelPage, //
 };
 
 /// Finds an operand, of less than a page, for a read or a write by the instruction that exited; or says
@@ -53,41 +52,48 @@ pub(crate) fn find(
 
 /// Reads an operand that was found.
 pub(crate) fn read(cx: &mut Context<'_>, operand: Operand, bytes: &mut [u8]) -> Result<(), Next> {
-    for (gpa, byte) in gpas(operand).zip(bytes) {
-        *byte = with_byte(cx, gpa, false, |cell| cell.load(Ordering::Relaxed))?;
+    let (first, second) = bytes.split_at_mut(operand.in_first_page(bytes.len()));
+    let behind = operand.byte(first.len());
+    with_page(cx, operand.byte(0), false, |page, offset| {
+        page.load(offset, first)
+    })?;
+    if !second.is_empty() {
+        with_page(cx, behind, false, |page, offset| page.load(offset, second))?;
     }
     Ok(())
 }
 
 /// Writes an operand that was found for a write.
 pub(crate) fn write(cx: &mut Context<'_>, operand: Operand, bytes: &[u8]) -> Result<(), Next> {
+    let (first, second) = bytes.split_at(operand.in_first_page(bytes.len()));
+    let parts = [
+        (operand.byte(0), first),
+        (operand.byte(first.len()), second),
+    ];
+    let parts = || parts.iter().filter(|(_, part)| !part.is_empty());
     // All bytes can be written, or none is.
-    for (gpa, _) in gpas(operand).zip(bytes) {
-        with_byte(cx, gpa, true, |_| ())?;
+    for (gpa, _) in parts() {
+        with_page(cx, *gpa, true, |_, _| ())?;
     }
-    for (gpa, byte) in gpas(operand).zip(bytes) {
-        with_byte(cx, gpa, true, |cell| cell.store(*byte, Ordering::Relaxed))?;
-        translation::wrote(cx, gpa);
+    for (gpa, part) in parts() {
+        with_page(cx, *gpa, true, |page, offset| page.store(offset, part))?;
+    }
+    for index in 0..bytes.len() {
+        translation::wrote(cx, operand.byte(index));
     }
     Ok(())
 }
 
-/// Does something with a byte of an operand, or says what must come first: its memory may have gone
-/// away since it was found.
-fn with_byte<R>(
+/// Does something with the page of an operand and the offset there, or says what must come first: its
+/// memory may have gone away since it was found.
+fn with_page<R>(
     cx: &mut Context<'_>,
     gpa: Gpa,
     write: bool,
-    use_byte: impl FnOnce(&AtomicU8) -> R,
+    use_page: impl FnOnce(&KernelPage, usize) -> R,
 ) -> Result<R, Next> {
     let access = paging::access(cx, write, false);
-    memory::with_physical_byte(cx, gpa, access, use_byte)
-        .ok_or_else(|| memory::absent(cx, gpa, access))
-}
-
-/// Where the bytes of an operand are.
-fn gpas(operand: Operand) -> impl Iterator<Item = Gpa> {
-    (0..PageSize::Size4K.bytes()).map(move |index| operand.byte(index))
+    memory::with_page(cx, gpa, access, use_page).ok_or_else(|| memory::absent(cx, gpa, access))
 }
 
 /// Outside 64-bit mode linear addresses have 32 bits.

@@ -22,10 +22,13 @@ use crate::{
             Stop, //
         }, //
     },
-    support::uapi::{
-        access,
-        exit,
-        minivmx_memory_exit, //
+    support::{
+        page::KernelPage,
+        uapi::{
+            access,
+            exit,
+            minivmx_memory_exit, //
+        }, //
     },
     vmx::field::*, //
 };
@@ -55,23 +58,23 @@ pub(crate) fn with_byte<R>(
     let memory = cx.vm.memory.lock();
     let gpa = guest_walk::translate(&paging, address, access, &memory.ram())?.gpa;
     drop(memory);
-    with_physical_byte(cx, gpa, access, |byte| use_byte(byte, gpa)).ok_or(Stop::Memory(gpa, access))
+    let use_page = |page: &KernelPage, offset: usize| use_byte(&page.bytes()[offset], gpa);
+    with_page(cx, gpa, access, use_page).ok_or(Stop::Memory(gpa, access))
 }
 
-/// Does something with the byte at a guest-physical address; [`None`] if memory does not answer there.
-pub(crate) fn with_physical_byte<R>(
+/// Does something with the page of a guest-physical address and the offset there; [`None`] if memory does
+/// not answer.
+pub(crate) fn with_page<R>(
     cx: &Context<'_>,
     gpa: Gpa,
     access: Access,
-    use_byte: impl FnOnce(&AtomicU8) -> R,
+    use_page: impl FnOnce(&KernelPage, usize) -> R,
 ) -> Option<R> {
     let memory = cx.vm.memory.lock();
     let writable = !access.write || memory.regions.find(gpa).is_some_and(|r| !r.kind.readonly);
     let page = memory.chunks.page(gpa).filter(|_| writable)?;
     // CAST: Less than 4096.
-    Some(use_byte(
-        &page.bytes()[gpa.offset(PageSize::Size4K) as usize],
-    ))
+    Some(use_page(page, gpa.offset(PageSize::Size4K) as usize))
 }
 
 /// Hands an access that no memory answers to the program.

@@ -22,10 +22,18 @@ impl Operand {
         Self { first, second_page }
     }
 
-    /// Where a byte of it is, less than a page behind the first.
-    pub(crate) fn byte(self, index: u64) -> Gpa {
+    /// How many bytes of this many are in the page of the first.
+    pub(crate) fn in_first_page(self, length: usize) -> usize {
         let size = PageSize::Size4K;
-        let offset = self.first.offset(size).wrapping_add(index);
+        // CAST: Less than 4096.
+        let room = size.bytes().wrapping_sub(self.first.offset(size)) as usize;
+        room.min(length)
+    }
+
+    /// Where a byte of it is, less than a page behind the first.
+    pub(crate) fn byte(self, index: usize) -> Gpa {
+        let size = PageSize::Size4K;
+        let offset = self.first.offset(size).wrapping_add(index as u64);
         let page = if offset < size.bytes() {
             self.first
         } else {
