@@ -13,6 +13,8 @@
 #define DR6_INIT	0xffff0ff0UL
 #define NOT_MAPPED	WINDOW_PAGE(2)
 
+#define GUEST_PENDING_DEBUG	0x6822
+
 /*
  * Entries 0 to 15 of the table map pages; the stack begins at its end, and that
  * of exceptions in the middle.
@@ -232,6 +234,65 @@ static void guest_faults_in_the_middle(void)
 
 MINIVMX_TEST(fault_in_the_middle, guest_faults_in_the_middle)
 {
+	run_to_done(vcpu);
+}
+
+/* The same while the guest steps: the fault comes instead of the instruction's trap. */
+static void guest_steps_into_a_fault(void)
+{
+	struct gprs gprs = { .b = WINDOW_PAGE(2) - 4, .a = ~0UL };
+
+	begin();
+	map_page(1, &TABLE);
+	TABLE.words[2] = 0;
+	invalidate(WINDOW_PAGE(2));
+	for (u64 i = 1; i <= 5; i++) {
+		use_table();
+		GUEST_ASSERT(GUEST_TRY("pushfq; orq $0x100, (%%rsp); popfq\n\t"
+				       "movq %%rax, (%%rbx)", &gprs) == VECTOR_PF);
+		GUEST_ASSERT(guest_fault.cr2 == WINDOW_PAGE(2));
+		GUEST_ASSERT(guest_fault.rflags & RFLAGS_TF);
+		GUEST_ASSERT(guest_fault.count == i);
+	}
+	end();
+}
+
+MINIVMX_TEST(fault_of_a_step, guest_steps_into_a_fault)
+{
+	run_to_done(vcpu);
+}
+
+/* Or the program mends it: then it is one instruction, with one trap. */
+static void guest_steps_into_a_trapped_fault(void)
+{
+	struct gprs gprs = { .b = WINDOW_PAGE(2) - 4, .a = ~0UL };
+
+	begin();
+	map_page(1, &TABLE);
+	TABLE.words[2] = 0;
+	invalidate(WINDOW_PAGE(2));
+	use_table();
+	GUEST_ASSERT(GUEST_TRY("pushfq; orq $0x100, (%%rsp); popfq\n\t"
+			       "movq %%rax, (%%rbx)", &gprs) == VECTOR_DB);
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume);
+	GUEST_ASSERT(guest_fault.count == 1);
+	GUEST_ASSERT(TABLE.words[ENTRIES - 1] == ~0UL << 32);
+	asm volatile("movq %0, %%dr6" : : "r"(DR6_INIT));
+	end();
+}
+
+MINIVMX_TEST(trapped_fault_of_a_step, guest_steps_into_a_trapped_fault)
+{
+	struct minivmx_sregs sregs;
+
+	set_traps(vcpu, BIT(VECTOR_PF), 0);
+	run_to_exit(vcpu, EXIT_EXCEPTION);
+	EXPECT_EQ(WINDOW_PAGE(2), run->qualification);
+	sregs = get_sregs(vcpu);
+	EXPECT_EQ(0, sregs.interruptibility);
+	EXPECT_EQ(0, vmread(vcpu, GUEST_PENDING_DEBUG));
+	guest_copy(vm, TABLE)->words[2] = entry_for(&page_b);
+	set_sregs(vcpu, &sregs);
 	run_to_done(vcpu);
 }
 
@@ -560,6 +621,32 @@ MINIVMX_TEST(program_sees_no_step, guest_outputs_from_table)
 		EXPECT_EQ(0x400, sregs.dr[5]);
 		EXPECT_EQ(0, sregs.interruptibility);
 	}
+}
+
+static void guest_writes_and_tells(void)
+{
+	begin();
+	for (u64 i = 0; i < 3; i++) {
+		use_table();
+		TABLE.words[300] = i << 1;
+		GUEST_SYNC(i);
+	}
+}
+
+/* What blocks NMIs is a handler of theirs, however many steps it takes. */
+MINIVMX_TEST(nmis_stay_blocked, guest_writes_and_tells)
+{
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+
+	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_VIRTUAL_NMIS))
+		SKIP(return, "this CPU has no virtual NMIs");
+	sregs.interruptibility = BIT(3);
+	set_sregs(vcpu, &sregs);
+	for (u64 i = 0; i < 3; i++) {
+		run_to_sync(vcpu, i);
+		EXPECT_EQ(BIT(3), get_sregs(vcpu).interruptibility);
+	}
+	run_to_done(vcpu);
 }
 
 TEST_HARNESS_MAIN

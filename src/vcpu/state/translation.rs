@@ -41,6 +41,19 @@ pub(crate) struct ShadowState {
     pub(crate) fault_code: u32,
     /// Is an instruction being single-stepped for the driver?
     pub(crate) stepping: bool,
+    /// If so, where the CPU has no monitor trap flag.
+    pub(crate) before_step: BeforeStep,
+}
+
+/// What a step changes that is the guest's.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct BeforeStep {
+    /// Interruptibility state.
+    pub(crate) interruptibility: u32,
+    /// Pending debug exceptions.
+    pub(crate) pending_debug: u64,
+    /// Is it the delivery of an event that is stepped?
+    pub(crate) delivers: bool,
 }
 
 /// What there is to do before a VM entry.
@@ -93,6 +106,7 @@ impl ShadowState {
             paging: NO_PAGING,
             fault_code: 0,
             stepping: false,
+            before_step: BeforeStep::default(),
         }
     }
 }

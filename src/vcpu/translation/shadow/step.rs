@@ -10,8 +10,9 @@
 //! at once, but not while events are blocked by MOV SS. So the guest is entered as if its last
 //! instruction had been MOV SS. That blocks the window for one instruction; after the delivery of an
 //! event, where nothing is to be carried out any more, it is open from the beginning (SDM Vol. 3C,
-//! "Other Causes of VM Exits"). RFLAGS.TF would show: PUSHF, interrupts and SYSCALL store it, POPF and
-//! IRET change it.
+//! "Other Causes of VM Exits"). It is shut while NMIs are blocked, so they are not for that time: an IRET,
+//! which would unblock them, has nothing to write. RFLAGS.TF would show: PUSHF, interrupts and SYSCALL
+//! store it, POPF and IRET change it.
 
 use super::tables::with;
 use crate::{
@@ -27,15 +28,17 @@ use crate::{
     }, //
 };
 
-/// The next instruction, or the delivery of the event that comes before it, is to be the one.
+/// The next instruction, or the delivery of the event that comes before it, is to be the one. It may be the
+/// one already, and need more.
 pub(super) fn begin(cx: &mut Context<'_>) {
+    let again = cx.guest.translation.is_stepping();
     if let Some(state) = cx.guest.translation.shadow() {
         state.stepping = true;
     }
     let how = stepper(cx);
     cx.vmcs.set_stepping(how, true);
     if how == Stepper::NmiWindow {
-        block_by_mov_ss(cx, !cx.guest.event.is_some());
+        open_window(cx, again);
     }
 }
 
@@ -52,7 +55,7 @@ fn revoke(cx: &mut Context<'_>) {
     let how = stepper(cx);
     cx.vmcs.set_stepping(how, false);
     if how == Stepper::NmiWindow {
-        block_by_mov_ss(cx, false);
+        close_window(cx);
     }
     with(cx, |shadow, ram, _| shadow.end_step(ram));
 }
@@ -63,16 +66,51 @@ fn stepper(cx: &Context<'_>) -> Stepper {
     stepper.unwrap_or(Stepper::MonitorTrapFlag)
 }
 
-/// Guests get no NMIs and no interrupts, so nothing else comes of this for them. A single-step trap of
-/// the guest's own comes after the instruction, as it should.
-fn block_by_mov_ss(cx: &Context<'_>, block: bool) {
-    let state = Interruptibility::from_raw(cx.vmcs.read(GUEST_INTERRUPTIBILITY));
-    let state = state.with_nmi(false).with_sti(false).with_mov_ss(block);
-    cx.vmcs.write(GUEST_INTERRUPTIBILITY, state.into_raw());
-    if block && cx.vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 {
-        // A VM entry insists on it.
-        let pending = cx.vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
-        cx.vmcs
-            .write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | dr6::BS);
+/// Lets the window for NMIs open after the next instruction, or the delivery of the event that waits. A
+/// single-step trap of the guest's own comes after the instruction, as it should.
+fn open_window(cx: &mut Context<'_>, again: bool) {
+    let delivers = cx.guest.event.is_some();
+    let interruptibility = cx.vmcs.read(GUEST_INTERRUPTIBILITY);
+    let pending_debug = cx.vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+    let Some(state) = cx.guest.translation.shadow() else {
+        return;
+    };
+    let before = &mut state.before_step;
+    before.delivers = delivers;
+    if !again {
+        before.interruptibility = interruptibility;
+        before.pending_debug = pending_debug;
     }
+    let pending = before.pending_debug;
+    let blocking = Interruptibility::from_raw(0).with_mov_ss(!delivers);
+    cx.vmcs.write(GUEST_INTERRUPTIBILITY, blocking.into_raw());
+    let steps = cx.vmcs.read(GUEST_RFLAGS) & rflags::TF != 0;
+    // A VM entry insists on the trap.
+    let trap = if steps && !delivers { dr6::BS } else { 0 };
+    cx.vmcs
+        .write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | trap);
+}
+
+/// What was blocked before is again, but not by STI and MOV SS if the instruction came to its end: else
+/// the CPU has still what it was entered with.
+fn close_window(cx: &mut Context<'_>) {
+    let Some(state) = cx.guest.translation.shadow() else {
+        return;
+    };
+    let before = state.before_step;
+    let now = Interruptibility::from_raw(cx.vmcs.read(GUEST_INTERRUPTIBILITY));
+    let finished = if before.delivers {
+        !cx.guest.event.is_some()
+    } else {
+        !now.mov_ss()
+    };
+    let blocking = Interruptibility::from_raw(before.interruptibility);
+    let blocking = if finished {
+        now.with_nmi(now.nmi() || blocking.nmi())
+    } else {
+        cx.vmcs
+            .write(GUEST_PENDING_DEBUG_EXCEPTIONS, before.pending_debug);
+        blocking
+    };
+    cx.vmcs.write(GUEST_INTERRUPTIBILITY, blocking.into_raw());
 }
