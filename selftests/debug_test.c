@@ -395,4 +395,181 @@ MINIVMX_TEST(program_steps_in_the_shadow_of_sti, guest_reads_a_hole_after_sti)
 	run_to_done(vcpu);
 }
 
+/* ----------------------------------------------------------- breakpoints on I/O */
+
+#define WATCHED_PORT	0x34
+#define RW_WRITE	1UL
+#define RW_PORT		2UL
+#define RW_ANY		3UL
+#define LENGTH(bytes)	((bytes) == 8 ? 2UL : (bytes) - 1UL)
+
+/* Breakpoint @n, enabled by its L bit. */
+static u64 breakpoint(u64 n, u64 rw, u64 bytes)
+{
+	return DR7_INIT | BIT(2 * n) | (rw | LENGTH(bytes) << 2) << (16 + 4 * n);
+}
+
+static const struct {
+	u64 address, bytes;	/* of the breakpoint */
+	u64 port;
+	bool met[3];		/* by IN of 1, 2 and 4 bytes */
+} ports[] = {
+	{ 0x34, 1, 0x34, { true, true, true } },
+	{ 0x34, 1, 0x33, { false, true, true } },
+	{ 0x34, 1, 0x32, { false, false, true } },
+	{ 0x34, 1, 0x30, { false, false, false } },
+	{ 0x34, 1, 0x35, { false, false, false } },
+	{ 0x34, 2, 0x35, { true, true, true } },
+	{ 0x35, 2, 0x34, { true, true, true } },
+	{ 0x35, 2, 0x36, { false, false, false } },
+	{ 0x36, 4, 0x34, { true, true, true } },
+	{ 0x36, 4, 0x37, { true, true, true } },
+	{ 0x36, 4, 0x38, { false, false, false } },
+	{ 0x34 + 0x10000, 1, 0x34, { false, false, false } },
+};
+
+#define GUEST_ASSERT_PORT(expected, instruction, port) do {		\
+		struct gprs _gprs = { .d = (port) };			\
+		u64 _vector = (expected) ? VECTOR_DB : NO_FAULT;	\
+									\
+		WRITE_DR(6, DR6_INIT);					\
+		GUEST_ASSERT(GUEST_TRY(instruction, &_gprs) == _vector); \
+		GUEST_ASSERT(_vector == NO_FAULT ||			\
+			     guest_fault.rip == guest_fault.resume);	\
+		GUEST_ASSERT(READ_DR(6) == (DR6_INIT | ((expected) ? 2 : 0))); \
+	} while (0)
+
+static void guest_watches_ports(void)
+{
+	set_cr4_de(true);
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		WRITE_DR(1, ports[i].address);
+		WRITE_DR(7, breakpoint(1, RW_PORT, ports[i].bytes));
+		GUEST_ASSERT_PORT(ports[i].met[0], "inb %%dx, %%al", ports[i].port);
+		GUEST_ASSERT_PORT(ports[i].met[0], "outb %%al, %%dx", ports[i].port);
+		GUEST_ASSERT_PORT(ports[i].met[1], "inw %%dx, %%ax", ports[i].port);
+		GUEST_ASSERT_PORT(ports[i].met[2], "inl %%dx, %%eax", ports[i].port);
+	}
+}
+
+/* The trap comes after the instruction, which the program has carried out by then. */
+MINIVMX_TEST(breakpoints_on_ports, guest_watches_ports)
+{
+	for (;;) {
+		vcpu_run(vcpu);
+		if (run->reason != EXIT_IO || run->io.port > 0x40)
+			break;
+		run->io.data = 0x12345678;
+	}
+	EXPECT_EQ(UCALL_DONE, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));
+}
+
+static void guest_watches_no_port(void)
+{
+	WRITE_DR(1, WATCHED_PORT);
+	/* Not enabled; for data; without CR4.DE. */
+	set_cr4_de(true);
+	WRITE_DR(7, breakpoint(1, RW_PORT, 1) & ~BIT(2));
+	GUEST_ASSERT_PORT(false, "inb %%dx, %%al", WATCHED_PORT);
+	WRITE_DR(7, breakpoint(0, RW_PORT, 1));
+	GUEST_ASSERT_PORT(false, "inb %%dx, %%al", WATCHED_PORT);
+	WRITE_DR(7, breakpoint(1, RW_ANY, 1));
+	GUEST_ASSERT_PORT(false, "inb %%dx, %%al", WATCHED_PORT);
+	set_cr4_de(false);
+	WRITE_DR(7, breakpoint(1, RW_PORT, 1));
+	GUEST_ASSERT_PORT(false, "inb %%dx, %%al", WATCHED_PORT);
+}
+
+MINIVMX_TEST(no_breakpoints_on_ports, guest_watches_no_port)
+{
+	for (int i = 0; i < 4; i++)
+		run_to_exit(vcpu, EXIT_IO);
+	run_to_done(vcpu);
+}
+
+/* By global enabling, and together with a step. */
+static void guest_steps_over_a_port(void)
+{
+	struct gprs gprs = { .d = WATCHED_PORT };
+
+	set_cr4_de(true);
+	WRITE_DR(3, WATCHED_PORT);
+	WRITE_DR(6, DR6_INIT);
+	WRITE_DR(7, (breakpoint(3, RW_PORT, 1) & ~BIT(6)) | BIT(7));
+	GUEST_ASSERT(GUEST_TRY(STEP("inb %%dx, %%al"), &gprs) == VECTOR_DB);
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume);
+	GUEST_ASSERT(READ_DR(6) == (DR6_INIT | DR6_BS | 8));
+	GUEST_ASSERT((u8)gprs.a == 0x5a);
+}
+
+MINIVMX_TEST(step_over_a_watched_port, guest_steps_over_a_port)
+{
+	run_to_exit(vcpu, EXIT_IO);
+	run->io.data = 0x5a;
+	run_to_done(vcpu);
+}
+
+static u64 buffer[4];
+
+#define GUEST_ASSERT_STRING(breakpoints, instruction, offset) do {	\
+		u64 _b = (breakpoints);					\
+		u64 _at = (uintptr_t)buffer + (offset);			\
+		struct gprs _gprs = { .c = 1, .d = 0x30,		\
+				      .si = _at, .di = _at };		\
+									\
+		WRITE_DR(6, DR6_INIT);					\
+		GUEST_ASSERT(GUEST_TRY(instruction, &_gprs) ==		\
+			     (_b ? VECTOR_DB : NO_FAULT));		\
+		GUEST_ASSERT(READ_DR(6) == (DR6_INIT | _b));		\
+	} while (0)
+
+/* Memory of INS and OUTS, by DR0 for writes and DR2 for reads and writes. */
+static void guest_watches_memory(void)
+{
+	set_cr4_de(false);
+	WRITE_DR(0, (uintptr_t)buffer);
+	WRITE_DR(2, (uintptr_t)buffer + 16);
+	WRITE_DR(7, breakpoint(0, RW_WRITE, 4) | breakpoint(2, RW_ANY, 8));
+	GUEST_ASSERT_STRING(1, "insl", 0);
+	GUEST_ASSERT_STRING(1, "insb", 3);
+	GUEST_ASSERT_STRING(0, "insb", 4);
+	GUEST_ASSERT_STRING(1, "insw", 3);
+	GUEST_ASSERT_STRING(0, "outsl", 0);
+	GUEST_ASSERT_STRING(4, "outsl", 16);
+	GUEST_ASSERT_STRING(4, "outsb", 23);
+	GUEST_ASSERT_STRING(0, "outsb", 24);
+	GUEST_ASSERT_STRING(4, "insl", 20);
+	GUEST_ASSERT_STRING(4, "insl", 13);
+	GUEST_ASSERT_STRING(0, "insl", 12);
+	GUEST_ASSERT_STRING(4, "rep outsb", 20);
+}
+
+MINIVMX_TEST(breakpoints_on_strings, guest_watches_memory)
+{
+	for (int i = 0; i < 12; i++)
+		run_to_exit(vcpu, EXIT_IO);
+	run_to_done(vcpu);
+}
+
+/* Within REP the trap comes between two iterations, as it would after a step. */
+static void guest_watches_the_second_of_three(void)
+{
+	struct gprs gprs = { .c = 3, .d = 0x30, .di = (uintptr_t)buffer };
+
+	WRITE_DR(0, (uintptr_t)buffer + 1);
+	WRITE_DR(6, DR6_INIT);
+	WRITE_DR(7, breakpoint(0, RW_WRITE, 1));
+	GUEST_ASSERT(GUEST_TRY("rep insb", &gprs) == VECTOR_DB);
+	GUEST_ASSERT(guest_fault.rip == guest_fault.resume - 2);
+	GUEST_ASSERT(READ_DR(6) == (DR6_INIT | 1));
+	GUEST_ASSERT(gprs.c == 1 && gprs.di == (uintptr_t)buffer + 2);
+}
+
+MINIVMX_TEST(breakpoint_within_rep, guest_watches_the_second_of_three)
+{
+	for (int i = 0; i < 2; i++)
+		run_to_exit(vcpu, EXIT_IO);
+	run_to_done(vcpu);
+}
+
 TEST_HARNESS_MAIN

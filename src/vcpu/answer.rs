@@ -51,17 +51,7 @@ fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &R
         (Pending::Other(_), _) => Next::Enter,
         (Pending::Io { rip }, _) if at(cx, rip) => io::finish(cx, page.io_data()),
         (Pending::Io { .. }, _) => Next::Enter,
-        (
-            Pending::Ins {
-                rip,
-                destination,
-                data,
-            },
-            _,
-        ) if at(cx, rip) => {
-            let data = data.unwrap_or_else(|| page.io_data());
-            io::finish_ins(cx, rip, destination, data)
-        }
+        (Pending::Ins { rip }, _) if at(cx, rip) => io::finish_ins(cx, rip, page.io_data()),
         (Pending::Ins { .. }, _) => Next::Enter,
         (Pending::Msr { write, .. }, answer::MINIVMX_ANSWER_DEFAULT) => {
             msr::default(cx, write, page)

@@ -269,7 +269,7 @@ pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
 fn finish_flags(vmcs: &CurrentVmcs<'_>, flags: u64) {
     vmcs.write(GUEST_RFLAGS, flags & !rflags::RF);
     if flags & rflags::TF != 0 {
-        pend_step(vmcs);
+        pend(vmcs, dr6::BS);
     }
 }
 
@@ -286,9 +286,10 @@ fn end_blocking(vmcs: &CurrentVmcs<'_>) {
     vmcs.write(GUEST_INTERRUPTIBILITY, clear.into_raw());
 }
 
-fn pend_step(vmcs: &CurrentVmcs<'_>) {
+/// Raises a debug trap after the present instruction, with these causes as pending debug exceptions.
+pub(crate) fn pend(vmcs: &CurrentVmcs<'_>, causes: u64) {
     let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
-    vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | dr6::BS);
+    vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | causes);
 }
 
 /// A #DB that exits leaves nothing pending (SDM Vol. 3C, "Saving Non-Register State"). But where events
@@ -296,7 +297,7 @@ fn pend_step(vmcs: &CurrentVmcs<'_>) {
 /// last instruction.
 pub(crate) fn keep_step_pending(vmcs: &CurrentVmcs<'_>) {
     if vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 && is_blocked_for_an_instruction(vmcs) {
-        pend_step(vmcs);
+        pend(vmcs, dr6::BS);
     }
 }
 

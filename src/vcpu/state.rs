@@ -17,7 +17,10 @@ pub(crate) use self::{
         CpuidEntry, //
     },
     operand::Operand,
-    pending::Pending,
+    pending::{
+        Pending,
+        Transfer, //
+    },
     switched::{
         lend_efer,
         lend_split_locks,
@@ -89,6 +92,8 @@ pub(crate) struct Guest {
     pub(crate) report: Report,
     /// The exit that waits for an answer.
     pub(crate) pending: Pending,
+    /// What belongs to it if it is an I/O instruction.
+    pub(crate) transfer: Transfer,
 }
 
 impl Guest {
@@ -153,6 +158,7 @@ impl State {
                 report: Report::new(),
                 splits_locks: false,
                 pending: Pending::Nothing,
+                transfer: Transfer::new(),
             },
         })
     }

@@ -33,7 +33,7 @@ pub(crate) mod dr6 {
 /// State").
 pub(crate) mod pending {
     /// An enabled breakpoint was met.
-    const ENABLED: u64 = 1 << 12;
+    pub(super) const ENABLED: u64 = 1 << 12;
 
     /// Can a guest have these? RTM and bus locks are for who sets IA32_DEBUGCTL, which guests cannot.
     pub(crate) fn is_valid(value: u64) -> bool {
@@ -60,5 +60,65 @@ pub(crate) mod dr7 {
     /// DR7 as the CPU keeps it, if it can have this value.
     pub(crate) fn valid(value: u64) -> Option<u64> {
         (value >> 32 == 0).then_some(value & !ZERO | FIXED)
+    }
+}
+
+/// Breakpoints that are met by an access which the CPU did not see.
+pub(crate) mod breakpoint {
+    use super::pending;
+
+    /// An access that breakpoints are for.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) enum Access {
+        /// Data are read.
+        Read,
+        /// Data are written.
+        Write,
+        /// A port is read or written; with CR4.DE only.
+        Port,
+    }
+
+    /// The breakpoints that are met by an access to `length` bytes from `first` on, which is a linear
+    /// address or a port, as pending debug exceptions (SDM Vol. 3B, "Breakpoint Field Recognition").
+    pub(crate) fn met(
+        dr7: u64,
+        addresses: &[u64; 4],
+        access: Access,
+        first: u64,
+        length: u64,
+    ) -> u64 {
+        (0..)
+            .zip(addresses)
+            .filter(|(number, _)| is_for(dr7, *number, access))
+            .filter(|(number, address)| overlap(watched(dr7, *number, **address), (first, length)))
+            .fold(0, |met, (number, _)| met | pending::ENABLED | 1 << number)
+    }
+
+    /// Is breakpoint `number` enabled, and for such an access? It may be one for instructions, too.
+    fn is_for(dr7: u64, number: u32, access: Access) -> bool {
+        let enabled = dr7 >> (2 * number) & 3 != 0;
+        let kind = dr7 >> (16 + 4 * number) & 3;
+        enabled
+            && match access {
+                Access::Read => kind == 3,
+                Access::Write => kind == 1 || kind == 3,
+                Access::Port => kind == 2,
+            }
+    }
+
+    /// The first address that breakpoint `number` watches, a multiple of how many they are; and that.
+    fn watched(dr7: u64, number: u32, address: u64) -> (u64, u64) {
+        let length = match dr7 >> (18 + 4 * number) & 3 {
+            0 => 1,
+            1 => 2,
+            2 => 8,
+            _ => 4,
+        };
+        (address & !(length - 1), length)
+    }
+
+    /// Of two ranges, as first address and length: does one begin in the other?
+    fn overlap(a: (u64, u64), b: (u64, u64)) -> bool {
+        a.0.wrapping_sub(b.0) < b.1 || b.0.wrapping_sub(a.0) < a.1
     }
 }

@@ -22,10 +22,7 @@ use crate::{
         linear,
         paging,
         segments,
-        state::{
-            Operand,
-            Pending, //
-        }, //
+        state::Pending, //
     },
     vmx::{
         entry::Registers,
@@ -37,6 +34,11 @@ use crate::{
     },
     x86::{
         cr0,
+        cr4,
+        debug_register::{
+            breakpoint,
+            dr7, //
+        },
         rflags,
         segment, //
     }, //
@@ -66,8 +68,40 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     } else {
         cx.registers().low(Registers::RAX) & mask(width(access))
     };
+    begin_transfer(cx, access, 0);
     let rip = cx.vmcs.read(GUEST_RIP);
     report(cx, access, data, Pending::Io { rip })
+}
+
+/// Remembers which breakpoints the instruction meets at its port, and these in memory.
+#[inline]
+fn begin_transfer(cx: &mut Context<'_>, access: IoAccess, in_memory: u64) {
+    let dr7 = cx.vmcs.read(GUEST_DR7);
+    cx.guest.transfer.breakpoints = if dr7::has_breakpoints(dr7) {
+        in_memory | breakpoints_at_port(cx, access, dr7)
+    } else {
+        0
+    };
+}
+
+#[cold]
+fn breakpoints_at_port(cx: &Context<'_>, access: IoAccess, dr7: u64) -> u64 {
+    if cx.cr4() & cr4::DE == 0 {
+        return 0;
+    }
+    let addresses = &cx.guest.debug.address;
+    let (port, width) = (access.port().get(), width(access).into());
+    breakpoint::met(dr7, addresses, breakpoint::Access::Port, port, width)
+}
+
+fn breakpoints_in_memory(cx: &Context<'_>, access: IoAccess, address: u64) -> u64 {
+    let (dr7, addresses) = (cx.vmcs.read(GUEST_DR7), &cx.guest.debug.address);
+    let kind = if access.input() {
+        breakpoint::Access::Write
+    } else {
+        breakpoint::Access::Read
+    };
+    breakpoint::met(dr7, addresses, kind, address, width(access).into())
 }
 
 /// Hands an element of INS or OUTS to the program.
@@ -89,26 +123,26 @@ fn handle_string(cx: &mut Context<'_>, access: IoAccess) -> Next {
 
 /// Makes sure of an element's place in memory; with OUTS, reads it.
 fn begin_element(cx: &mut Context<'_>, access: IoAccess) -> Result<(u32, Pending), Next> {
-    let operand = find_element(cx, access)?;
+    let address = find_element(cx, access)?;
+    let operand = linear::find(cx, Gva::new(address), width(access), access.input())?;
+    let met = breakpoints_in_memory(cx, access, address);
+    begin_transfer(cx, access, met);
     let rip = cx.vmcs.read(GUEST_RIP);
     if access.input() {
-        let pending = Pending::Ins {
-            rip,
-            destination: operand,
-            data: None,
-        };
-        return Ok((0, pending));
+        cx.guest.transfer.destination = operand;
+        cx.guest.transfer.data = None;
+        return Ok((0, Pending::Ins { rip }));
     }
     let mut bytes = [0; size_of::<u32>()];
     linear::read(cx, operand, &mut bytes[..usize::from(width(access))])?;
     Ok((u32::from_le_bytes(bytes), Pending::Io { rip }))
 }
 
-/// Finds an element in memory, or raises what the access raises.
+/// The linear address of an element, or what the access raises before it looks at pages.
 ///
 /// The CPU's own linear address is not asked for: it is undefined if the register holds no segment, as
 /// is usual in 64-bit mode (SDM Vol. 3C, "Basic VM-Exit Information").
-fn find_element(cx: &mut Context<'_>, access: IoAccess) -> Result<Operand, Next> {
+fn find_element(cx: &mut Context<'_>, access: IoAccess) -> Result<u64, Next> {
     let write = access.input();
     let segment = segments::read(cx.vmcs, segment_number(cx, access));
     let offset = cx.register(index(access)) & address_mask(cx);
@@ -124,7 +158,7 @@ fn find_element(cx: &mut Context<'_>, access: IoAccess) -> Result<Operand, Next>
     if address & u64::from(last) != 0 && alignment_check::is_the_guests(cx) {
         return Err(cx.inject(Exception::ALIGNMENT_CHECK));
     }
-    linear::find(cx, Gva::new(address), width(access), write)
+    Ok(address)
 }
 
 /// INS has ES always, OUTS what its prefix says.
@@ -174,6 +208,9 @@ fn flags(access: IoAccess) -> u8 {
 /// Ends the instruction with what the program answered; OUTS, an element of it.
 pub(in crate::vcpu) fn finish(cx: &mut Context<'_>, data: u32) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
+    if cx.guest.transfer.breakpoints != 0 {
+        event::pend(cx.vmcs, cx.guest.transfer.breakpoints);
+    }
     if access.string() {
         return finish_element(cx, access);
     }
@@ -188,23 +225,16 @@ pub(in crate::vcpu) fn finish(cx: &mut Context<'_>, data: u32) -> Next {
 ///
 /// What was read from a port cannot be read again. So if its memory went away in the meantime, it waits
 /// until there is some.
-pub(in crate::vcpu) fn finish_ins(
-    cx: &mut Context<'_>,
-    rip: u64,
-    destination: Operand,
-    data: u32,
-) -> Next {
+pub(in crate::vcpu) fn finish_ins(cx: &mut Context<'_>, rip: u64, data: u32) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
+    let data = cx.guest.transfer.data.unwrap_or(data);
     let bytes = &data.to_le_bytes()[..usize::from(width(access))];
-    if let Err(next) = linear::write(cx, destination, bytes) {
-        cx.guest.pending = Pending::Ins {
-            rip,
-            destination,
-            data: Some(data),
-        };
+    if let Err(next) = linear::write(cx, cx.guest.transfer.destination, bytes) {
+        cx.guest.transfer.data = Some(data);
+        cx.guest.pending = Pending::Ins { rip };
         return next;
     }
-    finish_element(cx, access)
+    finish(cx, data)
 }
 
 fn finish_element(cx: &mut Context<'_>, access: IoAccess) -> Next {

@@ -4,7 +4,7 @@
 
 use crate::x86::{
     address, cr0, cr4,
-    debug_register::{dr6, dr7, pending},
+    debug_register::{breakpoint, dr6, dr7, pending},
     efer,
     event::{kind, Event, Interruption, Outcome, Waiting},
     pat,
@@ -53,6 +53,41 @@ proptest! {
         }
         prop_assert_eq!(dr6::valid(value | high << 32), None);
         prop_assert_eq!(dr7::valid(value | high << 32), None);
+    }
+
+    // SDM Vol. 3B, "Breakpoint Field Recognition": each byte of the access is looked for among the bytes
+    // that an enabled breakpoint of that kind watches.
+    #[test]
+    fn breakpoints_are_met_byte_by_byte(
+        dr7: u32,
+        places in prop::array::uniform4(0u64..40),
+        base in prop::sample::select(vec![0, 1 << 16, 1 << 63, !0xfu64]),
+        kind in 0usize..3,
+        first in 0u64..40,
+        length in prop::sample::select(vec![1u64, 2, 4]),
+    ) {
+        use breakpoint::Access;
+        let addresses = places.map(|place| base.wrapping_add(place));
+        let first = base.wrapping_add(first);
+        let (access, kinds): (_, &[u32]) = [
+            (Access::Read, &[3][..]),
+            (Access::Write, &[1, 3]),
+            (Access::Port, &[2]),
+        ][kind];
+        let mut expected = 0;
+        for (n, address) in addresses.iter().enumerate() {
+            let field = |bit: usize| dr7 >> bit & 3;
+            let bytes = [1, 2, 8, 4][field(18 + 4 * n) as usize];
+            let start = address / bytes * bytes;
+            let watched = |at: u64| (0..bytes).any(|byte| start.wrapping_add(byte) == at);
+            let touched = (0..length).any(|byte| watched(first.wrapping_add(byte)));
+            if field(2 * n) != 0 && kinds.contains(&field(16 + 4 * n)) && touched {
+                expected |= 1 << 12 | 1 << n;
+            }
+        }
+        let met = breakpoint::met(dr7.into(), &addresses, access, first, length);
+        prop_assert_eq!(met, expected);
+        prop_assert!(pending::is_valid(met));
     }
 
     // SDM Vol. 3C, "Guest Non-Register State": B0 to B3, an enabled breakpoint, BS.
