@@ -504,6 +504,9 @@ MINIVMX_TEST(another_guest_without_the_exit, guest_reads_a_port)
 	run->io.data = 1;
 	start_another(vcpu, guest_reads_a_port);
 	run->regs.rip = rip;
+	run->answer = MINIVMX_ANSWER_SKIP;
+	EXPECT_EQ(EINVAL, run_error(vcpu));
+	run->answer = MINIVMX_ANSWER_FINISH;
 	run_to_exit(vcpu, EXIT_IO);
 	EXPECT_EQ(rip, run->regs.rip);
 	run->io.data = 2;

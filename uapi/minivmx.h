@@ -526,10 +526,17 @@ enum minivmx_exit {
  * @MINIVMX_ANSWER_FINISH: the guest goes on at @regs.rip. An I/O instruction,
  *	RDMSR and WRMSR are finished first, with what the program left in @io or
  *	@msr, provided that @regs.rip is still that of the instruction.
- * @MINIVMX_ANSWER_SKIP: the guest goes on behind the instruction that exited
+ * @MINIVMX_ANSWER_SKIP: the guest goes on behind the instruction that exited.
+ *	This is for exits of an instruction that want an answer: those that
+ *	MINIVMX_SET_TRAPS asked for, but no EPT violations and no faults, whose
+ *	instruction may have any length; I/O; RDMSR and WRMSR. EINVAL for all
+ *	others, such as MINIVMX_EXIT_MEMORY, and HLT, which the guest is behind
+ *	already.
  * @MINIVMX_ANSWER_DEFAULT: the driver answers the exit as if it were not
  *	trapped by MINIVMX_SET_TRAPS; the same as MINIVMX_ANSWER_FINISH where the
- *	driver has no answer
+ *	driver has no answer. If the exit is an exception, that takes the place of
+ *	@event, or is a double fault with it. So it is EINVAL if @event is another
+ *	one than that whose delivery the exception cut short (@vectoring_info).
  */
 enum minivmx_answer {
 	MINIVMX_ANSWER_FINISH	= 0,
@@ -645,7 +652,9 @@ struct minivmx_event {
  * @linear_address: guest-linear address, where the exit has one
  * @physical_address: guest-physical address, where the exit has one; with shadow
  *	paging, of MINIVMX_EXIT_MEMORY only
- * @instruction_length: VM-exit instruction length, bytes
+ * @instruction_length: VM-exit instruction length, bytes; 0 for an exit that is
+ *	not of an instruction, and for a fault (SDM Vol. 3C, "Information for VM
+ *	Exits Due to Instruction Execution")
  * @instruction_info: VM-exit instruction information
  * @interruption_info: VM-exit interruption information
  * @interruption_error: VM-exit interruption error code
@@ -711,15 +720,17 @@ struct minivmx_run {
  * asks for it (SDM Vol. 3C, "Exit Qualification for Task Switches"). No CPU does
  * it for a guest, and this driver does not either: a program carries it out in
  * guest memory and by MINIVMX_SET_SREGS (SDM Vol. 3A, "Task Switching"), or gives
- * up the guest. If it just runs on, the same exit comes again.
+ * up the guest. If it just runs on, the same exit comes again: so an event that
+ * asks for the switch, by a task gate, is in @event, and the program that carries
+ * it out sets that to 0.
  *
  * Return: 0 with an exit in struct minivmx_run, or EINTR (no exit is reported;
- * call again to go on), EBUSY, EINVAL for an argument, an @answer that is not
- * defined, or an @event that no CPU can deliver (a kind that is not defined, an
- * exception vector over 31, an NMI with another vector than 2, an error code where
- * the exception has none or CR0.PE is 0, or none where it has one, bits 31:16 of
- * it, an instruction length out of range), EOPNOTSUPP for an NMI without
- * MINIVMX_CAP_VIRTUAL_NMIS, EIO, ENOMEM.
+ * call again to go on), EBUSY, EINVAL for an argument, an @answer that the exit
+ * cannot have (&enum minivmx_answer), or an @event that no CPU can deliver (a kind
+ * that is not defined, an exception vector over 31, an NMI with another vector than
+ * 2, an error code where the exception has none or CR0.PE is 0, or none where it has
+ * one, bits 31:16 of it, an instruction length out of range), EOPNOTSUPP for an NMI
+ * without MINIVMX_CAP_VIRTUAL_NMIS, EIO, ENOMEM.
  */
 #define MINIVMX_RUN		_IO(MINIVMX_TYPE, MINIVMX_CMD_RUN)
 

@@ -9,22 +9,69 @@ use super::{
     },
     exit::{
         self,
+        ept_violation,
         exception,
         io,
         msr, //
     },
     run_page::RunPage,
-    state::Pending, //
+    state::{
+        Guest,
+        Pending, //
+    }, //
 };
 use crate::{
     support::uapi::answer,
     vmx::{
-        exit::basic,
+        exit::{
+            basic,
+            has_length, //
+        },
         field::*, //
+    },
+    x86::event::{
+        Interruption,
+        Waiting, //
     }, //
 };
+use kernel::prelude::*;
 
-/// Does with the exit that waits for it what the program answered.
+/// `EINVAL` for an answer that the exit which waits cannot have, with this event.
+#[inline]
+pub(crate) fn check(guest: &Guest, event: &Waiting, request: u32) -> Result {
+    let possible = match request {
+        answer::MINIVMX_ANSWER_FINISH => true,
+        answer::MINIVMX_ANSWER_SKIP => can_skip(guest),
+        answer::MINIVMX_ANSWER_DEFAULT => can_deliver(guest, event),
+        _ => false,
+    };
+    if possible {
+        Ok(())
+    } else {
+        Err(EINVAL)
+    }
+}
+
+/// Is there an instruction to be skipped, and did the exit say how long it is?
+fn can_skip(guest: &Guest) -> bool {
+    let exception = || Interruption::from_raw(guest.report.exit.interruption_info);
+    match guest.pending {
+        Pending::Nothing => false,
+        Pending::Io { .. } | Pending::Ins { .. } | Pending::Msr { .. } => true,
+        Pending::Exception { .. } => has_length(basic::EXCEPTION_OR_NMI, 0, exception()),
+        Pending::Other(basic) => has_length(basic, 0, Interruption::NOTHING),
+    }
+}
+
+/// An exception that the driver is to give the guest takes the place of the event that waits. That is
+/// right for the one whose delivery it cut short, but one of the program's would be lost.
+fn can_deliver(guest: &Guest, event: &Waiting) -> bool {
+    let raises = matches!(guest.pending, Pending::Exception { .. });
+    let cut_short = Interruption::from_raw(guest.report.exit.vectoring_info);
+    !raises || event.is_nothing() || event.info.event() == cut_short.event()
+}
+
+/// Does with the exit that waits for it what the program answered, which [`check`] let pass.
 ///
 /// If that takes a page that is not allocated yet, the exit waits on.
 #[inline]
@@ -34,7 +81,7 @@ pub(crate) fn finish(cx: &mut Context<'_>, request: u32, page: &RunPage) -> Next
     }
     let pending = core::mem::replace(&mut cx.guest.pending, Pending::Nothing);
     let next = finish_pending(cx, pending, request, page);
-    if matches!(next, Next::Populate(_)) && cx.guest.pending == Pending::Nothing {
+    if matches!(next, Next::Populate(_)) {
         cx.guest.pending = pending;
     }
     next
@@ -44,20 +91,23 @@ fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &R
     match (pending, request) {
         (Pending::Nothing, _) => Next::Enter,
         (_, answer::MINIVMX_ANSWER_SKIP) => cx.skip(),
-        (Pending::Other(basic::EXCEPTION_OR_NMI), answer::MINIVMX_ANSWER_DEFAULT) => {
-            exception::deliver(cx)
-        }
-        (Pending::Other(basic), answer::MINIVMX_ANSWER_DEFAULT) => exit::answer(cx, basic),
-        (Pending::Other(_), _) => Next::Enter,
         (Pending::Io { rip }, _) if at(cx, rip) => io::finish(cx, page.io_data()),
-        (Pending::Io { .. }, _) => Next::Enter,
         (Pending::Ins { rip }, _) if at(cx, rip) => io::finish_ins(cx, rip, page.io_data()),
-        (Pending::Ins { .. }, _) => Next::Enter,
         (Pending::Msr { write, .. }, answer::MINIVMX_ANSWER_DEFAULT) => {
             msr::default(cx, write, page)
         }
         (Pending::Msr { rip, write }, _) if at(cx, rip) => msr::finish(cx, write, page),
-        (Pending::Msr { .. }, _) => Next::Enter,
+        (Pending::Exception { .. }, answer::MINIVMX_ANSWER_DEFAULT) => exception::deliver(cx),
+        (Pending::Exception { rip }, _) if at(cx, rip) => exception::try_again(cx),
+        (Pending::Other(basic), answer::MINIVMX_ANSWER_DEFAULT) => answer_default(cx, basic),
+        _ => Next::Enter,
+    }
+}
+
+fn answer_default(cx: &mut Context<'_>, basic: u32) -> Next {
+    match basic {
+        basic::EPT_VIOLATION => ept_violation::answer(cx),
+        _ => exit::answer(cx, basic),
     }
 }
 

@@ -25,12 +25,14 @@ use crate::{
         entry::Registers,
         exit::{
             basic,
+            has_length,
             records_more, //
         },
         field::*,
         insn::Extent,
         vmcs::CurrentVmcs, //
-    }, //
+    },
+    x86::event::Interruption, //
 };
 
 /// What comes after an exit.
@@ -213,6 +215,10 @@ impl<'a> Context<'a> {
         report.physical_address = physical_address;
         report.instruction_info = vmcs.read(EXIT_INSTRUCTION_INFO);
         report.interruption_info = vmcs.read(EXIT_INTERRUPTION_INFO);
+        let exception = Interruption::from_raw(report.interruption_info);
+        if !has_length(report.reason, report.qualification, exception) {
+            report.instruction_length = 0;
+        }
         report.interruption_error = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
         report.vectoring_info = vmcs.read(IDT_VECTORING_INFO);
         report.vectoring_error = vmcs.read(IDT_VECTORING_ERROR_CODE);

@@ -39,7 +39,7 @@ mod alignment_check;
 mod control_register;
 mod cpuid;
 mod debug_register;
-mod ept_violation;
+pub(super) mod ept_violation;
 pub(super) mod exception;
 mod hypercall;
 mod invlpg;
@@ -87,6 +87,7 @@ fn trapped(cx: &mut Context<'_>, basic: u32) -> Next {
     match basic {
         basic::RDMSR => return msr::report(cx, false),
         basic::WRMSR => return msr::report(cx, true),
+        basic::EPT_VIOLATION => ept_violation::begin(cx),
         _ => {}
     }
     cx.guest.pending = Pending::Other(basic);
@@ -154,7 +155,11 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
         | basic::TDCALL
         | basic::RDMSR_IMMEDIATE
         | basic::WRMSR_IMMEDIATE => cx.inject(Exception::INVALID_OPCODE),
-        basic::TRIPLE_FAULT | basic::TASK_SWITCH => cx.report(basic),
+        basic::TRIPLE_FAULT => cx.report(basic),
+        basic::TASK_SWITCH => {
+            event::redeliver(cx.vmcs, cx.guest);
+            cx.report(basic)
+        }
         basic::EPT_MISCONFIGURATION => cx.internal_error("EPT misconfiguration"),
         // INIT and SIPI are for processors without VMX to wait for; what else there is cannot occur
         // with the controls as they are.

@@ -46,9 +46,7 @@ impl Vcpu {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
         let event = self.page.event()?;
         let request = self.page.request();
-        if request.answer > uapi::answer::MINIVMX_ANSWER_DEFAULT {
-            return Err(EINVAL);
-        }
+        answer::check(&state.guest, &event, request.answer)?;
         self.member.counters.runs.count();
         self.page.read_frame(&mut state.guest.frame);
         state.guest.event = event;

@@ -2,6 +2,10 @@
 
 //! VM exits: reasons and qualifications, decoded.
 
+use crate::x86::event::{
+    Event,
+    Interruption, //
+};
 use kernel::bitfield;
 
 bitfield! {
@@ -46,6 +50,55 @@ pub(crate) fn records_more(basic: u32, qualification: u64) -> bool {
         _ => true,
     }
 }
+
+/// Does an exit record the length of an instruction, which would be the one to skip? Elsewhere the field is
+/// undefined (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
+///
+/// | exit | length |
+/// |---|---|
+/// | an instruction that exits, and whose exit is like a fault | yes |
+/// | exception | INT1, INT3 and INTO; of others it may be that of INT n whose delivery raised them |
+/// | task switch | CALL, JMP and IRET; by an interrupt gate it may be that of INT n |
+/// | EPT violation and misconfiguration | no: any access of an instruction, or none, such as a fetch |
+/// | what has nothing to do with an instruction: interrupts, NMIs, INIT, SIPI, windows, monitor trap flag, timer, failed VM entries, shutdown | no |
+pub(crate) fn has_length(basic: u32, qualification: u64, exception: Interruption) -> bool {
+    match basic {
+        basic::EXCEPTION_OR_NMI => exception.event().is_some_and(Event::is_software),
+        basic::TASK_SWITCH => qualification >> 30 & 3 != TASK_GATE_IN_IDT,
+        basic::CPUID
+        | basic::GETSEC
+        | basic::HLT
+        | basic::INVD
+        | basic::INVLPG
+        | basic::RDPMC
+        | basic::RDTSC
+        | basic::RSM
+        | basic::VMCALL..=basic::WRMSR
+        | basic::MWAIT
+        | basic::MONITOR
+        | basic::PAUSE
+        | basic::INVEPT
+        | basic::RDTSCP
+        | basic::INVVPID
+        | basic::WBINVD
+        | basic::XSETBV
+        | basic::RDRAND..=basic::RDSEED
+        | basic::XSAVES..=basic::PCONFIG
+        | basic::UMWAIT
+        | basic::TPAUSE
+        | basic::LOADIWKEY
+        | basic::ENCLV
+        | basic::SEAMCALL
+        | basic::TDCALL
+        | basic::RDMSR_IMMEDIATE
+        | basic::WRMSR_IMMEDIATE => true,
+        _ => false,
+    }
+}
+
+/// Source of a task switch, in bits 31:30 of the exit qualification
+/// (SDM Vol. 3D, "Exit Qualification for Task Switches").
+const TASK_GATE_IN_IDT: u64 = 3;
 
 /// Basic exit reasons that the driver knows by name (SDM Vol. 3D, "VMX Basic Exit Reasons").
 #[allow(dead_code)] // The names are complete as far as they can occur.

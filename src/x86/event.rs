@@ -51,6 +51,9 @@ bitfield! {
 }
 
 impl Interruption {
+    /// No event.
+    pub(crate) const NOTHING: Self = Self::from_raw(0);
+
     /// Is it the event of this vector, of [`vector`]?
     #[inline]
     pub(crate) fn is(self, vector: u8) -> bool {
@@ -81,7 +84,7 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// None.
     pub(crate) const NOTHING: Self = Self {
-        info: Interruption::from_raw(0),
+        info: Interruption::NOTHING,
         error_code: 0,
         length: 0,
     };

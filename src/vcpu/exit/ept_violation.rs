@@ -26,10 +26,23 @@ use kernel::pr_warn_once;
 /// Answers an EPT violation.
 #[inline(never)]
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
+    begin(cx);
+    answer(cx)
+}
+
+/// Makes what was cut short happen again: the delivery of an event, or an IRET.
+#[inline]
+pub(super) fn begin(cx: &mut Context<'_>) {
     let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
-    let gpa = Gpa::new(cx.vmcs.read(GUEST_PHYSICAL_ADDRESS));
     event::redeliver(cx.vmcs, cx.guest);
     event::block_nmis_again(cx.vmcs, cx.guest, violation.nmi_unblocking());
+}
+
+/// Sees to the memory.
+#[inline]
+pub(in crate::vcpu) fn answer(cx: &mut Context<'_>) -> Next {
+    let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
+    let gpa = Gpa::new(cx.vmcs.read(GUEST_PHYSICAL_ADDRESS));
     let outcome = cx
         .vm
         .memory

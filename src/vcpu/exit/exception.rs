@@ -49,10 +49,24 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
         return alignment_check::split_lock(cx);
     }
     if cx.guest.traps.contains_exception(number) {
-        cx.guest.pending = Pending::Other(basic::EXCEPTION_OR_NMI);
-        return cx.report(basic::EXCEPTION_OR_NMI);
+        return report(cx);
     }
     deliver(cx)
+}
+
+/// Hands the exception that exited to the program.
+fn report(cx: &mut Context<'_>) -> Next {
+    cx.guest.pending = Pending::Exception {
+        rip: cx.vmcs.read(GUEST_RIP),
+    };
+    cx.report(basic::EXCEPTION_OR_NMI)
+}
+
+/// The program mended what raised the exception: the instruction is to happen again.
+pub(in crate::vcpu) fn try_again(cx: &mut Context<'_>) -> Next {
+    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
+    Next::Enter
 }
 
 /// Gives the guest the exception that exited.

@@ -27,6 +27,11 @@ pub(crate) enum Pending {
         /// Is it WRMSR?
         write: bool,
     },
+    /// An exception, of an instruction at this RIP.
+    Exception {
+        /// Where the instruction is.
+        rip: u64,
+    },
     /// Any other exit that can be skipped, or answered by the driver, with its basic reason.
     Other(u32),
 }

@@ -106,7 +106,9 @@ fn guest_fault(cx: &mut Context<'_>, code: u32) -> Next {
     if !cx.guest.traps.contains_exception(vector::PAGE_FAULT.into()) {
         return deliver(cx, code);
     }
-    cx.guest.pending = Pending::Other(basic::EXCEPTION_OR_NMI);
+    cx.guest.pending = Pending::Exception {
+        rip: cx.vmcs.read(GUEST_RIP),
+    };
     let next = cx.report(basic::EXCEPTION_OR_NMI);
     cx.guest.report.exit.interruption_error = code;
     next
