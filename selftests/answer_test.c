@@ -427,4 +427,152 @@ MINIVMX_TEST(iret_is_left_alone, guest_returns_from_nowhere)
 	EXPECT_EQ(0, get_sregs(vcpu).interruptibility);
 }
 
+/* ------------------------------------------- exceptions that the driver raises */
+
+#define IA32_EFER		0xc0000080
+#define CR4_DE			BIT(3)
+#define DR6_BD			BIT(13)
+#define DR7_GD			BIT(13)
+
+static volatile u64 seen_vector, seen_error, seen_cr2;
+
+#define GUEST_RAISES(instruction, gprs) do {				\
+		seen_vector = GUEST_TRY(instruction, gprs);		\
+		seen_error = guest_fault.error;				\
+		seen_cr2 = guest_fault.cr2;				\
+		GUEST_SYNC(guest_fault.vector);				\
+	} while (0)
+
+/* By instructions that exit, and would have raised it after that. */
+static void guest_raises(void)
+{
+	struct gprs gprs = { .c = IA32_EFER, .a = 2 };
+
+	open_window();
+	map_page(0, &page_a);
+	GUEST_RAISES("wrmsr", &gprs);
+	GUEST_RAISES("rdpmc", &gprs);
+	gprs.a = read_cr4() | BIT(30);
+	GUEST_RAISES("movq %%rax, %%cr4", &gprs);
+	gprs.a = 16;
+	GUEST_RAISES("movq %%rax, %%cr8", &gprs);
+	gprs.a = BIT(32);
+	GUEST_RAISES("movq %%rax, %%dr6", &gprs);
+	GUEST_RAISES("invept (%%rsp), %%rax", &gprs);
+	asm volatile("movq %0, %%cr4" : : "r"(read_cr4() | CR4_DE));
+	GUEST_RAISES("movq %%rax, %%dr4", &gprs);
+	gprs = (struct gprs) { .d = PORT, .di = WINDOW_PAGE(1) + 8 };
+	GUEST_RAISES("insb", &gprs);
+	gprs.si = 0x800000000000;
+	GUEST_RAISES("outsb", &gprs);
+	asm volatile("movq %0, %%dr7" : : "r"(0x400 | DR7_GD));
+	GUEST_RAISES("movq %%dr0, %%rax", &gprs);
+}
+
+static const struct {
+	const char *name;
+	u32 info;
+	u32 error;
+	u64 qualification;
+} raised[] = {
+	{ "WRMSR", VALID | EXCEPTION | CODE | VECTOR_GP },
+	{ "RDPMC", VALID | EXCEPTION | CODE | VECTOR_GP },
+	{ "MOV to CR4", VALID | EXCEPTION | CODE | VECTOR_GP },
+	{ "MOV to CR8", VALID | EXCEPTION | CODE | VECTOR_GP },
+	{ "MOV to DR6", VALID | EXCEPTION | CODE | VECTOR_GP },
+	{ "INVEPT", VALID | EXCEPTION | VECTOR_UD },
+	{ "MOV to DR4", VALID | EXCEPTION | VECTOR_UD },
+	{ "INS", VALID | EXCEPTION | CODE | VECTOR_PF, 2, WINDOW_PAGE(1) + 8 },
+	{ "OUTS", VALID | EXCEPTION | CODE | VECTOR_GP },
+	{ "MOV from DR0", VALID | EXCEPTION | VECTOR_DB, 0, DR6_BD },
+};
+
+/* It goes where one goes that the CPU raises; and nothing has happened by then. */
+MINIVMX_TEST(exceptions_of_the_driver, guest_raises)
+{
+	set_traps(vcpu, BIT(VECTOR_DB) | BIT(VECTOR_UD) | BIT(VECTOR_GP) |
+			BIT(VECTOR_PF), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(raised); i++) {
+		const char *name = raised[i].name;
+		const u32 vector = raised[i].info & 0xff;
+		u64 rip = 0;
+
+		/* Once to be tried again, once to be delivered. */
+		for (int again = 0; again < 2; again++) {
+			struct minivmx_sregs sregs;
+
+			run_to_exit(vcpu, EXIT_EXCEPTION);
+			sregs = get_sregs(vcpu);
+			EXPECT_EQ(raised[i].info, run->interruption_info)
+				TH_LOG("%s", name);
+			EXPECT_EQ(raised[i].error, run->interruption_error)
+				TH_LOG("%s", name);
+			EXPECT_EQ(raised[i].qualification, run->qualification)
+				TH_LOG("%s", name);
+			EXPECT_EQ(0, run->vectoring_info) TH_LOG("%s", name);
+			EXPECT_EQ(0, run->instruction_length) TH_LOG("%s", name);
+			EXPECT_EQ(0, run->event.info) TH_LOG("%s", name);
+			EXPECT_TRUE(!rip || rip == run->regs.rip) TH_LOG("%s", name);
+			EXPECT_EQ(0, sregs.dr[4] & DR6_BD) TH_LOG("%s", name);
+			if (vector == VECTOR_PF)
+				EXPECT_EQ(0, sregs.cr2) TH_LOG("%s", name);
+			expect_no_skip(_metadata, vcpu, name);
+			rip = run->regs.rip;
+		}
+		run->answer = MINIVMX_ANSWER_DEFAULT;
+		run_to_sync(vcpu, vector);
+		EXPECT_EQ(vector, *guest_copy(vm, seen_vector)) TH_LOG("%s", name);
+		EXPECT_EQ(raised[i].error, *guest_copy(vm, seen_error))
+			TH_LOG("%s", name);
+		if (vector == VECTOR_PF)
+			EXPECT_EQ(raised[i].qualification,
+				  *guest_copy(vm, seen_cr2));
+	}
+	EXPECT_EQ(DR6_BD, get_sregs(vcpu).dr[4] & DR6_BD);
+	EXPECT_EQ(0, get_sregs(vcpu).dr[5] & DR7_GD);
+	run_to_done(vcpu);
+}
+
+/* Without a trap the guest has it at once; what the program asks for, in any case. */
+static void guest_reads_an_msr(void)
+{
+	struct gprs gprs = { .c = 0x12345678 };
+
+	GUEST_RAISES("rdmsr", &gprs);
+}
+
+MINIVMX_TEST(exceptions_of_the_program, guest_reads_an_msr)
+{
+	set_traps(vcpu, BIT(VECTOR_GP), 0);
+	run_to_exit(vcpu, EXIT_RDMSR);
+	run->msr.fault = 1;
+	run_to_sync(vcpu, VECTOR_GP);
+}
+
+/* A double fault that comes of what the program gave back is one, too. */
+MINIVMX_TEST(double_fault_is_trapped, guest_dies)
+{
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+
+	sregs.idtr.limit = 0;
+	set_sregs(vcpu, &sregs);
+	set_traps(vcpu, BIT(VECTOR_GP) | BIT(VECTOR_DF), 0);
+	/* #GP for want of #UD's entry, #GP for want of its own. */
+	for (int i = 0; i < 2; i++) {
+		run_to_exit(vcpu, EXIT_EXCEPTION);
+		EXPECT_EQ(VECTOR_GP, run->interruption_info & 0xff);
+		run->answer = MINIVMX_ANSWER_DEFAULT;
+	}
+	run_to_exit(vcpu, EXIT_EXCEPTION);
+	EXPECT_EQ(VALID | EXCEPTION | CODE | VECTOR_DF, run->interruption_info);
+	EXPECT_EQ(0, run->event.info);
+	/* Another #GP is one within the double fault. */
+	run->answer = MINIVMX_ANSWER_DEFAULT;
+	run_to_exit(vcpu, EXIT_EXCEPTION);
+	EXPECT_EQ(VECTOR_GP, run->interruption_info & 0xff);
+	EXPECT_EQ(VECTOR_DF, run->vectoring_info & 0xff);
+	run->answer = MINIVMX_ANSWER_DEFAULT;
+	run_to_exit(vcpu, EXIT_TRIPLE_FAULT);
+}
+
 TEST_HARNESS_MAIN

@@ -14,6 +14,7 @@ pub(crate) mod cr8;
 pub(crate) mod debug_register;
 pub(crate) mod efer;
 pub(crate) mod event;
+pub(crate) mod exception;
 pub(crate) mod misc_enable;
 pub(crate) mod msr;
 pub(crate) mod pat;

@@ -1069,7 +1069,10 @@ struct minivmx_cpuid {
 /**
  * struct minivmx_traps - ioctl(MINIVMX_SET_TRAPS)
  * @size: sizeof(struct minivmx_traps)
- * @exceptions: bit n: exits for exception vector n (exit reason 0)
+ * @exceptions: bit n: exits for exception vector n (exit reason 0), whether the CPU
+ *	raises the exception, or the driver for an instruction that it carries out,
+ *	or as a double fault. What the program itself asks for, by @event or by
+ *	@fault of struct minivmx_msr_exit, the guest gets without an exit.
  * @exits: bit n of word w: exits with basic exit reason 64 w + n; see
  *	@out_traps of struct minivmx_info
  */

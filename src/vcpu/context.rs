@@ -3,11 +3,11 @@
 //! What an exit handler works with, and what it decides.
 
 use super::{
-    event::{
-        self,
-        Exception, //
-    },
-    state::Guest,
+    event,
+    state::{
+        Guest,
+        Pending, //
+    }, //
 };
 use crate::{
     mmu::address::Gpa,
@@ -32,7 +32,14 @@ use crate::{
         insn::Extent,
         vmcs::CurrentVmcs, //
     },
-    x86::event::Interruption, //
+    x86::{
+        event::{
+            vector,
+            Interruption,
+            Outcome, //
+        },
+        exception::Exception, //
+    }, //
 };
 
 /// What comes after an exit.
@@ -144,19 +151,46 @@ impl<'a> Context<'a> {
         self.next()
     }
 
-    /// Raises an exception at the instruction that exited.
+    /// Raises an exception at the instruction that exited: for the program if it wants to see it, else for
+    /// the guest. If an event waits, that comes first, and the instruction is carried out again after it.
     pub(crate) fn inject(&mut self, exception: Exception) -> Next {
-        event::inject(self.vmcs, self.guest, exception);
-        self.raised(Some(()))
+        let trapped = self.guest.traps.contains_exception(exception.vector.into());
+        if trapped && !self.guest.event.is_some() {
+            return self.report_exception(exception);
+        }
+        self.inject_unseen(exception)
     }
 
-    /// Goes on after an exception that the guest gets, or ends with its shutdown.
-    pub(crate) fn raised(&mut self, raised: Option<()>) -> Next {
-        let Some(()) = raised else {
-            return self.report(basic::TRIPLE_FAULT);
-        };
-        self.counters.injections.count();
-        self.next()
+    /// The same for one that the program asked for.
+    pub(crate) fn inject_unseen(&mut self, exception: Exception) -> Next {
+        if self.guest.event.is_some() {
+            return self.next();
+        }
+        self.deliver(exception)
+    }
+
+    /// Gives the guest an exception, with what it does to registers; or what comes of it and the event
+    /// whose delivery it cut short.
+    pub(crate) fn deliver(&mut self, exception: Exception) -> Next {
+        match exception.vector {
+            vector::PAGE_FAULT => self.set_cr2(exception.detail),
+            vector::DEBUG => event::enter_debug(self.vmcs, self.guest, exception.detail),
+            _ => {}
+        }
+        let outcome = event::raise(self.vmcs, self.guest, exception);
+        self.raised(outcome)
+    }
+
+    /// Goes on after an exception, which the guest gets, or a double fault, or it shuts down.
+    pub(crate) fn raised(&mut self, outcome: Outcome) -> Next {
+        match outcome {
+            Outcome::Second => {
+                self.counters.injections.count();
+                self.next()
+            }
+            Outcome::DoubleFault => self.inject(Exception::DOUBLE_FAULT),
+            Outcome::Shutdown => self.report(basic::TRIPLE_FAULT),
+        }
     }
 
     /// Ends the burst after this exit, so that the next one loads what changed.
@@ -222,6 +256,26 @@ impl<'a> Context<'a> {
         report.interruption_error = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
         report.vectoring_info = vmcs.read(IDT_VECTORING_INFO);
         report.vectoring_error = vmcs.read(IDT_VECTORING_ERROR_CODE);
+    }
+
+    /// Gives an exception that the CPU did not raise to the program, as if it had.
+    #[cold]
+    fn report_exception(&mut self, exception: Exception) -> Next {
+        self.guest.pending = Pending::Raised;
+        self.guest.raised = exception;
+        let next = self.report(basic::EXCEPTION_OR_NMI);
+        let info = event::interruption(self.vmcs, exception);
+        let report = &mut self.guest.report.exit;
+        report.qualification = exception.detail;
+        report.linear_address = 0;
+        report.physical_address = 0;
+        report.instruction_length = 0;
+        report.instruction_info = 0;
+        report.interruption_info = info.into_raw();
+        report.interruption_error = exception.error_code.unwrap_or(0);
+        report.vectoring_info = 0;
+        report.vectoring_error = 0;
+        next
     }
 
     /// Reports what a failed VM entry reports of a state that no CPU can be in.

@@ -18,73 +18,23 @@ use crate::{
     },
     x86::{
         cr0,
-        debug_register::dr6,
+        debug_register::{
+            dr6,
+            dr7, //
+        },
         event::{
             kind,
-            vector,
             Event,
             Interruption,
             Outcome,
             Waiting, //
         },
+        exception::Exception,
         rflags,
         segment::AccessRights, //
     }, //
 };
 use kernel::prelude::*;
-
-/// An exception for the guest.
-#[derive(Clone, Copy)]
-pub(crate) struct Exception {
-    vector: u8,
-    error_code: Option<u32>,
-}
-
-impl Exception {
-    /// #UD.
-    pub(crate) const INVALID_OPCODE: Self = Self {
-        vector: vector::INVALID_OPCODE,
-        error_code: None,
-    };
-    /// #GP(0).
-    pub(crate) const GENERAL_PROTECTION: Self = Self {
-        vector: vector::GENERAL_PROTECTION,
-        error_code: Some(0),
-    };
-    /// #SS(0).
-    pub(crate) const STACK_FAULT: Self = Self {
-        vector: vector::STACK_FAULT,
-        error_code: Some(0),
-    };
-    /// #AC(0).
-    pub(crate) const ALIGNMENT_CHECK: Self = Self {
-        vector: vector::ALIGNMENT_CHECK,
-        error_code: Some(0),
-    };
-    /// #DB; the caller sets DR6.
-    pub(crate) const DEBUG: Self = Self {
-        vector: vector::DEBUG,
-        error_code: None,
-    };
-
-    /// #PF with this error code; the caller sets CR2.
-    pub(crate) fn page_fault(error_code: u32) -> Self {
-        Self {
-            vector: vector::PAGE_FAULT,
-            error_code: Some(error_code),
-        }
-    }
-
-    fn interruption(self) -> Interruption {
-        Interruption::from_raw(0)
-            .with_valid(true)
-            .with_kind(kernel::num::Bounded::<u32, 3>::new::<
-                { kind::HARDWARE_EXCEPTION },
-            >())
-            .with_error_code(self.error_code.is_some())
-            .with_vector(self.vector)
-    }
-}
 
 /// Can the event that waits be delivered? It may be the program's.
 ///
@@ -133,27 +83,9 @@ pub(crate) fn unload(
     }
 }
 
-/// Makes the next VM entry deliver an exception. If an event waits already, it comes first: what
-/// raised the exception is carried out again after it.
-pub(crate) fn inject(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Exception) {
-    if !guest.event.is_some() {
-        replace(vmcs, guest, exception);
-    }
-}
-
-fn replace(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Exception) {
-    let info = exception.interruption();
-    // Real mode has no error codes.
-    let info = info.with_error_code(info.error_code() && is_protected(vmcs));
-    guest.event = Waiting {
-        info,
-        error_code: exception.error_code.unwrap_or(0),
-        length: 0,
-    };
-    if info.event().is_some_and(Event::suppresses_breakpoints) {
-        // The CPU pushes what it finds; an exit for an exception has set it already.
-        resume_instruction(vmcs);
-    }
+/// An exception as interruption information, for the guest in its present mode.
+pub(crate) fn interruption(vmcs: &CurrentVmcs<'_>, exception: Exception) -> Interruption {
+    exception.interruption(is_protected(vmcs))
 }
 
 fn is_protected(vmcs: &CurrentVmcs<'_>) -> bool {
@@ -182,52 +114,50 @@ pub(crate) fn block_nmis_again(vmcs: &CurrentVmcs<'_>, guest: &Guest, nmi_unbloc
 }
 
 /// Makes the next VM entry deliver the exception that this exit took instead of the guest. If it came while
-/// another event was delivered, that one waits, and this is what comes of both; [`None`] if that shuts
-/// the guest down.
-pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Option<()> {
+/// another event was delivered, that one waits, and the outcome is what comes of both: unless it is this
+/// exception, nothing waits any more.
+pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Outcome {
     let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
-    match outcome(guest, exception) {
-        Outcome::Second => {
-            let error_code = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
-            guest.event = as_exited(vmcs, exception, error_code);
-        }
-        Outcome::DoubleFault => replace(vmcs, guest, DOUBLE_FAULT),
-        Outcome::Shutdown => return shut_down(guest),
+    let error_code = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
+    let second = as_exited(vmcs, exception, error_code);
+    take_place(guest, second)
+}
+
+/// The same for an exception that was raised instead of what exited, or by it.
+pub(crate) fn raise(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Exception) -> Outcome {
+    let info = interruption(vmcs, exception);
+    let second = Waiting {
+        info,
+        error_code: exception.error_code.unwrap_or(0),
+        length: 0,
+    };
+    let outcome = take_place(guest, second);
+    if outcome == Outcome::Second && info.event().is_some_and(Event::suppresses_breakpoints) {
+        // The CPU pushes what it finds; an exit for an exception has set it already.
+        resume_instruction(vmcs);
     }
-    Some(())
+    outcome
 }
 
-/// The same for an exception that was raised instead of what exited.
-pub(crate) fn raise_during_delivery(
-    vmcs: &CurrentVmcs<'_>,
-    guest: &mut Guest,
-    exception: Exception,
-) -> Option<()> {
-    match outcome(guest, exception.interruption()) {
-        Outcome::Second => replace(vmcs, guest, exception),
-        Outcome::DoubleFault => replace(vmcs, guest, DOUBLE_FAULT),
-        Outcome::Shutdown => return shut_down(guest),
-    }
-    Some(())
-}
-
-fn shut_down(guest: &mut Guest) -> Option<()> {
-    guest.event = Waiting::NOTHING;
-    None
-}
-
-/// What comes of this exception, with the event that waits, if one does.
-fn outcome(guest: &Guest, exception: Interruption) -> Outcome {
-    match (guest.event.info.event(), exception.event()) {
+/// An exception takes the place of the event that waits, if one does, unless something else comes of both.
+fn take_place(guest: &mut Guest, exception: Waiting) -> Outcome {
+    let outcome = match (guest.event.info.event(), exception.info.event()) {
         (Some(first), Some(second)) => first.interrupted_by(second),
         _ => Outcome::Second,
-    }
+    };
+    guest.event = match outcome {
+        Outcome::Second => exception,
+        Outcome::DoubleFault | Outcome::Shutdown => Waiting::NOTHING,
+    };
+    outcome
 }
 
-const DOUBLE_FAULT: Exception = Exception {
-    vector: vector::DOUBLE_FAULT,
-    error_code: Some(0),
-};
+/// What #DB does to the debug registers, with these causes.
+pub(crate) fn enter_debug(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, causes: u64) {
+    guest.debug.dr6 = dr6::after(guest.debug.dr6, causes);
+    let dr7 = vmcs.read(GUEST_DR7);
+    vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
+}
 
 /// An event as an exit tells of it.
 fn as_exited(vmcs: &CurrentVmcs<'_>, info: Interruption, error_code: u32) -> Waiting {

@@ -52,20 +52,20 @@ use super::{
         Context,
         Next, //
     },
-    event::{
-        self,
-        Exception, //
-    },
+    event,
     state::Pending,
     translation, //
 };
-use crate::vmx::{
-    entry,
-    exit::{
-        basic,
-        describe_entry_failure,
-        ExitReason, //
-    }, //
+use crate::{
+    vmx::{
+        entry,
+        exit::{
+            basic,
+            describe_entry_failure,
+            ExitReason, //
+        }, //
+    },
+    x86::exception::Exception, //
 };
 
 /// Answers an exit, or hands it to the program.

@@ -7,7 +7,6 @@ use super::{
         Context,
         Next, //
     },
-    event::Exception,
     memory,
     paging,
     state::Operand,
@@ -25,7 +24,8 @@ use crate::{
             Stop, //
         }, //
     },
-    support::page::KernelPage, //
+    support::page::KernelPage,
+    x86::exception::Exception, //
 };
 
 /// Finds an operand, of less than a page, for a read or a write by the instruction that exited; or says
@@ -115,9 +115,6 @@ fn raise(cx: &mut Context<'_>, address: Gva, stop: Stop) -> Next {
     match stop {
         Stop::Memory(gpa, access) => memory::absent(cx, gpa, access),
         Stop::NotCanonical => cx.inject(Exception::GENERAL_PROTECTION),
-        Stop::PageFault(code) => {
-            cx.set_cr2(address.get());
-            cx.inject(Exception::page_fault(code))
-        }
+        Stop::PageFault(code) => cx.inject(Exception::page_fault(code, address.get())),
     }
 }

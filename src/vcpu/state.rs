@@ -56,7 +56,10 @@ use crate::{
         inactive::Vmcs,
         vmcs::CurrentVmcs, //
     },
-    x86::event::Waiting, //
+    x86::{
+        event::Waiting,
+        exception::Exception, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -94,6 +97,8 @@ pub(crate) struct Guest {
     pub(crate) pending: Pending,
     /// What belongs to it if it is an I/O instruction.
     pub(crate) transfer: Transfer,
+    /// The exception that it is if the driver raised it.
+    pub(crate) raised: Exception,
 }
 
 impl Guest {
@@ -159,6 +164,7 @@ impl State {
                 splits_locks: false,
                 pending: Pending::Nothing,
                 transfer: Transfer::new(),
+                raised: Exception::INVALID_OPCODE,
             },
         })
     }

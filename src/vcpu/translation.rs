@@ -192,8 +192,8 @@ pub(crate) fn deliver_page_fault(cx: &mut Context<'_>) -> Next {
     }
     // The exit qualification has what CR2 would have got.
     cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
-    let raised = event::reflect(cx.vmcs, cx.guest);
-    cx.raised(raised)
+    let outcome = event::reflect(cx.vmcs, cx.guest);
+    cx.raised(outcome)
 }
 
 /// Answers the exit after an instruction that was single-stepped.

@@ -13,7 +13,6 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception,
         operand,
         translation, //
     },
@@ -23,7 +22,8 @@ use crate::{
     },
     x86::{
         cr0,
-        cr8, //
+        cr8,
+        exception::Exception, //
     }, //
 };
 

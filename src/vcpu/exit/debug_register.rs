@@ -9,7 +9,6 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception,
         operand,
         paging, //
     },
@@ -22,7 +21,8 @@ use crate::{
         debug_register::{
             dr6,
             dr7, //
-        }, //
+        },
+        exception::Exception, //
     }, //
 };
 
@@ -45,7 +45,7 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
 }
 
 /// What the instruction raises before it looks at a value.
-fn fault(cx: &mut Context<'_>, number: usize) -> Option<Exception> {
+fn fault(cx: &Context<'_>, number: usize) -> Option<Exception> {
     if matches!(number, 4 | 5) && cx.cr4() & cr4::DE != 0 {
         return Some(Exception::INVALID_OPCODE);
     }
@@ -54,9 +54,7 @@ fn fault(cx: &mut Context<'_>, number: usize) -> Option<Exception> {
     }
     let dr7 = cx.vmcs.read(GUEST_DR7);
     if dr7 & dr7::GD != 0 {
-        cx.guest.debug.dr6 = dr6::after(cx.guest.debug.dr6, dr6::BD);
-        cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
-        return Some(Exception::DEBUG);
+        return Some(Exception::debug(dr6::BD));
     }
     None
 }

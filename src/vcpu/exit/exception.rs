@@ -18,16 +18,10 @@ use crate::{
         exit::basic,
         field::*, //
     },
-    x86::{
-        debug_register::{
-            dr6,
-            dr7, //
-        },
-        event::{
-            kind,
-            vector,
-            Interruption, //
-        }, //
+    x86::event::{
+        kind,
+        vector,
+        Interruption, //
     }, //
 };
 
@@ -84,14 +78,12 @@ pub(in crate::vcpu) fn deliver(cx: &mut Context<'_>) -> Next {
 /// Hands the guest its #DB, with the DR6 that the CPU would have left.
 fn deliver_debug(cx: &mut Context<'_>) -> Next {
     let causes = cx.vmcs.read(EXIT_QUALIFICATION);
-    cx.guest.debug.dr6 = dr6::after(cx.guest.debug.dr6, causes);
-    let dr7 = cx.vmcs.read(GUEST_DR7);
-    cx.vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
+    event::enter_debug(cx.vmcs, cx.guest, causes);
     event::keep_step_pending(cx.vmcs);
     reflect(cx)
 }
 
 fn reflect(cx: &mut Context<'_>) -> Next {
-    let raised = event::reflect(cx.vmcs, cx.guest);
-    cx.raised(raised)
+    let outcome = event::reflect(cx.vmcs, cx.guest);
+    cx.raised(outcome)
 }

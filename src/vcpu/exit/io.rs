@@ -15,10 +15,7 @@ use crate::{
             Context,
             Next, //
         },
-        event::{
-            self,
-            Exception, //
-        },
+        event,
         linear,
         paging,
         segments,
@@ -39,6 +36,7 @@ use crate::{
             breakpoint,
             dr7, //
         },
+        exception::Exception,
         rflags,
         segment, //
     }, //

@@ -9,7 +9,6 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception,
         msr::{
             self,
             Refusal, //
@@ -21,7 +20,8 @@ use crate::{
         entry::Registers,
         exit::basic,
         field::*, //
-    }, //
+    },
+    x86::exception::Exception, //
 };
 
 /// Answers RDMSR.
@@ -76,7 +76,7 @@ pub(super) fn report(cx: &mut Context<'_>, write: bool) -> Next {
 pub(in crate::vcpu) fn finish(cx: &mut Context<'_>, write: bool, page: &RunPage) -> Next {
     let (fault, value) = page.msr();
     if fault {
-        return cx.inject(Exception::GENERAL_PROTECTION);
+        return cx.inject_unseen(Exception::GENERAL_PROTECTION);
     }
     if !write {
         set_edx_eax(cx, value);

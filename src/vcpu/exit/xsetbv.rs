@@ -8,13 +8,11 @@ use crate::{
             Context,
             Next, //
         },
-        event::{
-            self,
-            Exception, //
-        },
+        event,
         paging, //
     },
-    vmx::entry::Registers, //
+    vmx::entry::Registers,
+    x86::exception::Exception, //
 };
 
 /// Answers XSETBV (SDM Vol. 2, "XSETBV - Set Extended Control Register"). The CPU has checked CR4.OSXSAVE,

@@ -32,6 +32,9 @@ pub(crate) enum Pending {
         /// Where the instruction is.
         rip: u64,
     },
+    /// An exception that the driver raised, [`Guest::raised`](super::Guest::raised), and which has not done
+    /// anything yet.
+    Raised,
     /// Any other exit that can be skipped, or answered by the driver, with its basic reason.
     Other(u32),
 }

@@ -15,7 +15,6 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception,
         paging,
         state::Translation, //
     },
@@ -24,6 +23,7 @@ use crate::{
         cr0,
         cr4,
         efer,
+        exception::Exception,
         segment::AccessRights, //
     }, //
 };

@@ -15,11 +15,11 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception,
         memory,
         state::Translation, //
     },
-    vmx::field::*, //
+    vmx::field::*,
+    x86::exception::Exception, //
 };
 
 /// Loads what an instruction loads that makes this of mode and CR3; #GP(0) if it cannot be in the CPU.

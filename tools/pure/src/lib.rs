@@ -39,6 +39,7 @@ mod x86 {
     pub(crate) mod debug_register;
     pub(crate) mod efer;
     pub(crate) mod event;
+    pub(crate) mod exception;
     pub(crate) mod misc_enable;
     pub(crate) mod msr;
     pub(crate) mod pat;

@@ -23,10 +23,7 @@ use crate::{
             Context,
             Next, //
         },
-        event::{
-            self,
-            Exception, //
-        },
+        event,
         memory,
         paging,
         state::Pending, //
@@ -35,9 +32,12 @@ use crate::{
         exit::basic,
         field::*, //
     },
-    x86::event::{
-        vector,
-        Interruption, //
+    x86::{
+        event::{
+            vector,
+            Interruption, //
+        },
+        exception::Exception, //
     }, //
 };
 
@@ -118,7 +118,8 @@ fn guest_fault(cx: &mut Context<'_>, code: u32) -> Next {
 pub(in super::super) fn deliver(cx: &mut Context<'_>, code: u32) -> Next {
     // Whatever the instruction was granted, it did not come to its end.
     step::end(cx);
-    cx.set_cr2(cx.vmcs.read(EXIT_QUALIFICATION));
-    let raised = event::raise_during_delivery(cx.vmcs, cx.guest, Exception::page_fault(code));
-    cx.raised(raised)
+    cx.deliver(Exception::page_fault(
+        code,
+        cx.vmcs.read(EXIT_QUALIFICATION),
+    ))
 }

@@ -20,11 +20,13 @@ use crate::{
             Context,
             Next, //
         },
-        event::Exception,
         paging, //
     },
     vmx::field::*,
-    x86::efer, //
+    x86::{
+        efer,
+        exception::Exception, //
+    }, //
 };
 
 /// Loads CR3 as MOV does, or says what must come first, or instead.
