@@ -51,7 +51,7 @@ static __attribute__((naked, aligned(16))) void skipped(void)
 	    ENTRY("insl (%dx), %es:(%rdi)")
 	    ENTRY("rep outsb %ds:(%rsi), (%dx)")
 	    ENTRY("int3")
-	    ENTRY(".byte 0xf1")));
+	    ENTRY(".byte 0xf1"));
 }
 
 static const struct {
