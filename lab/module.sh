@@ -19,6 +19,21 @@ link_sources() {
 	find "$tree" -xtype l -delete
 }
 
-link_sources
 # shellcheck disable=SC2046 # words
-make -s -j"$(nproc)" -C "$kernel" M="$tree" $(kernel_arguments "$name") "$@" modules >&2
+compile() {
+	make -s -j"$(nproc)" -C "$kernel" M="$tree" $(kernel_arguments "$name") "$@" modules
+}
+
+# Compiler, objtool and modpost say their warnings once: a tree that had one is not kept.
+refuse_warnings() {
+	! grep -qi warning "$1" || {
+		rm -r "$tree"
+		die "a module with warnings is not for use"
+	}
+}
+
+said=$(mktemp)
+link_sources
+compile "$@" 2>&1 | tee "$said" >&2
+refuse_warnings "$said"
+rm "$said"
