@@ -50,6 +50,18 @@ pub(crate) enum Bug {
     SpectreV2 = bindings::ext_X86_BUG_SPECTRE_V2 as isize,
 }
 
+/// How far it counts in that time, as the kernel has measured; a guess where it has not.
+#[inline]
+pub(crate) fn tsc_ticks(microseconds: u32) -> u64 {
+    const GUESS: u32 = 1_000_000;
+    // SAFETY: Reads a variable.
+    let khz = match unsafe { bindings::ext_tsc_khz() } {
+        0 => GUESS,
+        khz => khz,
+    };
+    u64::from(khz) * u64::from(microseconds) / 1000
+}
+
 /// Does the kernel use this feature of the CPU?
 pub(crate) fn has(feature: Feature) -> bool {
     // SAFETY: Reads a bit of the boot CPU's description; all variants are bits of it.

@@ -11,6 +11,7 @@
 #include <asm/desc.h>
 #include <asm/mce.h>
 #include <asm/nospec-branch.h>
+#include <asm/tsc.h>
 #include "helpers.h"
 
 /*
@@ -139,6 +140,11 @@ bool ext_memory_is_short(void)
 u64 ext_total_memory(void)
 {
 	return (u64)totalram_pages() << PAGE_SHIFT;
+}
+
+unsigned int ext_tsc_khz(void)
+{
+	return tsc_khz;
 }
 
 u64 ext_tss_address(void)

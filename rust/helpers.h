@@ -34,6 +34,7 @@ void ext_predictor_barrier_before_user(void);
 void ext_put_page(struct page *page);
 unsigned int ext_smp_processor_id(void);
 void ext_split_page(struct page *page, unsigned int order);
+unsigned int ext_tsc_khz(void);
 u64 ext_tss_address(void);
 struct page *ext_virt_to_page(void *address);
 u64 ext_virt_to_phys(void *address);

@@ -6,34 +6,44 @@
 //! delivery of an exception raises the next exception (#DB whose delivery writes to a watched address,
 //! #AC with a misaligned stack), the next one comes before interrupts, NMIs and the VMX-preemption
 //! timer (SDM Vol. 3A, "Priority Among Concurrent Events"); and that timer starts anew at each VM entry.
-//! So the burst counts by itself, whatever the exit handlers think of their progress. What happens
-//! between two entries is bounded by the handlers.
+//! So the burst bounds itself, whatever the exit handlers think of their progress: by the time that it
+//! takes, and where one entry can take long, by their number. What happens between two entries is bounded
+//! by the handlers.
+
+use crate::support::cpu;
 
 /// What is left for VM entries of this burst.
-pub(crate) struct Allowance(u32);
+pub(crate) struct Allowance {
+    /// Entries that deliver an event.
+    events: u32,
+    /// Value of the time-stamp counter when the time is over.
+    end: u64,
+}
 
 impl Allowance {
-    /// For a whole burst: some 100,000 instructions, where each exit is answered by the driver.
-    const BURST: u32 = 512;
-    /// For an entry that delivers an event: eight of these make a burst.
-    const EVENT: u32 = Self::BURST / 8;
+    /// For a whole burst, in microseconds. With the longest stay in the guest, and one exit more, this is
+    /// less than a millisecond.
+    const TIME: u32 = 300;
+    const EVENTS: u32 = 8;
 
     /// For a burst that begins.
     #[inline]
     pub(crate) fn new() -> Self {
-        Self(Self::BURST)
+        Self {
+            events: Self::EVENTS,
+            end: cpu::tsc().saturating_add(cpu::tsc_ticks(Self::TIME)),
+        }
     }
 
     /// Pays for one more VM entry, which delivers an event or not; whether there was enough for it.
     #[inline]
     pub(crate) fn pay(&mut self, event: bool) -> bool {
-        let price = if event { Self::EVENT } else { 1 };
-        match self.0.checked_sub(price) {
-            Some(rest) => {
-                self.0 = rest;
-                true
+        if event {
+            match self.events.checked_sub(1) {
+                Some(rest) => self.events = rest,
+                None => return false,
             }
-            None => false,
         }
+        cpu::tsc() < self.end
     }
 }

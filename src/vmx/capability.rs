@@ -358,10 +358,12 @@ impl Capabilities {
         self.misc.injects_without_bytes()
     }
 
-    /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter.
-    pub(crate) fn preemption_timer(&self, ticks: u32) -> u32 {
+    /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter, or for as many as it
+    /// can count.
+    pub(crate) fn preemption_timer(&self, ticks: u64) -> u32 {
         // CAST: The field has 5 bits.
-        (ticks >> self.misc.timer_rate().get() as u32).max(1)
+        let value = ticks >> self.misc.timer_rate().get() as u32;
+        u32::try_from(value).unwrap_or(u32::MAX).max(1)
     }
 
     /// The least that INVEPT can drop; `None` if there is no INVEPT.

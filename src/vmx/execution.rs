@@ -37,14 +37,17 @@ use super::{
     },
     msr_bitmap::MsrBitmaps, //
 };
-use crate::mmu::ept::Eptp;
+use crate::{
+    mmu::ept::Eptp,
+    support::cpu, //
+};
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
 
-/// Longest stay in the guest, in ticks of the time-stamp counter: less than a millisecond.
-const STAY: u32 = 1 << 21;
+/// Longest stay in the guest, in microseconds.
+const STAY: u32 = 500;
 
 /// How guest memory is translated.
 #[derive(Clone, Copy)]
@@ -120,7 +123,7 @@ impl Execution {
                 required::ENTRY.with(entry_efer),
                 entry_pat,
             )?,
-            timer: capabilities.preemption_timer(STAY),
+            timer: capabilities.preemption_timer(cpu::tsc_ticks(STAY)),
         })
     }
 }
