@@ -52,7 +52,8 @@ help:
 #: KVM=own|borrow          without kvm_intel, or with it loaded
 #: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)
 #: KERNEL=debug, ROUNDS=n  with T=part: on the debug kernel; each selftest n times
-#: LIMIT=seconds           for a boot that takes longer than the rungs of make check
+#: LIMIT=seconds           of the machine's own clock, for a boot longer than the rungs of make check
+#: WATCH=1                 with T=part: how long were interrupts off?
 #: SEED=number             with T=stress: only the guest program of that seed
 #: DURATION=seconds, SEED=number, ROUND=number   for each run of make fuzz
 #: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)

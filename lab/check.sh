@@ -26,7 +26,8 @@ one_boot() {
 	bochs-* | nested-*) expect=EXPECT=ept,shadow ;;
 	esac
 	echo "selftests boot ${KERNEL:-lab} $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
-		"${MMU:+MMU=$MMU}" "${ROUNDS:+ROUNDS=$ROUNDS}" "${SEED:+MINIVMX_SEED=$SEED}"
+		"${MMU:+MMU=$MMU}" "${ROUNDS:+ROUNDS=$ROUNDS}" "${SEED:+MINIVMX_SEED=$SEED}" \
+		"${WATCH:+WATCH=$WATCH}"
 }
 
 images() {

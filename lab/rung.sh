@@ -20,8 +20,8 @@ one_result() {
 
 run_boot() {
 	local kernel=$1 limit=300 status=0
-	[ "$2" != nested ] || limit=1500
-	[ "$kernel" != debug ] || limit=2700
+	[ "$2" != nested ] || limit=1000
+	[ "$kernel" != debug ] || limit=1000
 	limit=${LIMIT:-$limit}
 	if [ "$2" = vng ] && [ "$(ENGINE='' "$LAB/engine.sh")" != vng ]; then
 		one_result "boots # SKIP this machine has no nested VMX" 0
