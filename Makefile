@@ -38,7 +38,7 @@ help:
 #: make check        all tests; T=part: selftests with that in their names, one boot
 #: make bench        the figures of build/bench.json, beside KVM's
 #: make compare      EPT and shadow paging: tables, and charts in build/ept-vs-shadow.html
-#: make fuzz         FUZZ=ioctl,guest on the debug kernel; FUZZ=walk or shadow: userspace
+#: make fuzz         FUZZ=ioctl,guest,entry on the debug kernel; FUZZ=walk or shadow: userspace
 #: make run          a shell on the emulated machine, module loaded
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
 #: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y

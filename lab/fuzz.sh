@@ -3,7 +3,7 @@
 #
 # `make fuzz`: the fuzzers in FUZZ, each for DURATION seconds under each MMU in MMU.
 #
-#   ioctl, guest         programs and guests (selftests/fuzz) in one boot of the machine, on
+#   ioctl, guest, entry  programs and guests (selftests/fuzz) in one boot of the machine, on
 #                        the debug kernel unless KERNEL says otherwise; with SEED and ROUND
 #                        what a run that failed has said
 #   walk, shadow         what the module has of pure code, by cargo-fuzz (tools/pure/fuzz);
@@ -13,7 +13,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-all=ioctl,guest
+all=ioctl,guest,entry
 mmus=ept,vtlb,wp,unsync,pv
 
 # The newest cargo-fuzz that Debian 13's compiler builds.

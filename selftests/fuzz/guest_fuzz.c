@@ -56,7 +56,6 @@ static void begin(struct dice *dice, const struct guest *guest)
 	world_build(dice, &world, guest->memory);
 	memset(guest->run, 0, sizeof(*guest->run));
 	world_registers(dice, &world, &sregs, &guest->run->regs);
-	sregs.interruptibility = 0;
 	if (one_in(dice, 16))
 		spoil_sregs(dice, &sregs);
 	ioctl(guest->vcpu, MINIVMX_SET_SREGS, &sregs);

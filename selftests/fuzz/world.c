@@ -370,6 +370,10 @@ void world_registers(struct dice *dice, const struct world *world, struct minivm
 	/* Read-only tables are. */
 	if (world->tame)
 		sregs->cr0 |= CR0_WP;
+	sregs->interruptibility = 0;
+	sregs->pending_debug = 0;
+	sregs->activity = 0;
+	sregs->flags = 0;
 	sregs->gdtr = (struct minivmx_table) { .base = WORLD_GDT, .limit = 0x1ff };
 	sregs->idtr = (struct minivmx_table) {
 		.base = mode == MODE_REAL ? 0 : WORLD_IDT,

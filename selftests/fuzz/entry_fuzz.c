@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest states that a CPU may have and others: a valid one of any mode, and some fields of it
+ * changed, by MINIVMX_VMWRITE and MINIVMX_SET_SREGS. The call is refused, or the entry fails
+ * and says why, or the guest runs; the host goes on in any case, and so does the next guest.
+ */
+#include "../alarm.h"
+#include "world.h"
+
+#define STATES		60	/* in a round */
+#define TICK		2000	/* microseconds */
+
+#define GUEST_ACTIVITY		0x4826
+#define GUEST_INTERRUPTIBILITY	0x4824
+#define GUEST_PENDING_DEBUG	0x6822
+#define GUEST_RFLAGS		0x6820
+
+/* Those that a program can write, and their neighbours. */
+static u32 some_field(struct dice *dice)
+{
+	static const u32 others[] = {
+		GUEST_ACTIVITY, GUEST_INTERRUPTIBILITY, GUEST_PENDING_DEBUG, GUEST_RFLAGS,
+		0x2804, 0x280a, 0x280c, 0x280e, 0x2810,
+	};
+
+	switch (below(dice, 6)) {
+	case 0:
+		return 0x0800 + 2 * below(dice, 8);	/* selectors */
+	case 1:
+		return 0x4800 + 2 * below(dice, 10);	/* limits */
+	case 2:
+		return 0x4814 + 2 * below(dice, 8);	/* access rights */
+	case 3:
+		return 0x6800 + 2 * below(dice, 20);	/* CR0 to SYSENTER_EIP */
+	default:
+		return pick(dice, others);
+	}
+}
+
+/* What is there with a bit changed, a number at an edge, or one beyond the field's width. */
+static u64 some_value(struct dice *dice, u64 value)
+{
+	switch (below(dice, 4)) {
+	case 0:
+		return odd_value(dice);
+	case 1:
+		return below(dice, 5) | BIT(32 + below(dice, 32));
+	case 2:
+		return below(dice, 8);
+	default:
+		return value ^ BIT(below(dice, one_in(dice, 4) ? 64 : 20));
+	}
+}
+
+static void write_field(struct dice *dice, const struct guest *guest)
+{
+	struct minivmx_vmcs_field field = {
+		.size = sizeof(field), .encoding = some_field(dice),
+	};
+
+	if (ioctl(guest->vcpu, MINIVMX_VMREAD, &field))
+		return;
+	field.value = some_value(dice, field.value);
+	count(COUNT_CALLS);
+	if (ioctl(guest->vcpu, MINIVMX_VMWRITE, &field)) {
+		require(errno == EPERM || errno == EINVAL, "VMWRITE of %#x: %s", field.encoding,
+			strerrorname_np(errno));
+		count(COUNT_REFUSED);
+	}
+}
+
+static void change_sregs(struct dice *dice, const struct guest *guest)
+{
+	struct minivmx_sregs sregs = { .size = sizeof(sregs) };
+	u32 bit = 64 + below(dice, sizeof(sregs) * 8 - 64);
+
+	test_cmd(guest->vcpu, MINIVMX_GET_SREGS, &sregs);
+	((u8 *)&sregs)[bit / 8] ^= BIT(bit % 8);
+	count(COUNT_CALLS);
+	if (ioctl(guest->vcpu, MINIVMX_SET_SREGS, &sregs)) {
+		require(errno == EINVAL, "SET_SREGS: %s", strerrorname_np(errno));
+		count(COUNT_REFUSED);
+	}
+}
+
+/* @sregs is from power-up. */
+static void begin(struct dice *dice, const struct guest *guest, struct minivmx_sregs sregs)
+{
+	const bool ept = chosen_mmu() == MINIVMX_MMU_EPT;
+	const struct world world = {
+		.mode = ept ? below(dice, MODES) : 1 + below(dice, MODES - 1),
+		.user = one_in(dice, 3),
+	};
+
+	world_build(dice, &world, guest->memory);
+	memset(guest->run, 0, sizeof(*guest->run));
+	world_registers(dice, &world, &sregs, &guest->run->regs);
+	test_cmd(guest->vcpu, MINIVMX_SET_SREGS, &sregs);
+	count(COUNT_GUESTS);
+}
+
+static void check(const struct minivmx_run *run)
+{
+	require(run->reason != MINIVMX_EXIT_ENTRY_FAILED, "VM entry: %s", run->cause);
+	if (!run->entry_failure)
+		return;
+	count(COUNT_FAILED_ENTRIES);
+	require(run->cause[0] && memchr(run->cause, 0, sizeof(run->cause)),
+		"a failed entry without a cause");
+}
+
+static void enter(const struct guest *guest)
+{
+	int error = checked_run(guest->vcpu, 0);
+
+	require(!error || error == EINTR || error == EINVAL, "MINIVMX_RUN: %s",
+		strerrorname_np(error));
+	if (error)
+		return;
+	count(COUNT_EXITS);
+	check(guest->run);
+}
+
+static void entry_round(struct dice *dice)
+{
+	struct minivmx_sregs sregs = { .size = sizeof(sregs) };
+	struct guest guest;
+
+	guest_make(&guest, chosen_mmu());
+	test_cmd(guest.vcpu, MINIVMX_GET_SREGS, &sregs);
+	catch_signal(SIGALRM, no_action);
+	set_ticks(TICK);
+	for (int i = 0; i < STATES; i++) {
+		if (i % 3 == 0)
+			begin(dice, &guest, sregs);
+		for (u32 changes = 1 + below(dice, 2); changes; changes--) {
+			if (one_in(dice, 3))
+				change_sregs(dice, &guest);
+			else
+				write_field(dice, &guest);
+		}
+		enter(&guest);
+	}
+}
+
+const struct fuzzer entry_fuzzer = { "entry", entry_round };
