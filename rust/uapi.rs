@@ -23,6 +23,7 @@ pub(crate) use super::bindings::{
     minivmx_access as access,
     minivmx_answer as answer,
     minivmx_cap as cap,
+    minivmx_check,
     minivmx_cmd as cmd,
     minivmx_cpuid,
     minivmx_cpuid_entry,
@@ -53,6 +54,7 @@ pub(crate) use super::bindings::{
     minivmx_table,
     minivmx_traps,
     minivmx_unmap_memory,
+    minivmx_violation,
     minivmx_vmcs_field, //
     minivmx_vmx as vmx,
 };

@@ -226,7 +226,7 @@ TEST_F(vm, results_into_read_only_memory)
 	const struct call *call;
 	static const unsigned long writers[] = {
 		MINIVMX_GET_INFO, MINIVMX_GET_STATS, MINIVMX_GET_REGS,
-		MINIVMX_GET_SREGS, MINIVMX_VMREAD,
+		MINIVMX_GET_SREGS, MINIVMX_VMREAD, MINIVMX_CHECK,
 	};
 	struct argument argument = make_argument();
 
@@ -279,6 +279,7 @@ static const struct reserved {
 	RESERVED(SET_SREGS, sregs, idtr.__reserved),
 	RESERVED(GET_MSRS, msrs, __reserved),
 	RESERVED(SET_MSRS, msrs, __reserved),
+	RESERVED(CHECK, check, __reserved),
 };
 
 static const struct call *call_of(unsigned long number)
@@ -392,7 +393,7 @@ TEST_F(vm, unknown_calls)
 {
 	const unsigned long unknown[] = {
 		_IO(MINIVMX_TYPE, 0x02), _IO(MINIVMX_TYPE, 0x13),
-		_IO(MINIVMX_TYPE, 0x29), _IO(MINIVMX_TYPE, 0x2c),
+		_IO(MINIVMX_TYPE, 0x29), _IO(MINIVMX_TYPE, 0x2d),
 		_IO(MINIVMX_TYPE, 0xff), _IO(MINIVMX_TYPE + 1, 0),
 		_IOR(MINIVMX_TYPE, MINIVMX_CMD_GET_INFO, struct minivmx_info),
 		_IOWR(MINIVMX_TYPE, MINIVMX_CMD_RUN, int),

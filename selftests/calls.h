@@ -43,6 +43,7 @@ static const struct call calls[] = {
 	CALL(VCPU, SET_TRAPS, traps),
 	CALL(VCPU, VMREAD, vmcs_field, .encoding = GUEST_SYSENTER_EIP),
 	CALL(VCPU, VMWRITE, vmcs_field, .encoding = GUEST_SYSENTER_EIP),
+	CALL(VCPU, CHECK, check),
 };
 
 #define for_each_call(call)						\

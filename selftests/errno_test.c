@@ -348,6 +348,14 @@ static const struct row rows[] = {
 	CAUSED(VMWRITE, EBUSY, call_while_it_runs),
 	INSTEAD(VMWRITE, EIO, REFUSING_CPU),
 	INSTEAD(VMWRITE, ENOMEM, FAILING_ALLOCATION),
+
+	CAUSED(CHECK, E2BIG, set_beyond_what_is_known),
+	CAUSED(CHECK, EFAULT, point_nowhere),
+	CAUSED(CHECK, EINVAL, be_too_short),
+	INSTEAD(CHECK, EOPNOTSUPP, "check_test has it, where NMIs are not virtual"),
+	CAUSED(CHECK, EBUSY, call_while_it_runs),
+	INSTEAD(CHECK, EIO, REFUSING_CPU),
+	INSTEAD(CHECK, ENOMEM, FAILING_ALLOCATION),
 };
 
 #define for_each_row(row)						\

@@ -12,6 +12,7 @@ use self::{
     cpuid::Identity, //
 };
 use crate::{
+    module_parameters,
     support::{
         cpu,
         descriptor::Descriptors,
@@ -69,6 +70,8 @@ pub(crate) struct Machine {
     /// Virtual-processor identifiers.
     #[pin]
     pub(crate) vpids: Vpids,
+    /// Are the rules of VM entries looked at before each?
+    pub(crate) checks_entries: bool,
 }
 
 /// Width of the guest-physical addresses that four levels of EPT translate.
@@ -83,13 +86,13 @@ impl Machine {
             id: 0,
             xcr0_allowed: fpu::xcr0_allowed(),
             misc_enable: misc_enable::AFTER_RESET,
-            physical_bits: capabilities.physical_bits.min(EPT_BITS),
+            physical_bits: capabilities.processor.physical_bits.min(EPT_BITS),
         };
         let guests = |leaf| cpuid::of_guests(cpu::cpuid, leaf, 0, 1, &identity);
         let pages_1g = guests(EXTENDED_FEATURES).edx & extended_edx::PAGES_1G != 0;
         Arc::pin_init(
             try_pin_init!(Self {
-                vmxon: VmxonRegions::new(capabilities.revision)?,
+                vmxon: VmxonRegions::new(capabilities.revision())?,
                 identity,
                 cr4: Cr4Rules::new(&capabilities, guests),
                 pages_1g,
@@ -97,6 +100,7 @@ impl Machine {
                 mitigations,
                 msr_bitmaps: Arc::new(MsrBitmaps::new()?, GFP_KERNEL)?,
                 vpids <- Vpids::new(),
+                checks_entries: module_parameters::check_entries.value(),
                 capabilities,
             }),
             GFP_KERNEL,
@@ -105,7 +109,7 @@ impl Machine {
 
     /// Are there EPT pages of 2 MiB, and may guests execute what is in them?
     pub(crate) fn large_pages(&self) -> bool {
-        self.capabilities.ept_vpid.page_2m()
+        self.capabilities.processor.ept_vpid.page_2m()
             && !self
                 .mitigations
                 .does(mitigation::MINIVMX_MITIGATION_ITLB_MULTIHIT)

@@ -61,6 +61,10 @@ module! {
             default: false,
             description: "Log the whole VMCS when a VM entry fails (once a second at most)",
         },
+        check_entries: bool {
+            default: false,
+            description: "Check every VM entry before the CPU does, and log what breaks a rule",
+        },
     },
 }
 

@@ -9,10 +9,10 @@
 //!  3. `translation` is the one place that knows whether addresses are translated by EPT or by shadow
 //!     tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at its first
 //!     use.
-//!  4. `exit` answers VM exits, with a file for each kind, and `answer` ends those that the program
-//!     answers.
+//!  4. `entry_check` holds the guest against the rules of VM entries. `exit` answers VM exits, with a file for
+//!     each kind, and `answer` ends those that the program answers.
 //!  5. `burst` makes the CPU the guest's for a moment, and `run` does that until the program has to do
-//!     something, within an `allowance` each.
+//!     something, within an `allowance` each; `check` does it to see whether the guest could run.
 
 pub(crate) mod run_page;
 pub(crate) mod state;
@@ -31,10 +31,12 @@ pub(crate) mod setup;
 pub(crate) mod translation;
 
 mod answer;
+mod entry_check;
 mod exit;
 
 mod allowance;
 mod burst;
+mod check;
 mod run;
 
 use self::{
@@ -82,7 +84,7 @@ impl Vcpu {
         let state = setup::execution(&vm, vpid).and_then(|execution| {
             State::new(
                 vm.machine.identity(id),
-                capabilities.revision,
+                capabilities.revision(),
                 execution,
                 vpid,
                 vm.mmu.is_shadow(),

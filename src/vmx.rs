@@ -20,6 +20,9 @@
 //! 085 (October 2024), cited by volume and section title.
 
 pub(crate) mod capability;
+mod capability_msrs;
+pub(crate) mod check;
+pub(crate) mod checked;
 mod control_fields;
 pub(crate) mod controls;
 pub(crate) mod dump;
@@ -35,6 +38,7 @@ pub(crate) mod inactive;
 pub(crate) mod insn;
 pub(crate) mod mitigation;
 pub(crate) mod msr_bitmap;
+mod processor;
 mod region;
 pub(crate) mod root;
 pub(crate) mod vmcs;

@@ -7,11 +7,13 @@
 //! VMX, and are tested in userspace (`tools/pure`).
 
 pub(crate) mod address;
+pub(crate) mod cet;
 pub(crate) mod cpuid;
 pub(crate) mod cr0;
 pub(crate) mod cr4;
 pub(crate) mod cr8;
 pub(crate) mod debug_register;
+pub(crate) mod debugctl;
 pub(crate) mod efer;
 pub(crate) mod event;
 pub(crate) mod exception;

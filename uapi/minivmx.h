@@ -98,6 +98,7 @@ enum minivmx_cmd {
 	/* 0x29: to inject an event */
 	MINIVMX_CMD_VMREAD		= 0x2a,
 	MINIVMX_CMD_VMWRITE		= 0x2b,
+	MINIVMX_CMD_CHECK		= 0x2c,
 };
 
 /* ------------------------------------------------------------------ device */
@@ -638,6 +639,25 @@ struct minivmx_event {
 };
 
 /**
+ * struct minivmx_violation - a rule of VM entries that a vCPU breaks
+ * @rule: name of the rule, zero-terminated; empty if none is known to be broken.
+ *	The rules are those of the SDM (Vol. 3C, "Checks on VMX Controls and
+ *	Host-State Area" and "Checks on the Guest State Area"), and src/vmx/check/
+ *	has them by their names. Names are for people: a driver may come to split
+ *	a rule or word it better. Where several are broken, it is one of them.
+ * @field: encoding of the VMCS field that is to blame
+ * @__reserved: 0
+ * @value: what that field holds; 0 for the fields that MINIVMX_VMREAD keeps for
+ *	callers with CAP_SYS_ADMIN
+ */
+struct minivmx_violation {
+	char rule[64];
+	__u32 field;
+	__u32 __reserved;
+	__aligned_u64 value;
+};
+
+/**
  * struct minivmx_run - the page that program and driver share for a vCPU
  * @regs: the registers. While the vCPU does not run, they are here and nowhere
  *	else: what the program writes is what the guest goes on with.
@@ -669,6 +689,8 @@ struct minivmx_event {
  *	run: an event whose delivery an exit cut short, or one that the driver
  *	raised and that was not delivered yet, can be seen, replaced and
  *	cancelled, and the program can leave one of its own.
+ * @violation: of a failed VM entry (@entry_failure, MINIVMX_EXIT_ENTRY_FAILED):
+ *	the rule that it broke; @cause says the same in words
  *
  * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,
  * and writes the rest at its end.
@@ -702,6 +724,7 @@ struct minivmx_run {
 	struct minivmx_memory_exit memory;
 	char cause[128];
 	struct minivmx_event event;
+	struct minivmx_violation violation;
 };
 
 /** define MINIVMX_RUN_SIZE - bytes to mmap() of a vCPU file. */
@@ -1132,5 +1155,32 @@ struct minivmx_vmcs_field {
  * has no such field, EBUSY, E2BIG, EFAULT, EIO, ENOMEM.
  */
 #define MINIVMX_VMWRITE		_IO(MINIVMX_TYPE, MINIVMX_CMD_VMWRITE)
+
+/**
+ * struct minivmx_check - ioctl(MINIVMX_CHECK)
+ * @size: sizeof(struct minivmx_check)
+ * @__reserved: must be 0
+ * @out_violation: what a VM entry would fail for
+ */
+struct minivmx_check {
+	__u32 size;
+	__u32 __reserved;
+	struct minivmx_violation out_violation;
+};
+
+/**
+ * define MINIVMX_CHECK - tell whether the guest can be entered
+ *
+ * Without entering it: the driver holds the vCPU's VMCS, with @regs and @event of
+ * struct minivmx_run, against the rules of VM entries. An exit that waits for
+ * its answer is not ended. With shadow paging the VMCS has CR0, CR3, CR4 and
+ * IA32_EFER as the shadow needs them; what the guest has there is checked by
+ * MINIVMX_RUN.
+ *
+ * Return: 0, whatever is found, or EINVAL, also for an @event that MINIVMX_RUN
+ * would refuse, EOPNOTSUPP for an NMI without MINIVMX_CAP_VIRTUAL_NMIS, EBUSY,
+ * E2BIG, EFAULT, EIO, ENOMEM.
+ */
+#define MINIVMX_CHECK		_IO(MINIVMX_TYPE, MINIVMX_CMD_CHECK)
 
 #endif /* _UAPI_MINIVMX_H */

@@ -59,6 +59,7 @@ impl FileOperations for Vcpu {
             cmd::MINIVMX_CMD_SET_TRAPS => set_traps(&this, argument),
             cmd::MINIVMX_CMD_VMREAD => vmread(&this, argument),
             cmd::MINIVMX_CMD_VMWRITE => vmwrite(&this, argument),
+            cmd::MINIVMX_CMD_CHECK => check(&this, argument),
             _ => Err(ENOTTY),
         }
     }
@@ -242,6 +243,14 @@ fn vmwrite(vcpu: &Vcpu, argument: usize) -> Result<isize> {
         *value = request.value;
         vcpu.page.set_frame(&frame);
     }
+    Ok(0)
+}
+
+fn check(vcpu: &Vcpu, argument: usize) -> Result<isize> {
+    let mut argument = read::<uapi::minivmx_check>(argument)?;
+    check_reserved(argument.value.__reserved)?;
+    argument.value.out_violation = vcpu.check_entry()?;
+    argument.write_back()?;
     Ok(0)
 }
 

@@ -59,9 +59,9 @@ impl Cr4Rules {
         let present = optional.iter().filter(|(_, feature)| *feature != 0);
         let features = present.fold(cr4::BASE | cr4::MCE, |bits, (bit, _)| bits | bit);
         Self {
-            settable: features & capabilities.cr4.can,
+            settable: features & capabilities.processor.cr4.can,
             // A machine check while CR4.MCE is 0 would shut the host down.
-            fixed: capabilities.cr4.must | cr4::MCE & capabilities.cr4.can,
+            fixed: capabilities.processor.cr4.must | cr4::MCE & capabilities.processor.cr4.can,
             virtual_only: 0,
             paged_only: 0,
         }

@@ -288,6 +288,15 @@ impl<'a> Context<'a> {
         next
     }
 
+    /// Reports that the CPU refused VMLAUNCH or VMRESUME.
+    #[cold]
+    pub(crate) fn not_entered(&mut self, number: u32, cause: &str) -> Next {
+        let next = self.report(uapi::exit::MINIVMX_EXIT_ENTRY_FAILED);
+        self.guest.report.exit.qualification = u64::from(number);
+        self.guest.report.set_cause(cause);
+        next
+    }
+
     /// Gives up on the guest, with a sentence for the program.
     #[cold]
     pub(crate) fn internal_error(&mut self, cause: &str) -> Next {

@@ -52,7 +52,12 @@ pub(crate) fn check(vmcs: &CurrentVmcs<'_>, guest: &Guest, capabilities: &Capabi
         return Err(EINVAL);
     }
     let is_nmi = guest.event.info.kind().get() == kind::NMI;
-    if is_nmi && !capabilities.pin_based.allows(PinBased::VIRTUAL_NMIS) {
+    if is_nmi
+        && !capabilities
+            .processor
+            .pin_based
+            .allows(PinBased::VIRTUAL_NMIS)
+    {
         return Err(EOPNOTSUPP);
     }
     Ok(())

@@ -52,6 +52,7 @@ use super::{
         Context,
         Next, //
     },
+    entry_check,
     event,
     state::Pending,
     translation, //
@@ -183,5 +184,8 @@ fn entry_failure(cx: &mut Context<'_>, basic: u32) -> Next {
     cx.guest
         .report
         .set_cause(describe_entry_failure(basic, qualification));
+    if basic == basic::INVALID_GUEST_STATE {
+        entry_check::explain_refusal(cx);
+    }
     next
 }

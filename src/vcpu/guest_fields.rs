@@ -94,7 +94,10 @@ pub(crate) fn heeds_interrupts(activity: u64) -> bool {
 
 /// `EINVAL` for blocking by NMI where that is not virtual.
 pub(crate) fn check_interruptibility(capabilities: &Capabilities, value: u32) -> Result {
-    let virtual_nmis = capabilities.pin_based.allows(PinBased::VIRTUAL_NMIS);
+    let virtual_nmis = capabilities
+        .processor
+        .pin_based
+        .allows(PinBased::VIRTUAL_NMIS);
     if Interruptibility::from_raw(value).nmi() && !virtual_nmis {
         return Err(EINVAL);
     }

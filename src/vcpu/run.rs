@@ -10,6 +10,7 @@ use super::{
         Context,
         Next, //
     },
+    entry_check,
     event,
     exit,
     run_page::RunPage,
@@ -24,8 +25,7 @@ use crate::{
     module_parameters,
     support::{
         irq,
-        ratelimit,
-        uapi, //
+        ratelimit, //
     },
     vmx::{
         dump::Dump,
@@ -63,22 +63,37 @@ impl Vcpu {
         let had_cause = core::mem::take(&mut state.guest.report.has_cause);
         self.page.report(&state.guest.report.exit, had_cause);
         if had_cause {
-            if module_parameters::dump_vmcs.value() {
-                self.dump(&mut state)?;
-            }
-            state.guest.report.exit.cause.fill(0);
+            self.log(&mut state)?;
+            state.guest.report.set_cause("");
+            state.guest.report.has_cause = false;
+        }
+        Ok(())
+    }
+
+    /// Says in the kernel log what the module's parameters ask for: which rule was broken, or all that the
+    /// VMCS holds.
+    #[cold]
+    fn log(&self, state: &mut State) -> Result {
+        let checked = self.vm.machine.checks_entries && state.guest.report.is_violation();
+        let dumped = module_parameters::dump_vmcs.value() && state.guest.report.has_words();
+        if !(checked || dumped) || !ratelimit::may_log_at_length() {
+            return Ok(());
+        }
+        if checked {
+            let cause = state.guest.report.cause();
+            pr_warn!("VM entry: {cause}\n");
+        }
+        if dumped {
+            self.dump(state)?;
         }
         Ok(())
     }
 
     /// Says in the kernel log what the VMCS holds, and what it is that it should explain.
-    #[cold]
     fn dump(&self, state: &mut State) -> Result {
-        if ratelimit::may_log_at_length() {
-            let mut dump = Dump::new()?;
-            root::insist(|| self.burst(state, |cx| dump.read(cx.vmcs)))?;
-            dump.log(state.guest.report.cause());
-        }
+        let mut dump = Dump::new()?;
+        root::insist(|| self.burst(state, |cx| dump.read(cx.vmcs)))?;
+        dump.log(state.guest.report.cause());
         Ok(())
     }
 
@@ -139,33 +154,58 @@ fn finish_and_run(
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
         Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => Next::Pause,
-        Next::Enter => run_in_burst(cx),
+        Next::Enter if cx.vm.machine.checks_entries => run_checked(cx),
+        Next::Enter => run_in_burst(cx, enter_and_answer),
         next => next,
     })
 }
 
 /// Enters the guest again and again, until something has to be done outside of the burst.
-#[inline]
-fn run_in_burst(cx: &mut Context<'_>) -> Next {
+#[inline(always)]
+fn run_in_burst<'a>(cx: &mut Context<'a>, step: impl Fn(&mut Context<'a>) -> Next) -> Next {
     let mut allowance = Allowance::new();
     loop {
         if let Err(next) = translation::prepare_entry(cx) {
-            return next;
+            return unprepared(cx, next);
         }
-        let next = match enter(cx) {
-            Ok(reason) => exit::handle(cx, reason),
-            Err(failure) => not_entered(cx, failure),
-        };
-        match next {
+        match step(cx) {
             Next::Enter if allowance.pay(cx.guest.event.is_some()) => {}
             Next::Enter => return Next::Pause,
             Next::Return => {
                 // The program gets to see the guest as it is between two instructions.
                 translation::end_step(cx);
-                return next;
+                return Next::Return;
             }
             next => return next,
         }
+    }
+}
+
+/// The same with a look at the rules before each entry.
+#[cold]
+#[inline(never)]
+fn run_checked(cx: &mut Context<'_>) -> Next {
+    run_in_burst(cx, |cx| match entry_check::before_entry(cx) {
+        Ok(()) => enter_and_answer(cx),
+        Err(next) => next,
+    })
+}
+
+/// What the program set kept the guest from being entered, or what translation needs first.
+#[cold]
+fn unprepared(cx: &mut Context<'_>, next: Next) -> Next {
+    if cx.guest.report.exit.entry_failure != 0 && matches!(next, Next::Return) {
+        let _found = entry_check::explain(cx);
+    }
+    next
+}
+
+/// Enters the guest, and answers its exit.
+#[inline]
+fn enter_and_answer(cx: &mut Context<'_>) -> Next {
+    match enter(cx) {
+        Ok(reason) => exit::handle(cx, reason),
+        Err(failure) => not_entered(cx, failure),
     }
 }
 
@@ -190,8 +230,9 @@ fn not_entered(cx: &mut Context<'_>, failure: EntryFailure) -> Next {
         EntryFailure::Error(number) => (number, error::describe(number)),
         EntryFailure::Fault => (0, "the CPU left VMX operation"),
     };
-    let next = cx.report(uapi::exit::MINIVMX_EXIT_ENTRY_FAILED);
-    cx.guest.report.exit.qualification = u64::from(number);
-    cx.guest.report.set_cause(cause);
+    let next = cx.not_entered(number, cause);
+    if error::is_for_fields(number) {
+        entry_check::explain_refusal(cx);
+    }
     next
 }

@@ -39,6 +39,7 @@ const IO: usize = word(offset_of!(uapi::minivmx_run, io));
 const MSR: usize = word(offset_of!(uapi::minivmx_run, msr));
 /// `info` and `error` in the halves of this word, `length` in the low half of the next.
 const EVENT: usize = word(offset_of!(uapi::minivmx_run, event));
+const VIOLATION: usize = word(offset_of!(uapi::minivmx_run, violation));
 
 static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
 static_assert!((RFLAGS + 1) * size_of::<u64>() == size_of::<uapi::minivmx_regs>());
@@ -231,7 +232,7 @@ impl RunPage {
     }
 
     /// Writes what the driver tells of an exit: all from `reason` to `cause`, which
-    /// is part of it if `with_cause`.
+    /// is part of it if `with_cause`, as is `violation`.
     #[inline]
     pub(crate) fn report(&self, exit: &uapi::minivmx_run, with_cause: bool) {
         const FIRST: usize = word(offset_of!(uapi::minivmx_run, reason));
@@ -255,6 +256,7 @@ impl RunPage {
         copy(CAUSE..CAUSE + 1);
         if with_cause {
             copy(CAUSE + 1..EVENT);
+            copy(VIOLATION..SIZE);
         }
     }
 }

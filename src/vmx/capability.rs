@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What this CPU's VMX can do: the IA32_VMX_* MSRs, read once (SDM Vol. 3D, "VMX Capability
-//! Reporting Facility").
+//! What this CPU's VMX can do for the driver, found out once.
 
 use super::{
     controls::{
@@ -13,7 +12,11 @@ use super::{
         Primary,
         Secondary, //
     },
-    insn::Extent, //
+    insn::Extent,
+    processor::{
+        Basic,
+        Processor, //
+    }, //
 };
 use crate::support::{
     cpu::{
@@ -29,21 +32,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// MSRs of the capability reporting facility.
-mod msrs {
-    use super::Msr;
-    pub(super) const FEATURE_CONTROL: Msr = Msr(0x3a);
-    pub(super) const BASIC: Msr = Msr(0x480);
-    pub(super) const MISC: Msr = Msr(0x485);
-    pub(super) const CR4_FIXED0: Msr = Msr(0x488);
-    pub(super) const CR4_FIXED1: Msr = Msr(0x489);
-    pub(super) const SECONDARY: Msr = Msr(0x48b);
-    pub(super) const EPT_VPID: Msr = Msr(0x48c);
-    /// Pin-based, primary, exit and entry controls.
-    pub(super) const CONTROLS: [Msr; 4] = [Msr(0x481), Msr(0x482), Msr(0x483), Msr(0x484)];
-    /// The same where the default-1 controls can be cleared.
-    pub(super) const TRUE_CONTROLS: [Msr; 4] = [Msr(0x48d), Msr(0x48e), Msr(0x48f), Msr(0x490)];
-}
+/// IA32_FEATURE_CONTROL.
+const FEATURE_CONTROL: Msr = Msr(0x3a);
 
 bitfield! {
     /// IA32_FEATURE_CONTROL (SDM Vol. 3D, "Enabling and Entering VMX Operation").
@@ -53,84 +43,15 @@ bitfield! {
     }
 }
 
-bitfield! {
-    /// IA32_VMX_BASIC (SDM Vol. 3D, "Basic VMX Information").
-    struct Basic(u64) {
-        /// The controls that are 1 by default can be cleared.
-        55:55 true_controls => bool;
-        /// VM exits say what INS and OUTS access.
-        54:54 string_io_information => bool;
-        /// VMCS revision identifier.
-        30:0 revision;
-    }
-}
-
-bitfield! {
-    /// IA32_VMX_MISC (SDM Vol. 3D, "Miscellaneous Data").
-    struct Misc(u64) {
-        /// A VM entry can deliver a software event with an instruction length of 0.
-        30:30 injects_without_bytes => bool;
-        /// Intel PT can be used in VMX operation.
-        14:14 trace_in_vmx => bool;
-        /// The VMX-preemption timer counts down when this bit of the time-stamp counter changes.
-        4:0 timer_rate;
-    }
-}
-
-bitfield! {
-    /// IA32_VMX_EPT_VPID_CAP (SDM Vol. 3D, "VPID and EPT Capabilities").
-    pub(crate) struct EptVpid(u64) {
-        42:42 invvpid_all => bool;
-        41:41 invvpid_single => bool;
-        32:32 invvpid => bool;
-        26:26 invept_all => bool;
-        25:25 invept_single => bool;
-        21:21 accessed_dirty => bool;
-        20:20 invept => bool;
-        17:17 page_1g => bool;
-        16:16 page_2m => bool;
-        14:14 write_back => bool;
-        6:6 four_levels => bool;
-        0:0 execute_only => bool;
-    }
-}
-
-/// Bits of a control register that must be 1, and bits that can be.
-#[derive(Clone, Copy)]
-pub(crate) struct Fixed {
-    /// Bits that must be 1 in VMX operation.
-    pub(crate) must: u64,
-    /// Bits that can be 1 in VMX operation.
-    pub(crate) can: u64,
-}
-
 /// What this CPU's VMX can do.
 #[derive(Clone, Copy)]
 pub(crate) struct Capabilities {
-    /// VMCS revision identifier.
-    pub(crate) revision: u32,
-    true_controls: bool,
-    /// Pin-based controls.
-    pub(crate) pin_based: Allowed,
-    /// Primary processor-based controls.
-    pub(crate) primary: Allowed,
-    /// Secondary processor-based controls.
-    pub(crate) secondary: Allowed,
-    /// VM-exit controls.
-    pub(crate) exit: Allowed,
-    /// VM-entry controls.
-    pub(crate) entry: Allowed,
-    /// EPT and VPID.
-    pub(crate) ept_vpid: EptVpid,
-    misc: Misc,
+    /// As the CPU says it.
+    pub(crate) processor: Processor,
     /// Does the host have samples taken by the CPU (PEBS)?
     pub(crate) has_sampling: bool,
     /// Does VMXON stop Intel PT, and VMX operation keep it from starting again?
     pub(crate) vmxon_stops_trace: bool,
-    /// CR4 in VMX operation.
-    pub(crate) cr4: Fixed,
-    /// Width of a physical address.
-    pub(crate) physical_bits: u32,
 }
 
 /// What an EPT guest needs of [`cap`].
@@ -178,56 +99,37 @@ impl Capabilities {
     }
 
     fn read() -> Result<Self> {
-        let basic = Basic::from_raw(msrs::BASIC.try_read()?);
-        check_string_io(basic)?;
-        let controls = if basic.true_controls() {
-            msrs::TRUE_CONTROLS
-        } else {
-            msrs::CONTROLS
-        };
-        let [pin_based, primary, exit, entry] = controls;
-        let primary = Allowed::from_msr(primary.try_read()?);
-        let secondary = read_if(primary.allows(Primary::SECONDARY), msrs::SECONDARY)?;
-        let secondary = Allowed::from_msr(secondary);
-        let has_ept_vpid =
-            secondary.allows(Secondary::ENABLE_EPT) || secondary.allows(Secondary::ENABLE_VPID);
-        let misc = Misc::from_raw(msrs::MISC.try_read()?);
+        let processor = Processor::read()?;
+        check_string_io(processor.basic)?;
         Ok(Self {
-            revision: basic.revision().get() as u32,
-            true_controls: basic.true_controls(),
-            pin_based: Allowed::from_msr(pin_based.try_read()?),
-            primary,
-            secondary,
-            exit: Allowed::from_msr(exit.try_read()?),
-            entry: Allowed::from_msr(entry.try_read()?),
-            ept_vpid: EptVpid::from_raw(read_if(has_ept_vpid, msrs::EPT_VPID)?),
-            misc,
+            processor,
             has_sampling: sampling::is_present(),
-            vmxon_stops_trace: has_trace() && !misc.trace_in_vmx(),
-            cr4: Fixed {
-                must: msrs::CR4_FIXED0.try_read()?,
-                can: msrs::CR4_FIXED1.try_read()?,
-            },
-            physical_bits: cpu::cpuid(0x8000_0008, 0).eax & 0xff,
+            vmxon_stops_trace: has_trace() && !processor.misc.trace_in_vmx(),
         })
+    }
+
+    /// VMCS revision identifier.
+    pub(crate) fn revision(&self) -> u32 {
+        // CAST: The field has 31 bits.
+        self.processor.basic.revision().get() as u32
     }
 
     /// Checks the controls without which there is no guest at all, whatever its memory.
     fn check_required(&self) -> Result {
-        require(self.pin_based, required::PIN_BASED)?;
-        require(self.primary, required::PRIMARY)?;
-        require(self.exit, required::EXIT)?;
-        require(self.entry, required::ENTRY)
+        require(self.processor.pin_based, required::PIN_BASED)?;
+        require(self.processor.primary, required::PRIMARY)?;
+        require(self.processor.exit, required::EXIT)?;
+        require(self.processor.entry, required::ENTRY)
     }
 
     /// The capabilities by the names of the interface.
     pub(crate) fn mask(&self) -> u64 {
-        let ept = self.ept_vpid;
-        let has_ept = self.secondary.allows(Secondary::ENABLE_EPT)
+        let ept = self.processor.ept_vpid;
+        let has_ept = self.processor.secondary.allows(Secondary::ENABLE_EPT)
             && ept.four_levels()
             && ept.write_back()
             && self.ept_extent().is_some();
-        let has_vpid = self.secondary.allows(Secondary::ENABLE_VPID);
+        let has_vpid = self.processor.secondary.allows(Secondary::ENABLE_VPID);
         [
             (cap::MINIVMX_CAP_EPT, has_ept),
             (cap::MINIVMX_CAP_EPT_AD, has_ept && ept.accessed_dirty()),
@@ -250,27 +152,32 @@ impl Capabilities {
             (cap::MINIVMX_CAP_INVVPID_ALL, has_vpid && ept.invvpid_all()),
             (
                 cap::MINIVMX_CAP_UNRESTRICTED_GUEST,
-                self.secondary.allows(Secondary::UNRESTRICTED_GUEST),
+                self.processor
+                    .secondary
+                    .allows(Secondary::UNRESTRICTED_GUEST),
             ),
             (
                 cap::MINIVMX_CAP_MTF,
-                self.primary.allows(Primary::MONITOR_TRAP_FLAG),
+                self.processor.primary.allows(Primary::MONITOR_TRAP_FLAG),
             ),
             (
                 cap::MINIVMX_CAP_PREEMPTION_TIMER,
-                self.pin_based.allows(PinBased::PREEMPTION_TIMER),
+                self.processor.pin_based.allows(PinBased::PREEMPTION_TIMER),
             ),
             (
                 cap::MINIVMX_CAP_VIRTUAL_NMIS,
-                self.pin_based.allows(PinBased::VIRTUAL_NMIS),
+                self.processor.pin_based.allows(PinBased::VIRTUAL_NMIS),
             ),
             (
                 cap::MINIVMX_CAP_MSR_BITMAPS,
-                self.primary.allows(Primary::USE_MSR_BITMAPS),
+                self.processor.primary.allows(Primary::USE_MSR_BITMAPS),
             ),
             (cap::MINIVMX_CAP_LOAD_EFER, self.switches_efer()),
             (cap::MINIVMX_CAP_LOAD_PAT, self.switches_pat()),
-            (cap::MINIVMX_CAP_TRUE_CONTROLS, self.true_controls),
+            (
+                cap::MINIVMX_CAP_TRUE_CONTROLS,
+                self.processor.basic.true_controls(),
+            ),
             (cap::MINIVMX_CAP_XSAVE, cpu::has(Feature::Xsave)),
         ]
         .iter()
@@ -303,10 +210,10 @@ impl Capabilities {
 
     /// How an instruction of the guest can be carried out by itself; [`None`] if it cannot.
     pub(crate) fn stepper(&self) -> Option<Stepper> {
-        if self.primary.allows(Primary::MONITOR_TRAP_FLAG) {
+        if self.processor.primary.allows(Primary::MONITOR_TRAP_FLAG) {
             Some(Stepper::MonitorTrapFlag)
-        } else if self.pin_based.allows(PinBased::VIRTUAL_NMIS)
-            && self.primary.allows(Primary::NMI_WINDOW_EXITING)
+        } else if self.processor.pin_based.allows(PinBased::VIRTUAL_NMIS)
+            && self.processor.primary.allows(Primary::NMI_WINDOW_EXITING)
         {
             Some(Stepper::NmiWindow)
         } else {
@@ -317,7 +224,7 @@ impl Capabilities {
     /// Can there be guests with shadow paging, or with EPT?
     pub(crate) fn has_mmu(&self, shadow: bool) -> bool {
         if shadow {
-            self.primary.allows(SHADOW_NEEDS) && self.stepper().is_some()
+            self.processor.primary.allows(SHADOW_NEEDS) && self.stepper().is_some()
         } else {
             self.missing_for_ept() == 0
         }
@@ -328,7 +235,7 @@ impl Capabilities {
         if !shadow {
             return self.check_ept();
         }
-        require(self.primary, SHADOW_NEEDS)?;
+        require(self.processor.primary, SHADOW_NEEDS)?;
         if self.stepper().is_none() {
             pr_err!("shadow paging needs the monitor trap flag or virtual NMIs, which this CPU's VMX does not have\n");
             return Err(EOPNOTSUPP);
@@ -338,44 +245,51 @@ impl Capabilities {
 
     /// Do VM entries and exits switch IA32_EFER?
     pub(crate) fn switches_efer(&self) -> bool {
-        self.entry.allows(Entry::LOAD_EFER)
-            && self.exit.allows(Exit::LOAD_EFER.with(Exit::SAVE_EFER))
+        self.processor.entry.allows(Entry::LOAD_EFER)
+            && self
+                .processor
+                .exit
+                .allows(Exit::LOAD_EFER.with(Exit::SAVE_EFER))
     }
 
     /// Do VM entries and exits switch IA32_PAT?
     pub(crate) fn switches_pat(&self) -> bool {
-        self.entry.allows(Entry::LOAD_PAT) && self.exit.allows(Exit::LOAD_PAT.with(Exit::SAVE_PAT))
+        self.processor.entry.allows(Entry::LOAD_PAT)
+            && self
+                .processor
+                .exit
+                .allows(Exit::LOAD_PAT.with(Exit::SAVE_PAT))
     }
 
     /// Can VM entries and exits switch IA32_PERF_GLOBAL_CTRL?
     pub(crate) fn switches_perf_global_ctrl(&self) -> bool {
-        self.entry.allows(Entry::LOAD_PERF_GLOBAL_CTRL)
-            && self.exit.allows(Exit::LOAD_PERF_GLOBAL_CTRL)
+        self.processor.entry.allows(Entry::LOAD_PERF_GLOBAL_CTRL)
+            && self.processor.exit.allows(Exit::LOAD_PERF_GLOBAL_CTRL)
     }
 
     /// Can a VM entry deliver an event of an instruction that has no bytes any more?
     pub(crate) fn injects_without_bytes(&self) -> bool {
-        self.misc.injects_without_bytes()
+        self.processor.misc.injects_without_bytes()
     }
 
     /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter, or for as many as it
     /// can count.
     pub(crate) fn preemption_timer(&self, ticks: u64) -> u32 {
         // CAST: The field has 5 bits.
-        let value = ticks >> self.misc.timer_rate().get() as u32;
+        let value = ticks >> self.processor.misc.timer_rate().get() as u32;
         u32::try_from(value).unwrap_or(u32::MAX).max(1)
     }
 
     /// The least that INVEPT can drop; `None` if there is no INVEPT.
     pub(crate) fn ept_extent(&self) -> Option<Extent> {
-        let ept = self.ept_vpid;
+        let ept = self.processor.ept_vpid;
         extent(ept.invept(), ept.invept_single(), ept.invept_all())
     }
 
     /// The least that INVVPID can drop; `None` if VPIDs cannot be used.
     pub(crate) fn vpid_extent(&self) -> Option<Extent> {
-        let vpid = self.ept_vpid;
-        let usable = self.secondary.allows(Secondary::ENABLE_VPID) && vpid.invvpid();
+        let vpid = self.processor.ept_vpid;
+        let usable = self.processor.secondary.allows(Secondary::ENABLE_VPID) && vpid.invvpid();
         extent(usable, vpid.invvpid_single(), vpid.invvpid_all())
     }
 }
@@ -430,7 +344,7 @@ fn check_vmx() -> Result {
 }
 
 fn check_feature_control() -> Result {
-    let control = FeatureControl::from_raw(msrs::FEATURE_CONTROL.try_read()?);
+    let control = FeatureControl::from_raw(FEATURE_CONTROL.try_read()?);
     if control.locked() && control.vmx_outside_smx() {
         return Ok(());
     }
@@ -458,14 +372,6 @@ fn require<C: Controls>(allowed: Allowed, required: C) -> Result {
         missing.first_name()
     );
     Err(EOPNOTSUPP)
-}
-
-fn read_if(present: bool, msr: Msr) -> Result<u64> {
-    if present {
-        msr.try_read()
-    } else {
-        Ok(0)
-    }
 }
 
 fn extent(usable: bool, single: bool, all: bool) -> Option<Extent> {

@@ -45,6 +45,11 @@ impl Allowed {
         controls.bits() & !self.can == 0
     }
 
+    /// Is this a setting that the CPU takes?
+    pub(crate) fn takes(self, bits: u32) -> bool {
+        bits & self.must == self.must && bits & !self.can == 0
+    }
+
     /// The controls to set: all required ones, those optional ones that the CPU has, and what it
     /// insists on.
     ///
@@ -123,6 +128,7 @@ controls! {
         NMI_EXITING = 3, "NMI exiting";
         VIRTUAL_NMIS = 5, "virtual NMIs";
         PREEMPTION_TIMER = 6, "activate VMX-preemption timer";
+        PROCESS_POSTED_INTERRUPTS = 7, "process posted interrupts";
     }
 
     /// Primary processor-based controls (SDM Vol. 3C, "Processor-Based VM-Execution Controls").
@@ -136,11 +142,14 @@ controls! {
         RDTSC_EXITING = 12, "RDTSC exiting";
         CR3_LOAD_EXITING = 15, "CR3-load exiting";
         CR3_STORE_EXITING = 16, "CR3-store exiting";
+        TERTIARY = 17, "activate tertiary controls";
         CR8_LOAD_EXITING = 19, "CR8-load exiting";
         CR8_STORE_EXITING = 20, "CR8-store exiting";
+        USE_TPR_SHADOW = 21, "use TPR shadow";
         NMI_WINDOW_EXITING = 22, "NMI-window exiting";
         MOV_DR_EXITING = 23, "MOV-DR exiting";
         UNCONDITIONAL_IO_EXITING = 24, "unconditional I/O exiting";
+        USE_IO_BITMAPS = 25, "use I/O bitmaps";
         MONITOR_TRAP_FLAG = 27, "monitor trap flag";
         USE_MSR_BITMAPS = 28, "use MSR bitmaps";
         MONITOR_EXITING = 29, "MONITOR exiting";
@@ -150,17 +159,39 @@ controls! {
 
     /// Secondary processor-based controls (SDM Vol. 3C, "Processor-Based VM-Execution Controls").
     Secondary {
+        VIRTUALIZE_APIC_ACCESSES = 0, "virtualize APIC accesses";
         ENABLE_EPT = 1, "enable EPT";
         DESCRIPTOR_TABLE_EXITING = 2, "descriptor-table exiting";
         ENABLE_RDTSCP = 3, "enable RDTSCP";
+        VIRTUALIZE_X2APIC_MODE = 4, "virtualize x2APIC mode";
         ENABLE_VPID = 5, "enable VPID";
         WBINVD_EXITING = 6, "WBINVD exiting";
         UNRESTRICTED_GUEST = 7, "unrestricted guest";
+        APIC_REGISTER_VIRTUALIZATION = 8, "APIC-register virtualization";
+        VIRTUAL_INTERRUPT_DELIVERY = 9, "virtual-interrupt delivery";
         RDRAND_EXITING = 11, "RDRAND exiting";
         ENABLE_INVPCID = 12, "enable INVPCID";
+        ENABLE_VM_FUNCTIONS = 13, "enable VM functions";
+        VMCS_SHADOWING = 14, "VMCS shadowing";
         ENCLS_EXITING = 15, "ENCLS exiting";
         RDSEED_EXITING = 16, "RDSEED exiting";
+        ENABLE_PML = 17, "enable PML";
+        EPT_VIOLATION_VE = 18, "EPT-violation #VE";
         ENABLE_XSAVES = 20, "enable XSAVES/XRSTORS";
+        PASID_TRANSLATION = 21, "PASID translation";
+        MODE_BASED_EXECUTE_CONTROL = 22, "mode-based execute control for EPT";
+        SUB_PAGE_WRITE_PERMISSIONS = 23, "sub-page write permissions for EPT";
+        PT_USES_GUEST_PHYSICAL = 24, "Intel PT uses guest physical addresses";
+        USE_TSC_SCALING = 25, "use TSC scaling";
+    }
+
+    /// Tertiary processor-based controls, which are 64 bits; those that have names here are in the low half
+    /// (SDM Vol. 3C, "Processor-Based VM-Execution Controls").
+    Tertiary {
+        ENABLE_HLAT = 1, "enable HLAT";
+        EPT_PAGING_WRITE_CONTROL = 2, "EPT paging-write control";
+        GUEST_PAGING_VERIFICATION = 3, "guest-paging verification";
+        IPI_VIRTUALIZATION = 4, "IPI virtualization";
     }
 
     /// VM-exit controls (SDM Vol. 3C, "VM-Exit Controls").
@@ -168,18 +199,32 @@ controls! {
         SAVE_DEBUG_CONTROLS = 2, "save debug controls";
         HOST_ADDRESS_SPACE_SIZE = 9, "host address-space size";
         LOAD_PERF_GLOBAL_CTRL = 12, "load IA32_PERF_GLOBAL_CTRL";
+        ACKNOWLEDGE_INTERRUPT = 15, "acknowledge interrupt on exit";
         SAVE_PAT = 18, "save IA32_PAT";
         LOAD_PAT = 19, "load IA32_PAT";
         SAVE_EFER = 20, "save IA32_EFER";
         LOAD_EFER = 21, "load IA32_EFER";
+        SAVE_PREEMPTION_TIMER = 22, "save VMX-preemption timer value";
+        CLEAR_RTIT_CTL = 25, "clear IA32_RTIT_CTL";
+        LOAD_CET_STATE = 28, "load CET state";
+        LOAD_PKRS = 29, "load PKRS";
+        SECONDARY = 31, "activate secondary controls";
     }
 
     /// VM-entry controls (SDM Vol. 3C, "VM-Entry Controls").
     Entry {
         LOAD_DEBUG_CONTROLS = 2, "load debug controls";
         IA32E_MODE_GUEST = 9, "IA-32e mode guest";
+        ENTRY_TO_SMM = 10, "entry to SMM";
+        DEACTIVATE_DUAL_MONITOR = 11, "deactivate dual-monitor treatment";
         LOAD_PERF_GLOBAL_CTRL = 13, "load IA32_PERF_GLOBAL_CTRL";
         LOAD_PAT = 14, "load IA32_PAT";
         LOAD_EFER = 15, "load IA32_EFER";
+        LOAD_BNDCFGS = 16, "load IA32_BNDCFGS";
+        LOAD_RTIT_CTL = 18, "load IA32_RTIT_CTL";
+        LOAD_UINV = 19, "load UINV";
+        LOAD_CET_STATE = 20, "load CET state";
+        LOAD_LBR_CTL = 21, "load guest IA32_LBR_CTL";
+        LOAD_PKRS = 22, "load PKRS";
     }
 }

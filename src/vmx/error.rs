@@ -20,6 +20,11 @@ impl From<Failure> for Error {
     }
 }
 
+/// Is this the VM-instruction error of a VM entry that does not like control or host-state fields?
+pub(crate) fn is_for_fields(number: u32) -> bool {
+    matches!(number, 7 | 8)
+}
+
 /// What the VM-instruction error field means (SDM Vol. 3D, "VM Instruction Error Numbers").
 pub(crate) fn describe(number: u32) -> &'static str {
     match number {

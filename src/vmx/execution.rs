@@ -107,19 +107,23 @@ impl Execution {
             masks,
             bitmaps,
             pin_based: adjust(
-                capabilities.pin_based,
+                capabilities.processor.pin_based,
                 required::PIN_BASED,
                 PinBased::VIRTUAL_NMIS.with(PinBased::PREEMPTION_TIMER),
             )?,
-            primary: adjust_primary(capabilities.primary, primary)?,
+            primary: adjust_primary(capabilities.processor.primary, primary)?,
             secondary: adjust(
-                capabilities.secondary,
+                capabilities.processor.secondary,
                 secondary.with(vpid_control),
                 Secondary::WBINVD_EXITING.with(Secondary::ENCLS_EXITING),
             )?,
-            exit: adjust(capabilities.exit, required::EXIT.with(exit_efer), exit_pat)?,
+            exit: adjust(
+                capabilities.processor.exit,
+                required::EXIT.with(exit_efer),
+                exit_pat,
+            )?,
             entry: adjust(
-                capabilities.entry,
+                capabilities.processor.entry,
                 required::ENTRY.with(entry_efer),
                 entry_pat,
             )?,

@@ -238,13 +238,43 @@ bitfield! {
 bitfield! {
     /// Interruptibility state (SDM Vol. 3C, "Guest Non-Register State").
     pub(crate) struct Interruptibility(u32) {
+        31:5 reserved;
+        /// An enclave was interrupted.
+        4:4 enclave => bool;
         /// NMIs are blocked until the next IRET.
         3:3 nmi => bool;
+        /// System-management interrupts are blocked.
+        2:2 smi => bool;
         /// Events are blocked for one instruction after MOV SS or POP SS.
         1:1 mov_ss => bool;
         /// Interrupts are blocked for one instruction after STI.
         0:0 sti => bool;
     }
+}
+
+/// Activity states (SDM Vol. 3C, "Guest Non-Register State").
+pub(crate) mod activity {
+    pub(crate) const ACTIVE: u32 = 0;
+    pub(crate) const HLT: u32 = 1;
+    pub(crate) const SHUTDOWN: u32 = 2;
+    pub(crate) const WAIT_FOR_SIPI: u32 = 3;
+}
+
+/// Pending debug exceptions (SDM Vol. 3C, "Guest Non-Register State").
+pub(crate) mod pending_debug {
+    /// Breakpoints that were met.
+    const BREAKPOINTS: u64 = 0xf;
+    /// A bus lock was acquired.
+    pub(crate) const BUS_LOCK: u64 = 1 << 11;
+    /// One of the breakpoints is enabled.
+    pub(crate) const ENABLED_BREAKPOINT: u64 = 1 << 12;
+    /// Single-step.
+    pub(crate) const BS: u64 = 1 << 14;
+    /// It was in a transaction.
+    pub(crate) const RTM: u64 = 1 << 16;
+
+    /// Those that mean something on every processor, or are looked at one by one.
+    pub(crate) const DEFINED: u64 = BREAKPOINTS | ENABLED_BREAKPOINT | BS | RTM;
 }
 
 /// What the exit qualification of a failed VM entry means

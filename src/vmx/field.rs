@@ -134,6 +134,13 @@ impl<W: Width, A: Access> Field<W, A> {
     }
 }
 
+/// Name of a field, if it is one of those below.
+#[allow(dead_code)] // For who has encodings only.
+pub(crate) fn name(encoding: u32) -> &'static str {
+    let field = ALL.iter().find(|(_, known)| *known == encoding);
+    field.map_or("a field without a name here", |(name, _)| name)
+}
+
 /// Is this the encoding of a guest-state field?
 pub(crate) fn is_guest_state(encoding: u32) -> bool {
     (encoding >> 10) & 3 == Guest::CODE
@@ -295,6 +302,20 @@ fields! {
         TERTIARY_CONTROLS = 0x2034;
         /// ENCLV-exiting bitmap.
         ENCLV_EXITING_BITMAP = 0x2036;
+        /// Low PASID directory address.
+        LOW_PASID_DIRECTORY = 0x2038;
+        /// High PASID directory address.
+        HIGH_PASID_DIRECTORY = 0x203a;
+        /// Shared EPT pointer.
+        SHARED_EPT_POINTER = 0x203c;
+        /// PCONFIG-exiting bitmap.
+        PCONFIG_EXITING_BITMAP = 0x203e;
+        /// Hypervisor-managed linear-address translation pointer.
+        HLAT_POINTER = 0x2040;
+        /// PID-pointer table address.
+        PID_POINTER_TABLE = 0x2042;
+        /// Secondary VM-exit controls.
+        SECONDARY_EXIT_CONTROLS = 0x2044;
     }
     // 64-bit read-only data fields.
     u64, ReadOnly {

@@ -18,12 +18,17 @@ pub(crate) const BASE: u64 = 0x7bf;
 pub(crate) const UMIP: u64 = 1 << 11;
 /// RDFSBASE, WRFSBASE and the like.
 pub(crate) const FSGSBASE: u64 = 1 << 16;
+/// Process-context identifiers.
+pub(crate) const PCIDE: u64 = 1 << 17;
 /// XSAVE and XSETBV.
 pub(crate) const OSXSAVE: u64 = 1 << 18;
 /// The supervisor does not execute pages of users.
 pub(crate) const SMEP: u64 = 1 << 20;
 /// The supervisor does not touch data of users.
 pub(crate) const SMAP: u64 = 1 << 21;
+
+/// Control-flow enforcement.
+pub(crate) const CET: u64 = 1 << 23;
 
 /// Bits whose change loads the PDPTEs (SDM Vol. 3A, "PDPTE Registers"), and drops translations.
 pub(crate) const LOADS_PDPTES: u64 = PAE | PGE | PSE | SMEP;

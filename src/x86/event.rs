@@ -13,6 +13,8 @@ pub(crate) mod kind {
     pub(crate) const SOFTWARE_INTERRUPT: u32 = 4;
     pub(crate) const PRIVILEGED_SOFTWARE_EXCEPTION: u32 = 5;
     pub(crate) const SOFTWARE_EXCEPTION: u32 = 6;
+    /// Of a VM entry only: a pending VM exit of the monitor trap flag.
+    pub(crate) const OTHER: u32 = 7;
 }
 
 /// Vectors of exceptions (SDM Vol. 3A, "Exception and Interrupt Vectors").
@@ -152,7 +154,7 @@ impl Event {
     }
 
     /// Does it push an error code in protected mode? #DF, #TS, #NP, #SS, #GP, #PF, #AC.
-    fn has_error_code(self) -> bool {
+    pub(crate) fn has_error_code(self) -> bool {
         self.is_exception() && matches!(self.vector, 8 | 10..=14 | 17)
     }
 

@@ -11,12 +11,20 @@ bitfield! {
     pub(crate) struct AccessRights(u32) {
         /// The register holds no segment, such as after a load of a null selector.
         16:16 unusable => bool;
+        /// G: the limit is in units of 4 KiB in the descriptor.
+        15:15 granularity => bool;
         /// D/B: 32-bit code; of data that expands down, the upper bound is 4 GiB, not 64 KiB.
         14:14 big => bool;
         /// L: 64-bit code, if IA-32e mode is active.
         13:13 long => bool;
         /// DPL: privilege level. In SS, the CPL.
         6:5 dpl;
+        /// P: the segment is present.
+        7:7 present => bool;
+        /// S: code or data.
+        4:4 segment => bool;
+        /// Type, of which the next three are bits.
+        3:0 kind;
         /// Type, bit 3: code.
         3:3 code => bool;
         /// Type, bit 2: of data, expand-down; of code, conforming.

@@ -2,8 +2,18 @@
 
 //! What the program is told of an exit.
 
-use crate::support::uapi::minivmx_run;
-use kernel::prelude::*;
+use crate::{
+    support::uapi::{
+        minivmx_run,
+        minivmx_violation, //
+    },
+    vmx::field, //
+};
+use core::fmt::Write;
+use kernel::{
+    prelude::*,
+    str::NullTerminatedFormatter, //
+};
 use zerocopy::FromZeros;
 
 /// What the program is told of an exit.
@@ -25,6 +35,7 @@ impl Report {
 
     /// Says the exit in words.
     pub(crate) fn set_cause(&mut self, cause: &str) {
+        self.exit.violation.zero();
         let report = &mut self.exit.cause;
         report.fill(0);
         // The last byte stays 0.
@@ -33,6 +44,28 @@ impl Report {
             *to = from;
         }
         self.has_cause = true;
+    }
+
+    /// Says which rule a failed VM entry broke, and that in words.
+    #[cold]
+    pub(crate) fn set_violation(&mut self, class: &str, rule: &str, violation: minivmx_violation) {
+        self.set_cause("");
+        self.exit.violation = violation;
+        let (field, value) = (field::name(violation.field), violation.value);
+        if let Some(mut cause) = NullTerminatedFormatter::new(&mut self.exit.cause) {
+            // What does not fit stays out.
+            let _ = write!(cause, "{class}: {rule}: {field} is {value:#x}");
+        }
+    }
+
+    /// Has a failed VM entry broken a rule that is known?
+    pub(crate) fn is_violation(&self) -> bool {
+        self.exit.violation.rule[0] != 0
+    }
+
+    /// Did [`Self::set_cause`] say anything?
+    pub(crate) fn has_words(&self) -> bool {
+        self.exit.cause[0] != 0
     }
 
     /// What [`Self::set_cause`] said.

@@ -53,6 +53,7 @@ calls! {
     SET_TRAPS = MINIVMX_CMD_SET_TRAPS, "MINIVMX_SET_TRAPS";
     VMREAD = MINIVMX_CMD_VMREAD, "MINIVMX_VMREAD";
     VMWRITE = MINIVMX_CMD_VMWRITE, "MINIVMX_VMWRITE";
+    CHECK = MINIVMX_CMD_CHECK, "MINIVMX_CHECK";
 }
 
 /// A structure that a call takes.
@@ -84,6 +85,7 @@ macro_rules! arguments {
 arguments! {
     minivmx_info minivmx_create_vm minivmx_map_memory minivmx_unmap_memory minivmx_create_vcpu
     minivmx_stats minivmx_sregs minivmx_msrs minivmx_cpuid minivmx_traps minivmx_vmcs_field
+    minivmx_check
 }
 
 impl Call {

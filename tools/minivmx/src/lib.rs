@@ -24,6 +24,7 @@
 // The three kinds of file.
 mod device;
 mod vcpu;
+mod violation;
 mod vm;
 
 // What they say of themselves.
@@ -103,6 +104,7 @@ pub use vcpu::{
     Traps,
     Vcpu, //
 };
+pub use violation::Violation;
 pub use vm::{
     MapFlags,
     Vm, //

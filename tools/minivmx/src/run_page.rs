@@ -26,6 +26,7 @@ use crate::{
         minivmx_event,
         minivmx_regs,
         minivmx_run,
+        minivmx_violation,
         MINIVMX_RUN_SIZE, //
     },
 };
@@ -70,6 +71,11 @@ impl RunPage {
     pub(crate) fn event_mut(&mut self) -> &mut minivmx_event {
         // SAFETY: As in `regs_mut()`.
         unsafe { &mut (*self.run()).event }
+    }
+
+    pub(crate) fn violation(&self) -> &minivmx_violation {
+        // SAFETY: As in `regs()`.
+        unsafe { &(*self.run()).violation }
     }
 
     pub(crate) fn set_answer(&mut self, answer: Answer) {

@@ -22,7 +22,8 @@ use crate::{
         ImmediateExit,
         RunPage, //
     },
-    uapi, //
+    uapi,
+    violation::Violation, //
 };
 
 /// A virtual CPU.
@@ -221,6 +222,22 @@ impl Vcpu {
             ..Argument::sized()
         };
         ioctl::VMWRITE.with(&self.file, &mut field).map(drop)
+    }
+
+    /// The rule that the VM entry broke which was reported as failed last, if it is known.
+    pub fn violation(&self) -> Option<Violation> {
+        Violation::new(self.page.violation())
+    }
+
+    /// What the next VM entry would fail for, without entering the guest.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL and EOPNOTSUPP for an event as for [`Self::run`], EIO, ENOMEM.
+    pub fn check(&self) -> Result<Option<Violation>> {
+        let mut check: uapi::minivmx_check = Argument::sized();
+        ioctl::CHECK.with(&self.file, &mut check)?;
+        Ok(Violation::new(&check.out_violation))
     }
 }
 

@@ -32,11 +32,13 @@ mod mmu {
 #[path = "../../../src/x86"]
 mod x86 {
     pub(crate) mod address;
+    pub(crate) mod cet;
     pub(crate) mod cpuid;
     pub(crate) mod cr0;
     pub(crate) mod cr4;
     pub(crate) mod cr8;
     pub(crate) mod debug_register;
+    pub(crate) mod debugctl;
     pub(crate) mod efer;
     pub(crate) mod event;
     pub(crate) mod exception;
@@ -45,6 +47,16 @@ mod x86 {
     pub(crate) mod pat;
     pub(crate) mod rflags;
     pub(crate) mod segment;
+}
+
+/// VMX, as far as it is data.
+#[path = "../../../src/vmx"]
+mod vmx {
+    pub(crate) mod check;
+    pub(crate) mod controls;
+    pub(crate) mod exit;
+    pub(crate) mod field;
+    pub(crate) mod processor;
 }
 
 /// What the machine gives to guests.

@@ -3,6 +3,7 @@
 //! The tests: bit layouts against numbers from the SDM, the engine against a plain model.
 
 mod address;
+mod check;
 mod concurrency;
 mod cpuid;
 mod ept;
