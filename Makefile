@@ -54,6 +54,7 @@ help:
 #: KERNEL=debug, ROUNDS=n  with T=part: on the debug kernel; each selftest n times
 #: LIMIT=seconds           of the machine's own clock, for a boot longer than the rungs of make check
 #: WATCH=1                 with T=part: how long were interrupts off?
+#: CHECK_ENTRIES=1         with T=part: the module checks each VM entry before the CPU
 #: SEED=number             with T=stress: only the guest program of that seed
 #: DURATION=seconds, SEED=number, ROUND=number   for each run of make fuzz
 #: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)

@@ -27,7 +27,8 @@ one_boot() {
 	esac
 	echo "selftests boot ${KERNEL:-lab} $engine $model ${CPUS:-1} KVM=${KVM:-own} T=$T $expect" \
 		"${MMU:+MMU=$MMU}" "${ROUNDS:+ROUNDS=$ROUNDS}" "${SEED:+MINIVMX_SEED=$SEED}" \
-		"${WATCH:+WATCH=$WATCH}"
+		"${WATCH:+WATCH=$WATCH}" \
+		"${CHECK_ENTRIES:+CHECK_ENTRIES=$CHECK_ENTRIES}"
 }
 
 images() {

@@ -8,8 +8,8 @@
 
 # The variables that mean something inside; everything else stays outside, so
 # that a build does not depend on whose shell it was started from.
-passed=(T SEED ROUNDS WATCH FUZZ DURATION ROUND LIMIT KERNEL KVM MMU CPU_MODEL CPUS ENGINE CI
-	TERM MINIVMX_CACHE http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
+passed=(T SEED ROUNDS WATCH CHECK_ENTRIES FUZZ DURATION ROUND LIMIT KERNEL KVM MMU CPU_MODEL
+	CPUS ENGINE CI TERM MINIVMX_CACHE http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
 
 # chroot is not in an ordinary user's path.
 PATH=$PATH:/usr/sbin:/sbin

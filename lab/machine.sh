@@ -26,6 +26,7 @@ machine() {
 	bochs | nested | vng | tcg) ;;
 	*) die "no engine is called '$ENGINE': bochs, nested, vng or tcg" ;;
 	esac
+	CMDLINE+=" MINIVMX_ENGINE=$ENGINE"
 	rm -rf "$BOOT"
 	mkdir -p "$BOOT"
 	: >"$BOOT/console.log"

@@ -86,6 +86,22 @@ fn nonsense_is_only_wrong() {
     }
 }
 
+/// The table of the selftest that asks the CPU names every rule, and no other.
+#[test]
+fn the_selftest_has_every_rule() {
+    const TABLE: &str = include_str!("../../../../selftests/check_test.c");
+    let named: Vec<_> = TABLE
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("FLIP(")
+                .or(line.trim().strip_prefix("CANNOT("))
+        })
+        .filter_map(|row| row.split(',').next())
+        .collect();
+    assert_eq!(named, rules().collect::<Vec<_>>());
+}
+
 /// The run page has room for the longest name, and for what the driver makes of it.
 #[test]
 fn names_are_short_enough() {
