@@ -21,7 +21,7 @@
 #define ROUND_SECONDS		60
 
 static const struct fuzzer *const fuzzers[] = {
-	&ioctl_fuzzer, &guest_fuzzer, &entry_fuzzer,
+	&ioctl_fuzzer, &guest_fuzzer, &entry_fuzzer, &diff_fuzzer,
 };
 
 static const char *const count_names[COUNTS] = {

@@ -8,7 +8,7 @@
  *  - host.c compares the registers of the program before and after a MINIVMX_RUN
  *  - world.c makes guests: modes, page tables, descriptors
  *  - code.c draws their instructions
- *  - ioctl_fuzz.c, guest_fuzz.c, entry_fuzz.c: the fuzzers
+ *  - ioctl_fuzz.c, guest_fuzz.c, entry_fuzz.c, diff_fuzz.c: the fuzzers
  *
  *	make fuzz FUZZ=guest MMU=wp SEED=1
  */
@@ -59,7 +59,7 @@ struct fuzzer {
 /* Is it one round, which is to be told of at length? */
 extern bool fuzz_replays;
 
-extern const struct fuzzer ioctl_fuzzer, guest_fuzzer, entry_fuzzer;
+extern const struct fuzzer ioctl_fuzzer, guest_fuzzer, entry_fuzzer, diff_fuzzer;
 
 /* What is told of in the end; all processes and threads count together. */
 enum count {
