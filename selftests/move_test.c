@@ -184,17 +184,24 @@ static u64 sum_without_a_move(u32 mmu)
 	return sum;
 }
 
-MINIVMX_TEST(moves_between_exits, guest_works)
+/* Slow on the debug kernel, with all the VMs. */
+TEST_F_TIMEOUT(vm, moves_between_exits, 120)
 {
+	struct vm *vm = &self->vm;
+	u64 sum = sum_without_a_move(vm->mmu);
+
+	start_guest(vm, guest_works);
 	random_state = 1;
-	EXPECT_EQ(sum_without_a_move(vm->mmu), run_to_the_sum(vm, 8));
+	EXPECT_EQ(sum, run_to_the_sum(vm, 8));
 }
 
 /* Signals stop it anywhere between two instructions. */
-MINIVMX_TEST(moves_at_signals, guest_works)
+TEST_F_TIMEOUT(vm, moves_at_signals, 120)
 {
+	struct vm *vm = &self->vm;
 	u64 sum = sum_without_a_move(vm->mmu);
 
+	start_guest(vm, guest_works);
 	random_state = 2;
 	catch_signal(SIGALRM, no_action);
 	set_ticks(kmemleak_watches() ? 20000 : 500);
