@@ -4,8 +4,9 @@
 //!
 //! In CR0 and CR4 most bits are the guest's own. The rest (the *mask*) the host keeps: bits that VMX
 //! fixes, caching, machine checks, and features that guests do not get. The guest reads what it wrote
-//! there from the *shadow*, and a write that differs from the shadow exits. Of CR0 the guest has ET and
-//! what is reserved in the low half, too: the CPU ignores what is written there.
+//! there from the *shadow*, and a write that differs from the shadow exits. ET and what is reserved in
+//! CR0 are kept, too. The CPU would ignore what is written there, but KVM's nested VMX lets the guest
+//! read it back.
 //!
 //! With shadow paging the bits that translation depends on are the host's, too: the CPU translates in
 //! its own way.
@@ -123,7 +124,7 @@ pub(crate) struct Cr0Rules {
 
 impl Cr0Rules {
     fn new(shadow_paging: bool) -> Self {
-        const OWN: u64 = 0xffff_ffff & !(cr0::NE | cr0::NW | cr0::CD);
+        const OWN: u64 = cr0::DEFINED & !(cr0::ET | cr0::NE | cr0::NW | cr0::CD);
         const FIXED: u64 = cr0::ET | cr0::NE;
         if shadow_paging {
             Self {
