@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <cpuid.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -366,6 +367,17 @@ bool kvm_loaded(void)
 	if (kvm && !strcmp(kvm, "1"))
 		return true;
 	return !access("/sys/module/kvm_intel", F_OK);
+}
+
+bool runs_in_kvm(void)
+{
+	u32 eax, ebx, ecx, edx, signature[3];
+
+	__cpuid(1, eax, ebx, ecx, edx);
+	if (!(ecx & BIT(31)))
+		return false;
+	__cpuid(0x40000000, eax, signature[0], signature[1], signature[2]);
+	return !memcmp(signature, "KVMKVMKVM\0\0", sizeof(signature));
 }
 
 static FILE *open_proc(const char *path)

@@ -191,6 +191,8 @@ const char *describe_exit(const struct vcpu *vcpu);
 bool pin_to_cpu(int cpu);
 int online_cpus(void);
 bool kvm_loaded(void);
+/* Is this a machine of KVM, whose nested VMX is not in all things like a CPU? */
+bool runs_in_kvm(void);
 /*
  * Free memory in KiB, with the pages that the kernel keeps ready for each CPU:
  * those come and go by megabytes.
