@@ -6,6 +6,8 @@
 
 . "$(dirname "$0")/common.sh"
 
+[ "$("$LAB/engine.sh")" != nested ] || die "there an exit costs what KVM makes of it"
+
 "$LAB/image.sh"
 SHOW=1 LIMIT=600 "$LAB/boot.sh" bench lab JOB=bench KVM=borrow
 sed '1,/^#@ json$/d; /^#@ exit/,$d' "$BUILD/boot/bench/output.log" >"$BUILD/bench.json"

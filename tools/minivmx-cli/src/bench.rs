@@ -67,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             figures: &figures
         }
     );
-    println!("{}", figure::MEANING);
+    println!("{}", figure::meaning(host.counter));
     match &arguments.json {
         Some(path) => write_json(path, &figures),
         None => Ok(()),
@@ -127,6 +127,7 @@ fn measure(mut guest: impl Hypervisor, events: &[Event], host: &Host) -> Result<
             subject: subject.into(),
             mmu: mmu.into(),
             ticks,
+            counter: host.counter,
             cpus: host.cpus,
             model: host.model.clone(),
         })

@@ -2,13 +2,39 @@
 
 //! The machine that figures are of.
 
-use std::fs;
+use std::{
+    env,
+    fs, //
+};
 
 use anyhow::{
     Context,
     Result, //
 };
-use serde::Serialize;
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
+/// What the time-stamp counter counts.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Counter {
+    /// Time.
+    Cycles,
+    /// Executed instructions: an emulator without synchronisation.
+    Instructions,
+}
+
+impl Counter {
+    /// The lab says it of its emulator, which cannot be told from a CPU.
+    fn here() -> Self {
+        match env::var("MINIVMX_ENGINE").as_deref() {
+            Ok("bochs") => Self::Instructions,
+            _ => Self::Cycles,
+        }
+    }
+}
 
 /// The machine that figures are of.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +43,8 @@ pub struct Host {
     pub cpus: usize,
     /// The CPU's own name.
     pub model: String,
+    /// What its time-stamp counter counts.
+    pub counter: Counter,
 }
 
 impl Host {
@@ -28,6 +56,7 @@ impl Host {
                 .ok()
                 .and_then(|text| model(&text))
                 .unwrap_or_else(|| "unknown".into()),
+            counter: Counter::here(),
         }
     }
 }

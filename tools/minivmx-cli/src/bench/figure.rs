@@ -11,6 +11,7 @@ use serde::{
 };
 
 use super::event::Event;
+use crate::host::Counter;
 
 /// What an event takes, as `bench.json` has it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -23,13 +24,16 @@ pub struct Figure {
     pub mmu: String,
     /// Ticks of the time-stamp counter per event.
     pub ticks: u64,
+    /// What they are.
+    pub counter: Counter,
     /// CPUs of the machine.
     pub cpus: usize,
     /// The CPU's own name.
     pub model: String,
 }
 
-/// Figures of several events, a column for each subject and MMU, with the budgets.
+/// Figures of several events, a column for each subject and MMU, with the budgets where they are of
+/// the kind that those are.
 pub struct Table<'a> {
     pub events: &'a [Event],
     pub figures: &'a [Figure],
@@ -71,6 +75,12 @@ impl Table<'_> {
         }
     }
 
+    /// Budgets are instructions of one CPU.
+    fn has_budgets(&self) -> bool {
+        let is_of_that_kind = |one: &Figure| one.counter == Counter::Instructions && one.cpus == 1;
+        self.figures.iter().all(is_of_that_kind)
+    }
+
     fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.columns();
         write!(f, "{:<19}", "")?;
@@ -81,7 +91,8 @@ impl Table<'_> {
         for (_, mmu) in &columns {
             write!(f, "{mmu:>8}")?;
         }
-        writeln!(f, "{:>7}{:>8}", "ratio", "budget")
+        let budget = if self.has_budgets() { "  budget" } else { "" };
+        writeln!(f, "{:>7}{budget}", "ratio")
     }
 }
 
@@ -102,16 +113,33 @@ impl fmt::Display for Table<'_> {
             let kvm = self.counting(*event, "kvm");
             let ratio = ours.zip(kvm).map(|(ours, kvm)| ours as f64 / kvm as f64);
             let ratio = ratio.map_or("-".into(), |ratio| format!("{ratio:.2}"));
-            let over = ours.is_some_and(|ours| ours > event.budget());
-            let mark = if over { " over" } else { "" };
-            writeln!(f, "{ratio:>7}{:>8}{mark}", event.budget())?;
+            write!(f, "{ratio:>7}")?;
+            if self.has_budgets() {
+                let over = ours.is_some_and(|ours| ours > event.budget());
+                let mark = if over { " over" } else { "" };
+                write!(f, "{:>8}{mark}", event.budget())?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
 }
 
-/// What such a figure means, to stand beside the table.
-pub const MEANING: &str = "\
+/// What such figures mean, to stand beside the table.
+pub fn meaning(counter: Counter) -> &'static str {
+    match counter {
+        Counter::Cycles => CYCLES,
+        Counter::Instructions => INSTRUCTIONS,
+    }
+}
+
+const CYCLES: &str = "\
+Cycles of the time-stamp counter per event, from one system call to the next or in a loop of
+the guest, as the median of several loops. Ratio is minivmx to kvm: by EPT, or in events of
+shadow paging by the policy that is best there. The counter runs at the same rate whatever the
+core's frequency is, and what else runs on the machine is in the figures.";
+
+const INSTRUCTIONS: &str = "\
 Ticks of the time-stamp counter per event, from one system call to the next or in a loop of
 the guest, as the median of several loops. Ratio is minivmx to kvm, and the budget is for
 minivmx: by EPT, or in events of shadow paging by the policy that is best there. In the
@@ -130,6 +158,7 @@ mod tests {
             subject: subject.into(),
             mmu: mmu.into(),
             ticks,
+            counter: Counter::Instructions,
             cpus: 1,
             model: "m".into(),
         }
@@ -155,6 +184,21 @@ mod tests {
         assert_eq!(rows[0], ["event", "ept", "ept", "ratio", "budget"]);
         assert_eq!(rows[1], ["run_hlt", "960", "2400", "0.40", "950", "over"]);
         assert_eq!(rows[2], ["cpuid", "120", "-", "-", "130"]);
+    }
+
+    #[test]
+    fn budgets_are_for_instructions_of_one_cpu() {
+        let good = figure(Event::RunHlt, "minivmx", "ept", 9600);
+        let cycles = Figure {
+            counter: Counter::Cycles,
+            ..good.clone()
+        };
+        let shared = Figure { cpus: 2, ..good };
+        for other in [cycles, shared] {
+            let rows = rows(&[other]);
+            assert_eq!(rows[0], ["event", "ept", "ratio"]);
+            assert_eq!(rows[1], ["run_hlt", "9600", "-"]);
+        }
     }
 
     #[test]
@@ -208,7 +252,7 @@ mod tests {
             value,
             serde_json::json!([{
                 "event": "vmcall", "subject": "kvm", "mmu": "ept", "ticks": 1276,
-                "cpus": 1, "model": "m",
+                "counter": "instructions", "cpus": 1, "model": "m",
             }])
         );
     }

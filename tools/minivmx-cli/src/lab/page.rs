@@ -282,6 +282,7 @@ mod tests {
         let host = Host {
             cpus: 1,
             model: "a <CPU>".into(),
+            counter: crate::host::Counter::Instructions,
         };
         html(&host, &results, &check::all(&results)).expect("a string takes everything")
     }
