@@ -35,7 +35,8 @@ help:
 	@sed -n 's/^#: \?//p' Makefile
 
 #: make demo         a real firmware under EPT, in an emulated machine
-#: make check        all tests; T=part: selftests with that in their names, one boot
+#: make check        all tests; with T=part only selftests with that in their names, or
+#:                   with ENGINE= all of them, in one boot
 #: make bench        the figures of build/bench.json, beside KVM's
 #: make compare      EPT and shadow paging: tables, and charts in build/ept-vs-shadow.html
 #: make fuzz         FUZZ=ioctl,guest,entry on the debug kernel; FUZZ=walk or shadow: userspace
