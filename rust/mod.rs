@@ -7,6 +7,7 @@
 
 mod bindings;
 
+pub(crate) mod atomic;
 pub(crate) mod capable;
 pub(crate) mod cpu;
 pub(crate) mod debug_register;

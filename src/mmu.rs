@@ -4,8 +4,8 @@
 //!
 //! [`format`](self::format) says what an entry means, [`node`] is a table of entries, [`walk`] the
 //! cursor that goes through such tables, and [`table`] owns all of them and changes them while CPUs walk
-//! them. These know nothing of the kernel, and are tested in userspace, too. [`generation`] makes CPUs
-//! forget what was removed.
+//! them. [`generation`] and [`tags`] make CPUs forget what was removed. These know nothing of the kernel, and
+//! are tested in userspace, too.
 //!
 //! [`guest_walk`] goes through the guest's own tables; [`shadow`] makes tables from these that a CPU
 //! can use without EPT.
@@ -15,6 +15,7 @@
 pub(crate) mod address;
 #[allow(dead_code)]
 pub(crate) mod ept;
+pub(crate) mod flush;
 pub(crate) mod format;
 pub(crate) mod generation;
 pub(crate) mod guest_walk;
@@ -26,4 +27,5 @@ pub(crate) mod page;
 pub(crate) mod shadow;
 #[allow(dead_code)]
 pub(crate) mod table;
+pub(crate) mod tags;
 pub(crate) mod walk;

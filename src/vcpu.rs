@@ -4,8 +4,8 @@
 //!
 //! Its files are floors, each of which knows only those before it:
 //!  1. `state` is data, and `run_page` what of it the program shares.
-//!  2. `context` is what there is to work with in a burst; `event`, `paging`, `operand` and `memory` are
-//!     what every answer to an exit is made of.
+//!  2. `tlb` drops translations; `context` is what there is to work with in a burst; `event`, `paging`,
+//!     `operand` and `memory` are what every answer to an exit is made of.
 //!  3. `translation` is the one place that knows whether addresses are translated by EPT or by shadow
 //!     tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at its first
 //!     use.
@@ -16,6 +16,8 @@
 
 pub(crate) mod run_page;
 pub(crate) mod state;
+
+mod tlb;
 
 pub(crate) mod context;
 mod event;
@@ -45,6 +47,7 @@ use self::{
 };
 use crate::{
     machine::Machine,
+    mmu::tags::Tags,
     support::try_lock::TryLock,
     vm::{
         Member,
@@ -86,7 +89,7 @@ impl Vcpu {
                 vm.machine.identity(id),
                 capabilities.revision(),
                 execution,
-                vpid,
+                Tags::new(vm.eptp, vpid),
                 vm.mmu.is_shadow(),
             )
         });

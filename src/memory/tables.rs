@@ -20,10 +20,8 @@ use crate::{
             Ept,
             Eptp, //
         },
-        node::{
-            Flush,
-            MapError, //
-        },
+        flush::Flush,
+        node::MapError,
         page::Stock,
         shadow::Shadow,
         table::{

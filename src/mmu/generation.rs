@@ -16,27 +16,22 @@
 //! the vCPU and interrupts it, which ends its burst. Who sees that a vCPU is gone sees all that it did
 //! before, so that nothing of it comes after memory was freed.
 //!
-//! These are Rust's own atomics: the kernel's are calls of C functions, and they are on the way into
-//! the guest.
+//! `tools/tlb` tries all orders in which these steps can be seen, and leaves out each of them in turn.
 
 use crate::support::{
-    irq::IrqsDisabled,
-    per_cpu::PerCpu, //
-};
-use core::{
-    marker::PhantomData,
-    sync::atomic::{
+    atomic::{
         fence,
         AtomicI32,
         AtomicU64,
         Ordering::{
-            AcqRel,
             Acquire,
             Relaxed,
             Release,
             SeqCst, //
         }, //
-    }, //
+    },
+    irq::IrqsDisabled,
+    per_cpu::PerCpu, //
 };
 use kernel::prelude::*;
 
@@ -58,15 +53,16 @@ impl Generation {
 
     /// Begins a new generation.
     pub(crate) fn advance(&self) {
-        self.current.fetch_add(1, AcqRel);
+        self.current.fetch_add(1, Relaxed);
         // Pairs with the full barrier of `Whereabouts::enter`.
         fence(SeqCst);
     }
 
-    /// Calls `flush` if this CPU may hold translations of an older generation.
+    /// Calls `flush` if this CPU may hold translations of an older generation. That the vCPU is `here`
+    /// comes before this CPU looks.
     #[inline]
-    pub(crate) fn catch_up(&self, irqs: &IrqsDisabled, flush: impl FnOnce()) {
-        let Some(flushed) = self.flushed.this(irqs) else {
+    pub(crate) fn catch_up(&self, here: &Here<'_>, flush: impl FnOnce()) {
+        let Some(flushed) = self.flushed.this(here.irqs) else {
             return flush();
         };
         let current = self.current.load(Relaxed);
@@ -88,8 +84,7 @@ impl Whereabouts {
         Self(AtomicI32::new(Self::NOWHERE))
     }
 
-    /// The vCPU is on this CPU until the returned guard is dropped. To be called before
-    /// [`Generation::catch_up`].
+    /// The vCPU is on this CPU until the returned guard is dropped.
     #[inline]
     pub(crate) fn enter<'a>(&'a self, irqs: &'a IrqsDisabled) -> Here<'a> {
         // CAST: There are far fewer CPUs than that.
@@ -98,7 +93,7 @@ impl Whereabouts {
         fence(SeqCst);
         Here {
             whereabouts: self,
-            _irqs: PhantomData,
+            irqs,
         }
     }
 
@@ -113,7 +108,15 @@ impl Whereabouts {
 #[must_use = "the vCPU is nowhere when the guard is dropped"]
 pub(crate) struct Here<'a> {
     whereabouts: &'a Whereabouts,
-    _irqs: PhantomData<&'a IrqsDisabled>,
+    irqs: &'a IrqsDisabled,
+}
+
+impl Here<'_> {
+    /// Number of this CPU.
+    #[inline]
+    pub(crate) fn cpu(&self) -> usize {
+        self.irqs.cpu()
+    }
 }
 
 impl Drop for Here<'_> {

@@ -8,6 +8,7 @@ use super::{
         Hpa,
         Level, //
     },
+    flush::Flush,
     format::{
         Entry,
         Format,
@@ -62,32 +63,6 @@ pub(crate) enum MapError {
     OutOfPages,
     /// The address is mapped in another way, or a smaller page near it is.
     Occupied,
-}
-
-/// Whether CPUs may hold translations that are no longer in the table.
-#[must_use = "until the CPUs have flushed they may use what was removed"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flush {
-    /// They hold nothing that matters.
-    NotNeeded,
-    /// Something was removed or narrowed, or a table was unlinked.
-    Needed,
-}
-
-impl Flush {
-    /// Whether it is [`Self::Needed`].
-    pub(crate) fn is_needed(self) -> bool {
-        self == Self::Needed
-    }
-
-    /// [`Self::Needed`] if either is.
-    pub(crate) fn or(self, other: Self) -> Self {
-        if self.is_needed() {
-            self
-        } else {
-            other
-        }
-    }
 }
 
 /// A table of a [`PageTable`](super::table::PageTable), borrowed.

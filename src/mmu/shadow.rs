@@ -61,6 +61,7 @@ use super::{
         Gva,
         Hpa, //
     },
+    flush::Flush,
     guest_walk::{
         self,
         Access,
@@ -93,6 +94,16 @@ pub(crate) enum Fault {
     OutOfPages,
     /// One instruction would take more grants than there is room for.
     TooMuch,
+}
+
+/// What the CPU is told before it goes on.
+#[must_use = "what the CPU is not told of, it does not do"]
+#[derive(Clone, Copy)]
+pub(crate) struct Renewal {
+    /// The table that it begins with, if that is another.
+    pub(crate) root: Option<Hpa>,
+    /// Whether translations have changed.
+    pub(crate) flush: Flush,
 }
 
 /// What was counted.
@@ -232,13 +243,32 @@ impl<P: Frame> Shadow<P> {
         self.tables.remove(gpa.frame(), hpa);
     }
 
-    /// Is there a table that the CPU can begin with?
-    pub(crate) fn has_root(&self) -> bool {
-        self.tables.has_root()
+    /// What the CPU must be told before it goes on; makes a table that it can begin with, if there is none.
+    #[inline]
+    pub(crate) fn renew(
+        &mut self,
+        paging: &Paging,
+        memory: &dyn GuestMemory,
+        pages: &mut dyn FnMut() -> Option<P>,
+    ) -> Result<Renewal, OutOfPages> {
+        let root = match self.tables.has_root() {
+            true => None,
+            false => Some(self.make_root(paging, memory, pages)?),
+        };
+        let flush = self.tables.take_flush();
+        Ok(Renewal { root, flush })
     }
 
-    /// Makes a table that the CPU can begin with, and returns where it is.
-    pub(crate) fn make_root(
+    /// As above, if nothing has to be made for it.
+    #[inline]
+    pub(crate) fn renew_with_root(&mut self) -> Option<Renewal> {
+        self.tables.has_root().then(|| Renewal {
+            root: None,
+            flush: self.tables.take_flush(),
+        })
+    }
+
+    fn make_root(
         &mut self,
         paging: &Paging,
         memory: &dyn GuestMemory,
@@ -246,11 +276,6 @@ impl<P: Frame> Shadow<P> {
     ) -> Result<Hpa, OutOfPages> {
         self.tables.reserve(pages)?;
         self.tables.set_root(paging, memory)
-    }
-
-    /// Must the CPU forget translations before it goes on? Asking resets the answer.
-    pub(crate) fn take_flush(&mut self) -> bool {
-        self.tables.take_flush()
     }
 
     /// What happened so far.

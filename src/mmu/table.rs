@@ -29,6 +29,7 @@ use super::{
         Level,
         PageSize, //
     },
+    flush::Flush,
     format::{
         Entry,
         Format,
@@ -36,7 +37,6 @@ use super::{
         PHYSICAL_ADDRESS_BITS, //
     },
     node::{
-        Flush,
         MapError,
         Node,
         TablePage, //

@@ -31,6 +31,7 @@ use super::{
         Needed,
         State, //
     },
+    tlb::Tlb,
     translation,
     Vcpu, //
 };
@@ -112,16 +113,18 @@ impl Vcpu {
         let switched = state.switched.load(&host, Needed::with(efer));
         let _efer = lend_efer(irqs, capabilities, efer);
         let _split_locks = (state.guest.splits_locks).then(|| lend_split_locks(irqs));
-        let _here = self.member.whereabouts.enter(irqs);
+        let here = self.member.whereabouts.enter(irqs);
 
         cpu::set_cr2(irqs, state.guest.cr2);
         vm.machine.barriers.before_burst(irqs, self.branches);
+        let tlb = Tlb {
+            vmcs: &vmcs,
+            capabilities,
+            counters,
+        };
+        state.guest.tags.arrive(&here, &vm.generation, &tlb);
         let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
         translation::begin_burst(&mut cx);
-        vm.generation.catch_up(irqs, || translation::flush(&cx));
-        if state.last_cpu.replace(irqs.cpu()) != Some(irqs.cpu()) {
-            cx.flush_guest_tlb();
-        }
         let result = body(&mut cx);
         cx.guest.cr2 = cpu::cr2(irqs);
         save_frame(cx.vmcs, cx.guest);

@@ -7,7 +7,8 @@ use super::{
     state::{
         Guest,
         Pending, //
-    }, //
+    },
+    tlb::Tlb, //
 };
 use crate::{
     mmu::address::Gpa,
@@ -29,7 +30,6 @@ use crate::{
             records_more, //
         },
         field::*,
-        insn::Extent,
         vmcs::CurrentVmcs, //
     },
     x86::{
@@ -209,12 +209,11 @@ impl<'a> Context<'a> {
 
     /// Drops all translations that the CPU made from the guest's own tables.
     pub(crate) fn flush_guest_tlb(&self) {
-        if let Some(vpid) = self.guest.vpid {
-            let capabilities = &self.vm.machine.capabilities;
-            let extent = capabilities.vpid_extent().unwrap_or(Extent::All);
-            self.vmcs.invvpid(extent, vpid);
-            self.counters.flushes.count();
-        }
+        self.guest.tags.drop_guests(&Tlb {
+            vmcs: self.vmcs,
+            capabilities: &self.vm.machine.capabilities,
+            counters: self.counters,
+        });
     }
 
     /// Gives the exit to the program as the CPU reported it.

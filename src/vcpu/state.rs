@@ -44,7 +44,10 @@ use self::{
 use super::run_page::Frame;
 use crate::{
     machine::cpuid::Identity,
-    mmu::page::Stock,
+    mmu::{
+        page::Stock,
+        tags::Tags, //
+    },
     support::{
         cpu,
         descriptor::Descriptors,
@@ -81,8 +84,8 @@ pub(crate) struct Guest {
     pub(crate) traps: Traps,
     /// Pages for page tables.
     pub(crate) stock: Stock,
-    /// Tag of its translations.
-    pub(crate) vpid: Option<u16>,
+    /// Tags of its translations.
+    pub(crate) tags: Tags,
     /// How its addresses are translated.
     pub(crate) translation: Translation,
     /// What there is to do before the next VM entry.
@@ -121,8 +124,6 @@ pub(crate) struct State {
     pub(crate) configured: bool,
     /// Room for the host's descriptor tables and selectors during a burst.
     pub(crate) descriptors: Descriptors,
-    /// The CPU of the last burst.
-    pub(crate) last_cpu: Option<usize>,
     /// FPU registers.
     pub(crate) fpu: GuestFpu,
     /// MSRs that the VMCS does not hold.
@@ -137,14 +138,13 @@ impl State {
         identity: Identity,
         revision: u32,
         execution: Execution,
-        vpid: Option<u16>,
+        tags: Tags,
         shadow_paging: bool,
     ) -> Result<Self> {
         Ok(Self {
             vmcs: Vmcs::new(revision, execution)?,
             configured: false,
             descriptors: Descriptors::default(),
-            last_cpu: None,
             fpu: GuestFpu::new()?,
             switched: SwitchedMsrs::default(),
             guest: Guest {
@@ -156,7 +156,7 @@ impl State {
                 cpuid: Cpuid::default(),
                 traps: Traps::default(),
                 stock: Stock::default(),
-                vpid,
+                tags,
                 translation: Translation::new(shadow_paging),
                 standing: Standing::Unchecked,
                 event: Waiting::NOTHING,

@@ -41,8 +41,7 @@ use crate::{
     vm::Vm,
     vmx::{
         execution::TranslatedBy,
-        field::*,
-        insn::Extent, //
+        field::*, //
     }, //
 };
 
@@ -85,17 +84,6 @@ pub(crate) fn prepare_entry(cx: &mut Context<'_>) -> Result<(), Next> {
         Translation::Shadow(_) => shadow::renew(cx)?,
     }
     Ok(())
-}
-
-/// Drops all translations that came from tables which were changed.
-pub(crate) fn flush(cx: &Context<'_>) {
-    let Some(eptp) = cx.vm.eptp else {
-        return cx.flush_guest_tlb();
-    };
-    let capabilities = &cx.vm.machine.capabilities;
-    let extent = capabilities.ept_extent().unwrap_or(Extent::All);
-    cx.vmcs.invept(extent, eptp.into_raw());
-    cx.counters.flushes.count();
 }
 
 /// Answers MOV to CR0 with a value that CR0 can have, other registers aside.

@@ -52,6 +52,7 @@ use crate::mmu::{
         Hpa,
         Level, //
     },
+    flush::Flush,
     guest_walk::{
         Paging,
         Rights,
@@ -83,7 +84,7 @@ pub(crate) struct Tables<P> {
     /// The table that the CPU begins with.
     root: Option<TableNumber>,
     pub(super) grants: Grants,
-    flush: bool,
+    flush: Flush,
     /// Entries that were found to differ from the guest's.
     pub(super) syncs: u64,
     /// Tables that were dropped for want of room.
@@ -115,7 +116,7 @@ impl<P: Frame> Tables<P> {
             protects,
             root: None,
             grants: Grants::default(),
-            flush: false,
+            flush: Flush::NotNeeded,
             syncs: 0,
             reclaims: 0,
         })
@@ -132,8 +133,8 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Must the CPU forget translations before it goes on? Asking resets the answer.
-    pub(super) fn take_flush(&mut self) -> bool {
-        core::mem::take(&mut self.flush)
+    pub(super) fn take_flush(&mut self) -> Flush {
+        self.flush.take()
     }
 
     /// Makes sure that there are tables for a fill: new ones as long as there may be more, else the
@@ -186,7 +187,7 @@ impl<P: Frame> Tables<P> {
         };
         self.pool.touch(table);
         self.root = Some(table);
-        self.flush = true;
+        self.flush.need();
         Ok(self.pool[table].hpa())
     }
 
@@ -346,7 +347,9 @@ impl<P: Frame> Tables<P> {
             self.drop_entry(at);
             self.rmap.insert(&self.pool, at, hpa);
         }
-        self.flush |= old.is_some();
+        if old.is_some() {
+            self.flush.need();
+        }
         self.pool[at.table].set(at.index, new, source);
     }
 
@@ -357,7 +360,7 @@ impl<P: Frame> Tables<P> {
         };
         self.rmap.remove(&self.pool, at);
         self.pool[at.table].clear(at.index);
-        self.flush = true;
+        self.flush.need();
         if self.pool[at.table].key.level == Level::Pt {
             return;
         }
@@ -407,8 +410,8 @@ impl<P: Frame> Tables<P> {
                 self.pool.end(table);
             }
         }
+        // The next root comes with a flush.
         self.root = None;
-        self.flush = true;
     }
 
     /// Clears all entries of a table, with the lists of the reverse map that they are in.

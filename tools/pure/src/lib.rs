@@ -19,6 +19,7 @@
 mod mmu {
     pub(crate) mod address;
     pub(crate) mod ept;
+    pub(crate) mod flush;
     pub(crate) mod format;
     pub(crate) mod guest_walk;
     pub(crate) mod ia32e;

@@ -57,7 +57,7 @@ impl<P: Frame> Tables<P> {
             Some(entry) if entry.is_writable() => {
                 let source = page.source(at.index);
                 page.set(at.index, entry.read_only(), source);
-                self.flush = true;
+                self.flush.need();
             }
             _ => {}
         }

@@ -3,8 +3,7 @@
 //! Before a VM entry: the CPU gets a root, and forgets what has changed.
 
 use super::tables::{
-    root_and_flush,
-    use_root,
+    tell_cpu,
     with, //
 };
 use crate::vcpu::{
@@ -19,12 +18,12 @@ use crate::vcpu::{
 pub(in super::super) fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
     let paging = paging::current(cx);
     let renewed = with(cx, |shadow, ram, stock| {
-        root_and_flush(shadow, &paging, ram, stock)
+        shadow.renew(&paging, ram, &mut || stock.take())
     });
-    let Some(Ok((root, flush))) = renewed else {
+    let Some(Ok(renewal)) = renewed else {
         // More pages for tables come with the next burst.
         return Err(Next::Pause);
     };
-    use_root(cx, root, flush);
+    tell_cpu(cx, renewal);
     Ok(())
 }

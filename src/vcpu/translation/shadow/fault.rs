@@ -5,7 +5,7 @@
 use super::{
     step,
     tables::{
-        use_root,
+        tell_cpu,
         with, //
     }, //
 };
@@ -51,12 +51,11 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
         let pages = &mut || stock.take();
         let fault = shadow.fault(&paging, address, access, present, ram, pages);
         // What `renew` would ask for, while the lock is held.
-        let flush = shadow.has_root().then(|| shadow.take_flush());
-        (fault, flush)
+        (fault, shadow.renew_with_root())
     });
     let fault = answer.map(|(fault, _)| fault);
-    if let Some((_, Some(flush))) = answer {
-        use_root(cx, None, flush);
+    if let Some((_, Some(renewal))) = answer {
+        tell_cpu(cx, renewal);
     }
     if let Some(Fault::Guest(code)) = fault {
         return guest_fault(cx, code);

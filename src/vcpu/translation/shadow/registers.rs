@@ -9,8 +9,7 @@ use super::{
     },
     step,
     tables::{
-        root_and_flush,
-        use_root,
+        tell_cpu,
         with, //
     }, //
 };
@@ -41,12 +40,12 @@ pub(in crate::vcpu) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), 
     }
     // The root is made at once where there are pages for it, else before the next VM entry.
     let paging = paging::current(cx);
-    let root = with(cx, |shadow, ram, stock| {
+    let renewed = with(cx, |shadow, ram, stock| {
         shadow.load_cr3(ram);
-        root_and_flush(shadow, &paging, ram, stock)
+        shadow.renew(&paging, ram, &mut || stock.take())
     });
-    if let Some(Ok((root, flush))) = root {
-        use_root(cx, root, flush);
+    if let Some(Ok(renewal)) = renewed {
+        tell_cpu(cx, renewal);
     }
     Ok(())
 }

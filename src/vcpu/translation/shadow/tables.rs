@@ -5,11 +5,9 @@
 use crate::{
     memory::Ram,
     mmu::{
-        address::Hpa,
-        guest_walk::Paging,
         page::Stock,
         shadow::{
-            OutOfPages,
+            Renewal,
             Shadow, //
         }, //
     },
@@ -31,27 +29,12 @@ pub(in crate::vcpu) fn with<R>(
     Some(body(shadow, &ram, &mut cx.guest.stock))
 }
 
-/// What [`use_root`] wants to know: a root, if there was none, and whether translations have changed.
-#[inline]
-pub(super) fn root_and_flush(
-    shadow: &mut Shadow<KernelPage>,
-    paging: &Paging,
-    ram: &Ram<'_>,
-    stock: &mut Stock,
-) -> Result<(Option<Hpa>, bool), OutOfPages> {
-    let root = match shadow.has_root() {
-        true => None,
-        false => Some(shadow.make_root(paging, ram, &mut || stock.take())?),
-    };
-    Ok((root, shadow.take_flush()))
-}
-
 /// Tells the CPU of the root, if it is another, and that translations have changed, if they have.
-pub(super) fn use_root(cx: &mut Context<'_>, root: Option<Hpa>, flush: bool) {
-    if let Some(root) = root {
+pub(super) fn tell_cpu(cx: &mut Context<'_>, renewal: Renewal) {
+    if let Some(root) = renewal.root {
         cx.vmcs.write(GUEST_CR3, root.get());
     }
-    if flush {
+    if renewal.flush.is_needed() {
         cx.flush_guest_tlb();
     }
     cx.guest.standing.set_ready();

@@ -161,18 +161,21 @@ impl<'a> Machine<'a> {
 
     /// Before a VM entry: a root, if there is none, and a flush, if it must be.
     fn enter(&mut self) {
-        while !self.shadow.has_root() {
+        let renewal = loop {
             let stock = &mut self.stock;
             let mut pages = || stock.pop();
             match self
                 .shadow
-                .make_root(&self.registers.paging, &self.ram, &mut pages)
+                .renew(&self.registers.paging, &self.ram, &mut pages)
             {
-                Ok(root) => self.hardware.set_root(root),
+                Ok(renewal) => break renewal,
                 Err(OutOfPages) => self.fill_stock(),
             }
+        };
+        if let Some(root) = renewal.root {
+            self.hardware.set_root(root);
         }
-        if self.shadow.take_flush() {
+        if renewal.flush.is_needed() {
             self.hardware.flush();
         }
         self.hardware.enter(&self.registers.paging);

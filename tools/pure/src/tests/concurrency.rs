@@ -10,8 +10,8 @@ use super::machine::{walk, Machine, TestPage, TestTable};
 use crate::mmu::{
     address::{Gpa, GpaRange, Hpa, Level, PageSize},
     ept::{Access, Attributes, Ept},
+    flush::Flush,
     format::{Entry, Format, Mapping},
-    node::Flush,
 };
 use std::{cell::Cell, sync::atomic::Ordering};
 

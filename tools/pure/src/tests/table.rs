@@ -9,8 +9,9 @@ use super::{
 use crate::mmu::{
     address::{AddressRange, Gpa, GpaRange, Hpa, Input, PageSize},
     ept::{Access, Attributes, Ept},
+    flush::Flush,
     ia32e::Ia32e,
-    node::{Flush, MapError},
+    node::MapError,
     table::{Pause, Progress, Reaper},
 };
 use proptest::prelude::*;

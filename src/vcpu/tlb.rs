@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The TLB of the CPU that a vCPU is on.
+
+use crate::{
+    mmu::{
+        ept::Eptp,
+        tags::Invalidate, //
+    },
+    vm::Counters,
+    vmx::{
+        capability::Capabilities,
+        insn::Extent,
+        vmcs::CurrentVmcs, //
+    }, //
+};
+
+/// Drops translations as narrowly as the CPU can, and counts it.
+pub(crate) struct Tlb<'a> {
+    /// Proof of VMX operation.
+    pub(crate) vmcs: &'a CurrentVmcs<'a>,
+    /// What the CPU can.
+    pub(crate) capabilities: &'a Capabilities,
+    /// What the vCPU did.
+    pub(crate) counters: &'a Counters,
+}
+
+impl Invalidate for Tlb<'_> {
+    fn invept(&self, eptp: Eptp) {
+        let extent = self.capabilities.ept_extent().unwrap_or(Extent::All);
+        self.vmcs.invept(extent, eptp.into_raw());
+        self.counters.flushes.count();
+    }
+
+    fn invvpid(&self, vpid: u16) {
+        let extent = self.capabilities.vpid_extent().unwrap_or(Extent::All);
+        self.vmcs.invvpid(extent, vpid);
+        self.counters.flushes.count();
+    }
+}
