@@ -10,7 +10,7 @@ log=$BUILD/log/cargo-test.log
 status=0
 
 KSRC=$("$LAB/kernel.sh" --source) CARGO_TARGET_DIR=$BUILD/cargo \
-	cargo test --package minivmx --package minivmx-cli --package pure \
+	cargo test --package minivmx --package minivmx-cli --package pure --package tlb \
 	--no-fail-fast --color never \
 	--manifest-path "$TOP/tools/Cargo.toml" >"$log" 2>&1 || status=$?
 

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests.
+
+mod economy;
+mod omissions;
+mod random;
+mod small;
