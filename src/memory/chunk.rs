@@ -111,12 +111,6 @@ impl Chunks {
         self.chunk(gpa)?.page(gpa)
     }
 
-    /// Number of the chunk that an address lies in.
-    #[inline]
-    pub(super) fn number(gpa: Gpa) -> u64 {
-        number(gpa)
-    }
-
     /// The chunk that an address lies in.
     #[inline]
     pub(super) fn chunk(&self, gpa: Gpa) -> Option<&Chunk> {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Guest memory as walks of the guest's page tables see it: what is allocated.
+//! Guest memory as walks of the guest's page tables see it: what is in a region, and allocated.
+//!
+//! Where memory is taken away, the region goes first, under the lock, and the pages last. From the first
+//! on no walk may find them any more: nothing would drop what is made of them after the tables were
+//! cleared.
 
 use super::{
     chunk::{
@@ -13,6 +17,7 @@ use crate::{
     mmu::{
         address::{
             Gpa,
+            GpaRange,
             Hpa,
             PageSize, //
         },
@@ -33,12 +38,21 @@ use core::{
     }, //
 };
 
-/// The pages of guest memory that are allocated.
+/// The pages of guest memory that are in a region, and allocated.
 pub(crate) struct Ram<'a> {
     regions: &'a Regions,
     chunks: &'a Chunks,
-    /// The chunk that was found last: page tables tend to lie close together.
-    last: Cell<Option<(u64, &'a Chunk)>>,
+    /// What was found last: page tables tend to lie close together.
+    last: Cell<Option<Found<'a>>>,
+}
+
+/// What a chunk and a region have in common.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    start: u64,
+    length: u64,
+    chunk: &'a Chunk,
+    readonly: bool,
 }
 
 impl<'a> Ram<'a> {
@@ -50,55 +64,76 @@ impl<'a> Ram<'a> {
         }
     }
 
-    /// The page that an address lies in, if it is allocated.
+    /// The chunk and the region that an address lies in.
     #[inline]
-    fn find(&self, gpa: Gpa) -> Option<&'a KernelPage> {
-        let number = Chunks::number(gpa);
+    fn find(&self, gpa: Gpa) -> Option<Found<'a>> {
         match self.last.get() {
-            Some((last, chunk)) if last == number => chunk.page(gpa),
-            _ => self.find_chunk(gpa, number)?.page(gpa),
+            Some(found) if gpa.get().wrapping_sub(found.start) < found.length => Some(found),
+            _ => self.look_up(gpa),
         }
     }
 
-    fn find_chunk(&self, gpa: Gpa, number: u64) -> Option<&'a Chunk> {
+    fn look_up(&self, gpa: Gpa) -> Option<Found<'a>> {
+        let region = self.regions.find(gpa)?;
         let chunk = self.chunks.chunk(gpa)?;
-        self.last.set(Some((number, chunk)));
-        Some(chunk)
+        let whole = GpaRange::page(gpa, PageSize::Size2M)?;
+        let start = whole.start_position().max(region.range.start_position());
+        let end = whole.end_position().min(region.range.end_position());
+        let found = Found {
+            start,
+            length: end.saturating_sub(start),
+            chunk,
+            readonly: region.kind.readonly,
+        };
+        self.last.set(Some(found));
+        Some(found)
     }
 
+    /// The page that an address lies in, if there is one.
     #[inline]
-    fn word(&self, gpa: Gpa) -> Option<&'a AtomicU64> {
-        // CAST: Less than 512.
-        let index = (gpa.offset(PageSize::Size4K) / 8) as usize;
-        self.find(gpa)?.words().get(index)
+    fn frame(&self, gpa: Gpa) -> Option<&'a KernelPage> {
+        self.find(gpa)?.chunk.page(gpa)
+    }
+
+    /// The same, if the guest can write there.
+    #[inline]
+    fn writable_frame(&self, gpa: Gpa) -> Option<&'a KernelPage> {
+        let found = self.find(gpa).filter(|found| !found.readonly)?;
+        found.chunk.page(gpa)
     }
 
     /// 8 bytes at a multiple of 8, if the guest can write them.
     pub(crate) fn writable_word(&self, gpa: Gpa) -> Option<&'a AtomicU64> {
-        let writable = gpa.get() % 8 == 0 && self.is_writable(gpa);
-        self.word(gpa).filter(|_| writable)
+        let page = self.writable_frame(gpa)?;
+        if gpa.get() % 8 == 0 {
+            word(page, gpa)
+        } else {
+            None
+        }
     }
 
     /// Is memory missing there only because nobody has used it yet?
     pub(crate) fn is_absent(&self, gpa: Gpa) -> bool {
-        gpa.get() % 8 == 0 && self.regions.find(gpa).is_some() && self.find(gpa).is_none()
+        gpa.get() % 8 == 0 && self.regions.find(gpa).is_some() && self.frame(gpa).is_none()
     }
+}
 
-    fn is_writable(&self, gpa: Gpa) -> bool {
-        self.regions
-            .find(gpa)
-            .is_some_and(|region| !region.kind.readonly)
-    }
+/// 8 bytes of a page.
+#[inline]
+fn word(page: &KernelPage, gpa: Gpa) -> Option<&AtomicU64> {
+    // CAST: Less than 512.
+    let index = (gpa.offset(PageSize::Size4K) / 8) as usize;
+    page.words().get(index)
 }
 
 impl PhysicalMemory for Ram<'_> {
     #[inline]
     fn read(&self, gpa: Gpa) -> Option<u64> {
-        Some(self.word(gpa)?.load(Ordering::Relaxed))
+        Some(word(self.frame(gpa)?, gpa)?.load(Ordering::Relaxed))
     }
 
     fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()> {
-        let word = self.word(gpa).filter(|_| self.is_writable(gpa))?;
+        let word = word(self.writable_frame(gpa)?, gpa)?;
         // Who was faster has to reckon with an access by the old value.
         let _ = word.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
         Some(())
@@ -107,15 +142,14 @@ impl PhysicalMemory for Ram<'_> {
 
 impl GuestMemory for Ram<'_> {
     fn contents(&self, gpa: Gpa) -> Option<&Entries> {
-        Some(self.find(gpa)?.words())
+        Some(self.frame(gpa)?.words())
     }
 
     fn page(&self, gpa: Gpa) -> Option<GuestPage> {
-        // A region that is gone may still have pages, for a moment.
-        let region = self.regions.find(gpa)?;
+        let found = self.find(gpa)?;
         Some(GuestPage {
-            hpa: Hpa::new(self.find(gpa)?.phys()),
-            writable: !region.kind.readonly,
+            hpa: Hpa::new(found.chunk.page(gpa)?.phys()),
+            writable: !found.readonly,
         })
     }
 }

@@ -38,6 +38,7 @@ pub(super) const CASES: &[Case] = &[
     PAGE_IS_REPLACED,
     TWO_REMOVE,
     PAGE_IS_REMOVED_UNDER_SHADOW,
+    TABLE_IS_REMOVED_UNDER_SHADOW,
     TABLE_GOES_LATER,
     RIGHTS_CHANGE,
 ];
@@ -231,6 +232,20 @@ fn page_is_removed_under_shadow() {
     assert_eq!(vcpu.access(0, 0, Read), End::NoMemory);
 }
 
+const TABLE_IS_REMOVED_UNDER_SHADOW: Case = Case {
+    name: "a guest's table is removed under shadow paging",
+    body: table_is_removed_under_shadow,
+    preemptions: 3,
+};
+
+fn table_is_removed_under_shadow() {
+    let mut vcpu = shadowed(&Wp);
+    let remover = remover(&vcpu.vm, TABLES[3]);
+    vcpu.access(0, 0, Read);
+    remover.join();
+    assert_eq!(vcpu.access(0, 0, Read), End::NoMemory);
+}
+
 const TABLE_GOES_LATER: Case = Case {
     name: "a table goes later than what it mapped",
     body: table_goes_later,
@@ -329,4 +344,9 @@ fn two_threads_remove_pages() {
 #[test]
 fn a_page_is_removed_under_shadow_paging() {
     explore_and_tell(PAGE_IS_REMOVED_UNDER_SHADOW);
+}
+
+#[test]
+fn a_table_of_the_guest_is_removed_under_shadow_paging() {
+    explore_and_tell(TABLE_IS_REMOVED_UNDER_SHADOW);
 }
