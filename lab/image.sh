@@ -34,7 +34,7 @@ fill_root() {
 pack() {
 	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) | lz4 -q -l -1 >"$image/initramfs.partial"
 	mv "$image/initramfs.partial" "$image/initramfs"
-	cp -u "$kernel/arch/x86/boot/bzImage" "$image/bzImage"
+	cp "$kernel/arch/x86/boot/bzImage" "$image/bzImage"
 }
 
 step "module for kernel '$name'" "$LAB/module.sh" "$name"
