@@ -36,10 +36,11 @@ build_guests() {
 	make -s -C "$TOP/tools/guests" all OUT="$BUILD/guests"
 }
 
+# All of them: T says which are to run.
 build_selftests() {
 	make -s -j"$(nproc)" -C "$TOP/selftests" all \
 		KSRC="$("$LAB/kernel.sh" --source)" OUTPUT="$BUILD/selftests" \
-		USERCFLAGS=-Werror
+		T='' USERCFLAGS=-Werror
 }
 
 build_fuzzers() {

@@ -259,6 +259,22 @@ MINIVMX_TEST(dr6, guest_looks_at_dr6)
 	run_to_done(vcpu);
 }
 
+/*
+ * As run_to_done(). KVM (7.3) forgets an INT1 whose delivery exits to itself, and
+ * the guest executes it again.
+ */
+static void run_to_done_in_spite_of_kvm(const struct vcpu *vcpu)
+{
+	struct minivmx_run *run = vcpu->run;
+
+	do {
+		require(!run_error(vcpu), "MINIVMX_RUN fails");
+		run->answer = MINIVMX_ANSWER_DEFAULT;
+	} while (runs_in_kvm() && run->reason == EXIT_EXCEPTION &&
+		 run->interruption_info == (INFO_INT1 | VECTOR_DB));
+	require(get_ucall(vcpu) == UCALL_DONE, "%s", describe_exit(vcpu));
+}
+
 /* Trapped, and given back: the guest sees no difference. */
 MINIVMX_TEST(dr6_given_back, guest_looks_at_dr6)
 {
@@ -278,7 +294,7 @@ MINIVMX_TEST(dr6_given_back, guest_looks_at_dr6)
 		EXPECT_EQ(expected[i].qualification, run->qualification);
 		run->answer = MINIVMX_ANSWER_DEFAULT;
 	}
-	run_to_done(vcpu);
+	run_to_done_in_spite_of_kvm(vcpu);
 }
 
 /* ----------------------------------------------- steps over STI and MOV SS */
