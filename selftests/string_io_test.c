@@ -576,7 +576,7 @@ MINIVMX_TEST(smap, guest_reaches_for_users)
 
 #define BASE		0x100000
 
-/* For each vector a HLT, 16 bytes apart. */
+/* For each vector a NOP and a HLT, 16 bytes apart. */
 #define HANDLERS	0x2000UL
 
 /* Instructions. */
@@ -640,7 +640,11 @@ static void set_segment(const struct vcpu *vcpu, const struct element *element)
 	set_sregs(vcpu, &sregs);
 }
 
-/* Exceptions end in a HLT whose address tells which. */
+/*
+ * Exceptions end in a HLT whose address tells which. Behind a NOP: if the first
+ * instruction after a VM entry faults and the first of the handler exits, Bochs 3.0
+ * with two CPUs says the former's address.
+ */
 static void build_handlers(const struct vm *vm)
 {
 	u64 *idt = (void *)(vm->memory + GUEST_IDT);
@@ -648,7 +652,8 @@ static void build_handlers(const struct vm *vm)
 	for (u64 i = 0; i < GUEST_EXCEPTIONS; i++) {
 		u64 handler = HANDLERS + i * 16;
 
-		vm->memory[handler] = 0xf4;
+		vm->memory[handler] = 0x90;
+		vm->memory[handler + 1] = 0xf4;
 		/* A 32-bit interrupt gate. */
 		idt[i] = handler | (u64)GUEST_CS32 << 16 | 0x8eUL << 40;
 	}
