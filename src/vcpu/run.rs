@@ -154,21 +154,25 @@ fn finish_and_run(
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
         Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => Next::Pause,
-        Next::Enter if cx.vm.machine.checks_entries => run_checked(cx),
-        Next::Enter => run_in_burst(cx, enter_and_answer),
+        Next::Enter => run_in_burst(cx),
         next => next,
     })
 }
 
 /// Enters the guest again and again, until something has to be done outside of the burst.
-#[inline(always)]
-fn run_in_burst<'a>(cx: &mut Context<'a>, step: impl Fn(&mut Context<'a>) -> Next) -> Next {
+#[inline]
+fn run_in_burst(cx: &mut Context<'_>) -> Next {
+    let checks_entries = cx.vm.machine.checks_entries;
     let mut allowance = Allowance::new();
     loop {
         if let Err(next) = translation::prepare_entry(cx) {
             return unprepared(cx, next);
         }
-        match step(cx) {
+        let next = match checks_entries.then(|| entry_check::before_entry(cx)) {
+            Some(Err(next)) => next,
+            _ => enter_and_answer(cx),
+        };
+        match next {
             Next::Enter if allowance.pay(cx.guest.event.is_some()) => {}
             Next::Enter => return Next::Pause,
             Next::Return => {
@@ -179,16 +183,6 @@ fn run_in_burst<'a>(cx: &mut Context<'a>, step: impl Fn(&mut Context<'a>) -> Nex
             next => return next,
         }
     }
-}
-
-/// The same with a look at the rules before each entry.
-#[cold]
-#[inline(never)]
-fn run_checked(cx: &mut Context<'_>) -> Next {
-    run_in_burst(cx, |cx| match entry_check::before_entry(cx) {
-        Ok(()) => enter_and_answer(cx),
-        Err(next) => next,
-    })
 }
 
 /// What the program set kept the guest from being entered, or what translation needs first.
