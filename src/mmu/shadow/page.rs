@@ -220,13 +220,15 @@ impl<P: Frame> ShadowPage<P> {
     /// Are 64 entries what the guest table has at the same places now? Faster than one by one.
     #[inline]
     fn is_block_fresh(&self, block: usize, contents: &Entries) -> bool {
-        let sources = self.sources.words().iter().zip(contents);
-        let difference = sources
-            .skip(block * 64)
-            .take(64)
-            .fold(0, |difference, (source, now)| {
-                difference | source.load(Ordering::Relaxed) ^ now.load(Ordering::Relaxed)
-            });
+        let block = block * 64..block * 64 + 64;
+        let sources = self.sources.words().get(block.clone());
+        let (Some(sources), Some(contents)) = (sources, contents.get(block)) else {
+            return false;
+        };
+        let pairs = sources.iter().zip(contents);
+        let difference = pairs.fold(0, |difference, (source, now)| {
+            difference | source.load(Ordering::Relaxed) ^ now.load(Ordering::Relaxed)
+        });
         difference == 0
     }
 
@@ -239,12 +241,13 @@ impl<P: Frame> ShadowPage<P> {
         none: impl Fn(usize) -> bool,
         test: impl Fn(usize) -> bool,
     ) -> Option<usize> {
-        let mut mask = u64::MAX << (from % 64);
         for (word, present) in self.present.iter().enumerate().skip(from / 64) {
-            let mut bits = *present & mask;
-            mask = u64::MAX;
-            if bits == u64::MAX && none(word) {
+            if *present == u64::MAX && none(word) {
                 continue;
+            }
+            let mut bits = *present;
+            if word == from / 64 {
+                bits &= u64::MAX << (from % 64);
             }
             while bits != 0 {
                 // CAST: Less than 64.

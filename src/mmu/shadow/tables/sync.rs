@@ -78,11 +78,11 @@ impl<P: Frame> Tables<P> {
         let Some(contents) = memory.contents(gpa) else {
             return self.drop_entries(table);
         };
-        let mut next = self.pool[table].next_stale(0, contents);
-        while let Some(index) = next {
+        let mut from = 0;
+        while let Some(index) = self.pool[table].next_stale(from, contents) {
             self.drop_entry(At { table, index });
             self.syncs = self.syncs.wrapping_add(1);
-            next = self.pool[table].next_stale(index + 1, contents);
+            from = index + 1;
         }
     }
 
