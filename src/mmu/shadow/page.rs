@@ -122,8 +122,6 @@ pub(crate) struct ShadowPage<P> {
     pub(super) writes: u8,
     /// The guest table is writable, and may differ.
     pub(super) unsync: bool,
-    /// Is it in use?
-    pub(super) used: bool,
     /// Which entries are present.
     present: [u64; Level::ENTRIES / 64],
     table: P,
@@ -141,7 +139,6 @@ impl<P: Frame> ShadowPage<P> {
             parents: 0,
             writes: 0,
             unsync: false,
-            used: false,
             present: [0; Level::ENTRIES / 64],
             table,
             links,
@@ -155,7 +152,6 @@ impl<P: Frame> ShadowPage<P> {
         self.parents = 0;
         self.writes = 0;
         self.unsync = false;
-        self.used = true;
     }
 
     /// Where the CPU finds it.

@@ -168,7 +168,6 @@ impl<P: Frame> Pool<P> {
         self.in_use.remove(pages, Kind::Use, table);
         self.free.push(pages, Kind::Use, table);
         self.free_count += 1;
-        self[table].used = false;
     }
 
     /// Says whether the guest table may differ. Returns whether that is new.
