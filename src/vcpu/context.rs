@@ -221,18 +221,8 @@ impl<'a> Context<'a> {
     pub(crate) fn report(&mut self, reason: u32) -> Next {
         let vmcs = self.vmcs;
         let qualification = vmcs.read(EXIT_QUALIFICATION);
-        let report = &mut self.guest.report.exit;
-        report.reason = reason;
-        report.entry_failure = 0;
-        report.qualification = qualification;
-        report.instruction_length = vmcs.read(EXIT_INSTRUCTION_LENGTH);
-        report.linear_address = 0;
-        report.physical_address = 0;
-        report.instruction_info = 0;
-        report.interruption_info = 0;
-        report.interruption_error = 0;
-        report.vectoring_info = 0;
-        report.vectoring_error = 0;
+        let length = vmcs.read(EXIT_INSTRUCTION_LENGTH);
+        self.guest.report.begin(reason, qualification, length);
         if records_more(reason, qualification) {
             self.report_more();
         }
@@ -262,19 +252,12 @@ impl<'a> Context<'a> {
     fn report_exception(&mut self, exception: Exception) -> Next {
         self.guest.pending = Pending::Raised;
         self.guest.raised = exception;
-        let next = self.report(basic::EXCEPTION_OR_NMI);
         let info = event::interruption(self.vmcs, exception);
-        let report = &mut self.guest.report.exit;
-        report.qualification = exception.detail;
-        report.linear_address = 0;
-        report.physical_address = 0;
-        report.instruction_length = 0;
-        report.instruction_info = 0;
+        let report = &mut self.guest.report;
+        let report = report.begin(basic::EXCEPTION_OR_NMI, exception.detail, 0);
         report.interruption_info = info.into_raw();
         report.interruption_error = exception.error_code.unwrap_or(0);
-        report.vectoring_info = 0;
-        report.vectoring_error = 0;
-        next
+        Next::Return
     }
 
     /// Reports what a failed VM entry reports of a state that no CPU can be in.

@@ -33,6 +33,29 @@ impl Report {
         }
     }
 
+    /// Begins with an exit of which no more is known.
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        reason: u32,
+        qualification: u64,
+        length: u32,
+    ) -> &mut minivmx_run {
+        let exit = &mut self.exit;
+        exit.reason = reason;
+        exit.entry_failure = 0;
+        exit.qualification = qualification;
+        exit.instruction_length = length;
+        exit.linear_address = 0;
+        exit.physical_address = 0;
+        exit.instruction_info = 0;
+        exit.interruption_info = 0;
+        exit.interruption_error = 0;
+        exit.vectoring_info = 0;
+        exit.vectoring_error = 0;
+        exit
+    }
+
     /// Says the exit in words.
     pub(crate) fn set_cause(&mut self, cause: &str) {
         self.exit.violation.zero();
