@@ -15,7 +15,7 @@
 #define BLOCKING_BY_NMI		BIT(3)
 #define NMI_UNBLOCKED		BIT(12)	/* of interruption information */
 #define EXIT_TASK_SWITCH	9
-#define IDT_PAGE		(6 * MIB)
+#define BUFFER			(6 * MIB)
 
 /* Interruption information (SDM Vol. 3C, "VM-Entry Controls for Event Injection"). */
 #define VALID			0x80000000U
@@ -88,8 +88,8 @@ static void begin_at(struct minivmx_run *run, u64 rip)
 	run->regs.rip = rip;
 	run->regs.rcx = 1;
 	run->regs.rdx = PORT;
-	run->regs.rsi = IDT_PAGE;
-	run->regs.rdi = IDT_PAGE;
+	run->regs.rsi = BUFFER;
+	run->regs.rdi = BUFFER;
 }
 
 MINIVMX_TEST(instructions_are_skipped, guest_does_nothing)
@@ -278,29 +278,17 @@ MINIVMX_TEST(default_with_an_event_of_the_program, guest_takes_two)
 	run_to_sync(vcpu, VECTOR_UD);
 }
 
-static u64 *idt_entry(const struct vm *vm)
-{
-	return (u64 *)(vm->memory + GUEST_PML4 + 2 * PAGE_4K) + IDT_PAGE / PAGE_2M;
-}
-
 /*
  * The event whose delivery the exception cut short is not the program's, and both
  * together are delivered: #UD, then #PF for want of an IDT, which is no double fault.
  */
 MINIVMX_TEST(default_with_the_event_that_was_cut_short, guest_takes_two)
 {
-	struct minivmx_sregs sregs = get_sregs(vcpu);
-	u64 *entry = idt_entry(vm), before = *entry;
-
-	memcpy(vm->memory + IDT_PAGE, vm->memory + GUEST_IDT, PAGE_4K);
-	*entry = 0;
-	sregs.idtr.base = IDT_PAGE;
-	set_sregs(vcpu, &sregs);
+	hide_idt(vm);
 	set_traps(vcpu, BIT(VECTOR_PF), 0);
 	run_to_exit(vcpu, EXIT_EXCEPTION);
 	EXPECT_EQ(VALID | EXCEPTION | VECTOR_UD, run->event.info);
-	*entry = before;
-	set_sregs(vcpu, &sregs);
+	show_idt(vm);
 	run->answer = MINIVMX_ANSWER_DEFAULT;
 	run_to_sync(vcpu, VECTOR_PF);
 }
@@ -395,18 +383,26 @@ static u32 blocking_after_iret(const struct vcpu *vcpu)
 	return runs_in_kvm() ? blocking & ~BLOCKING_BY_NMI : blocking;
 }
 
-/* It has unblocked NMIs by then; when it is tried again, they are blocked as before. */
-MINIVMX_TEST(iret_is_tried_again, guest_returns_from_nowhere)
+/* With NMIs blocked before it, and the page fault trapped. */
+static void run_to_fault_of_iret(const struct vcpu *vcpu)
 {
 	struct minivmx_sregs sregs = get_sregs(vcpu);
-	struct page *tables = *guest_copy(vm, window_pts);
 
-	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_VIRTUAL_NMIS))
-		SKIP(return, "this CPU has no virtual NMIs");
 	sregs.interruptibility = BLOCKING_BY_NMI;
 	set_sregs(vcpu, &sregs);
 	set_traps(vcpu, BIT(VECTOR_PF), 0);
 	run_to_exit(vcpu, EXIT_EXCEPTION);
+}
+
+/* It has unblocked NMIs by then; when it is tried again, they are blocked as before. */
+MINIVMX_TEST(iret_is_tried_again, guest_returns_from_nowhere)
+{
+	struct minivmx_sregs sregs;
+	struct page *tables = *guest_copy(vm, window_pts);
+
+	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_VIRTUAL_NMIS))
+		SKIP(return, "this CPU has no virtual NMIs");
+	run_to_fault_of_iret(vcpu);
 	EXPECT_EQ(VECTOR_PF, run->interruption_info & 0xff);
 	EXPECT_TRUE(run->interruption_info & NMI_UNBLOCKED);
 	EXPECT_EQ(0, blocking_after_iret(vcpu));
@@ -424,14 +420,9 @@ MINIVMX_TEST(iret_is_tried_again, guest_returns_from_nowhere)
 /* The guest's own fault: its handler may be interrupted by NMIs. */
 MINIVMX_TEST(iret_is_left_alone, guest_returns_from_nowhere)
 {
-	struct minivmx_sregs sregs = get_sregs(vcpu);
-
 	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_VIRTUAL_NMIS))
 		SKIP(return, "this CPU has no virtual NMIs");
-	sregs.interruptibility = BLOCKING_BY_NMI;
-	set_sregs(vcpu, &sregs);
-	set_traps(vcpu, BIT(VECTOR_PF), 0);
-	run_to_exit(vcpu, EXIT_EXCEPTION);
+	run_to_fault_of_iret(vcpu);
 	run->answer = MINIVMX_ANSWER_DEFAULT;
 	vcpu_run(vcpu);
 	EXPECT_EQ(UCALL_FAULT, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));

@@ -4,9 +4,8 @@
  * the failed entry's report have to say the same of it.
  */
 #include <cpuid.h>
-#include <signal.h>
-#include <sys/time.h>
 
+#include "alarm.h"
 #include "minivmx_harness.h"
 
 /* SDM Vol. 3D, "Field Encoding in VMCS". */
@@ -564,18 +563,12 @@ static void take_changes_back(const struct vcpu *vcpu, const struct flip *flip,
 	vcpu->run->regs = before->regs;
 }
 
-static void no_action(int signal)
-{
-	(void)signal;
-}
-
 /* A guest that should not have been entered may halt for ever. */
 static bool is_refused(const struct vcpu *vcpu)
 {
-	const struct sigaction action = { .sa_handler = no_action };
 	int error;
 
-	sigaction(SIGALRM, &action, NULL);
+	catch_signal(SIGALRM, no_action);
 	alarm(1);
 	error = run_error(vcpu);
 	alarm(0);

@@ -8,12 +8,12 @@
  */
 #include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "alarm.h"
 #include "calls.h"
 #include "kselftest_harness.h"
 #include "window.h"
@@ -452,9 +452,7 @@ static void leave_access(int signal)
 
 static void prepare_mapping(struct world *world)
 {
-	struct sigaction action = { .sa_handler = leave_access };
-
-	sigaction(SIGBUS, &action, NULL);
+	catch_signal(SIGBUS, leave_access);
 	map_memory(&world->vm, BASE, PAGE_2M, 0);
 	world->memory = mmap_memory(&world->vm, BASE, PAGE_2M);
 }

@@ -151,6 +151,34 @@ void load_program(const struct vm *vm)
 	build_idt(vm);
 }
 
+/* On a large page of its own, which nothing else is on. */
+#define HIDDEN_IDT	(6 * MIB)
+#define PRESENT		BIT(0)
+
+static u64 *entry_of_hidden_idt(const struct vm *vm)
+{
+	return (u64 *)(vm->memory + GUEST_PML4 + 2 * PAGE_4K) + HIDDEN_IDT / PAGE_2M;
+}
+
+void hide_idt(const struct vm *vm)
+{
+	struct minivmx_sregs sregs = get_sregs(&vm->vcpu);
+
+	memcpy(vm->memory + HIDDEN_IDT, vm->memory + GUEST_IDT, PAGE_4K);
+	*entry_of_hidden_idt(vm) &= ~PRESENT;
+	sregs.idtr.base = HIDDEN_IDT;
+	set_sregs(&vm->vcpu, &sregs);
+}
+
+void show_idt(const struct vm *vm)
+{
+	struct minivmx_sregs sregs = get_sregs(&vm->vcpu);
+
+	*entry_of_hidden_idt(vm) |= PRESENT;
+	/* The tables have changed. */
+	set_sregs(&vm->vcpu, &sregs);
+}
+
 static void set_data_segments(struct minivmx_sregs *sregs,
 			      struct minivmx_segment segment)
 {

@@ -134,6 +134,13 @@ void start_long_mode(const struct vm *vm, const struct vcpu *vcpu, u32 id,
 /* Both of the above for the VM's first vCPU. */
 void start_guest(const struct vm *vm, void (*code)(void));
 
+/*
+ * Moves the IDT to a page that the guest's tables do not map, so that each delivery
+ * faults; and maps it.
+ */
+void hide_idt(const struct vm *vm);
+void show_idt(const struct vm *vm);
+
 /* Makes @vcpu start a GUEST_BLOB in real mode, or in 32-bit mode unpaged. */
 void start_real_mode(const struct vm *vm, const struct vcpu *vcpu,
 		     const char *code, const char *end);

@@ -397,30 +397,16 @@ MINIVMX_TEST(interrupted_event_is_cancelled, guest_undefined)
 	run_to_sync(vcpu, NO_FAULT);
 }
 
-#define IDT_PAGE	(6 * MIB)
-
-static u64 *idt_entry(const struct vm *vm)
-{
-	return (u64 *)(vm->memory + GUEST_PML4 + 2 * PAGE_4K) + IDT_PAGE / PAGE_2M;
-}
-
 /* The delivery runs into a page fault that the program traps, and mends. */
 MINIVMX_TEST(event_interrupted_by_a_trap, guest_undefined)
 {
-	struct minivmx_sregs sregs = get_sregs(vcpu);
-	u64 *entry = idt_entry(vm), before = *entry;
-
-	memcpy(vm->memory + IDT_PAGE, vm->memory + GUEST_IDT, PAGE_4K);
-	*entry = 0;
-	sregs.idtr.base = IDT_PAGE;
-	set_sregs(vcpu, &sregs);
+	hide_idt(vm);
 	set_traps(vcpu, BIT(VECTOR_PF), 0);
 	run_to_exit(vcpu, EXIT_EXCEPTION);
 	EXPECT_EQ(VECTOR_PF, run->interruption_info & 0xff);
 	EXPECT_EQ(VALID | EXCEPTION | VECTOR_UD, run->vectoring_info);
 	EXPECT_EQ(VALID | EXCEPTION | VECTOR_UD, run->event.info);
-	*entry = before;
-	set_sregs(vcpu, &sregs);
+	show_idt(vm);
 	run->event = EVENT(VALID | EXCEPTION | VECTOR_UD);
 	run_to_sync(vcpu, VECTOR_UD);
 }
