@@ -24,6 +24,10 @@ pub enum Event {
     Cpuid,
     /// VMCALL, answered in the kernel
     Vmcall,
+    /// The guest writes DR0
+    MovDr,
+    /// The guest writes `IA32_KERNEL_GS_BASE`
+    WrKernelGsBase,
     /// First touch of a 4 KiB page that is allocated already
     EptViolation,
     /// The guest writes an entry of a page table, and uses it for the first time
@@ -34,6 +38,10 @@ pub enum Event {
     ShadowPteRewrite,
     /// The guest's own page fault: its handler writes an entry, and the access is repeated
     ShadowGuestFault,
+    /// The guest changes CR0.WP, and accesses a page
+    ShadowCr0Wp,
+    /// The guest changes CR4.PGE, and accesses a page
+    ShadowCr4Pge,
 }
 
 // Each piece does its event as often as RSI says, an even number, and halts; RDI is where the
@@ -41,13 +49,17 @@ pub enum Event {
 global_asm!(
     ".pushsection .rodata.minivmx_bench, \"a\", @progbits",
     ".globl bench_run_hlt, bench_out_userspace, bench_cpuid",
-    ".globl bench_vmcall, bench_ept_violation, bench_shadow_fill",
+    ".globl bench_vmcall, bench_mov_dr, bench_wr_kernel_gs_base",
+    ".globl bench_ept_violation, bench_shadow_fill",
     ".globl bench_shadow_cr3_switch, bench_shadow_pte_rewrite",
-    ".globl bench_shadow_guest_fault, bench_end",
+    ".globl bench_shadow_guest_fault, bench_shadow_cr0_wp",
+    ".globl bench_shadow_cr4_pge, bench_end",
     ".hidden bench_run_hlt, bench_out_userspace, bench_cpuid",
-    ".hidden bench_vmcall, bench_ept_violation, bench_shadow_fill",
+    ".hidden bench_vmcall, bench_mov_dr, bench_wr_kernel_gs_base",
+    ".hidden bench_ept_violation, bench_shadow_fill",
     ".hidden bench_shadow_cr3_switch, bench_shadow_pte_rewrite",
-    ".hidden bench_shadow_guest_fault, bench_end",
+    ".hidden bench_shadow_guest_fault, bench_shadow_cr0_wp",
+    ".hidden bench_shadow_cr4_pge, bench_end",
     "bench_run_hlt:",
     "1: hlt",
     "jmp 1b",
@@ -66,6 +78,19 @@ global_asm!(
     "bench_vmcall:",
     "1: mov eax, 0x1000",
     "vmcall",
+    "dec rsi",
+    "jnz 1b",
+    "hlt",
+    "bench_mov_dr:",
+    "1: mov dr0, rdi",
+    "dec rsi",
+    "jnz 1b",
+    "hlt",
+    "bench_wr_kernel_gs_base:",
+    "mov ecx, {kernel_gs_base}",
+    "xor edx, edx",
+    "1: mov eax, esi",
+    "wrmsr",
     "dec rsi",
     "jnz 1b",
     "hlt",
@@ -133,6 +158,24 @@ global_asm!(
     "dec rsi",
     "jnz 1b",
     "hlt",
+    "bench_shadow_cr0_wp:",
+    "movabs r10, {linear}",
+    "mov rax, cr0",
+    "1: xor rax, {cr0_wp}",
+    "mov cr0, rax",
+    "mov byte ptr [r10], 1",
+    "dec rsi",
+    "jnz 1b",
+    "hlt",
+    "bench_shadow_cr4_pge:",
+    "movabs r10, {linear}",
+    "mov rax, cr4",
+    "1: xor rax, {cr4_pge}",
+    "mov cr4, rax",
+    "mov byte ptr [r10], 1",
+    "dec rsi",
+    "jnz 1b",
+    "hlt",
     "bench_end:",
     ".popsection",
     tables = const tables::TABLES,
@@ -143,18 +186,29 @@ global_asm!(
     page = const tables::PAGE,
     idtr = const tables::IDTR,
     handler = const tables::HANDLER,
+    kernel_gs_base = const KERNEL_GS_BASE,
+    cr0_wp = const CR0_WP,
+    cr4_pge = const CR4_PGE,
 );
+
+const KERNEL_GS_BASE: u32 = 0xc000_0102;
+const CR0_WP: u32 = 1 << 16;
+const CR4_PGE: u32 = 1 << 7;
 
 extern "C" {
     static bench_run_hlt: u8;
     static bench_out_userspace: u8;
     static bench_cpuid: u8;
     static bench_vmcall: u8;
+    static bench_mov_dr: u8;
+    static bench_wr_kernel_gs_base: u8;
     static bench_ept_violation: u8;
     static bench_shadow_fill: u8;
     static bench_shadow_cr3_switch: u8;
     static bench_shadow_pte_rewrite: u8;
     static bench_shadow_guest_fault: u8;
+    static bench_shadow_cr0_wp: u8;
+    static bench_shadow_cr4_pge: u8;
     static bench_end: u8;
 }
 
@@ -166,11 +220,15 @@ impl Event {
             Self::OutUserspace => "out_userspace",
             Self::Cpuid => "cpuid",
             Self::Vmcall => "vmcall",
+            Self::MovDr => "mov_dr",
+            Self::WrKernelGsBase => "wr_kernel_gs_base",
             Self::EptViolation => "ept_violation",
             Self::ShadowFill => "shadow_fill",
             Self::ShadowCr3Switch => "shadow_cr3_switch",
             Self::ShadowPteRewrite => "shadow_pte_rewrite",
             Self::ShadowGuestFault => "shadow_guest_fault",
+            Self::ShadowCr0Wp => "shadow_cr0_wp",
+            Self::ShadowCr4Pge => "shadow_cr4_pge",
         }
     }
 
@@ -181,24 +239,32 @@ impl Event {
             Self::RunHlt => 950,
             Self::OutUserspace => 1000,
             Self::Cpuid | Self::Vmcall => 130,
+            Self::MovDr | Self::WrKernelGsBase => 15,
             Self::EptViolation => 500,
             Self::ShadowFill => 900,
             Self::ShadowCr3Switch => 300,
             Self::ShadowPteRewrite => 1200,
             Self::ShadowGuestFault => 1800,
+            Self::ShadowCr0Wp | Self::ShadowCr4Pge => 600,
         }
     }
 
     /// Whether it is there for shadow paging: under EPT the guest does it by itself.
     pub fn is_for_shadow(self) -> bool {
         match self {
-            Self::RunHlt | Self::OutUserspace | Self::Cpuid | Self::Vmcall | Self::EptViolation => {
-                false
-            }
+            Self::RunHlt
+            | Self::OutUserspace
+            | Self::Cpuid
+            | Self::Vmcall
+            | Self::MovDr
+            | Self::WrKernelGsBase
+            | Self::EptViolation => false,
             Self::ShadowFill
             | Self::ShadowCr3Switch
             | Self::ShadowPteRewrite
-            | Self::ShadowGuestFault => true,
+            | Self::ShadowGuestFault
+            | Self::ShadowCr0Wp
+            | Self::ShadowCr4Pge => true,
         }
     }
 
@@ -222,7 +288,12 @@ impl Event {
             Self::RunHlt => (&raw const bench_run_hlt, &raw const bench_out_userspace),
             Self::OutUserspace => (&raw const bench_out_userspace, &raw const bench_cpuid),
             Self::Cpuid => (&raw const bench_cpuid, &raw const bench_vmcall),
-            Self::Vmcall => (&raw const bench_vmcall, &raw const bench_ept_violation),
+            Self::Vmcall => (&raw const bench_vmcall, &raw const bench_mov_dr),
+            Self::MovDr => (&raw const bench_mov_dr, &raw const bench_wr_kernel_gs_base),
+            Self::WrKernelGsBase => (
+                &raw const bench_wr_kernel_gs_base,
+                &raw const bench_ept_violation,
+            ),
             Self::EptViolation => (&raw const bench_ept_violation, &raw const bench_shadow_fill),
             Self::ShadowFill => (
                 &raw const bench_shadow_fill,
@@ -236,7 +307,15 @@ impl Event {
                 &raw const bench_shadow_pte_rewrite,
                 &raw const bench_shadow_guest_fault,
             ),
-            Self::ShadowGuestFault => (&raw const bench_shadow_guest_fault, &raw const bench_end),
+            Self::ShadowGuestFault => (
+                &raw const bench_shadow_guest_fault,
+                &raw const bench_shadow_cr0_wp,
+            ),
+            Self::ShadowCr0Wp => (
+                &raw const bench_shadow_cr0_wp,
+                &raw const bench_shadow_cr4_pge,
+            ),
+            Self::ShadowCr4Pge => (&raw const bench_shadow_cr4_pge, &raw const bench_end),
         };
         // SAFETY: The labels follow each other in a read-only section of this program.
         unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) }
@@ -270,11 +349,15 @@ mod tests {
         has(Event::OutUserspace, &[0xe6, 0x10]);
         has(Event::Cpuid, &[0x0f, 0xa2]);
         has(Event::Vmcall, &[0x0f, 0x01, 0xc1]);
+        has(Event::MovDr, &[0x0f, 0x23, 0xc7]);
+        has(Event::WrKernelGsBase, &[0x0f, 0x30]);
         has(Event::EptViolation, &[0xc6, 0x07, 0x01]);
         has(Event::ShadowFill, &[0x41, 0xc6, 0x02, 0x01]);
         has(Event::ShadowCr3Switch, &[0x0f, 0x22, 0xd9]);
         has(Event::ShadowPteRewrite, &[0x41, 0x0f, 0x01, 0x3a]);
         has(Event::ShadowGuestFault, &[0x48, 0xcf]);
+        has(Event::ShadowCr0Wp, &[0x0f, 0x22, 0xc0]);
+        has(Event::ShadowCr4Pge, &[0x0f, 0x22, 0xe0]);
     }
 
     #[test]
