@@ -312,6 +312,77 @@ MINIVMX_TEST(blocking_by_nmi, guest_syncs)
 	run_to_sync(vcpu, 7);
 }
 
+/* Numbers of MSRs that the VMCS holds. */
+static const u32 msrs_of_the_vmcs[] = {
+	0x174, 0x175, 0x176,		/* SYSENTER */
+	0x277,				/* IA32_PAT */
+	0xc0000100, 0xc0000101,		/* bases of FS and GS */
+};
+
+/* What is read is taken back, by all calls, and changes nothing. */
+static void expect_round_trip(struct __test_metadata *_metadata,
+			      const struct vcpu *vcpu, u32 field, u64 value)
+{
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+	struct minivmx_regs_arg regs = { .size = sizeof(regs) };
+
+	EXPECT_EQ(0, call_error(vcpu->fd, MINIVMX_SET_SREGS, &sregs))
+		TH_LOG("SET_SREGS, field %#x = %#llx", field, value);
+	for (size_t i = 0; i < ARRAY_SIZE(msrs_of_the_vmcs); i++) {
+		struct minivmx_msr msr = { .index = msrs_of_the_vmcs[i] };
+		struct minivmx_msrs msrs = {
+			.size = sizeof(msrs), .count = 1,
+			.entries = (uintptr_t)&msr,
+		};
+
+		/* A CPU may not switch IA32_PAT. */
+		if (call_error(vcpu->fd, MINIVMX_GET_MSRS, &msrs))
+			continue;
+		msrs.out_done = 0;
+		EXPECT_EQ(0, call_error(vcpu->fd, MINIVMX_SET_MSRS, &msrs))
+			TH_LOG("SET_MSRS of %#x, field %#x = %#llx", msr.index,
+			       field, value);
+	}
+	test_cmd(vcpu->fd, MINIVMX_GET_REGS, &regs);
+	test_cmd(vcpu->fd, MINIVMX_SET_REGS, &regs);
+	EXPECT_EQ(value, vmread(vcpu, field)) TH_LOG("field %#x", field);
+}
+
+/*
+ * A program can write what no CPU can have into the fields that it may write at all. That
+ * it reads, too, and whatever it reads it may write back.
+ */
+MINIVMX_TEST(what_was_written_is_taken_back, guest_syncs)
+{
+	u32 written = 0;
+
+	run_to_sync(vcpu, 7);
+	for (u32 width = 0; width < 4; width++) {
+		const u32 bits[] = { 16, 64, 32, 64 };
+		u64 most = ~0UL >> (64 - bits[width]);
+		const u64 values[] = { most, BIT(bits[width] - 1), 0 };
+
+		for (u32 i = 0; i < 3 * 64; i++) {
+			u32 field = width << 13 | 2 << 10 | (i / 3) << 1;
+			u64 before, value = values[i % 3];
+
+			if (vmread_error(vcpu, field))
+				continue;
+			before = vmread(vcpu, field);
+			if (vmwrite_error(vcpu, field, value))
+				continue;
+			written++;
+			expect_round_trip(_metadata, vcpu, field, value);
+			test_cmd(vcpu->fd, MINIVMX_VMWRITE,
+				 ARG(vmcs_field, .encoding = field,
+				     .value = before));
+		}
+	}
+	/* Of 46 fields at least. */
+	EXPECT_LT(3 * 46 - 8, written);
+	run_to_sync(vcpu, 7);
+}
+
 MINIVMX_TEST(fields_that_cannot_be_written, guest_syncs)
 {
 	const u32 fields[] = {

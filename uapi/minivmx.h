@@ -931,10 +931,11 @@ struct minivmx_sregs {
  * A structure of the first version ends before @cr8. What it does not have stays
  * as it is, as with MINIVMX_SREGS_KEEP, and PDPTEs are read from memory.
  *
- * Return: 0, or EINVAL for bits that the guest cannot set, for a @cr8 over 15, an
- * @activity but active and HLT, @flags that are not defined, and blocking by NMI
- * without MINIVMX_CAP_VIRTUAL_NMIS, EBUSY, E2BIG, EFAULT, EIO, ENOMEM. Nothing is
- * changed if it fails.
+ * Return: 0, or EINVAL for bits that the guest cannot set (and that are not there
+ * already, by MINIVMX_VMWRITE), for a @cr8 over 15, an @activity but active and HLT,
+ * @flags that are not defined, and blocking by NMI without
+ * MINIVMX_CAP_VIRTUAL_NMIS, EBUSY, E2BIG, EFAULT, EIO, ENOMEM. Nothing is changed
+ * if it fails.
  */
 #define MINIVMX_SET_SREGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_SREGS)
 
@@ -1025,9 +1026,9 @@ struct minivmx_msrs {
  * define MINIVMX_SET_MSRS - write MSRs that the driver keeps for the guest
  *
  * Return: 0, or ENOENT for an MSR that it does not keep, EINVAL for a value
- * that WRMSR would refuse, EBUSY, E2BIG, EFAULT, EIO, ENOMEM. @out_done tells
- * which entry it was, unless the structure itself was at fault. Those before it
- * are written.
+ * that WRMSR would refuse (and that is not there already, by MINIVMX_VMWRITE),
+ * EBUSY, E2BIG, EFAULT, EIO, ENOMEM. @out_done tells which entry it was, unless
+ * the structure itself was at fault. Those before it are written.
  */
 #define MINIVMX_SET_MSRS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_MSRS)
 

@@ -147,10 +147,12 @@ fn one_msr(vcpu: &Vcpu, entries: u64, index: usize, write: bool) -> Result {
     let mut entry: uapi::minivmx_msr = uaccess::read_entry(entries, index)?;
     check_reserved(entry.__reserved)?;
     entry.value = vcpu.with_context(|cx| {
-        if write {
+        let present = msr::read(cx, entry.index);
+        // What VMWRITE put there, WRMSR might refuse.
+        if write && present != Ok(entry.value) {
             msr::write(cx, entry.index, entry.value).map(|()| entry.value)
         } else {
-            msr::read(cx, entry.index)
+            present
         }
         .map_err(|refusal| match refusal {
             Refusal::Unknown => ENOENT,

@@ -21,7 +21,7 @@
 //!
 //! *Native* is without an exit, on a CPU with MSR bitmaps: the VMCS holds the guest's value. For the rest
 //! the instruction exits, and values are checked as WRMSR checks them (SDM Vol. 2, "WRMSR", and Vol. 4).
-//! MINIVMX_SET_MSRS follows the same rules.
+//! MINIVMX_SET_MSRS follows the same rules, but takes what is there already.
 
 use super::{
     context::Context,

@@ -35,9 +35,10 @@ pub(crate) mod pending {
     /// An enabled breakpoint was met.
     pub(super) const ENABLED: u64 = 1 << 12;
 
-    /// Can a guest have these? RTM and bus locks are for who sets IA32_DEBUGCTL, which guests cannot.
-    pub(crate) fn is_valid(value: u64) -> bool {
-        value & !(super::dr6::BREAKPOINTS | ENABLED | super::dr6::BS) == 0
+    /// These, if a guest can have them. RTM and bus locks are for who sets IA32_DEBUGCTL, which guests
+    /// cannot.
+    pub(crate) fn valid(value: u64) -> Option<u64> {
+        (value & !(super::dr6::BREAKPOINTS | ENABLED | super::dr6::BS) == 0).then_some(value)
     }
 }
 

@@ -139,7 +139,9 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     check_values(sregs)?;
     let [address @ .., dr6, dr7] = sregs.dr;
     let dr6 = dr6::valid(dr6).ok_or(EINVAL)?;
-    let dr7 = dr7::valid(dr7).ok_or(EINVAL)?;
+    let dr7 = unless_kept(cx, GUEST_DR7, dr7, dr7::valid)?;
+    let pending_debug = sregs.pending_debug;
+    unless_kept(cx, GUEST_PENDING_DEBUG_EXCEPTIONS, pending_debug, pending::valid)?;
     guest_fields::check_interruptibility(&cx.vm.machine.capabilities, sregs.interruptibility)?;
     let fpu = cx.fpu.fpu();
     let xcr0 = match sregs.xcr0 == fpu.xcr0() {
@@ -162,11 +164,23 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     Ok(())
 }
 
+/// What a field is to hold: what it holds already, which the program may have put there, or `valid`.
+fn unless_kept(
+    cx: &Context<'_>,
+    field: Field<Natural, Guest>,
+    value: u64,
+    valid: impl Fn(u64) -> Option<u64>,
+) -> Result<u64> {
+    if value == cx.vmcs.read(field) {
+        return Ok(value);
+    }
+    valid(value).ok_or(EINVAL)
+}
+
 fn check_values(sregs: &minivmx_sregs) -> Result {
     const FLAGS: u32 = sregs_flags::MINIVMX_SREGS_KEEP | sregs_flags::MINIVMX_SREGS_PDPTES;
     let good = sregs.flags & !FLAGS == 0
         && sregs.cr8 <= cr8::GREATEST
-        && pending::is_valid(sregs.pending_debug)
         && guest_fields::heeds_interrupts(sregs.activity.into());
     if good {
         Ok(())
