@@ -95,7 +95,6 @@ enum minivmx_cmd {
 	MINIVMX_CMD_SET_MSRS		= 0x26,
 	MINIVMX_CMD_SET_CPUID		= 0x27,
 	MINIVMX_CMD_SET_TRAPS		= 0x28,
-	/* 0x29: to inject an event */
 	MINIVMX_CMD_VMREAD		= 0x2a,
 	MINIVMX_CMD_VMWRITE		= 0x2b,
 	MINIVMX_CMD_CHECK		= 0x2c,
