@@ -973,7 +973,8 @@ struct minivmx_msrs {
  * reach, is in the first column. All other MSRs are the program's: RDMSR and
  * WRMSR come back as exit reasons 31 and 32, and @msr of struct minivmx_run has
  * the answer. The last column is what the guest and MINIVMX_SET_MSRS can write;
- * any other value is #GP(0) for the guest and EINVAL for the program.
+ * any other value is #GP(0) for the guest and EINVAL for the program. What is
+ * canonical goes by the processor: 57 bits if it has five levels of paging.
  *
  * ==================== ================== ====================================
  * MSR                  after power-up     can be written

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     vmx::field::*,
     x86::{
-        address::is_canonical,
+        address::is_canonical_in,
         cr0,
         efer,
         misc_enable,
@@ -80,12 +80,12 @@ pub(crate) fn write(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), 
         DEBUGCTL => check(value == 0)?,
         // CAST: The CPU keeps 32 bits of it.
         SYSENTER_CS => vmcs.write(GUEST_SYSENTER_CS, value as u32),
-        SYSENTER_ESP => vmcs.write(GUEST_SYSENTER_ESP, canonical(value)?),
-        SYSENTER_EIP => vmcs.write(GUEST_SYSENTER_EIP, canonical(value)?),
+        SYSENTER_ESP => vmcs.write(GUEST_SYSENTER_ESP, canonical(cx, value)?),
+        SYSENTER_EIP => vmcs.write(GUEST_SYSENTER_EIP, canonical(cx, value)?),
         PAT => write_pat(cx, value)?,
         EFER => write_efer(cx, value)?,
-        FS_BASE => vmcs.write(GUEST_FS_BASE, canonical(value)?),
-        GS_BASE => vmcs.write(GUEST_GS_BASE, canonical(value)?),
+        FS_BASE => vmcs.write(GUEST_FS_BASE, canonical(cx, value)?),
+        GS_BASE => vmcs.write(GUEST_GS_BASE, canonical(cx, value)?),
         _ => write_switched(cx, index, value)?,
     }
     Ok(())
@@ -101,7 +101,7 @@ fn write_switched(cx: &mut Context<'_>, index: u32, value: u64) -> Result<(), Re
         STAR => {}
         FMASK => check(value >> 32 == 0)?,
         _ => {
-            canonical(value)?;
+            canonical(cx, value)?;
         }
     }
     cx.switched.set(place, value);
@@ -145,7 +145,10 @@ fn check(good: bool) -> Result<(), Refusal> {
     }
 }
 
-fn canonical(value: u64) -> Result<u64, Refusal> {
-    check(is_canonical(value))?;
+/// An address that the processor can have, which may be wider than the guest's
+/// (see [`is_canonical_in`]).
+fn canonical(cx: &Context<'_>, value: u64) -> Result<u64, Refusal> {
+    let bits = cx.vm.machine.capabilities.processor.linear_bits;
+    check(is_canonical_in(value, bits))?;
     Ok(value)
 }

@@ -17,6 +17,7 @@ use crate::{
         processor::Processor, //
     },
     x86::{
+        address,
         cr0,
         event::Interruption,
         rflags, //
@@ -118,19 +119,13 @@ impl<'a> View<'a> {
             .unwrap_or(0)
     }
 
-    /// Is this a canonical address? (SDM Vol. 1, "Canonical Addressing").
+    /// Is this a canonical address of the processor?
     pub(super) fn is_canonical(&self, address: u64) -> bool {
-        self.extends(address, self.processor.linear_bits.saturating_sub(1))
+        address::is_canonical_in(address, self.processor.linear_bits)
     }
 
     /// Are all bits from the highest of a linear address on the same? Those below need not have the sign.
     pub(super) fn is_in_range(&self, address: u64) -> bool {
-        self.extends(address, self.processor.linear_bits)
-    }
-
-    /// Are bits 63:`from` all the same?
-    fn extends(&self, address: u64, from: u32) -> bool {
-        let high = u64::MAX.checked_shl(from).unwrap_or(0);
-        address & high == 0 || address & high == high
+        address::is_extended_from(address, self.processor.linear_bits)
     }
 }

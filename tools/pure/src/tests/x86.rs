@@ -27,6 +27,16 @@ proptest! {
         prop_assert!(address::is_canonical(!low));
     }
 
+    // SDM Vol. 3A, "Canonicality Checking for Data Addresses Written to Control Registers and MSRs":
+    // a processor with five levels takes 57 bits.
+    #[test]
+    fn canonical_addresses_are_as_wide_as_the_processors(high in 0u64..1 << 17, low in 0u64..1 << 47) {
+        let address = high << 47 | low;
+        prop_assert_eq!(address::is_canonical_in(address, 48), address::is_canonical(address));
+        let top = address >> 56;
+        prop_assert_eq!(address::is_canonical_in(address, 57), top == 0 || top == 0xff);
+    }
+
     // SDM Vol. 3A, "Control Registers": PG needs PE, NW needs CD, and bits 6 to 15, 17, 19 to 28 and
     // 32 to 63 are not defined.
     #[test]
