@@ -49,7 +49,7 @@ help:
 #:
 #: ENGINE=bochs|vng|tcg    who runs the machine (default: vng with nested VMX, else bochs)
 #:       =nested            Bochs, and in it KVM, whose nested VMX is a second opinion
-#: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine
+#: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine; these models: Bochs
 #: KVM=own|borrow          without kvm_intel, or with it loaded
 #: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)
 #: KERNEL=debug, ROUNDS=n  with T=part: on the debug kernel; each selftest n times

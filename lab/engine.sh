@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Prints the engine that runs the lab machine: what ENGINE says, else nested VMX
-# where this machine has it, else Bochs.
+# where this machine has it, else Bochs; Bochs also for a CPU model that it emulates.
 
 . "$(dirname "$0")/common.sh"
 
@@ -12,8 +12,17 @@ nested_vmx() {
 		: 2>/dev/null <>/dev/kvm
 }
 
+emulated_model() {
+	case ${CPU_MODEL:-} in
+	penryn | arrandale | haswell | skylake) ;;
+	*) false ;;
+	esac
+}
+
 if [ -n "${ENGINE:-}" ]; then
 	echo "$ENGINE"
+elif emulated_model; then
+	echo bochs
 elif nested_vmx; then
 	echo vng
 else
