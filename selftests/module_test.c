@@ -11,19 +11,30 @@
 #include "kselftest_harness.h"
 #include "minivmx_util.h"
 
-#define MODULE		"/lib/modules/minivmx.ko"
 #define LOG_SIZE	(1 << 20)
 #define LOG_READ_ALL	3	/* SYSLOG_ACTION_READ_ALL */
 
 /* SDM Vol. 3D, "Field Encoding in VMCS". */
 #define GUEST_IDTR_LIMIT	0x4812
 
+/* MODULE of the Makefile, or where the lab has it. */
+static const char *module_file(void)
+{
+	return getenv("MINIVMX_MODULE") ?: "/lib/modules/minivmx.ko";
+}
+
+/* Returns NULL, or the reason to skip. */
+static const char *need_module_file(void)
+{
+	return access(module_file(), R_OK) ? "no module to load: MODULE= names it" : NULL;
+}
+
 static int load_error(const char *parameters)
 {
-	int file = open(MODULE, O_RDONLY | O_CLOEXEC);
+	int file = open(module_file(), O_RDONLY | O_CLOEXEC);
 	int error = 0;
 
-	require(file >= 0, "open of " MODULE ": %s", strerrorname_np(errno));
+	require(file >= 0, "open of %s: %s", module_file(), strerrorname_np(errno));
 	if (syscall(SYS_finit_module, file, parameters, 0))
 		error = errno;
 	close(file);
@@ -59,7 +70,7 @@ static const char *need_loaded_module(void)
 	if (reason)
 		return reason;
 	close(device);
-	return access(MODULE, R_OK) ? "no " MODULE " to load again" : NULL;
+	return need_module_file();
 }
 
 /* What is left open while the module is to go. */
@@ -232,8 +243,12 @@ TEST_F(loaded, kernel_did_not_complain)
 /* One errno, and one sentence where a person would look. */
 TEST(refused_without_vmx)
 {
+	const char *reason = need_module_file();
+
 	if (machine() != MACHINE_NO_VMX)
-		SKIP(return, "this CPU has VMX");
+		reason = "this CPU has VMX";
+	if (reason)
+		SKIP(return, "%s", reason);
 	EXPECT_EQ(EOPNOTSUPP, load_error(""));
 	EXPECT_EQ(NULL, strstr(kernel_log(), "Oops"));
 	EXPECT_EQ(-1, access("/dev/minivmx", F_OK));
