@@ -7,7 +7,7 @@
 . "$(dirname "$0")/common.sh"
 
 suite=trixie
-base=$CACHE/base-$(cat "$LAB/packages" "$LAB/base.sh" "$LAB/backports.sh" | key)
+base=$CACHE/base-$(cat "$LAB/packages" "$LAB/base.sh" "$LAB/backports.sh" "$LAB/udevd" | key)
 
 packages() {
 	sed 's/#.*//' "$LAB/packages" | xargs | tr ' ' ','
@@ -39,6 +39,9 @@ bootstrap_or_lag() {
 make_base() {
 	"$LAB/check-env.sh" --require >&2
 	step "base system: Debian 13 and tools" bootstrap_or_lag "$1"
+	# virtme-ng's machine has this system for its own, and calls both.
+	cp "$LAB/udevd" "$1/usr/local/bin"
+	ln -s /bin/busybox "$1/usr/local/bin/poweroff"
 	mkdir -p "$1/proc" "$1/dev" "$1/sys" "$1/etc/ssl/certs"
 	touch "$1/etc/resolv.conf"
 }

@@ -71,17 +71,37 @@ run_iso() {
 		</dev/null >"$BOOT/bochs.out" 2>&1
 }
 
-# Nested VMX of the host's KVM. This is the machine that virtme-ng starts, without
-# virtme-ng's root file system: all engines run the same initramfs.
+# Nested VMX of the host's KVM.
 run_vng() {
-	run_qemu kvm "${CPU_MODEL:-host}"
+	case $CMDLINE in
+	*JOB=test*) run_virtme "${CPU_MODEL:-host}" ;;
+	*) run_qemu kvm "${CPU_MODEL:-host}" ;;
+	esac
 }
 
 # QEMU's own emulation has no VMX: it shows what the module says to such a CPU.
 run_tcg() {
-	run_qemu tcg max
+	case $CMDLINE in
+	*JOB=test*) run_virtme max --disable-kvm ;;
+	*) run_qemu tcg max ;;
+	esac
 }
 
+# run_virtme CPU [OPTION…]: the selftests as the kernel's developers run theirs, by
+# virtme-ng: not the initramfs, but lab/vng-job in a machine whose root file system is the
+# base. virtme-ng has a console for its standard error only if it is verbose.
+run_virtme() {
+	local job
+	job="IMAGE=$IMAGE BUILD=$BUILD KSRC=$("$LAB/kernel.sh" --source) $LAB/vng-job"
+	{
+		limited vng --verbose --run "$IMAGE/bzImage" \
+			--force-9p --skip-modules --cpus "${CPUS:-1}" --append "$CMDLINE" \
+			"${@:2}" --qemu-opts="-cpu $1" -- "$job" </dev/null 2>&1 >&3 |
+			cat >"$BOOT/console.log"
+	} 3>&1 | cat >"$BOOT/output.log"
+}
+
+# What is not about the selftests runs from the initramfs here too, and needs a terminal.
 run_qemu() {
 	local com1=file:$BOOT/console.log
 	[ "$CONSOLE" = file ] || com1=mon:stdio
