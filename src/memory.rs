@@ -123,7 +123,10 @@ impl Memory {
     ) -> Progress<Gpa> {
         match &mut self.tables {
             CpuTables::Ept(tables) => tables.unmap(range, stock, reaper),
-            CpuTables::Shadow(shadow) => tables::remove_from_shadow(shadow, &self.chunks, range),
+            CpuTables::Shadow(shadow) => {
+                let ram = Ram::new(&self.regions, &self.chunks);
+                tables::remove_from_shadow(shadow, &self.chunks, &ram, range)
+            }
         }
     }
 }

@@ -60,7 +60,13 @@ impl Chunk {
     /// The page that an address lies in, if it is allocated.
     #[inline]
     pub(super) fn page(&self, gpa: Gpa) -> Option<&KernelPage> {
-        Some(self.pages.get(frame_in_chunk(gpa))?.as_ref()?.page())
+        Some(self.ram_page(gpa)?.page())
+    }
+
+    /// The same, with what is known of it.
+    #[inline]
+    pub(super) fn ram_page(&self, gpa: Gpa) -> Option<&RamPage> {
+        self.pages.get(frame_in_chunk(gpa))?.as_ref()
     }
 
     fn slot(&mut self, gpa: Gpa) -> Option<&mut Option<RamPage>> {
@@ -109,6 +115,11 @@ impl Chunks {
     #[inline]
     pub(crate) fn page(&self, gpa: Gpa) -> Option<&KernelPage> {
         self.chunk(gpa)?.page(gpa)
+    }
+
+    /// The same, with what is known of it.
+    pub(super) fn ram_page(&self, gpa: Gpa) -> Option<&RamPage> {
+        self.chunk(gpa)?.ram_page(gpa)
     }
 
     /// The chunk that an address lies in.

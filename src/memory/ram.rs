@@ -25,7 +25,8 @@ use crate::{
         node::Entries,
         shadow::{
             GuestMemory,
-            GuestPage, //
+            GuestPage,
+            Referrers, //
         }, //
     },
     support::page::KernelPage, //
@@ -145,11 +146,17 @@ impl GuestMemory for Ram<'_> {
         Some(self.frame(gpa)?.words())
     }
 
-    fn page(&self, gpa: Gpa) -> Option<GuestPage> {
+    fn page(&self, gpa: Gpa) -> Option<GuestPage<'_>> {
         let found = self.find(gpa)?;
+        let page = found.chunk.ram_page(gpa)?;
         Some(GuestPage {
-            hpa: Hpa::new(found.chunk.page(gpa)?.phys()),
+            hpa: Hpa::new(page.page().phys()),
             writable: !found.readonly,
+            referrers: page.referrers(),
         })
+    }
+
+    fn referrers(&self, gpa: Gpa) -> Option<&Referrers> {
+        Some(self.chunks.ram_page(gpa)?.referrers())
     }
 }

@@ -7,7 +7,10 @@
 //! know whose these pages are, and would end the wrong program.
 
 use crate::{
-    mmu::address::PageSize,
+    mmu::{
+        address::PageSize,
+        shadow::Referrers, //
+    },
     module_parameters,
     support::page::{
         memory_is_short,
@@ -64,6 +67,8 @@ impl Drop for Share {
 /// page longer; then it is the program's alone.
 pub(crate) struct RamPage {
     page: KernelPage,
+    /// The shadow entries that map it.
+    referrers: Referrers,
     _share: Share,
 }
 
@@ -101,7 +106,16 @@ impl RamPage {
     /// The VMs have as much as they may.
     pub(super) fn count(page: KernelPage) -> Result<Self, AllocError> {
         let _share = Share::take()?;
-        Ok(Self { page, _share })
+        Ok(Self {
+            page,
+            referrers: Referrers::new(),
+            _share,
+        })
+    }
+
+    /// The shadow entries that map it.
+    pub(super) fn referrers(&self) -> &Referrers {
+        &self.referrers
     }
 
     /// The page.

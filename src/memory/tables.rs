@@ -4,6 +4,7 @@
 
 use super::{
     chunk::Chunks,
+    ram::Ram,
     region::Region, //
 };
 use crate::{
@@ -23,7 +24,10 @@ use crate::{
         flush::Flush,
         node::MapError,
         page::Stock,
-        shadow::Shadow,
+        shadow::{
+            GuestPage,
+            Shadow, //
+        },
         table::{
             PageTable,
             Pause,
@@ -175,6 +179,7 @@ fn access_to(region: &Region) -> Access {
 pub(super) fn remove_from_shadow(
     shadow: &mut Shadow<KernelPage>,
     chunks: &Chunks,
+    ram: &Ram<'_>,
     range: GpaRange,
 ) -> Progress<Gpa> {
     let Some(part) = chunks.first_part(range) else {
@@ -184,8 +189,13 @@ pub(super) fn remove_from_shadow(
         };
     };
     for gpa in part.pages(PageSize::Size4K) {
-        if let Some(page) = chunks.page(gpa) {
-            shadow.remove(gpa, Hpa::new(page.phys()));
+        if let Some(page) = chunks.ram_page(gpa) {
+            let page = GuestPage {
+                hpa: Hpa::new(page.page().phys()),
+                writable: true,
+                referrers: page.referrers(),
+            };
+            shadow.remove(gpa, page, ram);
         }
     }
     Progress {

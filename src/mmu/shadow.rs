@@ -48,6 +48,7 @@ pub(crate) use self::{
         OutOfPages,
         PAGES_PER_TABLE, //
     },
+    rmap::Referrers, //
 };
 
 use self::{
@@ -166,7 +167,7 @@ impl<P: Frame> Shadow<P> {
             Some(page) if page.writable || !access.write => page,
             _ => return Fault::Memory(walked.gpa, access),
         };
-        if self.tables.reserve(pages).is_err() {
+        if self.tables.reserve(memory, pages).is_err() {
             return Fault::OutOfPages;
         }
         Filling {
@@ -239,8 +240,8 @@ impl<P: Frame> Shadow<P> {
     }
 
     /// A page is taken away from the guest. To be called before it is.
-    pub(crate) fn remove(&mut self, gpa: Gpa, hpa: Hpa) {
-        self.tables.remove(gpa.frame(), hpa);
+    pub(crate) fn remove(&mut self, gpa: Gpa, page: GuestPage<'_>, memory: &dyn GuestMemory) {
+        self.tables.remove(gpa.frame(), page, memory);
     }
 
     /// What the CPU must be told before it goes on; makes a table that it can begin with, if there is none.
@@ -274,7 +275,7 @@ impl<P: Frame> Shadow<P> {
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Result<Hpa, OutOfPages> {
-        self.tables.reserve(pages)?;
+        self.tables.reserve(memory, pages)?;
         self.tables.set_root(paging, memory)
     }
 
@@ -297,7 +298,7 @@ struct Filling<'a> {
     address: Gva,
     access: Access,
     walked: Walked,
-    page: GuestPage,
+    page: GuestPage<'a>,
     memory: &'a dyn GuestMemory,
 }
 
@@ -313,7 +314,9 @@ impl Filling<'_> {
         let frame = self.walked.gpa.frame();
         if self.access.write && shadow.tables.is_protected(frame) {
             shadow.counts.table_writes = shadow.counts.table_writes.wrapping_add(1);
-            let write = shadow.policy.table_write(&mut shadow.tables, frame);
+            let write = shadow
+                .policy
+                .table_write(&mut shadow.tables, frame, self.memory);
             if write == TableWrite::Step {
                 return self.step(shadow, self.walked.rights, true);
             }
@@ -353,7 +356,7 @@ impl Filling<'_> {
             return Ok(Fault::TooMuch);
         }
         let granted = Granted {
-            hpa: self.page.hpa,
+            page: self.page,
             rights,
             read_only,
         };

@@ -7,16 +7,16 @@
 //! is more than a program in the guest may do. So the entry is made for the one instruction, which is
 //! single-stepped.
 
-use super::page::At;
-use crate::mmu::{
-    address::Hpa,
-    guest_walk::Rights, //
+use super::{
+    guest_memory::GuestPage,
+    page::At, //
 };
+use crate::mmu::guest_walk::Rights;
 
 /// What an instruction is allowed.
-pub(super) struct Granted {
+pub(super) struct Granted<'a> {
     /// The page.
-    pub(super) hpa: Hpa,
+    pub(super) page: GuestPage<'a>,
     /// What it may do there.
     pub(super) rights: Rights,
     /// All but the right to write may stay.

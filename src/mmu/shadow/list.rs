@@ -81,6 +81,18 @@ impl List {
         }
     }
 
+    /// Puts all tables of another list before those of this one.
+    pub(super) fn put_first<T: Linked>(&mut self, pages: &mut [T], kind: Kind, other: Self) {
+        let (Some(first), Some(last)) = (other.first, other.last) else {
+            return;
+        };
+        neighbours(pages, kind, last).behind = self.first;
+        match self.first.replace(first) {
+            Some(second) => neighbours(pages, kind, second).before = Some(last),
+            None => self.last = Some(last),
+        }
+    }
+
     /// Takes a table out, which is in this list.
     pub(super) fn remove<T: Linked>(&mut self, pages: &mut [T], kind: Kind, table: TableNumber) {
         let Neighbours { before, behind } = *neighbours(pages, kind, table);

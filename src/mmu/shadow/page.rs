@@ -8,7 +8,8 @@ use super::{
         AllNeighbours,
         Linked,
         TableNumber, //
-    }, //
+    },
+    rmap::Referrers, //
 };
 use crate::mmu::{
     address::{
@@ -116,7 +117,11 @@ pub(crate) struct ShadowPage<P> {
     neighbours: AllNeighbours,
     /// The next whose own address has the same hash.
     pub(super) next_by_table: Option<TableNumber>,
+    /// The epoch of the pool in which it is in use.
+    pub(super) epoch: u64,
     /// Entries that refer to it.
+    pub(super) referrers: Referrers,
+    /// Their number.
     pub(super) parents: u32,
     /// Trapped writes to the guest table since the shadow was used last.
     pub(super) writes: u8,
@@ -136,6 +141,8 @@ impl<P: Frame> ShadowPage<P> {
             key,
             neighbours: AllNeighbours::default(),
             next_by_table: None,
+            epoch: 0,
+            referrers: Referrers::new(),
             parents: 0,
             writes: 0,
             unsync: false,
@@ -146,12 +153,31 @@ impl<P: Frame> ShadowPage<P> {
         }
     }
 
-    /// Begins to be used, empty.
-    pub(super) fn begin(&mut self, key: Key) {
+    /// Begins to be used, empty: it may have been in use when the use of all tables ended.
+    pub(super) fn begin(&mut self, key: Key, epoch: u64) {
+        while let Some(index) = self.next_present(0) {
+            self.clear(index);
+        }
+        self.epoch = epoch;
         self.key = key;
         self.parents = 0;
         self.writes = 0;
         self.unsync = false;
+    }
+
+    /// Ends to be used, empty.
+    pub(super) fn end(&mut self) {
+        self.epoch = 0;
+    }
+
+    /// Number of the guest frame that an entry of the lowest level maps.
+    pub(super) fn mapped_frame(&self, index: usize) -> u64 {
+        if self.key.is_guest_table() {
+            (self.source(index) & ADDRESS) >> 12
+        } else {
+            // CAST: 9 bits.
+            self.key.frame | index as u64
+        }
     }
 
     /// Where the CPU finds it.

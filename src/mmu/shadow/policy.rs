@@ -44,7 +44,12 @@ pub(crate) trait ShadowPolicy<P: Frame>: Sync {
     fn traps_invlpg(&self) -> bool;
 
     /// The guest writes to a protected table.
-    fn table_write(&self, tables: &mut Tables<P>, frame: u64) -> TableWrite;
+    fn table_write(
+        &self,
+        tables: &mut Tables<P>,
+        frame: u64,
+        memory: &dyn GuestMemory,
+    ) -> TableWrite;
 
     /// The guest loads CR3. The root follows by itself.
     fn load_cr3(&self, tables: &mut Tables<P>, memory: &dyn GuestMemory);

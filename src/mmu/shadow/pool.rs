@@ -4,6 +4,10 @@
 //!
 //! A table takes three pages of host memory. They come from the caller until the bound is reached,
 //! and stay here to be used again.
+//!
+//! Taking a table into use, ending its use and finding it take the same time however many there are: there
+//! is a list for each, by hash. (All shadows of a guest frame have the same.) So does ending the use of all at
+//! once: that begins another *epoch*, and what is of an earlier one is cleared when it is used again.
 
 use super::{
     key::Key,
@@ -14,7 +18,9 @@ use super::{
         TableNumber, //
     },
     page::{
+        At,
         Frame,
+        ShadowEntry,
         ShadowPage, //
     }, //
 };
@@ -31,9 +37,6 @@ use kernel::{
 /// Pages of host memory that a shadow table takes.
 pub(crate) const PAGES_PER_TABLE: usize = 3;
 
-/// Lists of tables with equal hash, a power of two.
-const LISTS: usize = 512;
-
 /// There are no pages to make a table of. The caller gets some, and tries again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OutOfPages;
@@ -42,7 +45,9 @@ pub(crate) struct OutOfPages;
 pub(crate) struct Pool<P> {
     pages: KVVec<ShadowPage<P>>,
     limit: usize,
-    by_key: KVVec<List>,
+    /// Rises when the use of all tables ends. It lasts for centuries.
+    epoch: u64,
+    by_key: KVVec<Bucket>,
     by_table: KVVec<Option<TableNumber>>,
     in_use: List,
     free: List,
@@ -51,20 +56,66 @@ pub(crate) struct Pool<P> {
     roots: List,
 }
 
+/// Tables in use whose keys have the same hash, if it is of this epoch.
+#[derive(Clone, Copy)]
+struct Bucket {
+    epoch: u64,
+    list: List,
+}
+
+impl Bucket {
+    const NONE: Self = Self {
+        epoch: 0,
+        list: List::EMPTY,
+    };
+
+    /// The first table, in this epoch.
+    #[inline]
+    fn first(&self, epoch: u64) -> Option<TableNumber> {
+        (self.epoch == epoch).then(|| self.list.first())?
+    }
+
+    /// The list, in this epoch.
+    fn list(&mut self, epoch: u64) -> &mut List {
+        if self.epoch != epoch {
+            *self = Self {
+                epoch,
+                list: List::EMPTY,
+            };
+        }
+        &mut self.list
+    }
+}
+
 impl<P: Frame> Pool<P> {
-    /// Without tables, with room for so many. May sleep.
-    pub(super) fn new(limit: usize) -> Result<Self, AllocError> {
-        Ok(Self {
+    /// The table that is always in use, and in no list.
+    pub(super) const FIRST: TableNumber = TableNumber(0);
+
+    /// With room for so many tables, and with one that is always in use. May sleep.
+    pub(super) fn new(
+        limit: usize,
+        key: Key,
+        pages: [P; PAGES_PER_TABLE],
+    ) -> Result<Self, AllocError> {
+        let lists = limit.next_power_of_two();
+        let mut pool = Self {
             pages: KVVec::with_capacity(limit, GFP_KERNEL_ACCOUNT)?,
             limit,
-            by_key: lists(List::EMPTY)?,
-            by_table: lists(None)?,
+            epoch: 1,
+            by_key: filled(lists, Bucket::NONE)?,
+            by_table: filled(lists, None)?,
             in_use: List::EMPTY,
             free: List::EMPTY,
             free_count: 0,
             out_of_date: List::EMPTY,
             roots: List::EMPTY,
-        })
+        };
+        pool.grow(pages, key);
+        pool.free = List::EMPTY;
+        pool.free_count = 0;
+        let epoch = pool.epoch;
+        pool[Self::FIRST].begin(key, epoch);
+        Ok(pool)
     }
 
     /// Tables that are in use.
@@ -92,18 +143,32 @@ impl<P: Frame> Pool<P> {
         // CAST: The limit is far less.
         let table = TableNumber(self.pages.len() as u16);
         let mut page = ShadowPage::new(key, pages);
-        let list = &mut self.by_table[list_of(page.hpa().frame())];
-        page.next_by_table = *list;
+        let hash = self.hash(page.hpa().frame());
+        page.next_by_table = self.by_table[hash];
         if self.pages.push_within_capacity(page).is_ok() {
-            *list = Some(table);
+            self.by_table[hash] = Some(table);
             self.free.push(&mut self.pages, Kind::Use, table);
             self.free_count += 1;
         }
     }
 
+    /// Is the table in use?
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_in_use(&self, table: TableNumber) -> bool {
+        self[table].epoch == self.epoch
+    }
+
+    /// An entry that a CPU could find, if it is present.
+    #[inline]
+    pub(super) fn entry(&self, at: At) -> Option<ShadowEntry> {
+        let page = self.pages.get(at.table.index())?;
+        let entry = page.entry(at.index)?;
+        (page.epoch == self.epoch).then_some(entry)
+    }
+
     /// The table with this key.
     pub(super) fn find(&self, key: &Key) -> Option<TableNumber> {
-        let mut next = self.by_key[list_of(key.frame)].first();
+        let mut next = self.by_key[self.hash(key.frame)].first(self.epoch);
         while let Some(table) = next {
             if self[table].key == *key {
                 return Some(table);
@@ -116,7 +181,7 @@ impl<P: Frame> Pool<P> {
     /// The first shadow of a guest table in this frame, after `after` if that is given.
     pub(super) fn shadow_of(&self, frame: u64, after: Option<TableNumber>) -> Option<TableNumber> {
         let mut next = match after {
-            None => self.by_key[list_of(frame)].first(),
+            None => self.by_key[self.hash(frame)].first(self.epoch),
             Some(table) => list::behind(self, Kind::Key, table),
         };
         while let Some(table) = next {
@@ -129,9 +194,19 @@ impl<P: Frame> Pool<P> {
         None
     }
 
+    /// The list for a frame. Page tables tend to lie close together, and tables for parts of large pages have
+    /// frames that are multiples of 512: bits from all over the product are good enough for both.
+    fn hash(&self, frame: u64) -> usize {
+        /// 2^64 divided by the golden ratio.
+        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mixed = frame.wrapping_mul(MULTIPLIER) >> 32;
+        // CAST: 32 bits.
+        mixed as usize & (self.by_key.len() - 1)
+    }
+
     /// The table that a CPU finds at this address.
     pub(super) fn at_table(&self, hpa: Hpa) -> Option<TableNumber> {
-        let mut next = self.by_table[list_of(hpa.frame())];
+        let mut next = self.by_table[self.hash(hpa.frame())];
         while let Some(table) = next {
             if self[table].hpa() == hpa {
                 return Some(table);
@@ -141,18 +216,19 @@ impl<P: Frame> Pool<P> {
         None
     }
 
-    /// Takes a table into use.
+    /// Takes a table into use, empty.
     pub(super) fn begin(&mut self, key: Key) -> Result<TableNumber, OutOfPages> {
         let table = self.free.first().ok_or(OutOfPages)?;
-        let pages = &mut self.pages;
-        self.free.remove(pages, Kind::Use, table);
+        self.free.remove(&mut self.pages, Kind::Use, table);
         self.free_count -= 1;
-        self.in_use.push(pages, Kind::Use, table);
-        self.by_key[list_of(key.frame)].push(pages, Kind::Key, table);
+        self.in_use.push(&mut self.pages, Kind::Use, table);
+        let (hash, epoch) = (self.hash(key.frame), self.epoch);
+        let list = self.by_key[hash].list(epoch);
+        list.push(&mut self.pages, Kind::Key, table);
         if key.is_root() {
-            self.roots.push(pages, Kind::Roots, table);
+            self.roots.push(&mut self.pages, Kind::Roots, table);
         }
-        self[table].begin(key);
+        self[table].begin(key, epoch);
         Ok(table)
     }
 
@@ -160,14 +236,32 @@ impl<P: Frame> Pool<P> {
     pub(super) fn end(&mut self, table: TableNumber) {
         self.set_out_of_date(table, false);
         let key = self[table].key;
-        let pages = &mut self.pages;
         if key.is_root() {
-            self.roots.remove(pages, Kind::Roots, table);
+            self.roots.remove(&mut self.pages, Kind::Roots, table);
         }
-        self.by_key[list_of(key.frame)].remove(pages, Kind::Key, table);
-        self.in_use.remove(pages, Kind::Use, table);
-        self.free.push(pages, Kind::Use, table);
+        let (hash, epoch) = (self.hash(key.frame), self.epoch);
+        let list = self.by_key[hash].list(epoch);
+        list.remove(&mut self.pages, Kind::Key, table);
+        self.in_use.remove(&mut self.pages, Kind::Use, table);
+        self.free.push(&mut self.pages, Kind::Use, table);
         self.free_count += 1;
+        self[table].end();
+    }
+
+    /// No table is in use any more but the first, which is empty.
+    pub(super) fn end_all(&mut self) {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let key = self[Self::FIRST].key;
+        self[Self::FIRST].begin(key, epoch);
+        self.free.put_first(
+            &mut self.pages,
+            Kind::Use,
+            core::mem::take(&mut self.in_use),
+        );
+        self.free_count = self.pages.len() - 1;
+        self.out_of_date = List::EMPTY;
+        self.roots = List::EMPTY;
     }
 
     /// Says whether the guest table may differ. Returns whether that is new.
@@ -223,6 +317,7 @@ impl<P: Frame> Pool<P> {
     }
 
     /// The table in use behind this one; `None` begins with the first.
+    #[cfg(any(test, fuzzing))]
     pub(super) fn next_used(&self, after: Option<TableNumber>) -> Option<TableNumber> {
         match after {
             None => self.in_use.first(),
@@ -259,17 +354,11 @@ impl<P> core::ops::IndexMut<TableNumber> for Pool<P> {
     }
 }
 
-fn lists<T: Copy>(empty: T) -> Result<KVVec<T>, AllocError> {
-    let mut lists = KVVec::with_capacity(LISTS, GFP_KERNEL_ACCOUNT)?;
-    for _ in 0..LISTS {
-        lists.push(empty, GFP_KERNEL_ACCOUNT)?;
+/// So many values. May sleep.
+fn filled<T: Copy>(count: usize, value: T) -> Result<KVVec<T>, AllocError> {
+    let mut all = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
+    for _ in 0..count {
+        all.push(value, GFP_KERNEL_ACCOUNT)?;
     }
-    Ok(lists)
-}
-
-/// The tables for parts of large pages have frames that are multiples of 512.
-fn list_of(frame: u64) -> usize {
-    let mixed = frame ^ frame >> 9 ^ frame >> 18;
-    // CAST: `LISTS` is small.
-    (mixed % LISTS as u64) as usize
+    Ok(all)
 }

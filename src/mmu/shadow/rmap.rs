@@ -1,167 +1,159 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The reverse map: which shadow entries refer to a frame of host memory.
+//! The reverse map: which shadow entries refer to a page of host memory.
 //!
 //! It serves for pages of the guest, whose mappings must become read-only when they turn out to hold
 //! a page table and disappear when the memory is taken away, and for shadow tables, whose parents
 //! must let go of them before they are used for something else.
 //!
-//! Entries whose frames have the same hash form a doubly linked list. The links lie beside the shadow
-//! tables, a word for each entry, so that nothing is allocated when an entry is added.
+//! The entries that refer to a page form a ring, the newest first. Their links lie beside the shadow
+//! tables, a word for each entry; where the ring begins lies with the page itself, another word. So nothing
+//! is allocated when an entry is added, nobody meets entries that refer to other pages, and adding, finding
+//! the first and taking one out take the same time however many there are. The links are one of the three pages
+//! of a shadow table; the words with the pages of the guest are 0.2 % of its memory.
+//!
+//! # Invariants
+//!
+//! A page's ring begins with the entry that its [`Referrers`] name, if that entry is present, of a table in
+//! use, and refers to the page; else the ring is empty. So an entry that was the only one goes without a word
+//! to its page, and all entries of all tables go at once when the tables are not in use any more.
 
 use super::{
     list::TableNumber,
     page::{
         At,
-        Frame,
-        ShadowPage, //
-    }, //
+        Frame, //
+    },
+    pool::Pool, //
 };
 use crate::mmu::address::Hpa;
-use core::sync::atomic::Ordering;
-use kernel::{
-    alloc::AllocError,
-    prelude::*, //
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering, //
 };
 
-/// Lists, a power of two.
-const LISTS: usize = 2048;
+/// Two numbers of 32 bits, the entries before and behind one, or the first of a ring and how many there are.
+#[derive(Clone, Copy)]
+struct Pair(u32, u32);
 
-/// What precedes or follows an entry in its list, as 32 bits: an entry, a list, or nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Link(u32);
-
-impl Link {
-    const NONE: Self = Self(u32::MAX);
-    const LIST: u32 = 1 << 31;
-
-    fn entry(at: At) -> Self {
-        // CAST: 9 bits.
-        Self(u32::from(at.table.0) << 9 | at.index as u32)
+impl Pair {
+    fn load(word: &AtomicU64) -> Self {
+        let word = word.load(Ordering::Relaxed);
+        // CAST: The two halves are taken apart on purpose.
+        Self((word >> 32) as u32, word as u32)
     }
 
-    fn at(self) -> Option<At> {
-        (self.0 & Self::LIST == 0).then_some(At {
-            // CAST: 16 bits, 9 bits.
-            table: TableNumber((self.0 >> 9) as u16),
-            index: (self.0 & 511) as usize,
-        })
-    }
-
-    fn list(list: usize) -> Self {
-        // CAST: Less than `LISTS`.
-        Self(list as u32 | Self::LIST)
+    fn store(self, word: &AtomicU64) {
+        word.store(
+            u64::from(self.0) << 32 | u64::from(self.1),
+            Ordering::Relaxed,
+        );
     }
 }
 
-/// What follows and what precedes, in one word.
-fn pack(next: Link, previous: Link) -> u64 {
-    u64::from(previous.0) << 32 | u64::from(next.0)
+/// An entry as a number.
+fn code(at: At) -> u32 {
+    // CAST: 9 bits.
+    u32::from(at.table.0) << 9 | at.index as u32
 }
 
-fn unpack(word: u64) -> (Link, Link) {
-    // CAST: The two halves are taken apart on purpose.
-    (Link(word as u32), Link((word >> 32) as u32))
+/// Inverse of [`code`].
+fn decode(code: u32) -> At {
+    At {
+        // CAST: 16 bits, 9 bits.
+        table: TableNumber((code >> 9) as u16),
+        index: (code & 511) as usize,
+    }
 }
 
-/// The heads of the lists. Every present entry of a shadow table in use is in one of them.
-pub(super) struct Rmap(KVVec<Link>);
+/// What a page knows of the entries that refer to it: the newest, and how many there are.
+pub(crate) struct Referrers(AtomicU64);
 
-impl Rmap {
-    /// Without entries. May sleep.
-    pub(super) fn new() -> Result<Self, AllocError> {
-        let mut lists = KVVec::with_capacity(LISTS, GFP_KERNEL_ACCOUNT)?;
-        for _ in 0..LISTS {
-            lists.push(Link::NONE, GFP_KERNEL_ACCOUNT)?;
-        }
-        Ok(Self(lists))
+impl Referrers {
+    /// None.
+    pub(crate) const fn new() -> Self {
+        // Some entry, which does not refer to the page.
+        Self(AtomicU64::new(0))
     }
 
-    /// Adds an entry that is about to refer to a frame.
-    pub(super) fn insert<P: Frame>(&mut self, pages: &[ShadowPage<P>], at: At, frame: Hpa) {
-        let list = list_of(frame);
-        let first = self.0[list];
-        set(pages, at, first, Link::list(list));
-        if let Some(first) = first.at() {
-            let (next, _) = get(pages, first);
-            set(pages, first, next, Link::entry(at));
-        }
-        self.0[list] = Link::entry(at);
+    /// The newest entry that refers to the page, which is this one.
+    pub(super) fn first<P: Frame>(&self, pool: &Pool<P>, page: Hpa) -> Option<At> {
+        let first = decode(Pair::load(&self.0).0);
+        let entry = pool.entry(first)?;
+        (entry.hpa() == page).then_some(first)
     }
 
-    /// Takes an entry out.
-    pub(super) fn remove<P: Frame>(&mut self, pages: &[ShadowPage<P>], at: At) {
-        let (next, previous) = get(pages, at);
-        if let Some(next) = next.at() {
-            let (after, _) = get(pages, next);
-            set(pages, next, after, previous);
-        }
-        match previous.at() {
-            Some(previous) => {
-                let (_, before) = get(pages, previous);
-                set(pages, previous, next, before);
-            }
-            // CAST: Less than `LISTS`.
-            None => self.0[(previous.0 & !Link::LIST) as usize] = next,
-        }
-    }
-
-    /// The first entry that refers to a frame.
-    pub(super) fn first<P: Frame>(&self, pages: &[ShadowPage<P>], frame: Hpa) -> Option<At> {
-        find(pages, self.0[list_of(frame)], frame)
-    }
-
-    /// The next entry after this one that refers to the same frame.
-    pub(super) fn next<P: Frame>(pages: &[ShadowPage<P>], at: At, frame: Hpa) -> Option<At> {
-        find(pages, get(pages, at).0, frame)
-    }
-
-    /// Entries in all lists.
+    /// Number of entries that refer to the page.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn count<P: Frame>(&self, pages: &[ShadowPage<P>]) -> usize {
-        let following = |link: &Link| Some(get(pages, link.at()?).0);
-        self.0
-            .iter()
-            .flat_map(|first| core::iter::successors(Some(*first), following))
-            .filter(|link| link.at().is_some())
-            .count()
-    }
-
-    /// Forgets all entries of the list that this frame is in; to be used when all lists go.
-    pub(super) fn forget(&mut self, frame: Hpa) {
-        self.0[list_of(frame)] = Link::NONE;
-    }
-}
-
-fn list_of(frame: Hpa) -> usize {
-    // CAST: `LISTS` is small.
-    (frame.frame() % LISTS as u64) as usize
-}
-
-fn get<P: Frame>(pages: &[ShadowPage<P>], at: At) -> (Link, Link) {
-    unpack(
-        pages[at.table.index()]
-            .link(at.index)
-            .load(Ordering::Relaxed),
-    )
-}
-
-fn set<P: Frame>(pages: &[ShadowPage<P>], at: At, next: Link, previous: Link) {
-    let word = pages[at.table.index()].link(at.index);
-    word.store(pack(next, previous), Ordering::Relaxed);
-}
-
-/// The first entry in a list, from this one on, that refers to a frame.
-fn find<P: Frame>(pages: &[ShadowPage<P>], mut link: Link, frame: Hpa) -> Option<At> {
-    loop {
-        let at = link.at()?;
-        let page = &pages[at.table.index()];
-        if page
-            .entry(at.index)
-            .is_some_and(|entry| entry.hpa() == frame)
-        {
-            return Some(at);
+    pub(super) fn count<P: Frame>(&self, pool: &Pool<P>, page: Hpa) -> u32 {
+        match self.first(pool, page) {
+            Some(_) => Pair::load(&self.0).1,
+            None => 0,
         }
-        link = get(pages, at).0;
     }
+
+    /// Adds an entry that is not present and about to refer to the page.
+    pub(super) fn insert<P: Frame>(&self, pool: &Pool<P>, at: At, page: Hpa) {
+        let count = match self.first(pool, page) {
+            Some(first) => {
+                let last = before(pool, first);
+                join(pool, last, at);
+                join(pool, at, first);
+                Pair::load(&self.0).1
+            }
+            None => {
+                join(pool, at, at);
+                0
+            }
+        };
+        Pair(code(at), count.wrapping_add(1)).store(&self.0);
+    }
+
+    /// Takes an entry out, which is not the only one.
+    fn remove<P: Frame>(&self, pool: &Pool<P>, at: At) {
+        let behind = behind(pool, at);
+        join(pool, before(pool, at), behind);
+        let Pair(first, count) = Pair::load(&self.0);
+        let first = if first == code(at) {
+            code(behind)
+        } else {
+            first
+        };
+        Pair(first, count.wrapping_sub(1)).store(&self.0);
+    }
+}
+
+/// Takes an entry out that is about to be not present. `referrers` are those of its page, which are asked for
+/// only if there are more.
+pub(super) fn remove<'a, P: Frame>(
+    pool: &Pool<P>,
+    at: At,
+    referrers: impl FnOnce() -> Option<&'a Referrers>,
+) {
+    if behind(pool, at) == at {
+        return;
+    }
+    if let Some(referrers) = referrers() {
+        referrers.remove(pool, at);
+    }
+}
+
+/// The entry before this one in its ring: before the first comes the last.
+pub(super) fn before<P: Frame>(pool: &Pool<P>, at: At) -> At {
+    decode(Pair::load(pool[at.table].link(at.index)).0)
+}
+
+/// The entry behind this one in its ring: behind the last comes the first.
+pub(super) fn behind<P: Frame>(pool: &Pool<P>, at: At) -> At {
+    decode(Pair::load(pool[at.table].link(at.index)).1)
+}
+
+/// Lets an entry be followed by another.
+fn join<P: Frame>(pool: &Pool<P>, before: At, behind: At) {
+    let (first, second) = (
+        pool[before.table].link(before.index),
+        pool[behind.table].link(behind.index),
+    );
+    Pair(Pair::load(first).0, code(behind)).store(first);
+    Pair(code(before), Pair::load(second).1).store(second);
 }

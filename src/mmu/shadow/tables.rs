@@ -44,10 +44,11 @@ use super::{
         Pool,
         PAGES_PER_TABLE, //
     },
-    rmap::Rmap, //
+    rmap, //
 };
 use crate::mmu::{
     address::{
+        Gpa,
         Gva,
         Hpa,
         Level, //
@@ -78,7 +79,6 @@ const WRITES_OF_DATA: u8 = 3;
 /// The shadow tables of a VM.
 pub(crate) struct Tables<P> {
     pool: Pool<P>,
-    rmap: Rmap,
     /// Are guest tables write-protected while they have shadows?
     protects: bool,
     /// The table that the CPU begins with.
@@ -99,7 +99,6 @@ impl<P: Frame> Tables<P> {
         protects: bool,
         pae: [P; PAGES_PER_TABLE],
     ) -> Result<Self, AllocError> {
-        let mut pool = Pool::new(limit.max(FEWEST))?;
         let key = Key {
             frame: 0,
             level: Level::Pdpt,
@@ -107,12 +106,8 @@ impl<P: Frame> Tables<P> {
             rights: Rights::ALL,
             linear: 0,
         };
-        pool.grow(pae, key);
-        // It is the first, and nothing else takes it.
-        let _first = pool.begin(key);
         Ok(Self {
-            pool,
-            rmap: Rmap::new()?,
+            pool: Pool::new(limit.max(FEWEST), key, pae)?,
             protects,
             root: None,
             grants: Grants::default(),
@@ -123,7 +118,7 @@ impl<P: Frame> Tables<P> {
     }
 
     /// The table for PAE paging.
-    const PAE: TableNumber = TableNumber(0);
+    const PAE: TableNumber = Pool::<P>::FIRST;
 
     /// Tables in use, and pages of host memory that all tables take.
     pub(super) fn usage(&self) -> (usize, usize) {
@@ -141,6 +136,7 @@ impl<P: Frame> Tables<P> {
     /// least recently used.
     pub(super) fn reserve(
         &mut self,
+        memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Result<(), OutOfPages> {
         while self.pool.free_count() < FOR_ONE_FILL {
@@ -149,21 +145,19 @@ impl<P: Frame> Tables<P> {
                 let pages = [take()?, take()?, take()?];
                 self.pool.grow(pages, self.pool[Self::PAE].key);
             } else {
-                self.reclaim();
+                self.reclaim(memory);
             }
         }
         Ok(())
     }
 
     /// Drops the root that was used least recently; if there is only the current one, all below it.
-    fn reclaim(&mut self) {
+    fn reclaim(&mut self, memory: &dyn GuestMemory) {
         let before = self.pool.in_use();
         let current = self.root;
-        let is_spare = |table, page: &ShadowPage<P>| {
-            page.parents == 0 && table != Self::PAE && Some(table) != current
-        };
+        let is_spare = |table, page: &ShadowPage<P>| page.parents == 0 && Some(table) != current;
         match self.pool.oldest_root(is_spare) {
-            Some(table) => self.free(table),
+            Some(table) => self.free(table, memory),
             None => self.drop_all(),
         }
         let dropped = before.saturating_sub(self.pool.in_use());
@@ -179,13 +173,14 @@ impl<P: Frame> Tables<P> {
     ) -> Result<Hpa, OutOfPages> {
         let key = Key::root(paging);
         let table = if key.origin == Origin::Pae {
-            self.drop_entries(Self::PAE);
+            self.drop_entries(Self::PAE, memory);
             self.pool[Self::PAE].key.frame = key.frame;
             Self::PAE
         } else {
-            self.find_or_begin(key, memory)?
+            let table = self.find_or_begin(key, memory)?;
+            self.pool.touch(table);
+            table
         };
-        self.pool.touch(table);
         self.root = Some(table);
         self.flush.need();
         Ok(self.pool[table].hpa())
@@ -206,13 +201,13 @@ impl<P: Frame> Tables<P> {
         paging: &Paging,
         address: Gva,
         walked: &Walked,
-        page: GuestPage,
+        page: GuestPage<'_>,
         memory: &dyn GuestMemory,
     ) -> Result<(), OutOfPages> {
         let at = self.descend(paging, address, walked, memory)?;
         let (mut rights, source) = self.leaf(at, walked);
         rights.write &= page.writable && !self.is_protected(walked.gpa.frame());
-        self.set_leaf(at, page.hpa, rights, source);
+        self.set_leaf(at, page, rights, source, memory);
         Ok(())
     }
 
@@ -222,12 +217,12 @@ impl<P: Frame> Tables<P> {
         paging: &Paging,
         address: Gva,
         walked: &Walked,
-        granted: Granted,
+        granted: Granted<'_>,
         memory: &dyn GuestMemory,
     ) -> Result<(), OutOfPages> {
         let at = self.descend(paging, address, walked, memory)?;
         let (_, source) = self.leaf(at, walked);
-        self.set_leaf(at, granted.hpa, granted.rights, source);
+        self.set_leaf(at, granted.page, granted.rights, source, memory);
         self.grants.add(Grant {
             at,
             frame: walked.gpa.frame(),
@@ -329,8 +324,9 @@ impl<P: Frame> Tables<P> {
         if self.pool[at.table].entry(at.index) != Some(new) {
             // The child must not go when the only entry is replaced by the same.
             self.pool[child].parents += 1;
-            self.drop_entry(at);
-            self.rmap.insert(&self.pool, at, hpa);
+            self.drop_entry(at, memory);
+            let referrers = &self.pool[child].referrers;
+            referrers.insert(&self.pool, at, hpa);
             self.sync_below(child, memory);
         }
         self.pool[at.table].set(at.index, new, source);
@@ -340,12 +336,19 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Makes an entry of the lowest level map a page.
-    fn set_leaf(&mut self, at: At, hpa: Hpa, rights: Rights, source: u64) {
-        let new = ShadowEntry::leaf(hpa, rights);
+    fn set_leaf(
+        &mut self,
+        at: At,
+        page: GuestPage<'_>,
+        rights: Rights,
+        source: u64,
+        memory: &dyn GuestMemory,
+    ) {
+        let new = ShadowEntry::leaf(page.hpa, rights);
         let old = self.pool[at.table].entry(at.index);
-        if old.map(ShadowEntry::hpa) != Some(hpa) {
-            self.drop_entry(at);
-            self.rmap.insert(&self.pool, at, hpa);
+        if old.map(ShadowEntry::hpa) != Some(page.hpa) {
+            self.drop_entry(at, memory);
+            page.referrers.insert(&self.pool, at, page.hpa);
         }
         if old.is_some() {
             self.flush.need();
@@ -354,42 +357,48 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Makes an entry not present. A table that no other entry refers to goes with it.
-    fn drop_entry(&mut self, at: At) {
-        let Some(entry) = self.pool[at.table].entry(at.index) else {
+    fn drop_entry(&mut self, at: At, memory: &dyn GuestMemory) {
+        let Some(entry) = self.pool.entry(at) else {
             return;
         };
-        self.rmap.remove(&self.pool, at);
-        self.pool[at.table].clear(at.index);
         self.flush.need();
-        if self.pool[at.table].key.level == Level::Pt {
+        let page = &self.pool[at.table];
+        if page.key.level == Level::Pt {
+            let mapped = || memory.referrers(Gpa::new(page.mapped_frame(at.index) << 12));
+            rmap::remove(&self.pool, at, mapped);
+            self.pool[at.table].clear(at.index);
             return;
         }
         let Some(child) = self.pool.at_table(entry.hpa()) else {
             return;
         };
+        rmap::remove(&self.pool, at, || Some(&self.pool[child].referrers));
+        self.pool[at.table].clear(at.index);
         let page = &mut self.pool[child];
         page.parents = page.parents.saturating_sub(1);
         if page.parents == 0 && !page.key.is_root() {
-            self.free(child);
+            self.free(child, memory);
         }
     }
 
-    fn drop_entries(&mut self, table: TableNumber) {
+    fn drop_entries(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         let mut next = self.pool[table].next_present(0);
         while let Some(index) = next {
-            self.drop_entry(At { table, index });
+            self.drop_entry(At { table, index }, memory);
             next = self.pool[table].next_present(index);
         }
     }
 
     /// Ends the use of a table, wherever it is referred to. The depth of this recursion is that of
     /// the tables, which is four.
-    fn free(&mut self, table: TableNumber) {
-        let hpa = self.pool[table].hpa();
+    fn free(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         // One that stays: its parents go first, and the last of them must not free it, too.
         self.pool[table].parents += 1;
-        self.drop_all_that_refer_to(hpa);
-        self.drop_entries(table);
+        let hpa = self.pool[table].hpa();
+        while let Some(at) = self.pool[table].referrers.first(&self.pool, hpa) {
+            self.drop_entry(at, memory);
+        }
+        self.drop_entries(table, memory);
         if self.root == Some(table) {
             self.root = None;
         }
@@ -398,32 +407,9 @@ impl<P: Frame> Tables<P> {
 
     /// Drops all entries of all tables, and all tables but the one for PAE paging.
     pub(super) fn drop_all(&mut self) {
-        let mut next = self.pool.next_used(None);
-        while let Some(table) = next {
-            self.clear_all(table);
-            next = self.pool.next_used(next);
-        }
-        next = self.pool.next_used(None);
-        while let Some(table) = next {
-            next = self.pool.next_used(next);
-            if table != Self::PAE {
-                self.pool.end(table);
-            }
-        }
+        self.pool.end_all();
         // The next root comes with a flush.
         self.root = None;
-    }
-
-    /// Clears all entries of a table, with the lists of the reverse map that they are in.
-    fn clear_all(&mut self, table: TableNumber) {
-        let mut next = self.pool[table].next_present(0);
-        while let Some(index) = next {
-            if let Some(entry) = self.pool[table].entry(index) {
-                self.rmap.forget(entry.hpa());
-            }
-            self.pool[table].clear(index);
-            next = self.pool[table].next_present(index);
-        }
     }
 
     /// Ends what was granted for one instruction, and synchronises the tables that it may have
@@ -435,7 +421,7 @@ impl<P: Frame> Tables<P> {
             if grant.read_only && self.pool[grant.at.table].key.level == Level::Pt {
                 self.make_read_only(grant.at);
             } else {
-                self.drop_entry(grant.at);
+                self.drop_entry(grant.at, memory);
             }
             number += 1;
         }
@@ -447,21 +433,12 @@ impl<P: Frame> Tables<P> {
         self.grants.clear();
     }
 
-    /// Drops every entry that refers to a frame of host memory: a page of the guest, or a table that stays
-    /// all the same. So none of them takes another of these with it, and each is found from the one
-    /// before.
-    fn drop_all_that_refer_to(&mut self, hpa: Hpa) {
-        let mut next = self.rmap.first(&self.pool, hpa);
-        while let Some(at) = next {
-            next = Rmap::next(&self.pool, at, hpa);
-            self.drop_entry(at);
-        }
-    }
-
     /// Drops everything that comes from a page that is taken away from the guest.
-    pub(super) fn remove(&mut self, frame: u64, hpa: Hpa) {
-        self.drop_all_that_refer_to(hpa);
-        self.release(frame);
+    pub(super) fn remove(&mut self, frame: u64, page: GuestPage<'_>, memory: &dyn GuestMemory) {
+        while let Some(at) = page.referrers.first(&self.pool, page.hpa) {
+            self.drop_entry(at, memory);
+        }
+        self.release(frame, memory);
     }
 }
 

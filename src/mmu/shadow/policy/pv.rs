@@ -37,8 +37,13 @@ impl<P: Frame> ShadowPolicy<P> for Pv {
         false
     }
 
-    fn table_write(&self, tables: &mut Tables<P>, frame: u64) -> TableWrite {
-        step_or_release(tables, frame)
+    fn table_write(
+        &self,
+        tables: &mut Tables<P>,
+        frame: u64,
+        memory: &dyn GuestMemory,
+    ) -> TableWrite {
+        step_or_release(tables, frame, memory)
     }
 
     fn load_cr3(&self, _tables: &mut Tables<P>, _memory: &dyn GuestMemory) {}

@@ -38,11 +38,16 @@ impl<P: Frame> ShadowPolicy<P> for Unsync {
         true
     }
 
-    fn table_write(&self, tables: &mut Tables<P>, frame: u64) -> TableWrite {
+    fn table_write(
+        &self,
+        tables: &mut Tables<P>,
+        frame: u64,
+        memory: &dyn GuestMemory,
+    ) -> TableWrite {
         if tables.allow_unsync(frame) {
             TableWrite::Allow
         } else {
-            step_or_release(tables, frame)
+            step_or_release(tables, frame, memory)
         }
     }
 

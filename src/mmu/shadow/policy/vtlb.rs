@@ -37,7 +37,12 @@ impl<P: Frame> ShadowPolicy<P> for Vtlb {
         true
     }
 
-    fn table_write(&self, _tables: &mut Tables<P>, _frame: u64) -> TableWrite {
+    fn table_write(
+        &self,
+        _tables: &mut Tables<P>,
+        _frame: u64,
+        _memory: &dyn GuestMemory,
+    ) -> TableWrite {
         TableWrite::Allow
     }
 

@@ -39,8 +39,13 @@ impl<P: Frame> ShadowPolicy<P> for Wp {
         false
     }
 
-    fn table_write(&self, tables: &mut Tables<P>, frame: u64) -> TableWrite {
-        step_or_release(tables, frame)
+    fn table_write(
+        &self,
+        tables: &mut Tables<P>,
+        frame: u64,
+        memory: &dyn GuestMemory,
+    ) -> TableWrite {
+        step_or_release(tables, frame, memory)
     }
 
     fn load_cr3(&self, _tables: &mut Tables<P>, _memory: &dyn GuestMemory) {}
@@ -49,9 +54,13 @@ impl<P: Frame> ShadowPolicy<P> for Wp {
 }
 
 /// Steps the write, unless the table has become data.
-pub(super) fn step_or_release<P: Frame>(tables: &mut Tables<P>, frame: u64) -> TableWrite {
+pub(super) fn step_or_release<P: Frame>(
+    tables: &mut Tables<P>,
+    frame: u64,
+    memory: &dyn GuestMemory,
+) -> TableWrite {
     if tables.note_write(frame) {
-        tables.release(frame);
+        tables.release(frame, memory);
         TableWrite::Allow
     } else {
         TableWrite::Step

@@ -18,7 +18,7 @@ use crate::mmu::{
             At,
             Frame, //
         },
-        rmap::Rmap,
+        rmap,
     }, //
 };
 
@@ -44,17 +44,18 @@ impl<P: Frame> Tables<P> {
         let Some(page) = memory.page(Gpa::new(frame << 12)) else {
             return;
         };
-        let mut next = self.rmap.first(&self.pool, page.hpa);
+        let first = page.referrers.first(&self.pool, page.hpa);
+        let mut next = first;
         while let Some(at) = next {
             self.make_read_only(at);
-            next = Rmap::next(&self.pool, at, page.hpa);
+            next = Some(rmap::behind(&self.pool, at)).filter(|at| Some(*at) != first);
         }
     }
 
     pub(super) fn make_read_only(&mut self, at: At) {
-        let page = &mut self.pool[at.table];
-        match page.entry(at.index) {
+        match self.pool.entry(at) {
             Some(entry) if entry.is_writable() => {
+                let page = &mut self.pool[at.table];
                 let source = page.source(at.index);
                 page.set(at.index, entry.read_only(), source);
                 self.flush.need();
@@ -77,9 +78,9 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Lets go of a frame: it holds no table any more, as far as the shadows are concerned.
-    pub(in crate::mmu::shadow) fn release(&mut self, frame: u64) {
+    pub(in crate::mmu::shadow) fn release(&mut self, frame: u64, memory: &dyn GuestMemory) {
         while let Some(table) = self.pool.shadow_of(frame, None) {
-            self.free(table);
+            self.free(table, memory);
         }
     }
 

@@ -76,11 +76,11 @@ impl<P: Frame> Tables<P> {
     pub(super) fn sync(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         let gpa = Gpa::new(self.pool[table].key.frame << 12);
         let Some(contents) = memory.contents(gpa) else {
-            return self.drop_entries(table);
+            return self.drop_entries(table, memory);
         };
         let mut from = 0;
         while let Some(index) = self.pool[table].next_stale(from, contents) {
-            self.drop_entry(At { table, index });
+            self.drop_entry(At { table, index }, memory);
             self.syncs = self.syncs.wrapping_add(1);
             from = index + 1;
         }
@@ -96,7 +96,7 @@ impl<P: Frame> Tables<P> {
         if page.entry(at.index).is_none() || same() {
             return false;
         }
-        self.drop_entry(at);
+        self.drop_entry(at, memory);
         self.syncs = self.syncs.wrapping_add(1);
         true
     }

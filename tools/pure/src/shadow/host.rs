@@ -4,7 +4,7 @@
 
 use crate::mmu::{
     address::{Hpa, Level},
-    shadow::Frame,
+    shadow::{Frame, Referrers},
 };
 use std::{
     cell::RefCell,
@@ -18,6 +18,8 @@ pub(super) struct HostPage {
     /// The guest's frame that it is, if it is one.
     pub(super) guest_frame: Option<u64>,
     words: Box<[AtomicU64; Level::ENTRIES]>,
+    /// The shadow entries that map it.
+    pub(super) referrers: Referrers,
 }
 
 impl HostPage {
@@ -75,6 +77,7 @@ impl Host {
             hpa: (Self::FIRST + pages.len() as u64) << 12,
             guest_frame,
             words: Box::new([const { AtomicU64::new(0) }; Level::ENTRIES]),
+            referrers: Referrers::new(),
         });
         pages.push(Rc::downgrade(&page));
         page

@@ -16,8 +16,11 @@ use super::{
 use crate::{
     dice::Dice,
     mmu::{
-        address::{Gpa, Gva, Hpa},
-        shadow::{Fault, OutOfPages, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL, PAGES_PER_TABLE},
+        address::{Gpa, Gva},
+        shadow::{
+            Fault, GuestMemory, OutOfPages, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL,
+            PAGES_PER_TABLE,
+        },
     },
 };
 use std::rc::Rc;
@@ -300,9 +303,9 @@ impl<'a> Machine<'a> {
     }
 
     fn remove(&mut self, frame: u64) -> Outcome {
-        if let Some(page) = self.ram.host_page(frame) {
-            self.shadow
-                .remove(Gpa::new(frame << 12), Hpa::new(page.hpa()));
+        let gpa = Gpa::new(frame << 12);
+        if let Some(page) = self.ram.page(gpa) {
+            self.shadow.remove(gpa, page, &self.ram);
         }
         self.ram.remove(frame);
         Outcome::nothing()

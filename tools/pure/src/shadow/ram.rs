@@ -7,7 +7,7 @@ use crate::mmu::{
     address::{Gpa, Hpa},
     guest_walk::PhysicalMemory,
     node::Entries,
-    shadow::{GuestMemory, GuestPage},
+    shadow::{GuestMemory, GuestPage, Referrers},
 };
 use std::{cell::Cell, rc::Rc, sync::atomic::Ordering::Relaxed};
 
@@ -171,11 +171,16 @@ impl GuestMemory for Ram {
         Some(self.host_page(gpa.frame())?.words())
     }
 
-    fn page(&self, gpa: Gpa) -> Option<GuestPage> {
+    fn page(&self, gpa: Gpa) -> Option<GuestPage<'_>> {
         let page = self.host_page(gpa.frame())?;
         Some(GuestPage {
             hpa: Hpa::new(page.hpa()),
             writable: gpa.frame() != ROM_FRAME,
+            referrers: &page.referrers,
         })
+    }
+
+    fn referrers(&self, gpa: Gpa) -> Option<&Referrers> {
+        Some(&self.host_page(gpa.frame())?.referrers)
     }
 }
