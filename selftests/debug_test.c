@@ -10,6 +10,7 @@
 #define CR4_DE		BIT(3)
 #define RFLAGS_TF	BIT(8)
 #define RFLAGS_IF	BIT(9)
+#define RFLAGS_RF	BIT(16)
 #define RFLAGS_VM	BIT(17)
 #define DR6_BD		BIT(13)
 #define DR6_BS		BIT(14)
@@ -80,6 +81,8 @@ static void write_addresses(void)
 	} while (0)
 
 static volatile u64 vector_of_dr4;
+/* Does the CPU know that privilege comes before DR7.GD? */
+static volatile u64 knows_order;
 
 /* Whatever CR4.DE and DR7.GD say: privilege comes before the latter. */
 static void guest_moves_without_privilege(void)
@@ -90,6 +93,17 @@ static void guest_moves_without_privilege(void)
 	GUEST_ASSERT_FAULTS(vector_of_dr4, "movq %%dr5, %%rax");
 }
 
+/* Runs to an exit that was not asked for; all others are for the driver. */
+static void run_to_untrapped(const struct vcpu *vcpu)
+{
+	struct minivmx_run *run = vcpu->run;
+
+	do {
+		run->answer = MINIVMX_ANSWER_DEFAULT;
+		vcpu_run(vcpu);
+	} while (run->reason == EXIT_DR_ACCESS);
+}
+
 static void guest_moves_at_each_level(void)
 {
 	open_program_to_users();
@@ -98,6 +112,8 @@ static void guest_moves_at_each_level(void)
 		for (int i = 0; i < 4; i++) {
 			const u64 dr7 = i & 1 ? DR7_INIT | DR7_GD : DR7_INIT;
 
+			if (i & 1 && !knows_order)
+				continue;
 			set_cr4_de(i & 2);
 			vector_of_dr4 = i & 2 ? VECTOR_UD : VECTOR_GP;
 			WRITE_DR(7, dr7);
@@ -111,12 +127,15 @@ static void guest_moves_at_each_level(void)
 	GUEST_ASSERT(READ_DR(0) == addresses[0] && READ_DR(3) == addresses[3]);
 }
 
-MINIVMX_TEST(debug_registers_are_for_cpl_0, guest_moves_at_each_level)
+static void expect_all_faults(struct __test_metadata *_metadata,
+			      const struct vcpu *vcpu)
 {
+	struct minivmx_run *run = vcpu->run;
+
 	for (;;) {
 		struct minivmx_sregs sregs;
 
-		vcpu_run(vcpu);
+		run_to_untrapped(vcpu);
 		if (get_ucall(vcpu) != UCALL_SYNC)
 			break;
 		sregs = get_sregs(vcpu);
@@ -126,6 +145,119 @@ MINIVMX_TEST(debug_registers_are_for_cpl_0, guest_moves_at_each_level)
 		set_sregs(vcpu, &sregs);
 	}
 	EXPECT_EQ(UCALL_DONE, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));
+}
+
+/* Bochs 3.0 looks at DR7.GD first. */
+MINIVMX_TEST(debug_registers_are_for_cpl_0, guest_moves_at_each_level)
+{
+	*guest_copy(vm, knows_order) = runs_in_kvm();
+	expect_all_faults(_metadata, vcpu);
+}
+
+/* The same if it is the driver that knows. */
+MINIVMX_TEST(debug_registers_are_for_cpl_0_trapped, guest_moves_at_each_level)
+{
+	*guest_copy(vm, knows_order) = true;
+	set_traps(vcpu, 0, 1, EXIT_DR_ACCESS);
+	expect_all_faults(_metadata, vcpu);
+}
+
+/* ------------------------------------------------- registers without exits */
+
+#define ROUNDS	20
+
+static void guest_counts_in_debug_registers(void)
+{
+	for (u64 round = 0; round < ROUNDS; round++) {
+		for (u64 i = 0; i < 100; i++) {
+			WRITE_DR(0, i);
+			WRITE_DR(3, ~i);
+			GUEST_ASSERT(READ_DR(0) == i && READ_DR(3) == ~i);
+		}
+		WRITE_DR(6, DR6_INIT | (round & 15));
+		WRITE_DR(7, DR7_INIT | (round & 1) << 16);
+		GUEST_SYNC(round);
+		GUEST_ASSERT(READ_DR(0) == round && READ_DR(1) == round + 1);
+		GUEST_ASSERT(READ_DR(2) == round + 2 && READ_DR(3) == round + 3);
+		GUEST_ASSERT(READ_DR(6) == (DR6_INIT | DR6_BS));
+		GUEST_ASSERT(READ_DR(7) == DR7_INIT);
+	}
+}
+
+static void expect_registers_to_be_shared(struct __test_metadata *_metadata,
+					  const struct vcpu *vcpu)
+{
+	for (u64 round = 0; round < ROUNDS; round++) {
+		struct minivmx_sregs sregs;
+
+		run_to_untrapped(vcpu);
+		require(get_ucall(vcpu) == UCALL_SYNC, "%s", describe_exit(vcpu));
+		sregs = get_sregs(vcpu);
+		EXPECT_EQ(99, sregs.dr[0]);
+		EXPECT_EQ(~99UL, sregs.dr[3]);
+		EXPECT_EQ(DR6_INIT | (round & 15), sregs.dr[4]);
+		EXPECT_EQ(DR7_INIT | (round & 1) << 16, sregs.dr[5]);
+		for (int i = 0; i < 4; i++)
+			sregs.dr[i] = round + i;
+		sregs.dr[4] = DR6_INIT | DR6_BS;
+		sregs.dr[5] = DR7_INIT;
+		set_sregs(vcpu, &sregs);
+	}
+	run_to_untrapped(vcpu);
+	EXPECT_EQ(UCALL_DONE, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));
+}
+
+/* One exit a burst at most, but for the program that asks for each. */
+MINIVMX_TEST(no_exits, guest_counts_in_debug_registers)
+{
+	struct minivmx_stats stats;
+
+	expect_registers_to_be_shared(_metadata, vcpu);
+	stats = get_stats(vm);
+	EXPECT_LE(stats.out_exits[EXIT_DR_ACCESS], stats.out_bursts);
+	EXPECT_GT(400, stats.out_exits[EXIT_DR_ACCESS]);
+}
+
+MINIVMX_TEST(exits_that_are_asked_for, guest_counts_in_debug_registers)
+{
+	set_traps(vcpu, 0, 1, EXIT_DR_ACCESS);
+	expect_registers_to_be_shared(_metadata, vcpu);
+	EXPECT_EQ(ROUNDS * 408, get_stats(vm).out_exits[EXIT_DR_ACCESS]);
+}
+
+/* The program asks for them while the guest has them without. */
+MINIVMX_TEST(exits_from_now_on, guest_counts_in_debug_registers)
+{
+	run_to_sync(vcpu, 0);
+	set_traps(vcpu, 0, 1, EXIT_DR_ACCESS);
+	run_to_exit(vcpu, EXIT_DR_ACCESS);
+	EXPECT_EQ(99, get_sregs(vcpu).dr[0]);
+}
+
+/*
+ * MOV DR that exits, and then happens again without an exit, meets its own
+ * instruction breakpoint before the exit only.
+ */
+static void guest_watches_its_own_move(void)
+{
+	u64 value;
+
+	asm volatile("leaq 1f(%%rip), %0\n\t"
+		     "movq %0, %%dr2\n\t"
+		     "movq %1, %%dr7\n\t"
+		     "1: movq %%dr2, %0"
+		     : "=&r"(value) : "r"(DR7_INIT | BIT(4)));
+	GUEST_ASSERT(value == READ_DR(2));
+}
+
+MINIVMX_TEST(breakpoint_at_a_move, guest_watches_its_own_move)
+{
+	set_traps(vcpu, BIT(VECTOR_DB), 0);
+	run_to_exit(vcpu, EXIT_EXCEPTION);
+	EXPECT_EQ(BIT(2), run->qualification & 0xf);
+	EXPECT_EQ(get_sregs(vcpu).dr[2], run->regs.rip);
+	run->regs.rflags |= RFLAGS_RF;
+	run_to_done(vcpu);
 }
 
 /* In virtual-8086 mode the CPL is 3. Without an IDT, faults end the guest. */

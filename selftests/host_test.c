@@ -365,17 +365,25 @@ MINIVMX_TEST(host_bases_behind_selectors, guest_spoils_segments)
 	check_bases(_metadata, vcpu);
 }
 
-/* This guest has no SWAPGS: IA32_KERNEL_GS_BASE is the program's all the time. */
-GUEST_BLOB(syncs_in_32_bits, 32,
-	   "	movl $1, %eax\n"	/* UCALL_SYNC */
+/* This guest has no SWAPGS, but IA32_KERNEL_GS_BASE. */
+GUEST_BLOB(spoils_a_base_in_32_bits, 32,
+	   "	movl $0xc0000102, %ecx\n"
+	   "	xorl %edx, %edx\n"
 	   "	movl $1, %edi\n"
-	   "1:	outl %eax, $0xf0\n"	/* UCALL_PORT */
+	   "1:	movl $0x3333000, %eax\n"
+	   "	wrmsr\n"
+	   "	movl $1, %eax\n"	/* UCALL_SYNC */
+	   "	outl %eax, $0xf0\n"	/* UCALL_PORT */
 	   "	jmp 1b\n");
 
 TEST_F(vm, host_bases_behind_selectors_without_swapgs)
 {
-	start_protected(&self->vm, syncs_in_32_bits);
-	check_bases(_metadata, &self->vm.vcpu);
+	const struct vcpu *vcpu = &self->vm.vcpu;
+
+	start_protected(&self->vm, spoils_a_base_in_32_bits);
+	run_to_sync(vcpu, 1);
+	EXPECT_EQ(0x3333000, get_msr(vcpu, IA32_KERNEL_GS_BASE));
+	check_bases(_metadata, vcpu);
 }
 
 MINIVMX_TEST(host_tsc_aux, guest_spoils_segments)

@@ -248,6 +248,46 @@ TEST_F(vm, after_power_up)
 	}
 }
 
+#define ROUNDS	20
+
+static void guest_uses_kernel_gs_base(void)
+{
+	u64 value;
+
+	for (u64 round = 0; round < ROUNDS; round++) {
+		for (u64 i = 0; i < 100; i++) {
+			GUEST_ASSERT(try_wrmsr(IA32_KERNEL_GS_BASE, HIGH + i) ==
+				     NO_FAULT);
+			GUEST_ASSERT(try_rdmsr(IA32_KERNEL_GS_BASE, &value) ==
+				     NO_FAULT);
+			GUEST_ASSERT(value == HIGH + i);
+		}
+		asm volatile("swapgs");
+		GUEST_ASSERT(try_wrmsr(IA32_KERNEL_GS_BASE, LOW + round) ==
+			     NO_FAULT);
+		asm volatile("swapgs");
+		GUEST_SYNC(round);
+		GUEST_ASSERT(try_rdmsr(IA32_KERNEL_GS_BASE, &value) == NO_FAULT);
+		GUEST_ASSERT(value == LOW - round);
+	}
+}
+
+/* It is in the CPU in each burst, whoever changes it, and no access exits. */
+MINIVMX_TEST(kernel_gs_base, guest_uses_kernel_gs_base)
+{
+	struct minivmx_stats stats;
+
+	for (u64 round = 0; round < ROUNDS; round++) {
+		run_to_sync(vcpu, round);
+		EXPECT_EQ(HIGH + 99, get_msr(vcpu, IA32_KERNEL_GS_BASE));
+		EXPECT_EQ(LOW + round, get_msr(vcpu, IA32_GS_BASE));
+		set_msr(vcpu, IA32_KERNEL_GS_BASE, LOW - round);
+	}
+	run_to_done(vcpu);
+	stats = get_stats(vm);
+	EXPECT_EQ(0, stats.out_exits[EXIT_RDMSR] + stats.out_exits[EXIT_WRMSR]);
+}
+
 static void guest_sets_the_clock(void)
 {
 	u64 value;

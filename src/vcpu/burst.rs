@@ -9,6 +9,7 @@
 //! | guard | goes back before | because |
 //! |---|---|---|
 //! | [`Here`] | all | the guest runs no more: who waits for this CPU's flushes need not |
+//! | [`LentDebugRegisters`] | [`HostState`] | DR7 enables them |
 //! | [`LentMsr`] of IA32_EFER, or of MSR_TEST_CTRL | | |
 //! | [`LentMsrs`] | [`HostState`] | the selector of GS brings IA32_KERNEL_GS_BASE along |
 //! | [`LoadedFpu`] | | |
@@ -16,6 +17,7 @@
 //! | [`VmxRoot`] | [`HostState`] | VMX operation may keep Intel PT from going on |
 //! | [`HostState`] | [`IrqsDisabled`] | so does everything: an interrupt would find the guest's state |
 //!
+//! [`LentDebugRegisters`]: crate::support::debug_register::LentDebugRegisters
 //! [`LentMsr`]: crate::support::msr::LentMsr
 //! [`LentMsrs`]: crate::support::user_msr::LentMsrs
 //! [`LoadedFpu`]: crate::support::fpu::LoadedFpu
@@ -105,8 +107,9 @@ impl Vcpu {
             setup::reset(vm, &vmcs)?;
             state.configured = true;
         }
+        let debug = state.debug.load(host.debug_control());
         if dr7::has_breakpoints(vmcs.read(GUEST_DR7)) {
-            host.lend_breakpoints(&state.guest.debug.address);
+            let _in_cpu = debug.lend();
         }
         let efer = state.guest.translation.efer(&vmcs);
         let fpu = state.fpu.load(irqs);
@@ -123,7 +126,15 @@ impl Vcpu {
             counters,
         };
         state.guest.tags.arrive(&here, &vm.generation, &tlb);
-        let mut cx = Context::new(vm, &vmcs, &mut state.guest, &fpu, &switched, counters);
+        let mut cx = Context::new(
+            vm,
+            &vmcs,
+            &mut state.guest,
+            &fpu,
+            &switched,
+            &debug,
+            counters,
+        );
         translation::begin_burst(&mut cx);
         let result = body(&mut cx);
         cx.guest.cr2 = cpu::cr2(irqs);

@@ -14,6 +14,7 @@ use crate::{
     mmu::address::Gpa,
     support::{
         cpu,
+        debug_register::LentDebugRegisters,
         fpu::LoadedFpu,
         uapi,
         user_msr::LentMsrs, //
@@ -67,6 +68,8 @@ pub(crate) struct Context<'a> {
     pub(crate) fpu: &'a LoadedFpu<'a>,
     /// Its MSRs that the VMCS does not hold.
     pub(crate) switched: &'a LentMsrs<'a>,
+    /// Its debug registers but DR7.
+    pub(crate) debug: &'a LentDebugRegisters<'a>,
     /// What is counted.
     pub(crate) counters: &'a Counters,
     pause: bool,
@@ -81,6 +84,7 @@ impl<'a> Context<'a> {
         guest: &'a mut Guest,
         fpu: &'a LoadedFpu<'a>,
         switched: &'a LentMsrs<'a>,
+        debug: &'a LentDebugRegisters<'a>,
         counters: &'a Counters,
     ) -> Self {
         Self {
@@ -89,6 +93,7 @@ impl<'a> Context<'a> {
             guest,
             fpu,
             switched,
+            debug,
             counters,
             pause: false,
         }
@@ -174,7 +179,7 @@ impl<'a> Context<'a> {
     pub(crate) fn deliver(&mut self, exception: Exception) -> Next {
         match exception.vector {
             vector::PAGE_FAULT => self.set_cr2(exception.detail),
-            vector::DEBUG => event::enter_debug(self.vmcs, self.guest, exception.detail),
+            vector::DEBUG => event::enter_debug(self.vmcs, self.debug, exception.detail),
             _ => {}
         }
         let outcome = event::raise(self.vmcs, self.guest, exception);

@@ -5,6 +5,10 @@
 
 use super::state::Guest;
 use crate::{
+    support::debug_register::{
+        DebugRegisters,
+        LentDebugRegisters, //
+    },
     vmx::{
         capability::Capabilities,
         controls::PinBased,
@@ -158,8 +162,12 @@ fn take_place(guest: &mut Guest, exception: Waiting) -> Outcome {
 }
 
 /// What #DB does to the debug registers, with these causes.
-pub(crate) fn enter_debug(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, causes: u64) {
-    guest.debug.dr6 = dr6::after(guest.debug.dr6, causes);
+pub(crate) fn enter_debug(vmcs: &CurrentVmcs<'_>, debug: &LentDebugRegisters<'_>, causes: u64) {
+    let before = debug.get();
+    debug.set(DebugRegisters {
+        dr6: dr6::after(before.dr6, causes),
+        ..before
+    });
     let dr7 = vmcs.read(GUEST_DR7);
     vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
 }

@@ -7,7 +7,7 @@
 //! | IA32_SYSENTER_CS | 174H | native | anything; 32 bits are kept |
 //! | IA32_SYSENTER_ESP, _EIP | 175H, 176H | native | canonical addresses |
 //! | IA32_FS_BASE, IA32_GS_BASE | C0000100H, C0000101H | native | canonical addresses |
-//! | IA32_KERNEL_GS_BASE | C0000102H | kept | canonical addresses |
+//! | IA32_KERNEL_GS_BASE | C0000102H | native | canonical addresses |
 //! | IA32_STAR | C0000081H | kept | anything |
 //! | IA32_LSTAR, IA32_CSTAR | C0000082H, C0000083H | kept | canonical addresses |
 //! | IA32_FMASK | C0000084H | kept | 32 bits |
@@ -19,9 +19,9 @@
 //! | IA32_BIOS_SIGN_ID | 8BH | reads 0 | anything, ignored: no update is loaded |
 //! | all others | | to the program | what the program says |
 //!
-//! *Native* is without an exit, on a CPU with MSR bitmaps: the VMCS holds the guest's value. For the rest
-//! the instruction exits, and values are checked as WRMSR checks them (SDM Vol. 2, "WRMSR", and Vol. 4).
-//! MINIVMX_SET_MSRS follows the same rules, but takes what is there already.
+//! *Native* is without an exit, on a CPU with MSR bitmaps: the VMCS holds the guest's value, or the CPU has
+//! it in each burst. For the rest the instruction exits, and values are checked as WRMSR checks them (SDM
+//! Vol. 2, "WRMSR", and Vol. 4). MINIVMX_SET_MSRS follows the same rules, but takes what is there already.
 
 use super::{
     context::Context,

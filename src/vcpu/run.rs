@@ -211,7 +211,8 @@ fn enter(cx: &mut Context<'_>) -> Result<ExitReason, EntryFailure> {
     if delivers {
         event::load(cx.vmcs, &cx.guest.event);
     }
-    let entered = entry::enter(cx.vmcs, cx.fpu, cx.switched, &mut cx.guest.frame.general);
+    let registers = &mut cx.guest.frame.general;
+    let entered = entry::enter(cx.vmcs, cx.fpu, cx.switched, cx.debug, registers);
     if delivers {
         event::unload(cx.vmcs, &mut cx.guest.event, &entered);
     }

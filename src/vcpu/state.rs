@@ -3,7 +3,6 @@
 //! The state of a vCPU that is not in its VMCS: data, which knows nothing of who works with it.
 
 mod cpuid;
-mod debug_registers;
 mod operand;
 mod pending;
 mod report;
@@ -38,7 +37,6 @@ pub(crate) use self::{
 };
 
 use self::{
-    debug_registers::DebugRegisters,
     report::Report, //
 };
 use super::run_page::Frame;
@@ -50,6 +48,10 @@ use crate::{
     },
     support::{
         cpu,
+        debug_register::{
+            DebugRegisters,
+            SwitchedDebugRegisters, //
+        },
         descriptor::Descriptors,
         fpu::GuestFpu, //
     },
@@ -60,6 +62,7 @@ use crate::{
         vmcs::CurrentVmcs, //
     },
     x86::{
+        debug_register::dr6,
         event::Waiting,
         exception::Exception, //
     }, //
@@ -76,8 +79,6 @@ pub(crate) struct Guest {
     pub(crate) cr2: u64,
     /// Task priority.
     pub(crate) cr8: u64,
-    /// Debug registers but DR7.
-    pub(crate) debug: DebugRegisters,
     /// What CPUID answers.
     pub(crate) cpuid: Cpuid,
     /// Exits that the program wants to see.
@@ -128,6 +129,8 @@ pub(crate) struct State {
     pub(crate) fpu: GuestFpu,
     /// MSRs that the VMCS does not hold.
     pub(crate) switched: SwitchedMsrs,
+    /// Debug registers but DR7, which the VMCS holds.
+    pub(crate) debug: SwitchedDebugRegisters,
     /// The rest.
     pub(crate) guest: Guest,
 }
@@ -147,12 +150,15 @@ impl State {
             descriptors: Descriptors::default(),
             fpu: GuestFpu::new()?,
             switched: SwitchedMsrs::default(),
+            debug: SwitchedDebugRegisters::new(DebugRegisters {
+                address: [0; 4],
+                dr6: dr6::FIXED,
+            }),
             guest: Guest {
                 identity,
                 frame: Frame::default(),
                 cr2: 0,
                 cr8: 0,
-                debug: DebugRegisters::default(),
                 cpuid: Cpuid::default(),
                 traps: Traps::default(),
                 stock: Stock::default(),

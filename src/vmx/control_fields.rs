@@ -19,7 +19,10 @@ use super::{
     field::*,
     vmcs::CurrentVmcs, //
 };
-use crate::x86::event::vector;
+use crate::{
+    support::debug_register::InCpu,
+    x86::event::vector, //
+};
 use kernel::prelude::*;
 
 /// Exceptions that always exit: #DB and #AC, whose delivery can raise them again without end, and #MC,
@@ -101,12 +104,30 @@ impl CurrentVmcs<'_> {
         vital(self, MSR_BITMAP, self.execution().bitmaps.phys(all));
     }
 
+    /// Lets the guest reach the debug registers without exits for the rest of the burst, now that they are
+    /// its own.
+    pub(crate) fn give_debug_registers(&self, _proof: &InCpu<'_>) {
+        self.set_primary(Primary::MOV_DR_EXITING, false);
+        self.has_debug_registers.set(true);
+    }
+
+    /// Ends that.
+    #[cold]
+    pub(super) fn take_debug_registers(&self) {
+        self.set_primary(Primary::MOV_DR_EXITING, true);
+        self.has_debug_registers.set(false);
+    }
+
     /// Lets the guest exit after its next instruction, or not.
     pub(crate) fn set_stepping(&self, how: Stepper, on: bool) {
         let control = match how {
             Stepper::MonitorTrapFlag => Primary::MONITOR_TRAP_FLAG,
             Stepper::NmiWindow => Primary::NMI_WINDOW_EXITING,
         };
+        self.set_primary(control, on);
+    }
+
+    fn set_primary(&self, control: Primary, on: bool) {
         let controls = Primary::from_bits(self.read(PRIMARY_CONTROLS));
         vital(self, PRIMARY_CONTROLS, controls.with_if(control, on).raw());
     }

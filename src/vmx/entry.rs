@@ -19,6 +19,7 @@ use super::{
 use crate::{
     support::{
         cpu,
+        debug_register::LentDebugRegisters,
         fpu::LoadedFpu,
         user_msr::LentMsrs, //
     },
@@ -89,13 +90,14 @@ pub(super) fn write_host_rip(vmcs: &CurrentVmcs<'_>) {
 
 /// Enters the guest and returns after its VM exit.
 ///
-/// The two guards are proofs that what the guest can change without an exit, and a VM exit does not
+/// The three guards are proofs that what the guest can change without an exit, and a VM exit does not
 /// bring back, is the host's no more.
 #[inline]
 pub(crate) fn enter(
     vmcs: &CurrentVmcs<'_>,
     _fpu: &LoadedFpu<'_>,
     _msrs: &LentMsrs<'_>,
+    _debug: &LentDebugRegisters<'_>,
     registers: &mut Registers,
 ) -> Result<ExitReason, EntryFailure> {
     let resume = vmcs.launched();

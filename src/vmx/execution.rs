@@ -8,9 +8,10 @@
 //! | VMX-preemption timer | some emulators do not let the host's interrupts through, see below |
 //! | HLT, MWAIT, MONITOR exiting | waiting is the program's to decide |
 //! | unconditional I/O exiting | all ports are the program's |
-//! | MOV-DR exiting, CR8 exiting, RDPMC exiting | registers that are not switched |
+//! | CR8 exiting, RDPMC exiting | registers that are not switched |
+//! | MOV-DR exiting | registers that are switched for guests only that use them: off in a burst that has met one |
 //! | use TSC offsetting | the guest's time starts with it |
-//! | use MSR bitmaps | bases of FS and GS, SYSENTER: in the VMCS, so without an exit |
+//! | use MSR bitmaps | bases of FS and GS, SYSENTER, SWAPGS: the guest's own, so without an exit |
 //! | enable EPT, unrestricted guest | memory; real mode and no paging |
 //! | CR3-load, CR3-store, INVLPG exiting | shadow paging: the guest's CR3 is not the CPU's |
 //! | enable VPID | translations survive VM entries and exits |

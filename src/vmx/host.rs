@@ -12,12 +12,13 @@
 //! | CR0, CR3 with its LAM bits, CR4, RSP, RIP | the host-state area: `host_area.rs` |
 //! | bases of GDTR, IDTR, TR, FS, GS; selectors of the kernel; SYSENTER MSRs | the same |
 //! | limits of GDTR, IDTR and TR (the I/O bitmap), LDTR, selectors of the program, the user's GS base | [`SavedDescriptors`] |
-//! | DR7, and DR0 to DR3 if the guest has breakpoints | [`SavedDebugRegisters`] |
+//! | DR7 | [`SavedDebugControl`] |
+//! | DR0 to DR3, DR6, if the guest has breakpoints, or uses MOV DR | [`LentDebugRegisters`] |
 //! | IA32_DEBUGCTL: branch records, block stepping | [`KeptMsr`] in [`Observers`] |
 //! | PEBS, whose records would go to the guest's memory; IA32_PERF_GLOBAL_CTRL while it is on | [`SamplingOff`] in [`Observers`], and `host_area.rs` |
 //! | Intel PT where VMX operation excludes it (IA32_VMX_MISC bit 14 is 0) | [`KeptMsr`] in [`Observers`] |
 //! | IA32_EFER, IA32_PAT | VM-exit controls; without them, SYSCALL's bit by `vcpu/state/switched.rs`, and the guest has the host's PAT |
-//! | IA32_KERNEL_GS_BASE, STAR, LSTAR, CSTAR, FMASK | `vcpu/state/switched.rs`, if the guest can use them |
+//! | IA32_KERNEL_GS_BASE; STAR, LSTAR, CSTAR, FMASK if the guest can use them | `vcpu/state/switched.rs` |
 //! | x87, SSE, AVX, with the upper parts that AVX-512 adds; MXCSR; XCR0 | [`crate::support::fpu`] |
 //! | CR4.VMXE, KVM's current VMCS | [`super::root`] |
 //! | NMIs and machine checks that a VM exit took | [`super::entry`] |
@@ -27,7 +28,7 @@
 //! | what | why |
 //! |---|---|
 //! | every MSR not named here: IA32_SPEC_CTRL, TSC_AUX, XSS, XFD, UMWAIT_CONTROL, S_CET, U_CET, PKRS, LBR_CTL, performance counters, x2APIC, microcode … | RDMSR and WRMSR exit (but for what the VMCS holds), RDPMC exits, and no MSR is on a list of the VMCS |
-//! | DR6 | #DB exits, which leaves it alone, and so does MOV DR |
+//! | DR0 to DR3, DR6 of other guests | MOV DR exits, and so does #DB, which leaves DR6 alone |
 //! | CR8 | MOV CR8 exits |
 //! | PKRU | CR4.PKE is 0 in guests, and bit 9 of XCR0: no WRPKRU, no XRSTOR of it |
 //! | CET: SSP and its MSRs | CR4.CET is 0 in guests; without "load CET state" VM entries and exits do not touch them |
@@ -37,12 +38,14 @@
 //! | TSC_AUX by RDTSCP or RDPID; IA32_UMWAIT_CONTROL by TPAUSE | their controls are 0: #UD |
 //! | CR2 | the kernel reads it only where the CPU has just written it |
 //!
+//! [`LentDebugRegisters`]: crate::support::debug_register::LentDebugRegisters
+//!
 //! Refused by name when the module is loaded: a kernel that uses FRED, whose MSRs only newer controls
 //! switch.
 
 use super::capability::Capabilities;
 use crate::support::{
-    debug_register::SavedDebugRegisters,
+    debug_register::SavedDebugControl,
     descriptor::{
         Descriptors,
         SavedDescriptors, //
@@ -66,8 +69,8 @@ const TRACE_EN: u64 = 1;
 /// drop, in the order of the fields. None of them needs another to be back.
 #[must_use = "the host's state is put back when the guard is dropped"]
 pub(crate) struct HostState<'a> {
-    /// A VM exit turns DR7 off; a guest that is being debugged has its own DR0 to DR3.
-    debug: SavedDebugRegisters<'a>,
+    /// A VM exit turns DR7 off.
+    debug: SavedDebugControl<'a>,
     /// A VM exit has its own idea of limits and selectors.
     descriptors: SavedDescriptors<'a>,
     /// Last: they need not see the driver put the rest back.
@@ -126,7 +129,7 @@ impl<'a> HostState<'a> {
         capabilities: &Capabilities,
     ) -> Self {
         Self {
-            debug: SavedDebugRegisters::save(irqs),
+            debug: SavedDebugControl::save(irqs),
             descriptors: descriptors.save(irqs),
             observers: Observers::save(irqs, capabilities),
             irqs,
@@ -137,6 +140,12 @@ impl<'a> HostState<'a> {
     #[inline]
     pub(crate) fn irqs(&self) -> &'a IrqsDisabled {
         self.irqs
+    }
+
+    /// DR7.
+    #[inline]
+    pub(crate) fn debug_control(&self) -> &SavedDebugControl<'a> {
+        &self.debug
     }
 
     /// Descriptor tables and segment registers.
@@ -153,10 +162,5 @@ impl<'a> HostState<'a> {
     /// Does anything watch the host at work?
     pub(super) fn is_observed(&self) -> bool {
         self.observers.is_some()
-    }
-
-    /// Lends DR0 to DR3 to a guest, too.
-    pub(crate) fn lend_breakpoints(&self, guest: &[u64; 4]) {
-        self.debug.lend(guest);
     }
 }

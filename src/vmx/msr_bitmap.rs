@@ -7,6 +7,7 @@ use crate::{
     x86::msr::{
         FS_BASE,
         GS_BASE,
+        KERNEL_GS_BASE,
         SYSENTER_CS,
         SYSENTER_EIP,
         SYSENTER_ESP, //
@@ -16,8 +17,17 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
 /// MSRs that the guest reads and writes without an exit: the VMCS holds its values, and VM exits load
-/// the host's.
-const DIRECT: [u32; 5] = [SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, FS_BASE, GS_BASE];
+/// the host's. The last is the guest's in each burst, of which [`LentMsrs`] is the proof.
+///
+/// [`LentMsrs`]: crate::support::user_msr::LentMsrs
+const DIRECT: [u32; 6] = [
+    SYSENTER_CS,
+    SYSENTER_ESP,
+    SYSENTER_EIP,
+    FS_BASE,
+    GS_BASE,
+    KERNEL_GS_BASE,
+];
 
 /// Two of them.
 pub(crate) struct MsrBitmaps {

@@ -34,7 +34,7 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// From construction to drop the VMCS in `region` is the current one, and `launched` says whether its launch state is
-/// "launched". Its controls are those of its [`Execution`], and its host-state area is this CPU's.
+/// "launched". Its controls are those of its [`Execution`], but for those that `control_fields.rs` changes, and its host-state area is this CPU's.
 #[must_use = "the VMCS is given back when the guard is dropped"]
 #[repr(C)] // `failed` first: it is the operand of every access to a field.
 pub(crate) struct CurrentVmcs<'a> {
@@ -43,6 +43,8 @@ pub(crate) struct CurrentVmcs<'a> {
     launched: Cell<bool>,
     /// Was there an exit whose event of the host nobody asked for?
     exited: Cell<bool>,
+    /// Does MOV DR not exit in this burst?
+    pub(super) has_debug_registers: Cell<bool>,
     region: &'a Region,
     execution: &'a Execution,
     host: &'a HostState<'a>,
@@ -68,6 +70,7 @@ impl<'a> CurrentVmcs<'a> {
             failed: Cell::new(false),
             launched: Cell::new(false),
             exited: Cell::new(false),
+            has_debug_registers: Cell::new(false),
             region,
             execution,
             host: root.host(),
@@ -207,6 +210,9 @@ impl<'a> CurrentVmcs<'a> {
 impl Drop for CurrentVmcs<'_> {
     #[inline]
     fn drop(&mut self) {
+        if self.has_debug_registers.get() {
+            self.take_debug_registers();
+        }
         // SAFETY: By the type invariant this CPU has the VMCS active, and no other.
         // INVARIANT: (of `Vmcs`) It is active nowhere afterwards, and its launch state is clear.
         if unsafe { insn::vmclear(self.region.address()) }.is_err() {

@@ -15,3 +15,4 @@ pub(crate) const STAR: u32 = 0xc000_0081;
 pub(crate) const FMASK: u32 = 0xc000_0084;
 pub(crate) const FS_BASE: u32 = 0xc000_0100;
 pub(crate) const GS_BASE: u32 = 0xc000_0101;
+pub(crate) const KERNEL_GS_BASE: u32 = 0xc000_0102;

@@ -4,6 +4,7 @@
 
 use crate::{
     support::{
+        debug_register::DebugRegisters,
         uaccess::Argument,
         uapi::{
             minivmx_segment,
@@ -52,7 +53,8 @@ pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
             access_rights: vmcs.read(rights),
             ..minivmx_segment::new_zeroed()
         });
-    let [dr0, dr1, dr2, dr3] = cx.guest.debug.address;
+    let debug = cx.debug.get();
+    let [dr0, dr1, dr2, dr3] = debug.address;
     let pdptes = translation::pdptes(cx);
     let pdptes_flag = pdptes.map_or(0, |_| sregs_flags::MINIVMX_SREGS_PDPTES);
     minivmx_sregs {
@@ -80,7 +82,7 @@ pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
         cr4: cx.cr4(),
         efer: cx.efer(),
         xcr0: cx.fpu.fpu().xcr0(),
-        dr: [dr0, dr1, dr2, dr3, cx.guest.debug.dr6, vmcs.read(GUEST_DR7)],
+        dr: [dr0, dr1, dr2, dr3, debug.dr6, vmcs.read(GUEST_DR7)],
         interruptibility: vmcs.read(GUEST_INTERRUPTIBILITY),
         cr8: cx.guest.cr8,
         pdptes: pdptes.unwrap_or_default(),
@@ -141,7 +143,12 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     let dr6 = dr6::valid(dr6).ok_or(EINVAL)?;
     let dr7 = unless_kept(cx, GUEST_DR7, dr7, dr7::valid)?;
     let pending_debug = sregs.pending_debug;
-    unless_kept(cx, GUEST_PENDING_DEBUG_EXCEPTIONS, pending_debug, pending::valid)?;
+    unless_kept(
+        cx,
+        GUEST_PENDING_DEBUG_EXCEPTIONS,
+        pending_debug,
+        pending::valid,
+    )?;
     guest_fields::check_interruptibility(&cx.vm.machine.capabilities, sregs.interruptibility)?;
     let fpu = cx.fpu.fpu();
     let xcr0 = match sregs.xcr0 == fpu.xcr0() {
@@ -153,8 +160,7 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
         cx.fpu.set_xcr0(xcr0);
     }
     cx.set_cr2(sregs.cr2);
-    cx.guest.debug.address = address;
-    cx.guest.debug.dr6 = dr6;
+    cx.debug.set(DebugRegisters { address, dr6 });
     cx.guest.cr8 = sregs.cr8;
     cx.vmcs.write(GUEST_DR7, dr7);
     set_segments(cx, sregs);

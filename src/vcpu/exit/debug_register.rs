@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MOV to and from debug registers. The exit comes before all faults of the instruction (SDM Vol. 3C,
-//! "Instructions That Cause VM Exits Conditionally").
+//! MOV to and from debug registers.
+//!
+//! Most guests do not use them, so they are the host's as a burst begins, unless DR7, which is in the
+//! VMCS, enables a breakpoint. The first MOV DR exits. Then they are the guest's for the rest of the burst:
+//! it is carried out again, and neither it nor the next ones exit.
+//!
+//! If the program wants to see each, they go on to exit. That comes before all faults of the instruction
+//! (SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally"). #DB exits always, which leaves DR6
+//! alone.
 
 use crate::{
     vcpu::{
@@ -9,11 +16,15 @@ use crate::{
             Context,
             Next, //
         },
+        event,
         operand,
         paging, //
     },
     vmx::{
-        exit::DrAccess,
+        exit::{
+            basic,
+            DrAccess, //
+        },
         field::*, //
     },
     x86::{
@@ -28,6 +39,16 @@ use crate::{
 
 /// Answers MOV to and from a debug register.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
+    if cx.guest.traps.contains(basic::DR_ACCESS) {
+        return carry_out(cx);
+    }
+    cx.vmcs.give_debug_registers(&cx.debug.lend());
+    event::resume_instruction(cx.vmcs);
+    Next::Enter
+}
+
+/// Does what the instruction would have done.
+fn carry_out(cx: &mut Context<'_>) -> Next {
     let access = DrAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The fields have 3 and 4 bits.
     let number = access.debug_register().get() as usize;
@@ -61,21 +82,22 @@ fn fault(cx: &Context<'_>, number: usize) -> Option<Exception> {
 
 fn read(cx: &Context<'_>, number: usize) -> u64 {
     match number {
-        0..=3 => cx.guest.debug.address[number],
-        4 | 6 => cx.guest.debug.dr6,
+        0..=3 => cx.debug.get().address[number],
+        4 | 6 => cx.debug.get().dr6,
         _ => cx.vmcs.read(GUEST_DR7),
     }
 }
 
 fn write(cx: &mut Context<'_>, number: usize, value: u64) -> Option<()> {
+    let mut registers = cx.debug.get();
     match number {
-        0..=3 => cx.guest.debug.address[number] = value,
-        4 | 6 => cx.guest.debug.dr6 = dr6::valid(value)?,
+        0..=3 => registers.address[number] = value,
+        4 | 6 => registers.dr6 = dr6::valid(value)?,
         _ => cx.vmcs.write(GUEST_DR7, dr7::valid(value)?),
     }
+    cx.debug.set(registers);
     if dr7::has_breakpoints(cx.vmcs.read(GUEST_DR7)) {
-        // The addresses go into the CPU at the beginning of the next burst.
-        cx.end_burst();
+        let _in_cpu = cx.debug.lend();
     }
     Some(())
 }

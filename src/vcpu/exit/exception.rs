@@ -78,7 +78,7 @@ pub(in crate::vcpu) fn deliver(cx: &mut Context<'_>) -> Next {
 /// Hands the guest its #DB, with the DR6 that the CPU would have left.
 fn deliver_debug(cx: &mut Context<'_>) -> Next {
     let causes = cx.vmcs.read(EXIT_QUALIFICATION);
-    event::enter_debug(cx.vmcs, cx.guest, causes);
+    event::enter_debug(cx.vmcs, cx.debug, causes);
     event::keep_step_pending(cx.vmcs);
     reflect(cx)
 }

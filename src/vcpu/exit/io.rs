@@ -87,13 +87,13 @@ fn breakpoints_at_port(cx: &Context<'_>, access: IoAccess, dr7: u64) -> u64 {
     if cx.cr4() & cr4::DE == 0 {
         return 0;
     }
-    let addresses = &cx.guest.debug.address;
+    let addresses = &cx.debug.get().address;
     let (port, width) = (access.port().get(), width(access).into());
     breakpoint::met(dr7, addresses, breakpoint::Access::Port, port, width)
 }
 
 fn breakpoints_in_memory(cx: &Context<'_>, access: IoAccess, address: u64) -> u64 {
-    let (dr7, addresses) = (cx.vmcs.read(GUEST_DR7), &cx.guest.debug.address);
+    let (dr7, addresses) = (cx.vmcs.read(GUEST_DR7), &cx.debug.get().address);
     let kind = if access.input() {
         breakpoint::Access::Write
     } else {

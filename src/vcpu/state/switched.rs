@@ -3,8 +3,9 @@
 //! MSRs that neither the VMCS nor a VM exit switches: the base that SWAPGS exchanges, and where
 //! SYSCALL goes.
 //!
-//! SWAPGS works in 64-bit mode only, which begins with IA32_EFER.LME, and SYSCALL with IA32_EFER.SCE;
-//! for a guest without them the host's values stay where they are.
+//! SWAPGS does not exit, nor does an access to that base by RDMSR or WRMSR, so it is the guest's in
+//! every burst. SYSCALL works with IA32_EFER.SCE only: for a guest without it the host's values stay
+//! where they are.
 
 use crate::{
     support::{
@@ -34,8 +35,6 @@ const SYSCALL: [UserMsr; 4] = [
 /// How many of [`SwitchedMsrs`] must be in the CPU while the guest runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needed {
-    /// None.
-    Nothing = 0,
     /// IA32_KERNEL_GS_BASE.
     Swapgs = 1,
     /// All.
@@ -43,15 +42,13 @@ pub(crate) enum Needed {
 }
 
 impl Needed {
-    /// What SWAPGS and SYSCALL need with this IA32_EFER, now or before the next exit.
+    /// What SYSCALL needs with this IA32_EFER, now or before the next exit.
     #[inline]
     pub(crate) fn with(efer: u64) -> Self {
         if efer & efer::SCE != 0 {
             Self::Syscall
-        } else if efer & (efer::LME | efer::LMA) != 0 {
-            Self::Swapgs
         } else {
-            Self::Nothing
+            Self::Swapgs
         }
     }
 }
