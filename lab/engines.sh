@@ -67,7 +67,7 @@ run_iso() {
 	local com1="mode=file, dev=$BOOT/console.log"
 	[ "$CONSOLE" = file ] || com1='mode=term, dev=/dev/tty'
 	CPU_MODEL=$(bochs_model) CPUS=$1 BOOT=$BOOT BXSHARE=/usr/share/bochs \
-		limited bochs -q -unlock -f "$LAB/bochsrc" "com1: enabled=1, $com1" "${@:2}" \
+		limited "${BOCHS:-bochs}" -q -unlock -f "$LAB/bochsrc" "com1: enabled=1, $com1" "${@:2}" \
 		</dev/null >"$BOOT/bochs.out" 2>&1
 }
 

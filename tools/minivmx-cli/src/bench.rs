@@ -7,6 +7,7 @@ mod event;
 mod figure;
 mod hypervisor;
 mod kvm;
+mod mark;
 mod measure;
 mod minivmx;
 mod tables;

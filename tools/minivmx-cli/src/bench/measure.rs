@@ -19,6 +19,7 @@ use super::{
         Stop,
         MEMORY, //
     },
+    mark::mark, //
 };
 
 /// Events of a loop.
@@ -41,7 +42,7 @@ const _: () = assert!(PAGES + 3 * SHARE <= MEMORY);
 pub fn ticks(hypervisor: &mut impl Hypervisor, event: Event) -> Result<u64> {
     hypervisor.write(CODE, event.code())?;
     let mut samples = (0..=LOOPS)
-        .map(|number| sample(hypervisor, event, first_page(event, number)))
+        .map(|number| sample(hypervisor, event, number))
         .collect::<Result<Vec<_>>>()?;
     Ok(median(&mut samples[1..]))
 }
@@ -51,19 +52,22 @@ fn first_page(event: Event, number: u64) -> u64 {
     PAGES + event.share() * SHARE + number * EVENTS * PAGE
 }
 
-/// Ticks of one loop, by event; `pages` are those that it may touch.
-fn sample(hypervisor: &mut impl Hypervisor, event: Event, pages: u64) -> Result<u64> {
+/// Ticks of the loop of that number, by event.
+fn sample(hypervisor: &mut impl Hypervisor, event: Event, number: u64) -> Result<u64> {
     hypervisor.set_regs(&Regs {
         rsi: EVENTS,
-        rdi: pages,
+        rdi: first_page(event, number),
         ..LongMode::regs(CODE)
     })?;
+    mark(number, EVENTS);
     let before = time_stamp();
     match event {
         Event::RunHlt => run_to_hlt(hypervisor)?,
         _ => run_to_end(hypervisor)?,
     }
-    Ok(time_stamp().wrapping_sub(before).div_ceil(EVENTS))
+    let ticks = time_stamp().wrapping_sub(before);
+    mark(number, EVENTS);
+    Ok(ticks.div_ceil(EVENTS))
 }
 
 fn run_to_hlt(hypervisor: &mut impl Hypervisor) -> Result<()> {

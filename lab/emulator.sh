@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# emulator.sh: builds the emulator of the base once more, from Debian's own source and with
+# an instrumentation that counts, and prints the program. Runs inside the base.
+
+. "$(dirname "$0")/common.sh"
+
+version=$(dpkg-query -W -f '${source:Version}' bochs)
+emulator=$CACHE/bochs-profile-$({
+	echo "$version"
+	cat "$LAB"/emulator.sh "$LAB"/profile/instrument.*
+} | key)
+
+# The machine that lab/bochsrc describes, as Debian configures it, without displays,
+# sound, and the debugger.
+options=(--with-rfb --disable-docbook --enable-a20-pin --enable-all-optimizations
+	--enable-amx --enable-avx --enable-cdrom --enable-cet --enable-cpu-level=6
+	--enable-evex --enable-fpu --enable-instrumentation=instrument/minivmx
+	--enable-memtype --enable-pci --enable-protection-keys --enable-repeat-speedups
+	--enable-smp --enable-svm --enable-uintr --enable-vmx=2 --enable-x86-64)
+
+# The base has package lists of binaries only. Debian's patches leave the emulator alone,
+# so that the upstream archive will do; apt knows its checksum by the signed lists.
+fetch() {
+	local dir=$1 lists=$1/lists uri file hash
+	mkdir -p "$lists/partial"
+	sed 's/^deb /deb-src /' /etc/apt/sources.list >"$1/sources.list"
+	set -- -o "Dir::Etc::SourceList=$1/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o "Dir::State::Lists=$lists" -o APT::Sandbox::User=root
+	apt-get "$@" update
+	read -r uri file _ hash < <(apt-get "$@" source --print-uris "bochs=$version" |
+		grep -F .orig.tar)
+	/usr/lib/apt/apt-helper "$@" download-file "$(echo "$uri" | tr -d "'")" "$dir/$file" "$hash"
+	tar -x -C "$dir" -f "$dir/$file"
+}
+
+build() {
+	local source
+	fetch "$1"
+	source=$(echo "$1"/bochs-*/)
+	mkdir "$source/instrument/minivmx"
+	cp "$source/instrument/stubs/Makefile.in" "$LAB"/profile/instrument.* \
+		"$source/instrument/minivmx"
+	(cd "$source" && ./configure "${options[@]}" CFLAGS=-O2 CXXFLAGS=-O2 && make -j"$(nproc)")
+	cp "$source/bochs" "$1"
+	rm -rf "$source" "$1"/bochs_* "$1/lists" "$1/sources.list"
+}
+
+make_emulator() {
+	step "an emulator that counts" build "$1"
+}
+
+once "$emulator" make_emulator
+echo "$emulator/bochs"
