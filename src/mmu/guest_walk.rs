@@ -234,10 +234,38 @@ impl Walked {
         (entry != 0).then_some(Visited { entry, level })
     }
 
+    /// Did the walk begin with the highest level?
+    pub(crate) fn is_whole(&self, paging: &Paging) -> bool {
+        let highest = levels(paging.mode);
+        highest == 0 || self.entry(highest).is_some()
+    }
+
     /// May the page be written to as long as nobody looks at the dirty flag: is the flag set?
     pub(crate) fn dirty(&self) -> bool {
         self.entry(self.leaf)
             .is_none_or(|visited| visited.entry & DIRTY != 0)
+    }
+}
+
+/// A table that a walk begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Start {
+    /// Its level.
+    pub(crate) level: u32,
+    /// Where it is.
+    pub(crate) table: Gpa,
+    /// What the levels above leave over.
+    pub(crate) rights: Rights,
+}
+
+impl Start {
+    /// The table of the highest level.
+    fn root(paging: &Paging) -> Self {
+        Self {
+            level: levels(paging.mode),
+            table: Gpa::new(root(paging.mode, paging.cr3)),
+            rights: Rights::ALL,
+        }
     }
 }
 
@@ -248,13 +276,25 @@ pub(crate) fn translate(
     access: Access,
     memory: &(impl PhysicalMemory + ?Sized),
 ) -> Result<Walked, Stop> {
+    translate_from(Start::root(paging), paging, address, access, memory)
+}
+
+/// As above, with a table that the walk would come to. It does not see the entries above, nor sets flags
+/// in them.
+pub(crate) fn translate_from(
+    start: Start,
+    paging: &Paging,
+    address: Gva,
+    access: Access,
+    memory: &(impl PhysicalMemory + ?Sized),
+) -> Result<Walked, Stop> {
     let linear = address.get();
     match paging.mode {
         Mode::Off => Ok(Walked::identity(linear)),
         Mode::FourLevels if address.position().is_none() => Err(Stop::NotCanonical),
-        Mode::FourLevels => Walk::<FourLevels>::carry_out(paging, linear, access, memory),
-        Mode::Pae => Walk::<Pae>::carry_out(paging, linear, access, memory),
-        Mode::Bits32 { .. } => Walk::<Bits32>::carry_out(paging, linear, access, memory),
+        Mode::FourLevels => Walk::<FourLevels>::carry_out(start, paging, linear, access, memory),
+        Mode::Pae => Walk::<Pae>::carry_out(start, paging, linear, access, memory),
+        Mode::Bits32 { .. } => Walk::<Bits32>::carry_out(start, paging, linear, access, memory),
     }
 }
 
@@ -307,6 +347,7 @@ struct Walk<'a, F> {
 
 impl<'a, F: ModeType> Walk<'a, F> {
     fn carry_out(
+        start: Start,
         paging: &'a Paging,
         linear: u64,
         access: Access,
@@ -316,12 +357,15 @@ impl<'a, F: ModeType> Walk<'a, F> {
             paging,
             linear,
             reserved: reserved_everywhere(paging, F::mode(paging)),
-            found: Walked::identity(linear),
+            found: Walked {
+                rights: start.rights,
+                ..Walked::identity(linear)
+            },
             format: PhantomData,
         };
-        let tables = walk.descend(access, memory)?;
+        let tables = walk.descend(start, access, memory)?;
         check(paging, access, walk.found.rights)?;
-        walk.mark(&tables, access, memory)?;
+        walk.mark(start.level, &tables, access, memory)?;
         Ok(walk.found)
     }
 
@@ -334,11 +378,12 @@ impl<'a, F: ModeType> Walk<'a, F> {
     #[inline]
     fn descend(
         &mut self,
+        start: Start,
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<[u64; LEVELS], Stop> {
-        let mut level = levels(self.mode());
-        let mut table = root(self.mode(), self.paging.cr3);
+        let mut level = start.level;
+        let mut table = start.table.get();
         let mut tables = [0; LEVELS];
         loop {
             let slot = GuestEntry::new(self.mode(), table, self.linear, level);
@@ -405,16 +450,17 @@ impl<'a, F: ModeType> Walk<'a, F> {
         }
     }
 
-    /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one that
+    /// Sets the accessed flag of all entries, from this level down, and the dirty flag of the one that
     /// maps the page.
     #[inline]
     fn mark(
         &mut self,
+        highest: u32,
         tables: &[u64; LEVELS],
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<(), Stop> {
-        for level in (self.found.leaf..=levels(self.mode())).rev() {
+        for level in (self.found.leaf..=highest).rev() {
             // CAST: `level` is 1 to 4.
             let index = (level - 1) as usize;
             let entry = self.found.entries[index];

@@ -159,7 +159,7 @@ impl<P: Frame> Shadow<P> {
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Fault {
-        let walked = match guest_walk::translate(paging, address, access, memory) {
+        let walked = match self.walk(paging, address, access, memory) {
             Ok(walked) => walked,
             Err(stop) => return self.stopped(stop, address, present, memory),
         };
@@ -180,6 +180,25 @@ impl<P: Frame> Shadow<P> {
         }
         .carry_out(self)
         .unwrap_or(Fault::OutOfPages)
+    }
+
+    /// Walks the guest's tables, from the lowest if that is known.
+    fn walk(
+        &mut self,
+        paging: &Paging,
+        address: Gva,
+        access: Access,
+        memory: &dyn GuestMemory,
+    ) -> Result<Walked, Stop> {
+        if let Some(start) = self.tables.walk_start(address) {
+            let walked = guest_walk::translate_from(start, paging, address, access, memory);
+            // Where tables are not protected, those above may allow it by now.
+            if walked.is_ok() || self.policy.protects_tables() {
+                return walked;
+            }
+        }
+        self.tables.forget_shortcut();
+        guest_walk::translate(paging, address, access, memory)
     }
 
     /// The walk came to no page.
@@ -304,8 +323,8 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     fn carry_out<P: Frame>(&self, shadow: &mut Shadow<P>) -> Result<Fault, OutOfPages> {
-        if !shadow.tables.has_root() {
-            // It went to make room.
+        if !self.can_go_on(shadow) {
+            // What it needs went to make room.
             return Ok(Fault::Filled);
         }
         if self.access.write && !self.walked.rights.write {
@@ -321,7 +340,7 @@ impl Filling<'_> {
                 return self.step(shadow, self.walked.rights, true);
             }
             // What was let go may have been the way to this very page.
-            if !shadow.tables.has_root() {
+            if !self.can_go_on(shadow) {
                 return Ok(Fault::Filled);
             }
         } else {
@@ -335,6 +354,12 @@ impl Filling<'_> {
             self.memory,
         )?;
         Ok(Fault::Filled)
+    }
+
+    /// Is there a table to begin with, and the rest of the way where only its end was walked?
+    fn can_go_on<P: Frame>(&self, shadow: &Shadow<P>) -> bool {
+        let tables = &shadow.tables;
+        tables.has_root() && (self.walked.is_whole(self.paging) || tables.has_shortcut())
     }
 
     /// Rights for a write of the supervisor to a read-only page, which CR0.WP = 0 allows. They are more

@@ -16,8 +16,10 @@
 #[cfg(any(test, fuzzing))]
 mod check;
 mod protect;
+mod shortcut;
 mod sync;
 
+use self::shortcut::Shortcut;
 use super::{
     grant::{
         Grant,
@@ -83,6 +85,7 @@ pub(crate) struct Tables<P> {
     protects: bool,
     /// The table that the CPU begins with.
     root: Option<TableNumber>,
+    shortcut: Option<Shortcut>,
     pub(super) grants: Grants,
     flush: Flush,
     /// Entries that were found to differ from the guest's.
@@ -110,6 +113,7 @@ impl<P: Frame> Tables<P> {
             pool: Pool::new(limit.max(FEWEST), key, pae)?,
             protects,
             root: None,
+            shortcut: None,
             grants: Grants::default(),
             flush: Flush::NotNeeded,
             syncs: 0,
@@ -182,6 +186,7 @@ impl<P: Frame> Tables<P> {
             table
         };
         self.root = Some(table);
+        self.forget_shortcut();
         self.flush.need();
         Ok(self.pool[table].hpa())
     }
@@ -189,6 +194,7 @@ impl<P: Frame> Tables<P> {
     /// There is no root any more: the CPU needs another before it goes on.
     pub(super) fn forget_root(&mut self) {
         self.root = None;
+        self.forget_shortcut();
     }
 
     pub(super) fn has_root(&self) -> bool {
@@ -248,6 +254,10 @@ impl<P: Frame> Tables<P> {
         walked: &Walked,
         memory: &dyn GuestMemory,
     ) -> Result<At, OutOfPages> {
+        if let Some(at) = self.shortcut(address) {
+            self.pool[at.table].writes = 0;
+            return Ok(at);
+        }
         let mut table = self.root.ok_or(OutOfPages)?;
         loop {
             let page = &mut self.pool[table];
@@ -263,6 +273,7 @@ impl<P: Frame> Tables<P> {
             }
             let key = self.pool[table].key;
             let Some((below, source)) = key.below(paging, address, walked) else {
+                self.remember_shortcut(address, at);
                 return Ok(at);
             };
             let child = self.find_or_begin(self.place(below, address, level), memory)?;
@@ -369,6 +380,7 @@ impl<P: Frame> Tables<P> {
             self.pool[at.table].clear(at.index);
             return;
         }
+        self.forget_shortcut();
         let Some(child) = self.pool.at_table(entry.hpa()) else {
             return;
         };
@@ -400,7 +412,7 @@ impl<P: Frame> Tables<P> {
         }
         self.drop_entries(table, memory);
         if self.root == Some(table) {
-            self.root = None;
+            self.forget_root();
         }
         self.pool.end(table);
     }
@@ -409,7 +421,7 @@ impl<P: Frame> Tables<P> {
     pub(super) fn drop_all(&mut self) {
         self.pool.end_all();
         // The next root comes with a flush.
-        self.root = None;
+        self.forget_root();
     }
 
     /// Ends what was granted for one instruction, and synchronises the tables that it may have

@@ -53,6 +53,13 @@ pub(crate) struct Seen {
     pub(crate) flags: bool,
 }
 
+impl Seen {
+    /// Is its accessed flag set, if it has one?
+    pub(crate) fn is_accessed(&self) -> bool {
+        !self.flags || self.value & A != 0
+    }
+}
+
 /// Where an entry leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
@@ -233,9 +240,7 @@ impl Page {
 
     /// Are all accessed flags set?
     pub(crate) fn accessed(&self) -> bool {
-        self.seen
-            .iter()
-            .all(|seen| !seen.flags || seen.value & A != 0)
+        self.seen.iter().all(Seen::is_accessed)
     }
 }
 

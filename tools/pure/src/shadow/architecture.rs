@@ -10,7 +10,7 @@
 use super::{layout, ram::Ram};
 use crate::{
     mmu::guest_walk::{Access, Mode, Paging},
-    oracle::{self, Allowed, Next},
+    oracle::{self, Allowed, Next, Seen},
 };
 
 /// A table, with what the way to it allows.
@@ -29,6 +29,14 @@ struct Cached {
     shift: u32,
     allowed: Allowed,
     dirty: bool,
+}
+
+/// A page that a walk comes to that begins with a cached table.
+struct Reached {
+    gpa: u64,
+    allowed: Allowed,
+    /// Entries above that table, which the walk does not see.
+    above: usize,
 }
 
 /// What may be cached for 4 KiB of linear addresses.
@@ -66,6 +74,38 @@ impl Caches {
                 self.follow(paging, depth, number, ram);
             }
         }
+    }
+
+    /// What an access can come to by the tables that are cached: other than those, it sets the flags in the
+    /// entries that it uses, so that they need not be set.
+    fn reached<'a>(
+        &'a self,
+        paging: &'a Paging,
+        ram: &'a Ram,
+    ) -> impl Iterator<Item = Reached> + 'a {
+        let tables = self.tables.iter().enumerate().skip(1);
+        let tables =
+            tables.flat_map(|(depth, tables)| tables.iter().map(move |table| (depth, *table)));
+        tables.filter_map(|(above, table)| {
+            let (mut depth, mut table) = (above, table);
+            loop {
+                let (seen, next) =
+                    oracle::step(paging, depth, table.base, self.linear, ram).ok()?;
+                let allowed = oracle::narrow(table.allowed, &seen);
+                match next {
+                    Next::Table(base) => table = Table { base, allowed },
+                    Next::Page(base, shift) => {
+                        let gpa = base | self.linear & ((1 << shift) - 1);
+                        return Some(Reached {
+                            gpa,
+                            allowed,
+                            above,
+                        });
+                    }
+                }
+                depth += 1;
+            }
+        })
     }
 
     /// An entry is only cached once its accessed flag is set.
@@ -198,12 +238,20 @@ impl Architecture {
         let Some(caches) = self.caches(linear) else {
             return false;
         };
-        caches.tlb.iter().any(|cached| {
-            oracle::may(paging, access, cached.allowed)
+        let by_tables = caches.reached(paging, ram).any(|reached| {
+            oracle::may(paging, access, reached.allowed)
                 && now.as_ref().is_none_or(|now| {
-                    let sets_dirty = access.write && cached.dirty && !now.dirty();
-                    cached.gpa != now.gpa & !0xfff || !now.accessed() || sets_dirty
+                    let above = now.seen.get(..reached.above).unwrap_or_default();
+                    reached.gpa != now.gpa & !0xfff || !above.iter().all(Seen::is_accessed)
                 })
-        })
+        });
+        by_tables
+            || caches.tlb.iter().any(|cached| {
+                oracle::may(paging, access, cached.allowed)
+                    && now.as_ref().is_none_or(|now| {
+                        let sets_dirty = access.write && cached.dirty && !now.dirty();
+                        cached.gpa != now.gpa & !0xfff || !now.accessed() || sets_dirty
+                    })
+            })
     }
 }
