@@ -337,11 +337,13 @@ impl ModeType for Bits32 {
 
 /// A walk in progress.
 struct Walk<'a, F> {
+    start: Start,
     paging: &'a Paging,
     linear: u64,
     /// Bits that are reserved in every entry.
     reserved: u64,
-    found: Walked,
+    /// The entries by level less 1, as in [`Walked`].
+    entries: [u64; LEVELS],
     format: PhantomData<F>,
 }
 
@@ -354,19 +356,22 @@ impl<'a, F: ModeType> Walk<'a, F> {
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<Walked, Stop> {
         let mut walk = Self {
+            start,
             paging,
             linear,
             reserved: reserved_everywhere(paging, F::mode(paging)),
-            found: Walked {
-                rights: start.rights,
-                ..Walked::identity(linear)
-            },
+            entries: [0; LEVELS],
             format: PhantomData,
         };
-        let tables = walk.descend(start, access, memory)?;
-        check(paging, access, walk.found.rights)?;
-        walk.mark(start.level, &tables, access, memory)?;
-        Ok(walk.found)
+        let (leaf, rights) = walk.descend(access, memory)?;
+        check(paging, access, rights)?;
+        walk.mark(leaf, access, memory)?;
+        Ok(Walked {
+            gpa: leaf.page(walk.entries[leaf.place()], linear),
+            rights,
+            leaf: leaf.level,
+            entries: walk.entries,
+        })
     }
 
     #[inline]
@@ -374,32 +379,27 @@ impl<'a, F: ModeType> Walk<'a, F> {
         F::mode(self.paging)
     }
 
-    /// Goes down to the entry that maps the page. Returns where the tables are, by level less 1.
+    /// Goes down to the entry that maps the page. Returns it, and what all together allow.
     #[inline]
     fn descend(
         &mut self,
-        start: Start,
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
-    ) -> Result<[u64; LEVELS], Stop> {
-        let mut level = start.level;
-        let mut table = start.table.get();
-        let mut tables = [0; LEVELS];
+    ) -> Result<(GuestEntry, Rights), Stop> {
+        let mut level = self.start.level;
+        let mut table = self.start.table.get();
+        let mut common = Common::ALL;
         loop {
             let slot = GuestEntry::new(self.mode(), table, self.linear, level);
             let entry = self.read(slot, memory)?;
             let leaf = slot.is_leaf(self.paging, entry);
             self.check_entry(slot, entry, leaf, access)?;
-            let rights = Visited { entry, level }.rights(self.mode());
-            self.found.rights = self.found.rights.and(rights);
-            // CAST: `level` is 1 to 4.
-            let index = (level - 1) as usize;
-            self.found.entries[index] = entry;
-            tables[index] = table;
+            self.entries[slot.place()] = entry;
+            if slot.has_flags() {
+                common = common.and(entry);
+            }
             if leaf {
-                self.found.leaf = level;
-                self.found.gpa = slot.page(entry, self.linear);
-                return Ok(tables);
+                return Ok((slot, common.rights().and(self.start.rights)));
             }
             table = entry & ADDRESS;
             level -= 1;
@@ -423,6 +423,21 @@ impl<'a, F: ModeType> Walk<'a, F> {
         leaf: bool,
         access: Access,
     ) -> Result<(), Stop> {
+        // More is reserved only in entries that map large pages, or say so where they cannot.
+        if entry & (PRESENT | LARGE | self.reserved) == PRESENT {
+            return Ok(());
+        }
+        self.check_closely(slot, entry, leaf, access)
+    }
+
+    #[cold]
+    fn check_closely(
+        &self,
+        slot: GuestEntry,
+        entry: u64,
+        leaf: bool,
+        access: Access,
+    ) -> Result<(), Stop> {
         if entry & PRESENT == 0 {
             return Err(Stop::PageFault(error_code(self.paging, access)));
         }
@@ -435,7 +450,6 @@ impl<'a, F: ModeType> Walk<'a, F> {
 
     /// Bits that are reserved in this entry (SDM Vol. 3A, "Hierarchical Paging Structures", the
     /// tables of formats).
-    #[inline]
     fn reserved_in(&self, slot: GuestEntry, leaf: bool) -> u64 {
         match slot.mode {
             Mode::Bits32 { .. } if leaf && slot.level == 2 => {
@@ -450,29 +464,48 @@ impl<'a, F: ModeType> Walk<'a, F> {
         }
     }
 
-    /// Sets the accessed flag of all entries, from this level down, and the dirty flag of the one that
+    /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one that
     /// maps the page.
     #[inline]
     fn mark(
         &mut self,
-        highest: u32,
-        tables: &[u64; LEVELS],
+        leaf: GuestEntry,
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
     ) -> Result<(), Stop> {
-        for level in (self.found.leaf..=highest).rev() {
-            // CAST: `level` is 1 to 4.
-            let index = (level - 1) as usize;
-            let entry = self.found.entries[index];
-            let writes = access.write && level == self.found.leaf;
+        let mut table = self.start.table.get();
+        for level in (leaf.level..=self.start.level).rev() {
+            let slot = GuestEntry::new(self.mode(), table, self.linear, level);
+            let writes = access.write && level == leaf.level;
             let flags = ACCESSED | if writes { DIRTY } else { 0 };
-            let slot = GuestEntry::new(self.mode(), tables[index], self.linear, level);
-            if entry & flags != flags && slot.has_flags() {
-                slot.set(entry, flags, memory).ok_or(Stop::flag(slot.gpa))?;
-                self.found.entries[index] = entry | flags;
+            let entry = &mut self.entries[slot.place()];
+            if *entry & flags != flags && slot.has_flags() {
+                slot.set(*entry, flags, memory)
+                    .ok_or(Stop::flag(slot.gpa))?;
+                *entry |= flags;
             }
+            table = *entry & ADDRESS;
         }
         Ok(())
+    }
+}
+
+/// Bits that are the same in all entries, with XD turned round: set is what all of them allow.
+#[derive(Clone, Copy)]
+struct Common(u64);
+
+impl Common {
+    /// No entry forbids anything.
+    const ALL: Self = Self(u64::MAX);
+
+    #[inline]
+    fn and(self, entry: u64) -> Self {
+        Self(self.0 & (entry ^ NO_EXECUTE))
+    }
+
+    #[inline]
+    fn rights(self) -> Rights {
+        Rights::of(self.0 ^ NO_EXECUTE)
     }
 }
 
@@ -579,6 +612,13 @@ impl GuestEntry {
             // CAST: 0 or 32.
             shift: ((address & 7) * 8) as u32,
         }
+    }
+
+    /// Where [`Walked`] has it.
+    #[inline]
+    fn place(self) -> usize {
+        // CAST: Less than 4.
+        (self.level.wrapping_sub(1)) as usize % LEVELS
     }
 
     #[inline]
