@@ -467,6 +467,97 @@ TEST_F(vm, cr3_beyond_physical_addresses)
 	}
 }
 
+/* --------------------------------------------------------- accesses that are trapped */
+
+/* Each accesses a control register in a way that exits, if it does, as the table says. */
+static void guest_accesses_control_registers(void)
+{
+	const u64 cr0 = read_cr0(), cr4 = read_cr4();
+	u64 cr3, cr8;
+
+	asm volatile("movq %%cr3, %0" : "=a"(cr3));
+	asm volatile("movq %0, %%cr3" : : "a"(cr3) : "memory");
+	asm volatile("movq %0, %%cr0" : : "a"(cr0));
+	asm volatile("movq %0, %%cr0" : : "a"(cr0 ^ CR0_WP));
+	GUEST_ASSERT(read_cr0() == (cr0 ^ CR0_WP));
+	asm volatile("clts");
+	asm volatile("lmsw %w0" : : "a"(CR0_TS | CR0_MP));
+	GUEST_ASSERT(read_cr0() == ((cr0 ^ CR0_WP) | CR0_TS | CR0_MP));
+	asm volatile("lmsw %w0" : : "a"(CR0_PE | CR0_TS | CR0_MP));
+	asm volatile("clts");
+	GUEST_ASSERT(read_cr0() == ((cr0 ^ CR0_WP) | CR0_MP));
+	asm volatile("movq %0, %%cr0" : : "a"(cr0));
+	GUEST_ASSERT(read_cr0() == cr0);
+	asm volatile("movq %0, %%cr4" : : "a"(cr4));
+	asm volatile("movq %0, %%cr4" : : "a"(cr4 ^ CR4_PGE));
+	GUEST_ASSERT(read_cr4() == (cr4 ^ CR4_PGE));
+	asm volatile("movq %0, %%cr4" : : "a"(cr4 ^ CR4_DE));
+	GUEST_ASSERT(read_cr4() == (cr4 ^ CR4_DE));
+	asm volatile("movq %0, %%cr4" : : "a"(cr4));
+	asm volatile("movq %0, %%cr8" : : "a"(9UL));
+	asm volatile("movq %%cr8, %0" : "=a"(cr8));
+	GUEST_ASSERT(cr8 == 9);
+	GUEST_SYNC(1);
+}
+
+/* Exit qualifications: the register, the kind of access, and what LMSW loads. */
+#define MOV_TO			0
+#define MOV_FROM		0x10
+#define CLTS			0x20
+#define LMSW(value)		(0x30 | (value) << 16)
+
+static const u64 trapped_accesses[] = {
+	3 | MOV_FROM, 3 | MOV_TO, 0 | MOV_TO, LMSW(CR0_TS | CR0_MP), CLTS, 0 | MOV_TO,
+	4 | MOV_TO, 4 | MOV_TO, 4 | MOV_TO, 8 | MOV_TO, 8 | MOV_FROM,
+};
+
+/* The same ones under every MMU: what changes something, and CR3 and CR8 always. */
+MINIVMX_TEST(trapped_alike, guest_accesses_control_registers)
+{
+	set_traps(vcpu, 0, 1, EXIT_CR_ACCESS);
+	for (size_t i = 0; i < ARRAY_SIZE(trapped_accesses); i++) {
+		run_to_exit(vcpu, EXIT_CR_ACCESS);
+		EXPECT_EQ(trapped_accesses[i], run->qualification)
+			TH_LOG("access %zu", i);
+		run->answer = MINIVMX_ANSWER_DEFAULT;
+	}
+	run_to_sync(vcpu, 1);
+}
+
+/* Trapped from the middle on, and not any more: the guest sees no difference. */
+static void guest_changes_cr0_between_syncs(void)
+{
+	const u64 cr0 = read_cr0(), cr4 = read_cr4();
+	const u64 bits[] = { CR0_TS, CR0_WP, CR0_TS, CR0_WP };
+
+	for (u64 i = 0; i < ARRAY_SIZE(bits); i++) {
+		asm volatile("movq %0, %%cr0" : : "a"(read_cr0() ^ bits[i]));
+		asm volatile("movq %0, %%cr4" : : "a"(read_cr4() ^ CR4_DE));
+		GUEST_SYNC(i);
+		GUEST_ASSERT(read_cr0() == (i < 1 ? cr0 ^ CR0_TS :
+					    i < 2 ? cr0 ^ CR0_TS ^ CR0_WP :
+					    i < 3 ? cr0 ^ CR0_WP : cr0));
+		GUEST_ASSERT(read_cr4() == (i & 1 ? cr4 : cr4 ^ CR4_DE));
+	}
+	GUEST_DONE();
+}
+
+MINIVMX_TEST(trapped_for_a_while, guest_changes_cr0_between_syncs)
+{
+	run_to_sync(vcpu, 0);
+	set_traps(vcpu, 0, 1, EXIT_CR_ACCESS);
+	for (u64 i = 0; i < 2; i++) {
+		run_to_exit(vcpu, EXIT_CR_ACCESS);
+		EXPECT_EQ(i ? 4 | MOV_TO : 0 | MOV_TO, run->qualification & 0xff);
+		run->answer = MINIVMX_ANSWER_DEFAULT;
+	}
+	run_to_sync(vcpu, 1);
+	set_traps(vcpu, 0, 0);
+	run_to_sync(vcpu, 2);
+	run_to_sync(vcpu, 3);
+	run_to_done(vcpu);
+}
+
 /* ---------------------------------------------------- who may do it at all */
 
 /* Each is for CPL 0 (SDM Vol. 3A, "Privileged Instructions"). */

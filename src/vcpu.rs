@@ -5,7 +5,8 @@
 //! Its files are floors, each of which knows only those before it:
 //!  1. `state` is data, and `run_page` what of it the program shares.
 //!  2. `tlb` drops translations; `context` is what there is to work with in a burst; `event`, `paging`,
-//!     `operand` and `memory` are what every answer to an exit is made of.
+//!     `operand` and `memory` are what every answer to an exit is made of; `trap` has more exits for the
+//!     program.
 //!  3. `translation` is the one place that knows whether addresses are translated by EPT or by shadow
 //!     tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at its first
 //!     use.
@@ -24,6 +25,7 @@ mod event;
 mod memory;
 mod operand;
 mod paging;
+pub(crate) mod trap;
 
 pub(crate) mod guest_fields;
 mod linear;

@@ -1112,6 +1112,11 @@ struct minivmx_traps {
  * A trapped exit is reported before anything is done about it; @answer of
  * struct minivmx_run says what then becomes of it.
  *
+ * With each MMU the same instructions exit. Of control registers (exit reason 28)
+ * these are MOV to and from CR3 and CR8, and MOV to CR0 and CR4, CLTS and LMSW if
+ * what they load is not what the guest reads there. Only EPT violations (exit
+ * reason 48) there are none with shadow paging.
+ *
  * Return: 0, or EOPNOTSUPP for an exit that cannot be trapped, EBUSY, E2BIG,
  * EFAULT, EINVAL, EIO, ENOMEM.
  */

@@ -31,6 +31,7 @@ use crate::{
             Pending,
             Traps, //
         },
+        trap,
         Vcpu, //
     },
     vmx::field,
@@ -200,12 +201,7 @@ fn set_traps(vcpu: &Vcpu, argument: usize) -> Result<isize> {
         let request = read::<uapi::minivmx_traps>(argument)?.value;
         Traps::new(request.exits, request.exceptions)?
     };
-    vcpu.with_context(|cx| {
-        cx.guest.traps = traps;
-        cx.vmcs.set_exceptions(traps.exceptions);
-        cx.vmcs.set_msr_bitmap(traps.all_msrs());
-        Ok(())
-    })?;
+    vcpu.with_context(|cx| trap::set(cx, traps))?;
     Ok(0)
 }
 

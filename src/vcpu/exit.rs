@@ -30,8 +30,8 @@
 //! | EPT violation | all but memory | memory |
 //! | task switch | descriptors and CPL | left to the program |
 //!
-//! CLTS, LMSW and MOV from CR0 and CR4 exit in no case: the CPU works on the guest's bits and the
-//! shadow. A handler that carries its instruction out ends it by [`Context::skip`]: RIP goes on, and is cut
+//! MOV from CR0 and CR4 exits in no case, CLTS and LMSW only for a program that traps them: the CPU works
+//! on the guest's bits and the shadow. A handler that carries its instruction out ends it by [`Context::skip`]: RIP goes on, and is cut
 //! to 32 bits outside 64-bit mode; RF and blocking by STI and MOV SS are over; TF leaves a trap pending.
 //! One that faults goes by [`Context::inject`]: RIP stays, RF is set for the image, and nothing else has
 //! changed.

@@ -14,6 +14,7 @@ mod pdptes;
 pub(super) mod shadow;
 
 pub(crate) use self::control_registers::{
+    load_cr3,
     mode_changed,
     set_efer, //
 };
@@ -91,9 +92,9 @@ pub(crate) fn write_cr0(cx: &mut Context<'_>, value: u64) -> Next {
     carry_out(cx, |cx| control_registers::load_cr0(cx, value))
 }
 
-/// Answers MOV to CR3, which with EPT does not exit.
+/// Answers MOV to CR3, which with EPT exits only for a program that traps it.
 pub(crate) fn write_cr3(cx: &mut Context<'_>, value: u64) -> Next {
-    carry_out(cx, |cx| shadow::load_cr3(cx, value))
+    carry_out(cx, |cx| load_cr3(cx, value))
 }
 
 /// Answers MOV to CR4 with a value that CR4 can have, other registers aside.

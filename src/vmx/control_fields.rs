@@ -4,7 +4,10 @@
 //! that change while a guest runs.
 
 use super::{
-    capability::Stepper,
+    capability::{
+        required,
+        Stepper, //
+    },
     controls::{
         Controls,
         Entry,
@@ -116,6 +119,17 @@ impl CurrentVmcs<'_> {
     pub(super) fn take_debug_registers(&self) {
         self.set_primary(Primary::MOV_DR_EXITING, true);
         self.has_debug_registers.set(false);
+    }
+
+    /// Lets each access to CR3 exit, and each that changes CR0 or CR4; or only those that the host has to see.
+    pub(crate) fn set_control_register_exiting(&self, all: bool) {
+        const CR3: Primary = required::SHADOW;
+        let execution = self.execution();
+        let mask = |bits| if all { u64::MAX } else { bits };
+        vital(self, CR0_MASK, mask(execution.masks.cr0));
+        vital(self, CR4_MASK, mask(execution.masks.cr4));
+        let cr3 = all || execution.primary.contains(CR3);
+        self.set_primary(CR3, cr3);
     }
 
     /// Lets the guest exit after its next instruction, or not.

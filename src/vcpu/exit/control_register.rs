@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MOV to and from CR0, CR3, CR4 and CR8.
+//! MOV to and from CR0, CR3, CR4 and CR8; CLTS and LMSW.
 //!
 //! A write to CR0 or CR4 exits if it differs from the shadow in a bit that the host keeps. The driver does
 //! then all that the instruction would have done, or faults where it would have, with nothing changed.
 //! With EPT that is rare; with shadow paging CR3 exits, too, and what translation depends on is the
-//! host's.
+//! host's. If the program wants to see these exits, the host keeps all bits, whatever the paging is.
 
 use crate::{
     vcpu::{
@@ -31,6 +31,8 @@ use crate::{
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     const MOV_TO: u64 = 0;
     const MOV_FROM: u64 = 1;
+    const CLTS: u64 = 2;
+    const LMSW: u64 = 3;
     let access = CrAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The field has 4 bits.
     let register = access.register().get() as usize;
@@ -47,9 +49,16 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
             operand::write(cx, register, cx.guest.cr8);
             cx.skip()
         }
-        // CLTS and LMSW change bits that are the guest's own, or cannot change PE.
+        (CLTS, _) => write_cr0(cx, cx.cr0() & !cr0::TS),
+        (LMSW, _) => write_cr0(cx, cr0::with_machine_status(cx.cr0(), source(access))),
+        // MOV from CR0 and CR4 reads the shadow.
         _ => cx.internal_error("unexpected access to a control register"),
     }
+}
+
+/// What LMSW loads.
+fn source(access: CrAccess) -> u64 {
+    access.lmsw_source().get()
 }
 
 fn write_cr0(cx: &mut Context<'_>, value: u64) -> Next {

@@ -101,7 +101,7 @@ fn set_base(cx: &mut Context<'_>, value: u64) -> Result<Result<u64>, Next> {
     if !cx.vm.machine.cr3_valid(value) {
         return Ok(Err(EINVAL));
     }
-    shadow::load_cr3(cx, value)?;
+    translation::load_cr3(cx, value)?;
     Ok(Ok(0))
 }
 

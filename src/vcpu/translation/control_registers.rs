@@ -73,6 +73,19 @@ fn efer_with_paging(cx: &mut Context<'_>, cr0: u64, cr4: u64, efer: u64) -> Resu
         .ok_or_else(|| cx.inject(Exception::GENERAL_PROTECTION))
 }
 
+/// Loads CR3.
+pub(crate) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
+    if !cx.vm.machine.cr3_valid(value) {
+        return Err(cx.inject(Exception::GENERAL_PROTECTION));
+    }
+    pdptes::load(cx, paging::current(cx).mode, value)?;
+    match cx.guest.translation {
+        Translation::Ept => ept::load_cr3(cx, value),
+        Translation::Shadow(_) => shadow::load_cr3(cx, value),
+    }
+    Ok(())
+}
+
 /// Loads CR4 with a value that it can have, other registers aside.
 pub(super) fn load_cr4(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     let changed = cx.cr4() ^ value;

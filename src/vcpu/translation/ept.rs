@@ -8,6 +8,11 @@ use crate::{
     vmx::field::*, //
 };
 
+pub(super) fn load_cr3(cx: &Context<'_>, value: u64) {
+    cx.vmcs.write(GUEST_CR3, value);
+    cx.flush_guest_tlb();
+}
+
 pub(super) fn set_efer(cx: &Context<'_>, value: u64) {
     ia32e_mode::write(cx.vmcs, value);
     cx.vmcs.write(GUEST_EFER, value);

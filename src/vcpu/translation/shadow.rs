@@ -16,13 +16,11 @@ pub(super) use self::{
     },
     registers::{
         change_mode,
+        load_cr3,
         reset,
         set_efer, //
     },
     step::end as end_step, //
 };
 
-pub(in crate::vcpu) use self::{
-    registers::load_cr3,
-    tables::with, //
-};
+pub(in crate::vcpu) use self::tables::with;

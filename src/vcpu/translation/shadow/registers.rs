@@ -3,10 +3,7 @@
 //! Loads of the registers that translation depends on, with all that the instruction entails.
 
 use super::{
-    super::{
-        ia32e_mode,
-        pdptes, //
-    },
+    super::ia32e_mode,
     step,
     tables::{
         tell_cpu,
@@ -15,25 +12,15 @@ use super::{
 };
 use crate::{
     vcpu::{
-        context::{
-            Context,
-            Next, //
-        },
+        context::Context,
         paging, //
     },
     vmx::field::*,
-    x86::{
-        efer,
-        exception::Exception, //
-    }, //
+    x86::efer, //
 };
 
-/// Loads CR3 as MOV does, or says what must come first, or instead.
-pub(in crate::vcpu) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
-    if !cx.vm.machine.cr3_valid(value) {
-        return Err(cx.inject(Exception::GENERAL_PROTECTION));
-    }
-    pdptes::load(cx, paging::current(cx).mode, value)?;
+/// Loads CR3 with a value that it can have; PDPTEs have been loaded.
+pub(in super::super) fn load_cr3(cx: &mut Context<'_>, value: u64) {
     if let Some(state) = cx.guest.translation.shadow() {
         state.cr3 = value;
         state.paging.cr3 = value;
@@ -47,7 +34,6 @@ pub(in crate::vcpu) fn load_cr3(cx: &mut Context<'_>, value: u64) -> Result<(), 
     if let Some(Ok(renewal)) = renewed {
         tell_cpu(cx, renewal);
     }
-    Ok(())
 }
 
 /// What entries of the guest's tables mean has changed.

@@ -49,6 +49,16 @@ proptest! {
         }
     }
 
+    // SDM Vol. 2, "LMSW - Load Machine Status Word": bits 0 to 3, of which PE cannot be cleared.
+    #[test]
+    fn lmsw_loads_four_bits(cr0: u64, source: u16) {
+        let after = cr0::with_machine_status(cr0, source.into());
+        let loaded = u64::from(source) & 0xf;
+        prop_assert_eq!(after & 0xe, loaded & 0xe);
+        prop_assert_eq!(after & 1, cr0 & 1 | loaded & 1);
+        prop_assert_eq!(after >> 4, cr0 >> 4);
+    }
+
     // SDM Vol. 3B, "Debug Registers": writing a 1 to bits 63:32 faults; DR6 has B0 to B3, BD, BS and
     // BT here, DR7 has all but bits 10, 12, 14 and 15.
     #[test]
