@@ -66,6 +66,48 @@ MINIVMX_TEST(rf_in_images_given_back, guest_looks_at_rf)
 }
 
 /*
+ * The same if a page fault cuts the delivery short, which is carried out again after that. The
+ * flags that the fault would have pushed are not those of the event.
+ */
+static void guest_is_cut_short(void)
+{
+	GUEST_SYNC(0);
+	/* Where the IDT is then, the CPU has been: no EPT violation comes first. */
+	GUEST_ASSERT_RF(true, VECTOR_UD, "ud2");
+	GUEST_SYNC(1);
+	GUEST_ASSERT_RF(false, VECTOR_BP, "int3");
+	GUEST_SYNC(2);
+	GUEST_ASSERT_RF(false, 20, "int $20");
+	GUEST_SYNC(3);
+	GUEST_ASSERT_RF(false, VECTOR_DB,
+			"pushfq; orq $0x100, (%%rsp); popfq; nop");
+	GUEST_SYNC(4);
+	GUEST_ASSERT_RF(true, VECTOR_UD, "ud2");
+	GUEST_SYNC(5);
+}
+
+MINIVMX_TEST(rf_in_images_of_what_is_cut_short, guest_is_cut_short)
+{
+	const bool rf[] = { false, false, false, true };
+
+	run_to_sync(vcpu, 0);
+	hide_idt(vm);
+	show_idt(vm);
+	for (size_t i = 0; i < ARRAY_SIZE(rf); i++) {
+		run_to_sync(vcpu, 1 + i);
+		hide_idt(vm);
+		set_traps(vcpu, BIT(VECTOR_PF), 0);
+		run_to_exit(vcpu, EXIT_EXCEPTION);
+		EXPECT_EQ(VECTOR_PF, run->interruption_info & 0xff);
+		EXPECT_NE(0, run->event.info);
+		EXPECT_EQ(rf[i], !!(run->regs.rflags & RFLAGS_RF))
+			TH_LOG("event %#x", run->event.info);
+		show_idt(vm);
+	}
+	run_to_sync(vcpu, 5);
+}
+
+/*
  * RF is over with the instruction, whoever carries it out: the breakpoint behind it
  * is met.
  */

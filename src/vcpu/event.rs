@@ -3,7 +3,10 @@
 //! Events for the guest: exceptions that the driver raises, events whose delivery an exit cut short,
 //! and the end of an instruction that the driver carried out.
 
-use super::state::Guest;
+use super::state::{
+    Delivery,
+    Guest, //
+};
 use crate::{
     support::debug_register::{
         DebugRegisters,
@@ -67,7 +70,14 @@ pub(crate) fn check(vmcs: &CurrentVmcs<'_>, guest: &Guest, capabilities: &Capabi
     Ok(())
 }
 
-/// Hands the event that waits to the CPU: the VM entry that follows delivers it.
+/// Hands the event that waits to the CPU, and remembers that: the VM entry that follows delivers it.
+pub(crate) fn begin_delivery(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
+    let (rip, flags) = (vmcs.read(GUEST_RIP), vmcs.read(GUEST_RFLAGS));
+    guest.delivery = Delivery::new(&guest.event, rip, flags);
+    load(vmcs, &guest.event);
+}
+
+/// Hands the event that waits to the CPU.
 pub(crate) fn load(vmcs: &CurrentVmcs<'_>, event: &Waiting) {
     if event.info.error_code() {
         vmcs.write(ENTRY_EXCEPTION_ERROR_CODE, event.error_code);
@@ -102,12 +112,43 @@ fn is_protected(vmcs: &CurrentVmcs<'_>) -> bool {
 }
 
 /// Makes the next VM entry deliver the event again whose delivery this exit cut short, if it did.
+///
+/// RF is as it would have pushed it (SDM Vol. 3C, "Saving RIP, RSP, RFLAGS, and SSP"). Bochs (3.0) says 1
+/// always, so what is known better is not taken from it.
 #[inline]
 pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
+    redeliver_behind(vmcs, guest, false);
+}
+
+/// The same if it was an exception that cut it short, and that left RF as it would have pushed it itself: an
+/// instruction that raises an event on purpose finds it 0.
+#[inline]
+pub(crate) fn redeliver_after_exception(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
+    redeliver_behind(vmcs, guest, true);
+}
+
+#[inline]
+fn redeliver_behind(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: bool) {
     let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
     if vectoring.valid() {
         let error_code = vmcs.read(IDT_VECTORING_ERROR_CODE);
         guest.event = as_exited(vmcs, vectoring, error_code);
+        restore_rf(vmcs, guest, exception);
+    }
+}
+
+/// Makes RF again what the event that waits is to push, or leaves it as it is.
+#[cold]
+fn restore_rf(vmcs: &CurrentVmcs<'_>, guest: &Guest, exception: bool) {
+    let Some(event) = guest.event.info.event() else {
+        return;
+    };
+    let known = guest.delivery.resumes(event, vmcs.read(GUEST_RIP));
+    let on_purpose = exception && event.is_software();
+    if let Some(resumes) = known.or(on_purpose.then_some(false)) {
+        let flags = vmcs.read(GUEST_RFLAGS) & !rflags::RF;
+        let rf = if resumes { rflags::RF } else { 0 };
+        vmcs.write(GUEST_RFLAGS, flags | rf);
     }
 }
 
@@ -129,7 +170,7 @@ pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Outcome {
     let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
     let error_code = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
     let second = as_exited(vmcs, exception, error_code);
-    take_place(guest, second)
+    take_place(vmcs, guest, second)
 }
 
 /// The same for an exception that was raised instead of what exited, or by it.
@@ -140,16 +181,11 @@ pub(crate) fn raise(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Except
         error_code: exception.error_code.unwrap_or(0),
         length: 0,
     };
-    let outcome = take_place(guest, second);
-    if outcome == Outcome::Second && info.event().is_some_and(Event::suppresses_breakpoints) {
-        // The CPU pushes what it finds; an exit for an exception has set it already.
-        resume_instruction(vmcs);
-    }
-    outcome
+    take_place(vmcs, guest, second)
 }
 
 /// An exception takes the place of the event that waits, if one does, unless something else comes of both.
-fn take_place(guest: &mut Guest, exception: Waiting) -> Outcome {
+fn take_place(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Waiting) -> Outcome {
     let outcome = match (guest.event.info.event(), exception.info.event()) {
         (Some(first), Some(second)) => first.interrupted_by(second),
         _ => Outcome::Second,
@@ -158,6 +194,15 @@ fn take_place(guest: &mut Guest, exception: Waiting) -> Outcome {
         Outcome::Second => exception,
         Outcome::DoubleFault | Outcome::Shutdown => Waiting::NOTHING,
     };
+    if guest
+        .event
+        .info
+        .event()
+        .is_some_and(Event::suppresses_breakpoints)
+    {
+        // The CPU pushes what it finds.
+        resume_instruction(vmcs);
+    }
     outcome
 }
 

@@ -209,7 +209,7 @@ fn enter(cx: &mut Context<'_>) -> Result<ExitReason, EntryFailure> {
     cx.counters.entries.count();
     let delivers = cx.guest.event.is_some();
     if delivers {
-        event::load(cx.vmcs, &cx.guest.event);
+        event::begin_delivery(cx.vmcs, cx.guest);
     }
     let registers = &mut cx.guest.frame.general;
     let entered = entry::enter(cx.vmcs, cx.fpu, cx.switched, cx.debug, registers);

@@ -3,6 +3,7 @@
 //! The state of a vCPU that is not in its VMCS: data, which knows nothing of who works with it.
 
 mod cpuid;
+mod delivery;
 mod operand;
 mod pending;
 mod report;
@@ -15,6 +16,7 @@ pub(crate) use self::{
         Cpuid,
         CpuidEntry, //
     },
+    delivery::Delivery,
     operand::Operand,
     pending::{
         Pending,
@@ -95,6 +97,8 @@ pub(crate) struct Guest {
     pub(crate) splits_locks: bool,
     /// What the next VM entry delivers. While the vCPU does not run, the run page has it.
     pub(crate) event: Waiting,
+    /// The delivery that was begun last.
+    pub(crate) delivery: Delivery,
     /// What the program is told of an exit.
     pub(crate) report: Report,
     /// The exit that waits for an answer.
@@ -166,6 +170,7 @@ impl State {
                 translation: Translation::new(shadow_paging),
                 standing: Standing::Unchecked,
                 event: Waiting::NOTHING,
+                delivery: Delivery::NOTHING,
                 report: Report::new(),
                 splits_locks: false,
                 pending: Pending::Nothing,
