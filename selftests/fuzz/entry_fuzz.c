@@ -83,6 +83,15 @@ static void change_sregs(struct dice *dice, const struct guest *guest)
 	}
 }
 
+/* Whatever it is, what is read can be written back. */
+static void take_back_sregs(const struct guest *guest)
+{
+	struct minivmx_sregs sregs = { .size = sizeof(sregs) };
+
+	test_cmd(guest->vcpu, MINIVMX_GET_SREGS, &sregs);
+	test_cmd(guest->vcpu, MINIVMX_SET_SREGS, &sregs);
+}
+
 /* @sregs is from power-up. */
 static void begin(struct dice *dice, const struct guest *guest, struct minivmx_sregs sregs)
 {
@@ -139,7 +148,9 @@ static void entry_round(struct dice *dice)
 			else
 				write_field(dice, &guest);
 		}
+		take_back_sregs(&guest);
 		enter(&guest);
+		take_back_sregs(&guest);
 	}
 }
 
