@@ -95,7 +95,7 @@ impl Memory {
         };
         match self.regions.find(gpa) {
             Some(region) if !(write && region.kind.readonly) => {
-                tables.map(gpa, &region, &self.chunks, stock)
+                tables.map(gpa, region, &self.chunks, stock)
             }
             _ => Outcome::Refused,
         }

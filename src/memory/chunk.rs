@@ -114,25 +114,31 @@ impl Chunks {
     /// The page that an address lies in, if it is allocated.
     #[inline]
     pub(crate) fn page(&self, gpa: Gpa) -> Option<&KernelPage> {
-        self.chunk(gpa)?.page(gpa)
+        self.chunk(Self::number(gpa))?.page(gpa)
     }
 
     /// The same, with what is known of it.
     pub(super) fn ram_page(&self, gpa: Gpa) -> Option<&RamPage> {
-        self.chunk(gpa)?.ram_page(gpa)
+        self.chunk(Self::number(gpa))?.ram_page(gpa)
     }
 
-    /// The chunk that an address lies in.
+    /// The number of the chunk that an address lies in.
     #[inline]
-    pub(super) fn chunk(&self, gpa: Gpa) -> Option<&Chunk> {
-        self.tree.get(&number(gpa))
+    pub(super) fn number(gpa: Gpa) -> u64 {
+        gpa.get() / PageSize::Size2M.bytes()
+    }
+
+    /// The chunk with this number.
+    #[inline]
+    pub(super) fn chunk(&self, number: u64) -> Option<&Chunk> {
+        self.tree.get(&number)
     }
 
     /// The page that an address lies in, if it is allocated; if it is part of a block of 2 MiB and that
     /// will do, the first page of the block.
     #[inline]
     pub(crate) fn page_or_block(&self, gpa: Gpa, block: bool) -> Option<(PageSize, &KernelPage)> {
-        let chunk = self.tree.get(&number(gpa))?;
+        let chunk = self.tree.get(&Self::number(gpa))?;
         let (size, frame) = match chunk.whole && block {
             true => (PageSize::Size2M, 0),
             false => (PageSize::Size4K, frame_in_chunk(gpa)),
@@ -142,7 +148,7 @@ impl Chunks {
 
     /// Is there a chunk for an address?
     pub(crate) fn contains(&self, gpa: Gpa) -> bool {
-        self.tree.get(&number(gpa)).is_some()
+        self.tree.get(&Self::number(gpa)).is_some()
     }
 
     /// Number of pages.
@@ -152,7 +158,7 @@ impl Chunks {
 
     /// Puts a page into its chunk; gives it back if there is no such chunk, or a page already.
     pub(crate) fn put(&mut self, gpa: Gpa, page: RamPage) -> Option<RamPage> {
-        let Some(chunk) = self.tree.get_mut(&number(gpa)) else {
+        let Some(chunk) = self.tree.get_mut(&Self::number(gpa)) else {
             return Some(page);
         };
         let refused = chunk.put(gpa, page);
@@ -235,7 +241,7 @@ impl ChunkNode {
     pub(crate) fn new(gpa: Gpa, chunk: Chunk) -> Result<Self> {
         // CAST: At most 512.
         let count = chunk.count() as u64;
-        let node = RBTreeNode::new(number(gpa), chunk, GFP_KERNEL_ACCOUNT)?;
+        let node = RBTreeNode::new(Chunks::number(gpa), chunk, GFP_KERNEL_ACCOUNT)?;
         Ok(Self { node, count })
     }
 }
@@ -246,10 +252,6 @@ pub(crate) struct Removed {
     pub(crate) end: Gpa,
     _pages: [Option<RamPage>; BATCH],
     _chunk: Option<ChunkNode>,
-}
-
-fn number(gpa: Gpa) -> u64 {
-    gpa.get() / PageSize::Size2M.bytes()
 }
 
 fn frame_in_chunk(gpa: Gpa) -> usize {

@@ -11,13 +11,15 @@ use super::{
         Chunk,
         Chunks, //
     },
-    region::Regions, //
+    region::{
+        Region,
+        Regions, //
+    }, //
 };
 use crate::{
     mmu::{
         address::{
             Gpa,
-            GpaRange,
             Hpa,
             PageSize, //
         },
@@ -43,17 +45,9 @@ use core::{
 pub(crate) struct Ram<'a> {
     regions: &'a Regions,
     chunks: &'a Chunks,
-    /// What was found last: page tables tend to lie close together.
-    last: Cell<Option<Found<'a>>>,
-}
-
-/// What a chunk and a region have in common.
-#[derive(Clone, Copy)]
-struct Found<'a> {
-    start: u64,
-    length: u64,
-    chunk: &'a Chunk,
-    readonly: bool,
+    /// What was found last: most guests have one large region, and page tables lie close together.
+    last_region: Cell<Option<&'a Region>>,
+    last_chunk: Cell<Option<(u64, &'a Chunk)>>,
 }
 
 impl<'a> Ram<'a> {
@@ -61,46 +55,50 @@ impl<'a> Ram<'a> {
         Self {
             regions,
             chunks,
-            last: Cell::new(None),
+            last_region: Cell::new(None),
+            last_chunk: Cell::new(None),
         }
     }
 
-    /// The chunk and the region that an address lies in.
     #[inline]
-    fn find(&self, gpa: Gpa) -> Option<Found<'a>> {
-        match self.last.get() {
-            Some(found) if gpa.get().wrapping_sub(found.start) < found.length => Some(found),
-            _ => self.look_up(gpa),
+    fn region(&self, gpa: Gpa) -> Option<&'a Region> {
+        if let Some(region) = self.last_region.get() {
+            if region.range.contains(gpa) {
+                return Some(region);
+            }
+        }
+        let region = self.regions.find(gpa)?;
+        self.last_region.set(Some(region));
+        Some(region)
+    }
+
+    #[inline]
+    fn chunk(&self, gpa: Gpa) -> Option<&'a Chunk> {
+        let number = Chunks::number(gpa);
+        match self.last_chunk.get() {
+            Some((last, chunk)) if last == number => Some(chunk),
+            _ => self.look_up_chunk(number),
         }
     }
 
-    fn look_up(&self, gpa: Gpa) -> Option<Found<'a>> {
-        let region = self.regions.find(gpa)?;
-        let chunk = self.chunks.chunk(gpa)?;
-        let whole = GpaRange::page(gpa, PageSize::Size2M)?;
-        let start = whole.start_position().max(region.range.start_position());
-        let end = whole.end_position().min(region.range.end_position());
-        let found = Found {
-            start,
-            length: end.saturating_sub(start),
-            chunk,
-            readonly: region.kind.readonly,
-        };
-        self.last.set(Some(found));
-        Some(found)
+    fn look_up_chunk(&self, number: u64) -> Option<&'a Chunk> {
+        let chunk = self.chunks.chunk(number)?;
+        self.last_chunk.set(Some((number, chunk)));
+        Some(chunk)
     }
 
     /// The page that an address lies in, if there is one.
     #[inline]
     fn frame(&self, gpa: Gpa) -> Option<&'a KernelPage> {
-        self.find(gpa)?.chunk.page(gpa)
+        self.region(gpa)?;
+        self.chunk(gpa)?.page(gpa)
     }
 
     /// The same, if the guest can write there.
     #[inline]
     fn writable_frame(&self, gpa: Gpa) -> Option<&'a KernelPage> {
-        let found = self.find(gpa).filter(|found| !found.readonly)?;
-        found.chunk.page(gpa)
+        self.region(gpa).filter(|region| !region.kind.readonly)?;
+        self.chunk(gpa)?.page(gpa)
     }
 
     /// 8 bytes at a multiple of 8, if the guest can write them.
@@ -115,7 +113,7 @@ impl<'a> Ram<'a> {
 
     /// Is memory missing there only because nobody has used it yet?
     pub(crate) fn is_absent(&self, gpa: Gpa) -> bool {
-        gpa.get() % 8 == 0 && self.regions.find(gpa).is_some() && self.frame(gpa).is_none()
+        gpa.get() % 8 == 0 && self.region(gpa).is_some() && self.frame(gpa).is_none()
     }
 }
 
@@ -147,16 +145,16 @@ impl GuestMemory for Ram<'_> {
     }
 
     fn page(&self, gpa: Gpa) -> Option<GuestPage<'_>> {
-        let found = self.find(gpa)?;
-        let page = found.chunk.ram_page(gpa)?;
+        let region = self.region(gpa)?;
+        let page = self.chunk(gpa)?.ram_page(gpa)?;
         Some(GuestPage {
             hpa: Hpa::new(page.page().phys()),
-            writable: !found.readonly,
+            writable: !region.kind.readonly,
             referrers: page.referrers(),
         })
     }
 
     fn referrers(&self, gpa: Gpa) -> Option<&Referrers> {
-        Some(self.chunks.ram_page(gpa)?.referrers())
+        Some(self.chunk(gpa)?.ram_page(gpa)?.referrers())
     }
 }

@@ -70,12 +70,12 @@ impl Regions {
 
     /// The region that an address is in.
     #[inline]
-    pub(crate) fn find(&self, gpa: Gpa) -> Option<Region> {
+    pub(crate) fn find(&self, gpa: Gpa) -> Option<&Region> {
         let behind = self
             .all
             .partition_point(|region| region.range.start_position() <= gpa.get());
         let region = self.all.get(behind.checked_sub(1)?)?;
-        region.range.contains(gpa).then_some(*region)
+        region.range.contains(gpa).then_some(region)
     }
 
     /// Has a region an address in common with the range?

@@ -40,7 +40,7 @@ use zerocopy::FromZeros;
 
 /// Memory does not answer this access: its page can be allocated, or no memory is there that allows it.
 pub(crate) fn absent(cx: &mut Context<'_>, gpa: Gpa, access: Access) -> Next {
-    let region = cx.vm.memory.lock().regions.find(gpa);
+    let region = cx.vm.memory.lock().regions.find(gpa).copied();
     match region {
         Some(region) if !(access.write && region.kind.readonly) => Next::Populate(gpa),
         _ => report(cx, gpa, access),

@@ -119,7 +119,8 @@ impl Vm {
     fn populate_if(&self, gpa: Gpa, wanted: impl Fn(&Region) -> bool) -> Result {
         let (region, present, has_chunk) = {
             let memory = self.memory.lock();
-            let region = memory.regions.find(gpa).filter(wanted).ok_or(ENOENT)?;
+            let region = memory.regions.find(gpa).copied();
+            let region = region.filter(wanted).ok_or(ENOENT)?;
             let present = memory.chunks.page(gpa).is_some();
             (region, present, memory.chunks.contains(gpa))
         };
