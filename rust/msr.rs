@@ -193,7 +193,8 @@ impl<'a> KeptMsr<'a> {
     #[inline(always)]
     pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, mask: u64) -> Option<Self> {
         let host = SavedMsr::save(irqs, msr);
-        (host.value & mask != 0).then_some(Self(host))
+        // Not `then_some`: a guard that nobody gets would write the register, too.
+        (host.value & mask != 0).then(|| Self(host))
     }
 }
 
