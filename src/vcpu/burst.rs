@@ -34,7 +34,6 @@ use super::{
         State, //
     },
     tlb::Tlb,
-    translation,
     Vcpu, //
 };
 use crate::{
@@ -135,7 +134,6 @@ impl Vcpu {
             &debug,
             counters,
         );
-        translation::begin_burst(&mut cx);
         let result = body(&mut cx);
         cx.guest.cr2 = cpu::cr2(irqs);
         save_frame(cx.vmcs, cx.guest);

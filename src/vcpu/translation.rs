@@ -62,15 +62,10 @@ pub(crate) fn replaces_registers(vm: &Vm) -> bool {
     vm.mmu.is_shadow()
 }
 
-/// A burst begins: another thread may have taken memory away since the last one.
-#[inline]
-pub(crate) fn begin_burst(cx: &mut Context<'_>) {
-    if let Translation::Shadow(_) = cx.guest.translation {
-        cx.guest.standing.set_changed();
-    }
-}
-
 /// To be called before a VM entry, when the guest's state may have changed.
+///
+/// What another thread does to the shadow, when it takes memory away, is not among that. A table that goes
+/// leaves no entry behind, so a root that is gone leads nowhere, and the fault that comes of it finds out.
 #[inline]
 pub(crate) fn prepare_entry(cx: &mut Context<'_>) -> Result<(), Next> {
     if cx.guest.standing == Standing::Ready {

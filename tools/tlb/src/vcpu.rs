@@ -43,6 +43,8 @@ struct ShadowState {
     paging: Paging,
     /// CR3 in the VMCS.
     root: u64,
+    /// May the CPU have to be told something before the next VM entry?
+    changed: bool,
     traps_invlpg: bool,
     stepping: bool,
 }
@@ -95,6 +97,7 @@ impl Vcpu {
             shadow: Some(ShadowState {
                 paging,
                 root: 0,
+                changed: true,
                 traps_invlpg: policy.traps_invlpg(),
                 stepping: false,
             }),
@@ -165,7 +168,7 @@ impl Vcpu {
     fn access_by_shadow(&mut self, cpu: &Cpu<'_>, linear: u64, touch: Touch) -> Next {
         let vpid = self.vpid;
         loop {
-            if self.renew(cpu).is_err() {
+            if self.state().changed && self.renew(cpu).is_err() {
                 return Next::Pause;
             }
             let root = self.state().root;
@@ -199,6 +202,7 @@ impl Vcpu {
         body: impl FnOnce(&mut Shadow<KernelPage>, &Paging, &Ram<'_>, &mut Stock) -> R,
     ) -> R {
         let paging = self.state().paging;
+        self.state().changed = true;
         let mut memory = self.vm.memory.lock();
         let (shadow, ram) = memory.shadow().unwrap();
         body(shadow, &paging, &ram, &mut self.stock)
@@ -211,6 +215,7 @@ impl Vcpu {
         if renewal.flush.is_needed() {
             self.tags.drop_guests(cpu);
         }
+        self.state().changed = false;
     }
 
     /// As `translation/shadow/entry.rs`.

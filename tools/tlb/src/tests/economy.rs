@@ -69,6 +69,8 @@ fn with_shadow(world: &World) {
     }
     stays_as_it_is(world, || {
         vcpu.access(1, 0, Read);
+        // The guest's own: the shadow has been asked, and nothing has changed.
+        assert_eq!(vcpu.access(1, LENGTH, Read), End::PageFault);
     });
 }
 
