@@ -71,6 +71,26 @@ pub(crate) struct Access {
     pub(crate) may_touch_users: bool,
 }
 
+impl Access {
+    /// The access that the error code of a page fault tells of, by code of CPL 3 or not, with this
+    /// RFLAGS.AC. The fault is one of shadow tables.
+    ///
+    /// Supervisor accesses by code of CPL 3 are implicit ones, which do not heed AC. So are reads that fault
+    /// although something is there: to others AC opens it. If that was taken for one of others, the guest
+    /// would fault there for ever.
+    pub(crate) fn of_fault(code: u32, is_user: bool, ac: bool) -> Self {
+        let user = code & fault::USER != 0;
+        let refused_read = code & (fault::PRESENT | fault::WRITE | fault::FETCH) == fault::PRESENT;
+        let implicit = !user && (refused_read || is_user);
+        Self {
+            user,
+            write: code & fault::WRITE != 0,
+            fetch: code & fault::FETCH != 0,
+            may_touch_users: ac && !implicit,
+        }
+    }
+}
+
 /// Why there is no translation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stop {

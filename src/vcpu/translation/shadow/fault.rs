@@ -45,7 +45,8 @@ use crate::{
 pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
     let address = Gva::new(cx.vmcs.read(EXIT_QUALIFICATION));
     let code = cx.vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
-    let (access, present) = (access(cx, code), code & fault::PRESENT != 0);
+    let access = Access::of_fault(code, paging::is_user(cx), paging::may_touch_users(cx));
+    let present = code & fault::PRESENT != 0;
     let paging = paging::current(cx);
     let answer = with(cx, |shadow, ram, stock| {
         let pages = &mut || stock.take();
@@ -79,21 +80,6 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
         Some(Fault::TooMuch | Fault::Guest(_)) | None => {
             cx.internal_error("an instruction that writes to too many page tables at once")
         }
-    }
-}
-
-/// The access that an error code tells of.
-fn access(cx: &Context<'_>, code: u32) -> Access {
-    let user = code & fault::USER != 0;
-    // Of code with CPL 3 the supervisor's accesses are implicit ones, which do not heed AC; and so are
-    // reads that fault although something is there: to others AC opens it.
-    let refused_read = code & (fault::PRESENT | fault::WRITE | fault::FETCH) == fault::PRESENT;
-    let implicit = !user && (refused_read || paging::is_user(cx));
-    Access {
-        user,
-        write: code & fault::WRITE != 0,
-        fetch: code & fault::FETCH != 0,
-        may_touch_users: !implicit && paging::may_touch_users(cx),
     }
 }
 

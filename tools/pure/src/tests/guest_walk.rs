@@ -161,6 +161,38 @@ fn a_4m_page_above_4g() {
     assert_eq!(memory.read(Gpa::new(0x1000)), Some(0x0080_20a7 << 32));
 }
 
+// Implicit accesses of the supervisor do not heed AC, and the CPU does not say that one is. What is refused
+// although it is there can be nothing else; taken for an explicit one, it would be tried for ever.
+#[test]
+fn an_implicit_access_that_smap_forbids_ends_in_a_fault() {
+    use guest_walk::fault::{PRESENT, USER, WRITE};
+    let memory = words(&[
+        (0x1000, 0x2007),
+        (0x2000, 0x3007),
+        (0x3000, 0x4007),
+        (0x4000, 0x5007),
+    ]);
+    let paging = Paging {
+        smap: true,
+        ..four_levels()
+    };
+    let walk = |code, is_user, ac| {
+        let access = Access::of_fault(code, is_user, ac);
+        let walked = guest_walk::translate(&paging, Gva::new(0), access, &memory);
+        walked.map(|walked| walked.gpa.get())
+    };
+    let fault = |code| Err(Stop::PageFault(code));
+    assert_eq!(walk(0, false, true), Ok(0x5000));
+    assert_eq!(walk(PRESENT, false, true), fault(PRESENT));
+    // Writes of the CPU's own come behind reads. This one is to an entry that is not dirty yet.
+    assert_eq!(walk(PRESENT | WRITE, false, true), Ok(0x5000));
+    assert_eq!(walk(0, false, false), fault(PRESENT));
+    // Of code of users, the supervisor's accesses are all implicit.
+    assert_eq!(walk(0, true, true), fault(PRESENT));
+    assert_eq!(walk(WRITE, true, true), fault(PRESENT | WRITE));
+    assert_eq!(walk(USER | WRITE, true, true), Ok(0x5000));
+}
+
 // Reserved bits of the highest entries of PAE are found by the load of CR3, and only if present.
 #[test]
 fn pdptes_are_checked_when_they_are_loaded() {
