@@ -105,6 +105,8 @@ reasons! {
     TDCALL 77, "TDCALL";
     RDMSRLIST 78, "RDMSRLIST";
     WRMSRLIST 79, "WRMSRLIST";
+    RDMSR_IMMEDIATE 84, "RDMSR of an immediate";
+    WRMSRNS_IMMEDIATE 85, "WRMSRNS of an immediate";
     MEMORY uapi::MINIVMX_EXIT_MEMORY, "access to absent memory";
     ENTRY_FAILED uapi::MINIVMX_EXIT_ENTRY_FAILED, "VM entry refused";
     INTERNAL uapi::MINIVMX_EXIT_INTERNAL, "driver cannot go on";
