@@ -441,11 +441,20 @@ MINIVMX_TEST(modes_that_do_not_exist, guest_syncs)
 	}
 }
 
+/* Of the CPU. */
+static u32 physical_bits(void)
+{
+	u32 eax, ebx, ecx, edx;
+
+	__cpuid(0x80000008, eax, ebx, ecx, edx);
+	return eax & 0xff;
+}
+
 TEST_F(vm, cr3_beyond_physical_addresses)
 {
 	struct vm *vm = &self->vm;
 	struct vcpu *vcpu = &vm->vcpu;
-	const u64 high = BIT(get_info(vm->device).out_physical_bits);
+	const u64 high = BIT(physical_bits());
 	const u64 modes[][3] = {
 		{ 0, 0, 0 },
 		{ CR0_PG, 0, 0 },

@@ -86,7 +86,7 @@ impl Machine {
             id: 0,
             xcr0_allowed: fpu::xcr0_allowed(),
             misc_enable: misc_enable::AFTER_RESET,
-            physical_bits: capabilities.processor.physical_bits.min(EPT_BITS),
+            physical_bits: capabilities.processor.physical_bits,
         };
         let guests = |leaf| cpuid::of_guests(cpu::cpuid, leaf, 0, 1, &identity);
         let pages_1g = guests(EXTENDED_FEATURES).edx & extended_edx::PAGES_1G != 0;
@@ -115,9 +115,14 @@ impl Machine {
                 .does(mitigation::MINIVMX_MITIGATION_ITLB_MULTIHIT)
     }
 
-    /// Width of a guest-physical address.
+    /// Width of a physical address, as the processor checks entries of page tables and CR3.
     pub(crate) fn physical_bits(&self) -> u32 {
         self.identity.physical_bits
+    }
+
+    /// Width of a guest-physical address where there can be memory.
+    pub(crate) fn memory_bits(&self) -> u32 {
+        self.physical_bits().min(EPT_BITS)
     }
 
     /// What CPUID tells the vCPU of that number.

@@ -237,7 +237,8 @@ enum minivmx_mitigation {
  *	machine's memory
  * @out_max_regions: ranges of guest memory that one VM may have
  * @out_max_vcpus: vCPUs that one VM may have; with shadow paging it is one
- * @out_physical_bits: width of a guest-physical address
+ * @out_physical_bits: width of a guest-physical address where memory can be: at
+ *	most 48, even if CPUID tells the guest of more
  * @__reserved2: must be 0
  * @out_mitigations: what the driver does against speculative execution, &enum
  *	minivmx_mitigation

@@ -64,7 +64,7 @@ impl Machine {
             // CAST: A small constant.
             out_max_regions: vm::MAX_REGIONS as u32,
             out_max_vcpus: vm::MAX_VCPUS,
-            out_physical_bits: self.physical_bits(),
+            out_physical_bits: self.memory_bits(),
             out_mitigations: self.mitigations.done,
             out_unmitigated: self.mitigations.not_possible,
             ..uapi::minivmx_info::new_zeroed()

@@ -90,7 +90,8 @@ pub(crate) struct Identity {
     pub(crate) xcr0_allowed: u64,
     /// IA32_MISC_ENABLE of the guest.
     pub(crate) misc_enable: u64,
-    /// Width of a guest-physical address.
+    /// Width of a physical address. It is the processor's, which it checks guests' tables by, even if a VM has
+    /// memory in a part of them only.
     pub(crate) physical_bits: u32,
 }
 

@@ -46,7 +46,7 @@ impl Vm {
     /// A range of addresses, if the guest has them: else `EINVAL`.
     pub(crate) fn range(&self, gpa: u64, length: u64) -> Result<GpaRange> {
         let range = GpaRange::from_len(Gpa::new(gpa), length).ok_or(EINVAL)?;
-        if range.end_position() > 1 << self.machine.physical_bits() {
+        if range.end_position() > 1 << self.machine.memory_bits() {
             return Err(EINVAL);
         }
         Ok(range)

@@ -17,7 +17,7 @@ fn identity() -> Identity {
         id: 3,
         xcr0_allowed: ALL,
         misc_enable: misc_enable::AFTER_RESET,
-        physical_bits: 46,
+        physical_bits: 52,
     }
 }
 
@@ -79,14 +79,14 @@ fn leaves_beyond_the_last_are_empty() {
     }
 }
 
-/// Four levels of paging translate 48 bits, and CR4.LA57 and guest-physical addresses beyond those of
-/// the VM are not to be had.
+/// Four levels of paging translate 48 bits, and CR4.LA57 is not to be had. Physical addresses are as wide as
+/// the CPU checks them.
 #[test]
 fn addresses_are_as_wide_as_guests_have_them() {
     let all = identity();
     assert_eq!(
         answer(ADDRESS_WIDTHS, 0, &all),
-        result(48 << 8 | 46, 0, 0, 0)
+        result(48 << 8 | 52, 0, 0, 0)
     );
 }
 
