@@ -34,6 +34,7 @@ mod guest_segments;
 mod guest_tables;
 mod host_registers;
 mod host_segments;
+mod register;
 mod rule;
 mod segment;
 pub(crate) mod view;

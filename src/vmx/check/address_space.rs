@@ -41,5 +41,5 @@ fn host_cr4_has_pae(v: &View<'_>) -> Verdict {
 
 /// RIP is canonical.
 fn host_rip_is_canonical(v: &View<'_>) -> Verdict {
-    v.each(&[HOST_RIP], |rip| v.is_canonical(rip))
+    v.canonical(&[HOST_RIP])
 }

@@ -17,12 +17,10 @@ use crate::{
         field::*, //
     },
     x86::{
-        cet,
         cr0,
         cr4,
         debugctl,
-        efer,
-        pat, //
+        efer, //
     }, //
 };
 
@@ -80,17 +78,14 @@ fn guest_cr4_fits_vmx(v: &View<'_>) -> Verdict {
 
 /// CR4.CET needs CR0.WP.
 fn guest_cet_needs_wp(v: &View<'_>) -> Verdict {
-    let cet = v.read(GUEST_CR4) & cr4::CET != 0;
-    let wp = v.read(GUEST_CR0) & cr0::WP != 0;
-    v.require(!cet || wp, GUEST_CR4)
+    v.cet_needs_wp(GUEST_CR0, GUEST_CR4)
 }
 
 /// "Load debug controls": no reserved bit of IA32_DEBUGCTL is 1.
 fn guest_debugctl_has_no_reserved_bits(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_DEBUG_CONTROLS) {
-        return Ok(());
-    }
-    v.clear(!debugctl::DEFINED, GUEST_DEBUGCTL)
+    v.if_entry(Entry::LOAD_DEBUG_CONTROLS, |v| {
+        v.clear(!debugctl::DEFINED, GUEST_DEBUGCTL)
+    })
 }
 
 /// "IA-32e mode guest" needs CR0.PG.
@@ -113,72 +108,55 @@ fn guest_pcide_needs_ia32e_mode(v: &View<'_>) -> Verdict {
 
 /// CR3 has no bits beyond physical addresses, but for those of linear-address masking.
 fn guest_cr3_is_memory(v: &View<'_>) -> Verdict {
-    v.each(&[GUEST_CR3], |value| value & v.beyond_cr3() == 0)
+    v.cr3(GUEST_CR3)
 }
 
 /// "Load debug controls": bits 63:32 of DR7 are 0.
 fn guest_dr7_has_32_bits(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_DEBUG_CONTROLS) {
-        return Ok(());
-    }
-    v.each(&[GUEST_DR7], |value| value >> 32 == 0)
+    v.if_entry(Entry::LOAD_DEBUG_CONTROLS, |v| {
+        v.each(&[GUEST_DR7], |value| value >> 32 == 0)
+    })
 }
 
 /// IA32_SYSENTER_ESP and IA32_SYSENTER_EIP are canonical.
 fn guest_sysenter_addresses_are_canonical(v: &View<'_>) -> Verdict {
-    v.each(&[GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP], |address| {
-        v.is_canonical(address)
-    })
+    v.canonical(&[GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP])
 }
 
 /// "Load CET state": IA32_S_CET has no reserved bit, and is not both suppressed and waiting.
 fn guest_s_cet_is_valid(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_CET_STATE) {
-        return Ok(());
-    }
-    v.each(&[GUEST_S_CET], cet::is_valid)
+    v.if_entry(Entry::LOAD_CET_STATE, |v| v.s_cet(GUEST_S_CET))
 }
 
 /// "Load CET state": IA32_S_CET and IA32_INTERRUPT_SSP_TABLE_ADDR are canonical.
 fn guest_cet_addresses_are_canonical(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_CET_STATE) {
-        return Ok(());
-    }
     let fields = [GUEST_S_CET, GUEST_INTERRUPT_SSP_TABLE];
-    v.each(&fields, |address| v.is_canonical(address))
+    v.if_entry(Entry::LOAD_CET_STATE, |v| v.canonical(&fields))
 }
 
 /// "Load IA32_PERF_GLOBAL_CTRL": there are such counters.
 fn guest_perf_global_ctrl_has_no_reserved_bits(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_PERF_GLOBAL_CTRL) {
-        return Ok(());
-    }
-    v.clear(!v.processor.perf_global_ctrl, GUEST_PERF_GLOBAL_CTRL)
+    v.if_entry(Entry::LOAD_PERF_GLOBAL_CTRL, |v| {
+        v.perf_global_ctrl(GUEST_PERF_GLOBAL_CTRL)
+    })
 }
 
 /// "Load IA32_PAT": each byte is a memory type.
 fn guest_pat_has_memory_types(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_PAT) {
-        return Ok(());
-    }
-    v.each(&[GUEST_PAT], pat::is_valid)
+    v.if_entry(Entry::LOAD_PAT, |v| v.pat(GUEST_PAT))
 }
 
 /// "Load IA32_EFER": no reserved bit is 1.
 fn guest_efer_has_no_reserved_bits(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_EFER) {
-        return Ok(());
-    }
-    v.clear(!efer::DEFINED, GUEST_EFER)
+    v.if_entry(Entry::LOAD_EFER, |v| v.efer(GUEST_EFER))
 }
 
 /// "Load IA32_EFER": LMA is as "IA-32e mode guest".
 fn guest_lma_is_ia32e_mode(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_EFER) {
-        return Ok(());
-    }
     let ia32e = v.is_ia32e();
-    v.each(&[GUEST_EFER], |value| (value & efer::LMA != 0) == ia32e)
+    v.if_entry(Entry::LOAD_EFER, |v| {
+        v.each(&[GUEST_EFER], |value| (value & efer::LMA != 0) == ia32e)
+    })
 }
 
 /// "Load IA32_EFER": with CR0.PG, LME is as LMA.
@@ -193,11 +171,10 @@ fn guest_lme_with_paging_is_lma(v: &View<'_>) -> Verdict {
 
 /// "Load IA32_BNDCFGS": bits 11:2 are 0, and the rest is a canonical address.
 fn guest_bndcfgs_is_valid(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_BNDCFGS) {
-        return Ok(());
-    }
-    v.each(&[GUEST_BNDCFGS], |value| {
-        value & 0xffc == 0 && v.is_canonical(value & !0xfff)
+    v.if_entry(Entry::LOAD_BNDCFGS, |v| {
+        v.each(&[GUEST_BNDCFGS], |value| {
+            value & 0xffc == 0 && v.is_canonical(value & !0xfff)
+        })
     })
 }
 
@@ -205,34 +182,24 @@ fn guest_bndcfgs_is_valid(v: &View<'_>) -> Verdict {
 fn guest_rtit_ctl_has_no_reserved_bits(v: &View<'_>) -> Verdict {
     /// Bits 13:0, 17:14, 22:19, 27:24, 31, 47:32, 55 and 56 mean something on some.
     const DEFINED: u64 = 0x0180_ffff_8f7b_ffff;
-    if !v.entry(Entry::LOAD_RTIT_CTL) {
-        return Ok(());
-    }
-    v.clear(!DEFINED, GUEST_RTIT_CTL)
+    v.if_entry(Entry::LOAD_RTIT_CTL, |v| v.clear(!DEFINED, GUEST_RTIT_CTL))
 }
 
 /// "Load guest IA32_LBR_CTL": no reserved bit is 1.
 fn guest_lbr_ctl_has_no_reserved_bits(v: &View<'_>) -> Verdict {
     /// Bits 3:0 and 22:16.
     const DEFINED: u64 = 0x7f_000f;
-    if !v.entry(Entry::LOAD_LBR_CTL) {
-        return Ok(());
-    }
-    v.clear(!DEFINED, GUEST_LBR_CTL)
+    v.if_entry(Entry::LOAD_LBR_CTL, |v| v.clear(!DEFINED, GUEST_LBR_CTL))
 }
 
 /// "Load PKRS": bits 63:32 are 0.
 fn guest_pkrs_has_32_bits(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_PKRS) {
-        return Ok(());
-    }
-    v.clear(!0xffff_ffff, GUEST_PKRS)
+    v.if_entry(Entry::LOAD_PKRS, |v| v.pkrs(GUEST_PKRS))
 }
 
 /// "Load UINV": the vector has 8 bits.
 fn guest_uinv_has_eight_bits(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_UINV) {
-        return Ok(());
-    }
-    v.each(&[GUEST_UINV], |vector| vector <= 0xff)
+    v.if_entry(Entry::LOAD_UINV, |v| {
+        v.each(&[GUEST_UINV], |vector| vector <= 0xff)
+    })
 }

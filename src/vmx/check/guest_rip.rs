@@ -78,16 +78,12 @@ fn external_interrupt_needs_if(v: &View<'_>) -> Verdict {
 
 /// "Load CET state": SSP is a multiple of 4.
 fn ssp_is_aligned(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_CET_STATE) {
-        return Ok(());
-    }
-    v.each(&[GUEST_SSP], |ssp| ssp & 3 == 0)
+    v.if_entry(Entry::LOAD_CET_STATE, |v| v.ssp(GUEST_SSP))
 }
 
 /// "Load CET state": the bits of SSP beyond linear addresses are all the same.
 fn ssp_is_in_range(v: &View<'_>) -> Verdict {
-    if !v.entry(Entry::LOAD_CET_STATE) {
-        return Ok(());
-    }
-    v.each(&[GUEST_SSP], |ssp| v.is_in_range(ssp))
+    v.if_entry(Entry::LOAD_CET_STATE, |v| {
+        v.each(&[GUEST_SSP], |ssp| v.is_in_range(ssp))
+    })
 }

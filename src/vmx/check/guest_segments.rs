@@ -106,7 +106,7 @@ fn virtual_8086_bases_follow_selectors(v: &View<'_>) -> Verdict {
 
 /// Bases of TR, FS and GS are canonical.
 fn tr_fs_gs_bases_are_canonical(v: &View<'_>) -> Verdict {
-    v.each(&[TR.base, FS.base, GS.base], |base| v.is_canonical(base))
+    v.canonical(&[TR.base, FS.base, GS.base])
 }
 
 /// The base of LDTR is canonical, if it is usable.

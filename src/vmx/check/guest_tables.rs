@@ -24,9 +24,7 @@ pub(super) const SECTION: Section = Section {
 
 /// Bases are canonical.
 fn gdtr_and_idtr_bases_are_canonical(v: &View<'_>) -> Verdict {
-    v.each(&[GUEST_GDTR_BASE, GUEST_IDTR_BASE], |base| {
-        v.is_canonical(base)
-    })
+    v.canonical(&[GUEST_GDTR_BASE, GUEST_IDTR_BASE])
 }
 
 /// Bits 31:16 of limits are 0.

@@ -53,5 +53,5 @@ fn host_bases_are_canonical(v: &View<'_>) -> Verdict {
         HOST_IDTR_BASE,
         HOST_TR_BASE,
     ];
-    v.each(&fields, |base| v.is_canonical(base))
+    v.canonical(&fields)
 }
