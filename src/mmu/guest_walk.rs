@@ -422,7 +422,8 @@ impl<'a, F: ModeType> Walk<'a, F> {
                 return Ok((slot, common.rights().and(self.start.rights)));
             }
             table = entry & ADDRESS;
-            level -= 1;
+            // A table of level 1 has leaves only.
+            level = level.wrapping_sub(1);
         }
     }
 
@@ -609,8 +610,7 @@ pub(crate) struct GuestEntry {
 impl GuestEntry {
     #[inline]
     fn new(mode: Mode, table: u64, linear: u64, level: u32) -> Self {
-        let index_bits = if is_32_bit(mode) { 10 } else { 9 };
-        let index = linear >> (12 + index_bits * (level - 1)) & ((1 << index_bits) - 1);
+        let index = linear.wrapping_shr(shift(mode, level)) & ((1 << index_bits(mode)) - 1);
         // The root of PAE has four entries, because linear addresses have 32 bits then.
         let index = if mode == Mode::Pae && level == 3 {
             index & 3
@@ -623,14 +623,16 @@ impl GuestEntry {
     /// The entry with this index.
     #[inline]
     pub(crate) fn at(mode: Mode, level: u32, table: u64, index: u64) -> Self {
-        let width = if is_32_bit(mode) { 4 } else { 8 };
-        let address = table | index * width;
+        let (address, shift) = match is_32_bit(mode) {
+            // CAST: 0 or 32.
+            true => (table | index * 4, (index % 2 * 32) as u32),
+            false => (table | index * 8, 0),
+        };
         Self {
             mode,
             level,
             gpa: Gpa::new(address & !7),
-            // CAST: 0 or 32.
-            shift: ((address & 7) * 8) as u32,
+            shift,
         }
     }
 
@@ -705,8 +707,7 @@ impl GuestEntry {
     /// Bits of an address that are the offset into a page of this level.
     #[inline]
     fn offset_mask(self) -> u64 {
-        let index_bits = if is_32_bit(self.mode) { 10 } else { 9 };
-        (1 << (12 + index_bits * (self.level - 1))) - 1
+        !u64::MAX.wrapping_shl(shift(self.mode, self.level))
     }
 
     /// The address in the page that the entry maps.
@@ -721,6 +722,24 @@ impl GuestEntry {
         };
         Gpa::new(entry & ADDRESS & !offset & self.mask() | high | linear & offset)
     }
+}
+
+/// Bits of an address that choose an entry of a table.
+#[inline]
+fn index_bits(mode: Mode) -> u32 {
+    if is_32_bit(mode) {
+        10
+    } else {
+        9
+    }
+}
+
+/// The lowest of those for tables of this level. A level is 1 to 4, so that nothing wraps: only the
+/// compiler, which cannot know, would have each step of each walk check it.
+#[inline]
+fn shift(mode: Mode, level: u32) -> u32 {
+    let above = level.wrapping_sub(1);
+    index_bits(mode).wrapping_mul(above).wrapping_add(12)
 }
 
 #[inline]
