@@ -197,7 +197,7 @@ impl<P: Frame> Shadow<P> {
                 return walked;
             }
         }
-        self.tables.forget_shortcut();
+        self.tables.forget_shortcut(address);
         guest_walk::translate(paging, address, access, memory)
     }
 
@@ -357,9 +357,10 @@ impl Filling<'_> {
     }
 
     /// Is there a table to begin with, and the rest of the way where only its end was walked?
-    fn can_go_on<P: Frame>(&self, shadow: &Shadow<P>) -> bool {
-        let tables = &shadow.tables;
-        tables.has_root() && (self.walked.is_whole(self.paging) || tables.has_shortcut())
+    fn can_go_on<P: Frame>(&self, shadow: &mut Shadow<P>) -> bool {
+        let is_whole = self.walked.is_whole(self.paging);
+        let tables = &mut shadow.tables;
+        tables.has_root() && (is_whole || tables.has_shortcut(self.address))
     }
 
     /// Rights for a write of the supervisor to a read-only page, which CR0.WP = 0 allows. They are more

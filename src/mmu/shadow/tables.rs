@@ -19,7 +19,7 @@ mod protect;
 mod shortcut;
 mod sync;
 
-use self::shortcut::Shortcut;
+use self::shortcut::Shortcuts;
 use super::{
     grant::{
         Grant,
@@ -85,7 +85,7 @@ pub(crate) struct Tables<P> {
     protects: bool,
     /// The table that the CPU begins with.
     root: Option<TableNumber>,
-    shortcut: Option<Shortcut>,
+    shortcuts: Shortcuts,
     pub(super) grants: Grants,
     flush: Flush,
     /// Entries that were found to differ from the guest's.
@@ -113,7 +113,7 @@ impl<P: Frame> Tables<P> {
             pool: Pool::new(limit.max(FEWEST), key, pae)?,
             protects,
             root: None,
-            shortcut: None,
+            shortcuts: Shortcuts::default(),
             grants: Grants::default(),
             flush: Flush::NotNeeded,
             syncs: 0,
@@ -186,7 +186,7 @@ impl<P: Frame> Tables<P> {
             table
         };
         self.root = Some(table);
-        self.forget_shortcut();
+        self.forget_shortcuts();
         self.flush.need();
         Ok(self.pool[table].hpa())
     }
@@ -194,7 +194,7 @@ impl<P: Frame> Tables<P> {
     /// There is no root any more: the CPU needs another before it goes on.
     pub(super) fn forget_root(&mut self) {
         self.root = None;
-        self.forget_shortcut();
+        self.forget_shortcuts();
     }
 
     pub(super) fn has_root(&self) -> bool {
@@ -380,7 +380,7 @@ impl<P: Frame> Tables<P> {
             self.pool[at.table].clear(at.index);
             return;
         }
-        self.forget_shortcut();
+        self.forget_shortcuts();
         let Some(child) = self.pool.at_table(entry.hpa()) else {
             return;
         };

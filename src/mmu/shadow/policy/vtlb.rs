@@ -52,7 +52,7 @@ impl<P: Frame> ShadowPolicy<P> for Vtlb {
 
     fn invlpg(&self, tables: &mut Tables<P>, address: Gva, memory: &dyn GuestMemory) {
         // INVLPG invalidates paging-structure caches for all addresses.
-        tables.forget_shortcut();
+        tables.forget_shortcuts();
         tables.sync_address(address, memory);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lowest table that was used last, and which addresses lead to it: a fault there need not go
+//! The lowest tables that were used last, and which addresses lead to them: a fault there need not go
 //! through the levels above once more. A CPU does the same with its paging-structure caches (SDM Vol. 3A,
 //! "Caching Paging Structures"), and what invalidates those ends this.
 
@@ -26,10 +26,22 @@ use crate::mmu::{
 /// The root leads to the table for these addresses, by entries that were made from the guest's. The table is
 /// the shadow of a guest table.
 #[derive(Clone, Copy)]
-pub(super) struct Shortcut {
+struct Shortcut {
     /// The addresses, without the bits that the table translates.
     region: u64,
     table: TableNumber,
+}
+
+/// The last few, each at a place that its addresses decide.
+#[derive(Default)]
+pub(super) struct Shortcuts([Option<Shortcut>; 4]);
+
+impl Shortcuts {
+    fn place(&mut self, region: u64) -> &mut Option<Shortcut> {
+        // CAST: Less than 4.
+        let place = (region % 4) as usize;
+        &mut self.0[place]
+    }
 }
 
 fn region(address: Gva) -> u64 {
@@ -38,17 +50,23 @@ fn region(address: Gva) -> u64 {
 
 impl<P: Frame> Tables<P> {
     /// The entry of the lowest level, if it is known.
-    pub(super) fn shortcut(&self, address: Gva) -> Option<At> {
-        let shortcut = self.shortcut?;
-        (shortcut.region == region(address)).then(|| At {
+    pub(super) fn shortcut(&mut self, address: Gva) -> Option<At> {
+        let region = region(address);
+        let shortcut = (*self.shortcuts.place(region))?;
+        (shortcut.region == region).then(|| At {
             table: shortcut.table,
             index: Level::Pt.index(address.get()),
         })
     }
 
+    pub(in crate::mmu::shadow) fn has_shortcut(&mut self, address: Gva) -> bool {
+        self.shortcut(address).is_some()
+    }
+
     /// Where the walk of the guest's tables may begin, if that is known.
-    pub(in crate::mmu::shadow) fn walk_start(&self, address: Gva) -> Option<Start> {
-        let key = self.pool[self.shortcut(address)?.table].key;
+    pub(in crate::mmu::shadow) fn walk_start(&mut self, address: Gva) -> Option<Start> {
+        let table = self.shortcut(address)?.table;
+        let key = self.pool[table].key;
         Some(Start {
             level: 1,
             table: Gpa::new(key.frame << 12),
@@ -56,26 +74,24 @@ impl<P: Frame> Tables<P> {
         })
     }
 
-    pub(in crate::mmu::shadow) fn has_shortcut(&self) -> bool {
-        self.shortcut.is_some()
-    }
-
     /// The root leads to this entry of the lowest level for an address.
     pub(super) fn remember_shortcut(&mut self, address: Gva, at: At) {
-        // INVARIANT: The caller came there from the root.
-        self.shortcut = self.pool[at.table]
-            .key
-            .is_guest_table()
-            .then_some(Shortcut {
-                region: region(address),
-                table: at.table,
-            });
+        if self.pool[at.table].key.is_guest_table() {
+            let region = region(address);
+            let table = at.table;
+            // INVARIANT: The caller came there from the root.
+            *self.shortcuts.place(region) = Some(Shortcut { region, table });
+        }
     }
 
-    /// To be called when an entry of a higher level goes, when the CPU would have to read them anew, and
-    /// when the walk does.
-    pub(in crate::mmu::shadow) fn forget_shortcut(&mut self) {
-        // INVARIANT: There is none.
-        self.shortcut = None;
+    /// To be called before the tables above are walked anew for an address.
+    pub(in crate::mmu::shadow) fn forget_shortcut(&mut self, address: Gva) {
+        *self.shortcuts.place(region(address)) = None;
+    }
+
+    /// To be called when an entry of a higher level goes, or the CPU would have to read them anew.
+    pub(in crate::mmu::shadow) fn forget_shortcuts(&mut self) {
+        // INVARIANT: There are none.
+        self.shortcuts = Shortcuts::default();
     }
 }
