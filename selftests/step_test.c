@@ -649,4 +649,46 @@ MINIVMX_TEST(nmis_stay_blocked, guest_writes_and_tells)
 	run_to_done(vcpu);
 }
 
+/* A code segment whose descriptor is in the table, and was not accessed yet. */
+#define TABLE_GDT	(&TABLE.words[256])
+#define SEL_FRESH	0x30
+
+static void guest_returns_to_a_fresh_segment(void)
+{
+	const struct __packed {
+		u16 limit;
+		u64 base;
+	} gdtr = { SEL_FRESH + 7, (uintptr_t)TABLE_GDT };
+
+	begin();
+	for (u64 i = 0; i < SEL_FRESH / 8; i++)
+		TABLE_GDT[i] = read_at(GUEST_GDT + 8 * i);
+	TABLE_GDT[SEL_FRESH / 8] = 0x00af9a000000ffffUL;
+	asm volatile("lgdt %0" : : "m"(gdtr));
+	GUEST_SYNC(0);
+	use_table();
+	asm volatile("movq %%rsp, %%rax; pushq $0x10; pushq %%rax; pushfq\n\t"
+		     "pushq %[selector]; leaq 1f(%%rip), %%rax; pushq %%rax\n\t"
+		     "iretq\n"
+		     "1:" : : [selector] "i"(SEL_FRESH) : "rax", "memory");
+	GUEST_ASSERT(TABLE_GDT[SEL_FRESH / 8] & BIT(40));
+	GUEST_SYNC(1);
+}
+
+/* An IRET ends the handler, and with it the blocking, even if it takes a step. */
+MINIVMX_TEST(iret_unblocks_nmis, guest_returns_to_a_fresh_segment)
+{
+	struct minivmx_sregs sregs;
+
+	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_VIRTUAL_NMIS))
+		SKIP(return, "this CPU has no virtual NMIs");
+	run_to_sync(vcpu, 0);
+	sregs = get_sregs(vcpu);
+	sregs.interruptibility = BIT(3);
+	set_sregs(vcpu, &sregs);
+	run_to_sync(vcpu, 1);
+	EXPECT_EQ(0, get_sregs(vcpu).interruptibility);
+	run_to_done(vcpu);
+}
+
 TEST_HARNESS_MAIN

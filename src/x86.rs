@@ -17,6 +17,7 @@ pub(crate) mod debugctl;
 pub(crate) mod efer;
 pub(crate) mod event;
 pub(crate) mod exception;
+pub(crate) mod instruction;
 pub(crate) mod misc_enable;
 pub(crate) mod msr;
 pub(crate) mod pat;

@@ -30,7 +30,8 @@ use crate::{
             minivmx_memory_exit, //
         }, //
     },
-    vmx::field::*, //
+    vmx::field::*,
+    x86::instruction, //
 };
 use core::sync::atomic::{
     AtomicU8,
@@ -96,6 +97,16 @@ pub(crate) fn report(cx: &mut Context<'_>, gpa: Gpa, kind: Access) -> Next {
     let next = cx.report(exit::MINIVMX_EXIT_MEMORY);
     cx.guest.report.exit.physical_address = gpa.get();
     next
+}
+
+/// Is the guest at an IRET?
+#[cold]
+pub(crate) fn is_at_iret(cx: &Context<'_>) -> bool {
+    let mut bytes = [0; 15];
+    let count = read_instruction(cx, &mut bytes);
+    bytes
+        .get(..count)
+        .is_some_and(|bytes| instruction::is_iret(bytes, paging::is_64_bit(cx)))
 }
 
 /// Reads the bytes at RIP, as many as can be read without any effect on the guest.

@@ -54,6 +54,8 @@ pub(crate) struct BeforeStep {
     pub(crate) pending_debug: u64,
     /// Is it the delivery of an event that is stepped?
     pub(crate) delivers: bool,
+    /// Is it an IRET, which ends the blocking of NMIs?
+    pub(crate) unblocks_nmis: bool,
 }
 
 /// What there is to do before a VM entry.

@@ -43,6 +43,7 @@ mod x86 {
     pub(crate) mod efer;
     pub(crate) mod event;
     pub(crate) mod exception;
+    pub(crate) mod instruction;
     pub(crate) mod misc_enable;
     pub(crate) mod msr;
     pub(crate) mod pat;

@@ -10,13 +10,16 @@
 //! at once, but not while events are blocked by MOV SS. So the guest is entered as if its last
 //! instruction had been MOV SS. That blocks the window for one instruction; after the delivery of an
 //! event, where nothing is to be carried out any more, it is open from the beginning (SDM Vol. 3C,
-//! "Other Causes of VM Exits"). It is shut while NMIs are blocked, so they are not for that time: an IRET,
-//! which would unblock them, has nothing to write. RFLAGS.TF would show: PUSHF, interrupts and SYSCALL
+//! "Other Causes of VM Exits"). It is shut while NMIs are blocked, so they are not for that time, and after
+//! it are again, unless the instruction was an IRET. RFLAGS.TF would show: PUSHF, interrupts and SYSCALL
 //! store it, POPF and IRET change it.
 
 use super::tables::with;
 use crate::{
-    vcpu::context::Context,
+    vcpu::{
+        context::Context,
+        memory, //
+    },
     vmx::{
         capability::Stepper,
         exit::Interruptibility,
@@ -72,6 +75,8 @@ fn open_window(cx: &mut Context<'_>, again: bool) {
     let delivers = cx.guest.event.is_some();
     let interruptibility = cx.vmcs.read(GUEST_INTERRUPTIBILITY);
     let pending_debug = cx.vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+    let blocked = Interruptibility::from_raw(interruptibility).nmi();
+    let unblocks_nmis = blocked && !delivers && memory::is_at_iret(cx);
     let Some(state) = cx.guest.translation.shadow() else {
         return;
     };
@@ -79,6 +84,7 @@ fn open_window(cx: &mut Context<'_>, again: bool) {
     before.delivers = delivers;
     if !again {
         before.interruptibility = interruptibility;
+        before.unblocks_nmis = unblocks_nmis;
         before.pending_debug = pending_debug;
     }
     let pending = before.pending_debug;
@@ -106,7 +112,7 @@ fn close_window(cx: &mut Context<'_>) {
     };
     let blocking = Interruptibility::from_raw(before.interruptibility);
     let blocking = if finished {
-        now.with_nmi(now.nmi() || blocking.nmi())
+        now.with_nmi(now.nmi() || blocking.nmi() && !before.unblocks_nmis)
     } else {
         cx.vmcs
             .write(GUEST_PENDING_DEBUG_EXCEPTIONS, before.pending_debug);

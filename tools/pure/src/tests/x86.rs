@@ -7,7 +7,7 @@ use crate::x86::{
     debug_register::{breakpoint, dr6, dr7, pending},
     efer,
     event::{kind, Event, Interruption, Outcome, Waiting},
-    pat,
+    instruction, pat,
     segment::{number, AccessRights, Mode, Segment},
 };
 use proptest::prelude::*;
@@ -15,6 +15,27 @@ use proptest::prelude::*;
 /// The bits of `value`, lowest first.
 fn bits(value: u64) -> impl Iterator<Item = u32> {
     (0..64).filter(move |bit| value >> bit & 1 != 0)
+}
+
+// SDM Vol. 2, "IRET/IRETD/IRETQ - Interrupt Return": CF, with prefixes of any kind; in 32-bit code 48 is DEC EAX.
+#[test]
+fn irets_are_known_by_their_bytes() {
+    use instruction::is_iret;
+    for bytes in [&[0xcf][..], &[0x66, 0xcf], &[0x3e, 0x67, 0xf3, 0xcf, 0x90]] {
+        assert!(is_iret(bytes, true) && is_iret(bytes, false));
+    }
+    assert!(is_iret(&[0x48, 0xcf], true));
+    assert!(!is_iret(&[0x48, 0xcf], false));
+    for bytes in [
+        &[][..],
+        &[0x66],
+        &[0xcb],
+        &[0x0f, 0xcf],
+        &[0x90, 0xcf],
+        &[0xf0; 15],
+    ] {
+        assert!(!is_iret(bytes, true) && !is_iret(bytes, false));
+    }
 }
 
 proptest! {
