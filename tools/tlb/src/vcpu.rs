@@ -264,7 +264,7 @@ impl Vcpu {
     }
 
     fn absent(&mut self, gpa: Gpa, write: bool) -> Next {
-        let region = self.vm.memory.lock().regions.find(gpa);
+        let region = self.vm.memory.lock().regions.find(gpa).copied();
         match region {
             Some(region) if !(write && region.kind.readonly) => Next::Populate(gpa),
             _ => {

@@ -46,7 +46,7 @@ pub(crate) struct Layout {
 pub(crate) struct Machine;
 
 impl Machine {
-    fn physical_bits(&self) -> u32 {
+    fn memory_bits(&self) -> u32 {
         39
     }
 }
