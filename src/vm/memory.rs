@@ -92,15 +92,19 @@ impl Vm {
 
     /// Allocates all pages of a region, whose range is given. `EINTR` if a signal came in between, `ENOMEM`.
     pub(crate) fn populate_all(&self, range: GpaRange, id: RegionId) -> Result {
-        for gpa in range.pages(PageSize::Size4K) {
+        let mut rest = Some(range);
+        while let Some(range) = rest {
             if current!().signal_pending() {
                 return Err(EINTR);
             }
-            match self.populate_if(gpa, |region| region.id == id) {
+            let gpa = range.start();
+            let size = match self.populate_if(gpa, |region| region.id == id) {
                 // Another thread takes the region away already.
                 Err(error) if error == ENOENT => return Ok(()),
                 result => result?,
-            }
+            };
+            let next = gpa.page_base(size).checked_add(size.bytes());
+            rest = next.and_then(|next| GpaRange::new(next, range.end()));
             irq::cond_resched();
         }
         Ok(())
@@ -112,26 +116,30 @@ impl Vm {
     ///
     /// `ENOENT` if the address is in no region, `ENOMEM`.
     pub(crate) fn populate(&self, gpa: Gpa) -> Result {
-        self.populate_if(gpa, |_| true)
+        self.populate_if(gpa, |_| true).map(|_size| ())
     }
 
-    /// As [`Self::populate`], if the region is `wanted`; else `ENOENT`.
-    fn populate_if(&self, gpa: Gpa, wanted: impl Fn(&Region) -> bool) -> Result {
+    /// As [`Self::populate`], if the region is `wanted`; else `ENOENT`. Returns the size of what is there now
+    /// for sure.
+    fn populate_if(&self, gpa: Gpa, wanted: impl Fn(&Region) -> bool) -> Result<PageSize> {
         let (region, present, has_chunk) = {
             let memory = self.memory.lock();
             let region = memory.regions.find(gpa).copied();
             let region = region.filter(wanted).ok_or(ENOENT)?;
-            let present = memory.chunks.page(gpa).is_some();
+            let present = memory.chunks.page_or_block(gpa, true);
+            let present = present.map(|(size, _page)| size);
             (region, present, memory.chunks.contains(gpa))
         };
-        if present {
-            return Ok(());
+        if let Some(size) = present {
+            return Ok(size);
         }
         if has_chunk {
-            return self.add_page(gpa, region.id, RamPage::new()?);
+            self.add_page(gpa, region.id, RamPage::new()?)?;
+        } else {
+            let block = region.kind.huge && region.covers(gpa, PageSize::Size2M);
+            self.add_chunk(gpa, region.id, new_chunk(gpa, block)?)?;
         }
-        let block = region.kind.huge && region.covers(gpa, PageSize::Size2M);
-        self.add_chunk(gpa, region.id, new_chunk(gpa, block)?)
+        Ok(PageSize::Size4K)
     }
 
     /// Puts a chunk where there is none; another thread may have been faster, or the region be gone.
