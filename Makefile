@@ -9,7 +9,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo check bench compare run module format fuzz profile
+lab_commands := demo check bench bench-growth compare run module format fuzz profile
 
 .PHONY: all help modules clean check-env $(lab_commands)
 
@@ -39,6 +39,7 @@ help:
 #:                   with ENGINE= all of them, in one boot
 #: make bench        the figures of build/bench.json, beside KVM's
 #: make profile      what the host executes for a row of the benchmark: dear instructions
+#: make bench-growth what events cost as there is more of something, in build/growth.html
 #: make compare      EPT and shadow paging: tables, and charts in build/ept-vs-shadow.html
 #: make fuzz         FUZZ=ioctl,guest,entry on the debug kernel; FUZZ=walk or shadow: userspace
 #: make run          a shell on the emulated machine, module loaded

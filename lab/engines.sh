@@ -10,7 +10,7 @@
 # Bochs emulates VMX in software.
 run_bochs() {
 	make_iso "$CMDLINE" "$IMAGE/bzImage" "$IMAGE/initramfs"
-	run_iso "${CPUS:-1}"
+	run_iso "${CPUS:-1}" ${MEGS:+"megs: $MEGS"}
 }
 
 # Bochs, in it KVM, and in that the lab machine: KVM's nested VMX is a second opinion of

@@ -19,7 +19,7 @@ fill_root() {
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib/modules,guests,examples,selftests}
 	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" "$LAB/bench" \
-		"$LAB/compare" "$root/bin"
+		"$LAB/compare" "$LAB/growth" "$root/bin"
 	cp "$LAB/init" "$root/init"
 	cp "$BUILD/module/$name/minivmx.ko" "$root/lib/modules"
 	kvm_modules | xargs cp -t "$root/lib/modules"

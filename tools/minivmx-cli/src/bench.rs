@@ -5,6 +5,7 @@
 mod arguments;
 mod event;
 mod figure;
+mod growth;
 mod hypervisor;
 mod kvm;
 mod mark;
@@ -47,6 +48,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let events = some_or_all(&arguments.events);
     let host = Host::here();
     host::stay_on_this_cpu()?;
+    if arguments.growth {
+        return growth::run(arguments, &host);
+    }
     let mut figures = match &arguments.add {
         Some(path) => read_json(path)?,
         None => Vec::new(),

@@ -3,7 +3,7 @@
 //! `minivmx lab`: experiments.
 
 mod arguments;
-mod chart;
+pub mod chart;
 mod check;
 mod guest;
 mod measurement;

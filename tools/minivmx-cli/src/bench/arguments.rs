@@ -22,6 +22,16 @@ pub struct Arguments {
     /// Show the figures of an earlier call as well, and write them with the new ones
     #[arg(long, value_name = "FILE")]
     pub add: Option<PathBuf>,
+    /// Measure how costs grow with address spaces, VMs and memory instead; fails if what should be
+    /// flat is not
+    #[arg(long, conflicts_with_all = ["add", "events", "subjects"])]
+    pub growth: bool,
+    /// With --growth: smaller numbers only
+    #[arg(long, requires = "growth")]
+    pub short: bool,
+    /// With --growth: also write a page with charts to a file
+    #[arg(long, value_name = "FILE", requires = "growth")]
+    pub html: Option<PathBuf>,
     /// Only these events
     #[arg(long, value_name = "EVENT", value_delimiter = ',')]
     pub events: Vec<Event>,

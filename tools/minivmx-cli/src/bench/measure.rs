@@ -79,17 +79,20 @@ fn run_to_hlt(hypervisor: &mut impl Hypervisor) -> Result<()> {
     Ok(())
 }
 
-fn run_to_end(hypervisor: &mut impl Hypervisor) -> Result<()> {
+/// Runs until the guest halts.
+pub fn run_to_end(hypervisor: &mut impl Hypervisor) -> Result<()> {
     while hypervisor.run()? != Stop::Hlt {}
     Ok(())
 }
 
-fn median(samples: &mut [u64]) -> u64 {
+/// The one in the middle.
+pub fn median(samples: &mut [u64]) -> u64 {
     samples.sort_unstable();
     samples.get(samples.len() / 2).copied().unwrap_or_default()
 }
 
-fn time_stamp() -> u64 {
+/// The time-stamp counter.
+pub fn time_stamp() -> u64 {
     // SAFETY: Every CPU that has VMX has a time-stamp counter, and Linux lets programs read it.
     unsafe { std::arch::x86_64::_rdtsc() }
 }

@@ -14,7 +14,8 @@ use minivmx::{
     MapFlags,
     Mmu,
     Regs,
-    Vcpu, //
+    Vcpu,
+    Vm, //
 };
 
 use super::hypervisor::{
@@ -25,21 +26,32 @@ use super::hypervisor::{
 
 /// A guest of minivmx.
 pub struct Minivmx {
+    vm: Vm,
     vcpu: Vcpu,
     memory: GuestMemory,
-    mmu: Mmu,
 }
 
 impl Minivmx {
     /// Makes the guest.
     pub fn new(device: &Device, mmu: Mmu) -> Result<Self> {
+        Self::with_memory(device, mmu, MEMORY, MapFlags::POPULATE)
+    }
+
+    /// Makes the guest with that many bytes of memory.
+    pub fn with_memory(device: &Device, mmu: Mmu, bytes: u64, flags: MapFlags) -> Result<Self> {
         let vm = device.create_vm(mmu)?;
-        vm.map_memory(0, MEMORY, MapFlags::POPULATE)?;
-        let memory = GuestMemory::map(&vm, &[(0, MEMORY)])?;
+        vm.map_memory(0, bytes, flags)?;
+        let memory = GuestMemory::map(&vm, &[(0, bytes)])?;
         LongMode::write(&memory)?;
         let vcpu = vm.create_vcpu(0)?;
         vcpu.set_sregs(&LongMode::sregs(&vcpu.sregs()?))?;
-        Ok(Self { vcpu, memory, mmu })
+        Ok(Self { vm, vcpu, memory })
+    }
+
+    /// KiB that page tables for the guest take.
+    pub fn table_kib(&self) -> Result<u64> {
+        const PAGE_KIB: u64 = 4;
+        Ok(self.vm.stats()?.tables() * PAGE_KIB)
     }
 }
 
@@ -49,7 +61,7 @@ impl Hypervisor for Minivmx {
     }
 
     fn mmu(&self) -> &'static str {
-        self.mmu.name()
+        self.vm.mmu().name()
     }
 
     fn write(&mut self, gpa: u64, bytes: &[u8]) -> Result<()> {

@@ -57,6 +57,11 @@ pub fn write(hypervisor: &mut impl Hypervisor, code: u64) -> Result<()> {
     Ok(())
 }
 
+/// The first entries of a root of another address space, which has what the first one has.
+pub fn root_entries() -> [u64; 2] {
+    [LongMode::PML4 + TABLE_BYTES, POINTERS].map(|table| table | RIGHTS)
+}
+
 /// Words of guest memory, as address and value.
 fn words(code: u64) -> Vec<(u64, u64)> {
     let kernel = LongMode::PML4 + TABLE_BYTES;
