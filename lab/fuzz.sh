@@ -5,7 +5,8 @@
 #
 #   ioctl, guest, entry  programs and guests (selftests/fuzz) in one boot of the machine, on
 #                        the debug kernel unless KERNEL says otherwise; with SEED and ROUND
-#                        what a run that failed has said
+#                        what a run that failed has said; VM entries are checked before the
+#                        CPU does it, but for "entry", which asks both
 #   diff                 one guest under every MMU, compared exit by exit; by itself, and on
 #                        one CPU, since with two Bochs (3.0) is at times wrong about RIP
 #   walk, shadow         what the module has of pure code, by cargo-fuzz (tools/pure/fuzz);
@@ -41,6 +42,7 @@ fuzz_driver() {
 	"$LAB/image.sh" "$kernel"
 	SHOW=1 CPUS=${CPUS:-$cpus} LIMIT=${LIMIT:-$((600 + 30 * seconds))} \
 		"$LAB/boot.sh" fuzz "$kernel" JOB=fuzz KVM="${KVM:-own}" EXPECT=ept,shadow \
+		CHECK_ENTRIES=1 \
 		FUZZ="${FUZZ:-$all}" MMU="${MMU:-$mmus}" FUZZ_SECONDS="$seconds" \
 		${SEED:+FUZZ_SEED=$SEED} ${ROUND:+FUZZ_ROUND=$ROUND}
 }

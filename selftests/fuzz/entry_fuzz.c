@@ -3,6 +3,7 @@
  * Guest states that a CPU may have and others: a valid one of any mode, and some fields of it
  * changed, by MINIVMX_VMWRITE and MINIVMX_SET_SREGS. The call is refused, or the entry fails
  * and says why, or the guest runs; the host goes on in any case, and so does the next guest.
+ * MINIVMX_CHECK says beforehand whether the CPU will make the entry, and is right.
  */
 #include "../alarm.h"
 #include "world.h"
@@ -108,6 +109,95 @@ static void begin(struct dice *dice, const struct guest *guest, struct minivmx_s
 	count(COUNT_GUESTS);
 }
 
+/* Nothing waits any more that comes before the entry, and changes what is entered with. */
+static bool forget_exit(const struct guest *guest)
+{
+	struct minivmx_sregs sregs = { .size = sizeof(sregs) };
+
+	test_cmd(guest->vcpu, MINIVMX_GET_SREGS, &sregs);
+	sregs.flags &= ~MINIVMX_SREGS_KEEP;
+	return !ioctl(guest->vcpu, MINIVMX_SET_SREGS, &sregs);
+}
+
+static void put_event(struct dice *dice, const struct guest *guest)
+{
+	/* An interrupt, an NMI, #DB, #UD, #GP. */
+	static const u32 events[] = {
+		0x80000020, 0x80000202, 0x80000301, 0x80000306, 0x80000b0d,
+	};
+
+	guest->run->event = (struct minivmx_event) { .info = pick(dice, events) };
+}
+
+/* ---------------------------------------------------------------- the checker's word */
+
+/*
+ * Rules that Bochs 3.0 does not check, as in the table of selftests/check_test.c, or not if
+ * bits of the field are set that it does not look at.
+ */
+static const struct {
+	const char *rule;
+	u64 unseen;
+} not_checked[] = {
+	{ "rip_is_in_range_in_64_bit_mode", -1 },
+	{ "virtual_8086_mode_needs_protected_mode", -1 },
+	{ "event_wakes_the_guest", -1 },
+	{ "nmi_is_not_blocked_by_nmi", -1 },
+	{ "blocked_guest_that_steps_has_a_step_pending", -1 },
+	{ "blocked_guest_has_no_other_step_pending", -1 },
+	{ "pending_debug_has_no_reserved_bits", ~0UL << 32 },
+};
+
+/*
+ * With shadow paging the VMCS has these as the shadow needs them, and the driver itself looks
+ * at the guest's.
+ */
+static const char *const told_by_driver[] = {
+	"invalid guest state: CR0.PG, CR4.PAE, IA32_EFER.LME and LMA",
+	"invalid guest state: CR3",
+	"invalid guest state: PDPTEs",
+};
+
+static bool may_be_unchecked(const struct minivmx_violation *found)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(not_checked); i++) {
+		u64 unseen = not_checked[i].unseen;
+
+		if (!strcmp(found->rule, not_checked[i].rule))
+			return unseen == -1UL || found->value & unseen;
+	}
+	return false;
+}
+
+static bool is_told_by_driver(const struct minivmx_run *run)
+{
+	if (chosen_mmu() == MINIVMX_MMU_EPT || !run->entry_failure || run->violation.rule[0])
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(told_by_driver); i++) {
+		if (!strcmp(run->cause, told_by_driver[i]))
+			return true;
+	}
+	return false;
+}
+
+/* @found is what MINIVMX_CHECK has, if anything. */
+static void judge(const struct minivmx_violation *found, const struct minivmx_run *run)
+{
+	const char *rule = found->rule;
+
+	count(COUNT_JUDGED);
+	if (rule[0])
+		count(COUNT_BROKEN);
+	if (may_be_unchecked(found) || is_told_by_driver(run))
+		return;
+	require(!run->entry_failure == !rule[0],
+		"the rule broken is '%s' (field %#x: %#llx), and the guest is %s: exit %u, %s",
+		rule, found->field, found->value, run->entry_failure ? "refused" : "entered",
+		run->reason, run->cause);
+	require(!run->entry_failure || !strcmp(rule, run->violation.rule),
+		"the rule broken is '%s' at first, then '%s'", rule, run->violation.rule);
+}
+
 static void check(const struct minivmx_run *run)
 {
 	require(run->reason != MINIVMX_EXIT_ENTRY_FAILED, "VM entry: %s", run->cause);
@@ -118,8 +208,11 @@ static void check(const struct minivmx_run *run)
 		"a failed entry without a cause");
 }
 
-static void enter(const struct guest *guest)
+/* @alone: no answer to an exit comes before the entry. */
+static void enter(const struct guest *guest, bool alone)
 {
+	struct minivmx_check asked = { .size = sizeof(asked) };
+	bool judged = !ioctl(guest->vcpu, MINIVMX_CHECK, &asked) && alone;
 	int error = checked_run(guest->vcpu, 0);
 
 	require(!error || error == EINTR || error == EINVAL, "MINIVMX_RUN: %s",
@@ -128,6 +221,8 @@ static void enter(const struct guest *guest)
 		return;
 	count(COUNT_EXITS);
 	check(guest->run);
+	if (judged)
+		judge(&asked.out_violation, guest->run);
 }
 
 static void entry_round(struct dice *dice)
@@ -140,8 +235,12 @@ static void entry_round(struct dice *dice)
 	catch_signal(SIGALRM, no_action);
 	set_ticks(TICK);
 	for (int i = 0; i < STATES; i++) {
+		bool alone = true;
+
 		if (i % 3 == 0)
 			begin(dice, &guest, sregs);
+		else
+			alone = one_in(dice, 2) && forget_exit(&guest);
 		for (u32 changes = 1 + below(dice, 2); changes; changes--) {
 			if (one_in(dice, 3))
 				change_sregs(dice, &guest);
@@ -149,7 +248,9 @@ static void entry_round(struct dice *dice)
 				write_field(dice, &guest);
 		}
 		take_back_sregs(&guest);
-		enter(&guest);
+		if (one_in(dice, 4))
+			put_event(dice, &guest);
+		enter(&guest, alone);
 		take_back_sregs(&guest);
 	}
 }

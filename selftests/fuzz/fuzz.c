@@ -31,6 +31,8 @@ static const char *const count_names[COUNTS] = {
 	[COUNT_GUESTS]		= "guests",
 	[COUNT_EXITS]		= "exits",
 	[COUNT_FAILED_ENTRIES]	= "failed entries",
+	[COUNT_JUDGED]		= "entries judged",
+	[COUNT_BROKEN]		= "of them against a rule",
 };
 
 bool fuzz_replays;

@@ -69,6 +69,8 @@ enum count {
 	COUNT_GUESTS,
 	COUNT_EXITS,
 	COUNT_FAILED_ENTRIES,
+	COUNT_JUDGED,		/* entries that the checker was asked of */
+	COUNT_BROKEN,		/* of those, in which it saw a rule broken */
 	COUNTS,
 };
 

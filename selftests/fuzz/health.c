@@ -38,10 +38,14 @@ static struct {
 
 /* ------------------------------------------------------------- the kernel's log */
 
+/* With check_entries the module tells of a guest that cannot be entered, which may be. */
+#define ENTRY_CHECKED	"minivmx: VM entry: "
+
 /* A record is "PRIORITY,…;TEXT"; 4 is a warning, and more is less. */
-static bool is_report(const char *record)
+static bool is_report(const char *record, const char *text)
 {
-	return strtoul(record, NULL, 10) <= 4;
+	return strtoul(record, NULL, 10) <= 4 &&
+	       strncmp(text, ENTRY_CHECKED, strlen(ENTRY_CHECKED));
 }
 
 static bool is_quiet(void)
@@ -58,7 +62,7 @@ static bool is_quiet(void)
 			continue;
 		record[length] = 0;
 		text = strchr(record, ';');
-		if (text && is_report(record)) {
+		if (text && is_report(record, text + 1)) {
 			printf("# the kernel reports: %.*s\n", (int)strcspn(text + 1, "\n"),
 			       text + 1);
 			quiet = false;
