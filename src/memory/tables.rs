@@ -188,16 +188,16 @@ pub(super) fn remove_from_shadow(
             rest: None,
         };
     };
-    for gpa in part.pages(PageSize::Size4K) {
-        if let Some(page) = chunks.ram_page(gpa) {
-            let page = GuestPage {
-                hpa: Hpa::new(page.page().phys()),
-                writable: true,
-                referrers: page.referrers(),
-            };
-            shadow.remove(gpa, page, ram);
-        }
-    }
+    let page_at = |gpa| {
+        let page = chunks.ram_page(gpa)?;
+        let page = GuestPage {
+            hpa: Hpa::new(page.page().phys()),
+            writable: true,
+            referrers: page.referrers(),
+        };
+        Some((gpa, page))
+    };
+    shadow.remove(part.pages(PageSize::Size4K).filter_map(page_at), ram);
     Progress {
         flush: Flush::Needed,
         rest: GpaRange::new(part.end(), range.end()).map(|rest| (rest, Pause::Share)),

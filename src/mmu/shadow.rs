@@ -36,6 +36,7 @@ pub(crate) mod policy;
 mod pool;
 mod rmap;
 mod tables;
+mod work;
 
 pub(crate) use self::{
     guest_memory::{
@@ -159,6 +160,20 @@ impl<P: Frame> Shadow<P> {
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Fault {
+        let fault = self.find_fault(paging, address, access, present, memory, pages);
+        self.tables.finish();
+        fault
+    }
+
+    fn find_fault(
+        &mut self,
+        paging: &Paging,
+        address: Gva,
+        access: Access,
+        present: bool,
+        memory: &dyn GuestMemory,
+        pages: &mut dyn FnMut() -> Option<P>,
+    ) -> Fault {
         let walked = match self.walk(paging, address, access, memory) {
             Ok(walked) => walked,
             Err(stop) => return self.stopped(stop, address, present, memory),
@@ -229,23 +244,27 @@ impl<P: Frame> Shadow<P> {
     /// The single-stepped instruction has been carried out.
     pub(crate) fn end_step(&mut self, memory: &dyn GuestMemory) {
         self.tables.revoke(memory);
+        self.tables.finish();
     }
 
     /// The guest loads CR3.
     pub(crate) fn load_cr3(&mut self, memory: &dyn GuestMemory) {
         self.policy.load_cr3(&mut self.tables, memory);
         self.tables.forget_root();
+        self.tables.finish();
     }
 
     /// The guest changes bits of CR0, CR4 or IA32_EFER that paging depends on.
     pub(crate) fn change_mode(&mut self, memory: &dyn GuestMemory) {
         self.policy.change_mode(&mut self.tables, memory);
         self.tables.forget_root();
+        self.tables.finish();
     }
 
     /// The guest executes INVLPG.
     pub(crate) fn invlpg(&mut self, address: Gva, memory: &dyn GuestMemory) {
         self.policy.invlpg(&mut self.tables, address, memory);
+        self.tables.finish();
     }
 
     /// The guest's tables may be anything now.
@@ -256,11 +275,19 @@ impl<P: Frame> Shadow<P> {
     /// Somebody else than the guest has written to the 8 bytes around an address.
     pub(crate) fn written(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
         self.tables.sync_word(gpa, memory);
+        self.tables.finish();
     }
 
-    /// A page is taken away from the guest. To be called before it is.
-    pub(crate) fn remove(&mut self, gpa: Gpa, page: GuestPage<'_>, memory: &dyn GuestMemory) {
-        self.tables.remove(gpa.frame(), page, memory);
+    /// Pages are taken away from the guest. To be called before they are.
+    pub(crate) fn remove<'a>(
+        &mut self,
+        pages: impl Iterator<Item = (Gpa, GuestPage<'a>)>,
+        memory: &dyn GuestMemory,
+    ) {
+        for (gpa, page) in pages {
+            self.tables.remove(gpa.frame(), page, memory);
+        }
+        self.tables.finish();
     }
 
     /// What the CPU must be told before it goes on; makes a table that it can begin with, if there is none.
@@ -295,7 +322,12 @@ impl<P: Frame> Shadow<P> {
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Result<Hpa, OutOfPages> {
         self.tables.reserve(memory, pages)?;
-        self.tables.set_root(paging, memory)
+        let root = self.tables.set_root(paging, memory);
+        self.tables.finish();
+        match self.tables.has_root() {
+            true => root,
+            false => Err(OutOfPages),
+        }
     }
 
     /// What happened so far.
@@ -404,6 +436,10 @@ pub(crate) struct Glance {
     pub(crate) table_writes: u64,
     pub(crate) reclaims: u64,
     pub(crate) unsync: usize,
+    /// Entries that the last operation changed, or as much in other work.
+    pub(crate) work: u32,
+    /// Tables that the search for one meets at most.
+    pub(crate) longest_search: usize,
 }
 
 #[cfg(any(test, fuzzing))]
@@ -413,7 +449,14 @@ impl<P: Frame> Shadow<P> {
             table_writes: self.counts.table_writes,
             reclaims: self.tables.reclaims,
             unsync: self.tables.unsync_count(),
+            work: self.tables.work.last,
+            longest_search: self.tables.longest_search(),
         }
+    }
+
+    /// Operations may do less than they usually do.
+    pub(crate) fn limit_work(&mut self, most: u32) {
+        self.tables.work.limit(most);
     }
 
     /// Panics unless the tables keep their invariants.

@@ -316,6 +316,20 @@ impl<P: Frame> Pool<P> {
         core::iter::successors(first, |table| list::behind(self, kind, *table)).count()
     }
 
+    /// Tables that [`Self::find`] and [`Self::at_table`] look at, at most.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn longest_search(&self) -> usize {
+        let by_key = self.by_key.iter().map(|bucket| {
+            let behind = |table: &TableNumber| list::behind(self, Kind::Key, *table);
+            core::iter::successors(bucket.first(self.epoch), behind).count()
+        });
+        let by_table = self.by_table.iter().map(|first| {
+            let behind = |table: &TableNumber| self[*table].next_by_table;
+            core::iter::successors(*first, behind).count()
+        });
+        by_key.chain(by_table).max().unwrap_or(0)
+    }
+
     /// The table in use behind this one; `None` begins with the first.
     #[cfg(any(test, fuzzing))]
     pub(super) fn next_used(&self, after: Option<TableNumber>) -> Option<TableNumber> {

@@ -124,18 +124,19 @@ impl Referrers {
 }
 
 /// Takes an entry out that is about to be not present. `referrers` are those of its page, which are asked for
-/// only if there are more.
+/// only if there are more. Returns whether there are.
 pub(super) fn remove<'a, P: Frame>(
     pool: &Pool<P>,
     at: At,
     referrers: impl FnOnce() -> Option<&'a Referrers>,
-) {
-    if behind(pool, at) == at {
-        return;
+) -> bool {
+    let one_of_many = behind(pool, at) != at;
+    if one_of_many {
+        if let Some(referrers) = referrers() {
+            referrers.remove(pool, at);
+        }
     }
-    if let Some(referrers) = referrers() {
-        referrers.remove(pool, at);
-    }
+    one_of_many
 }
 
 /// The entry before this one in its ring: before the first comes the last.

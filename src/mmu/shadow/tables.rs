@@ -12,6 +12,18 @@
 //!     maps the frame writable but a granted one, and every entry of the shadow says what the guest's
 //!     entry says that it was made from.
 //!  4. Whenever a CPU could go on with what was dropped or narrowed, `flush` is set.
+//!
+//! # Costs
+//!
+//! Counted in entries that are changed, whatever else there is (`tools/pure/src/shadow/bounds.rs` asserts it):
+//!
+//!  - A fill: an entry for each level, and for each new table the mappings of the guest's table.
+//!  - Taking a page away or protecting it: its mappings.
+//!  - Freeing a table: the entries that refer to it and its own, and the same for each table that goes with it.
+//!  - Synchronisation: a comparison for each table that is out of date, and what has changed in it.
+//!  - Dropping all tables: nothing.
+//!
+//! What would cost more than [`work`](super::work) allows drops all tables instead.
 
 #[cfg(any(test, fuzzing))]
 mod check;
@@ -46,7 +58,8 @@ use super::{
         Pool,
         PAGES_PER_TABLE, //
     },
-    rmap, //
+    rmap,
+    work::Work, //
 };
 use crate::mmu::{
     address::{
@@ -88,6 +101,7 @@ pub(crate) struct Tables<P> {
     shortcuts: Shortcuts,
     pub(super) grants: Grants,
     flush: Flush,
+    pub(super) work: Work,
     /// Entries that were found to differ from the guest's.
     pub(super) syncs: u64,
     /// Tables that were dropped for want of room.
@@ -116,6 +130,7 @@ impl<P: Frame> Tables<P> {
             shortcuts: Shortcuts::default(),
             grants: Grants::default(),
             flush: Flush::NotNeeded,
+            work: Work::new(),
             syncs: 0,
             reclaims: 0,
         })
@@ -164,6 +179,7 @@ impl<P: Frame> Tables<P> {
             Some(table) => self.free(table, memory),
             None => self.drop_all(),
         }
+        self.end_if_too_much();
         let dropped = before.saturating_sub(self.pool.in_use());
         // CAST: `usize` is 64 bits wide.
         self.reclaims = self.reclaims.wrapping_add(dropped as u64);
@@ -376,7 +392,8 @@ impl<P: Frame> Tables<P> {
         let page = &self.pool[at.table];
         if page.key.level == Level::Pt {
             let mapped = || memory.referrers(Gpa::new(page.mapped_frame(at.index) << 12));
-            rmap::remove(&self.pool, at, mapped);
+            let one_of_many = rmap::remove(&self.pool, at, mapped);
+            self.work.count_removal(one_of_many);
             self.pool[at.table].clear(at.index);
             return;
         }
@@ -384,7 +401,8 @@ impl<P: Frame> Tables<P> {
         let Some(child) = self.pool.at_table(entry.hpa()) else {
             return;
         };
-        rmap::remove(&self.pool, at, || Some(&self.pool[child].referrers));
+        let one_of_many = rmap::remove(&self.pool, at, || Some(&self.pool[child].referrers));
+        self.work.count_removal(one_of_many);
         self.pool[at.table].clear(at.index);
         let page = &mut self.pool[child];
         page.parents = page.parents.saturating_sub(1);
@@ -395,7 +413,7 @@ impl<P: Frame> Tables<P> {
 
     fn drop_entries(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         let mut next = self.pool[table].next_present(0);
-        while let Some(index) = next {
+        while let Some(index) = next.filter(|_| !self.work.is_too_much()) {
             self.drop_entry(At { table, index }, memory);
             next = self.pool[table].next_present(index);
         }
@@ -408,9 +426,15 @@ impl<P: Frame> Tables<P> {
         self.pool[table].parents += 1;
         let hpa = self.pool[table].hpa();
         while let Some(at) = self.pool[table].referrers.first(&self.pool, hpa) {
+            if self.work.is_too_much() {
+                return;
+            }
             self.drop_entry(at, memory);
         }
         self.drop_entries(table, memory);
+        if self.work.is_too_much() {
+            return;
+        }
         if self.root == Some(table) {
             self.forget_root();
         }
@@ -422,6 +446,19 @@ impl<P: Frame> Tables<P> {
         self.pool.end_all();
         // The next root comes with a flush.
         self.forget_root();
+    }
+
+    fn end_if_too_much(&mut self) {
+        if self.work.is_too_much() {
+            self.drop_all();
+        }
+    }
+
+    /// An operation is at its end: what it left half-done goes with everything else.
+    #[inline]
+    pub(super) fn finish(&mut self) {
+        self.end_if_too_much();
+        self.work.end();
     }
 
     /// Ends what was granted for one instruction, and synchronises the tables that it may have
@@ -448,6 +485,9 @@ impl<P: Frame> Tables<P> {
     /// Drops everything that comes from a page that is taken away from the guest.
     pub(super) fn remove(&mut self, frame: u64, page: GuestPage<'_>, memory: &dyn GuestMemory) {
         while let Some(at) = page.referrers.first(&self.pool, page.hpa) {
+            if self.work.is_too_much() {
+                return;
+            }
             self.drop_entry(at, memory);
         }
         self.release(frame, memory);

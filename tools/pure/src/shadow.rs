@@ -15,13 +15,18 @@
 //!  - A *disturbed* guest is a wild one whose memory is taken away while an instruction is between two
 //!    exits; what it sees is what some CPU could have cached.
 //!
-//! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`).
+//! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`). For some
+//! programs the driver may do little in one operation, so that it often has to give up and drop all tables.
+//!
+//! How much operations do is checked, too ([`bounds`]).
 //!
 //! A failing program says its seed: `MINIVMX_SEED=12345 cargo test -p pure programs` runs that one
 //! only, and prints what it does. `MINIVMX_PROGRAMS=1000000` runs more than usual. With a fuzzer
 //! ([`fuzz`]) the program comes from its bytes instead.
 
 mod architecture;
+#[cfg(test)]
+mod bounds;
 mod coverage;
 mod cpu;
 mod guest;
@@ -106,6 +111,7 @@ fn run_under(policy: Policy, program: &Program, kind: Kind, coverage: &mut Cover
         architecture,
         coverage,
     );
+    machine.limit_work(program.work);
     if kind == Kind::Disturbed {
         machine.disturb(Dice::of_seed(program.script.len() as u64));
     }

@@ -46,7 +46,8 @@ impl<P: Frame> Tables<P> {
         };
         let first = page.referrers.first(&self.pool, page.hpa);
         let mut next = first;
-        while let Some(at) = next {
+        while let Some(at) = next.filter(|_| !self.work.is_too_much()) {
+            self.work.add(1);
             self.make_read_only(at);
             next = Some(rmap::behind(&self.pool, at)).filter(|at| Some(*at) != first);
         }
@@ -80,6 +81,9 @@ impl<P: Frame> Tables<P> {
     /// Lets go of a frame: it holds no table any more, as far as the shadows are concerned.
     pub(in crate::mmu::shadow) fn release(&mut self, frame: u64, memory: &dyn GuestMemory) {
         while let Some(table) = self.pool.shadow_of(frame, None) {
+            if self.work.is_too_much() {
+                return;
+            }
             self.free(table, memory);
         }
     }

@@ -20,6 +20,7 @@ use crate::mmu::{
             At,
             Frame, //
         },
+        work::Work,
     }, //
 };
 
@@ -27,6 +28,9 @@ impl<P: Frame> Tables<P> {
     /// Synchronises all guest tables that are writable, and protects them again.
     pub(in crate::mmu::shadow) fn resync(&mut self, memory: &dyn GuestMemory) {
         while let Some(table) = self.pool.out_of_date() {
+            if self.work.is_too_much() {
+                return;
+            }
             let frame = self.pool[table].key.frame;
             self.resync_frame(frame, memory);
             self.write_protect(frame, memory);
@@ -63,7 +67,8 @@ impl<P: Frame> Tables<P> {
     fn for_each_shadow(&mut self, frame: u64, mut body: impl FnMut(&mut Self, TableNumber)) {
         for level in [Level::Pml4, Level::Pdpt, Level::Pd, Level::Pt] {
             let mut next = self.pool.shadow_of(frame, None);
-            while let Some(table) = next {
+            while let Some(table) = next.filter(|_| !self.work.is_too_much()) {
+                self.work.add(1);
                 if self.pool[table].key.level == level {
                     body(self, table);
                 }
@@ -78,8 +83,12 @@ impl<P: Frame> Tables<P> {
         let Some(contents) = memory.contents(gpa) else {
             return self.drop_entries(table, memory);
         };
+        self.work.add(Work::COMPARISON);
         let mut from = 0;
         while let Some(index) = self.pool[table].next_stale(from, contents) {
+            if self.work.is_too_much() {
+                return;
+            }
             self.drop_entry(At { table, index }, memory);
             self.syncs = self.syncs.wrapping_add(1);
             from = index + 1;
@@ -149,7 +158,8 @@ impl<P: Frame> Tables<P> {
             return;
         }
         let mut next = self.pool[table].next_present(0);
-        while let Some(index) = next {
+        while let Some(index) = next.filter(|_| !self.work.is_too_much()) {
+            self.work.add(1);
             let entry = self.pool[table].entry(index);
             if let Some(below) = entry.and_then(|entry| self.pool.at_table(entry.hpa())) {
                 self.sync_below(below, memory);

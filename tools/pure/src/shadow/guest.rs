@@ -32,6 +32,8 @@ pub(super) struct Program {
     pub(super) registers: Registers,
     /// Tables that the driver may have.
     pub(super) tables: usize,
+    /// Entries that the driver may change in one operation.
+    pub(super) work: u32,
     /// What is done, and what came of it without a hypervisor.
     pub(super) script: Vec<(Op, Outcome)>,
     /// Memory at the end.
@@ -41,6 +43,7 @@ pub(super) struct Program {
 /// Writes a program.
 pub(super) fn write(mut dice: Dice, disciplined: bool) -> Program {
     let tables = dice.pick(&[9, 10, 11, 12, 16, 20, 20, 64]);
+    let work = dice.pick(&[8, 40, 640, 640]);
     let (image, spaces) = make_spaces(&mut dice);
     let registers = Registers {
         paging: start(&mut dice),
@@ -63,6 +66,7 @@ pub(super) fn write(mut dice: Dice, disciplined: bool) -> Program {
         image,
         registers,
         tables,
+        work,
         script: guest.script,
         end: guest.reference.ram,
     }

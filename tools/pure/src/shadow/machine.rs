@@ -49,6 +49,7 @@ pub(super) struct Machine<'a> {
     shadow: Shadow<TablePage>,
     stock: Vec<TablePage>,
     stepping: bool,
+    work: u32,
     /// Says whether what the CPU does is what an architecture allows; not needed where it is known
     /// what it must do.
     architecture: Option<Architecture>,
@@ -77,6 +78,7 @@ impl<'a> Machine<'a> {
             shadow: Shadow::new(policy.policy, tables, pae).unwrap(),
             stock: Vec::new(),
             stepping: false,
+            work: u32::MAX,
             architecture,
             others: None,
             coverage,
@@ -87,6 +89,12 @@ impl<'a> Machine<'a> {
     /// Other threads of the program do what they like from now on.
     pub(super) fn disturb(&mut self, others: Dice) {
         self.others = Some(others);
+    }
+
+    /// The driver may change so many entries in one operation from now on.
+    pub(super) fn limit_work(&mut self, most: u32) {
+        self.work = most;
+        self.shadow.limit_work(most);
     }
 
     pub(super) fn ram(&self) -> &Ram {
@@ -102,6 +110,9 @@ impl<'a> Machine<'a> {
             Op::HostWrite(gpa, value) => self.host_write(*gpa, *value),
             _ => self.change(op),
         };
+        if self.shadow.glance().work > self.work {
+            self.coverage.count("too much work");
+        }
         self.observe();
         self.shadow.check(&self.ram);
         outcome
@@ -304,9 +315,8 @@ impl<'a> Machine<'a> {
 
     fn remove(&mut self, frame: u64) -> Outcome {
         let gpa = Gpa::new(frame << 12);
-        if let Some(page) = self.ram.page(gpa) {
-            self.shadow.remove(gpa, page, &self.ram);
-        }
+        let page = self.ram.page(gpa).map(|page| (gpa, page));
+        self.shadow.remove(page.into_iter(), &self.ram);
         self.ram.remove(frame);
         Outcome::nothing()
     }

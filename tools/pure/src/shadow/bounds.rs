@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How much operations do, counted in entries: it depends on what they are for, and not on what else there
+//! is.
+
+use super::{
+    host::{Host, TablePage},
+    ram::Ram,
+};
+use crate::mmu::{
+    address::{Gpa, Gva},
+    guest_walk::{Access, Mode, Paging},
+    shadow::{
+        policy::{Unsync, Vtlb, Wp},
+        Fault, GuestMemory, Shadow, ShadowPolicy, PAGES_PER_TABLE,
+    },
+};
+use std::rc::Rc;
+
+/// Frames of the tables: one of each level, and page tables from here on.
+const ROOT: u64 = 1;
+const POINTERS: u64 = 2;
+const DIRECTORY: u64 = 3;
+const PAGE_TABLES: u64 = 4;
+/// Page tables.
+const TABLES: u64 = 20;
+/// Pages that are mapped.
+const DATA: u64 = 30;
+/// What a comparison of a table counts.
+const COMPARISON: u32 = 25;
+/// What an entry counts that is taken out of more.
+const ONE_OF_MANY: u32 = 4;
+/// A, D, U/S, R/W and P.
+const OPEN: u64 = 0x67;
+/// PS.
+const LARGE: u64 = 1 << 7;
+
+/// A guest with four levels of tables, which maps pages at addresses from 0 on.
+struct Guest {
+    host: Rc<Host>,
+    ram: Ram,
+    shadow: Shadow<TablePage>,
+    paging: Paging,
+}
+
+impl Guest {
+    fn new(policy: &'static dyn ShadowPolicy<TablePage>) -> Self {
+        let host = Rc::new(Host::default());
+        let mut ram = Ram::new(host.clone());
+        for frame in 0..40 {
+            ram.populate(frame);
+        }
+        let pae = [(); PAGES_PER_TABLE].map(|()| host.allocate_table());
+        let mut guest = Self {
+            shadow: Shadow::new(policy, 2000, pae).unwrap(),
+            host,
+            ram,
+            paging: Paging {
+                mode: Mode::FourLevels,
+                cr3: ROOT << 12,
+                pdptes: None,
+                write_protect: true,
+                no_execute: true,
+                smep: false,
+                smap: false,
+                physical_bits: 40,
+                pages_1g: true,
+            },
+        };
+        guest.shadow.limit_work(u32::MAX);
+        guest.write(ROOT, 0, POINTERS);
+        guest.write(POINTERS, 0, DIRECTORY);
+        for table in 0..TABLES {
+            guest.write(DIRECTORY, table, PAGE_TABLES + table);
+        }
+        guest
+    }
+
+    /// Writes an entry that refers to a frame, behind the driver's back.
+    fn write(&self, table: u64, index: u64, frame: u64) {
+        self.ram
+            .store(table << 12 | index << 3, frame << 12 | OPEN, u64::MAX);
+    }
+
+    /// Maps a frame at pages from this one on.
+    fn map(&mut self, first: u64, count: u64, frame: u64) {
+        for page in first..first + count {
+            self.write(PAGE_TABLES + page / 512, page % 512, frame);
+            self.touch(page << 12, false);
+        }
+    }
+
+    /// An access. Returns what the driver did for it.
+    fn touch(&mut self, linear: u64, write: bool) -> u32 {
+        self.enter();
+        let access = Access {
+            write,
+            ..Access::default()
+        };
+        let mut pages = || Some(self.host.allocate_table());
+        let fault = self.shadow.fault(
+            &self.paging,
+            Gva::new(linear),
+            access,
+            false,
+            &self.ram,
+            &mut pages,
+        );
+        assert_eq!(fault, Fault::Filled);
+        self.work()
+    }
+
+    fn enter(&mut self) {
+        let mut pages = || Some(self.host.allocate_table());
+        let renewed = self.shadow.renew(&self.paging, &self.ram, &mut pages);
+        assert!(renewed.is_ok());
+    }
+
+    /// What the last operation did.
+    fn work(&self) -> u32 {
+        self.shadow.glance().work
+    }
+
+    /// A frame is taken away. Returns what the driver did for it.
+    fn remove(&mut self, frame: u64) -> u32 {
+        let gpa = Gpa::new(frame << 12);
+        let page = self.ram.page(gpa).map(|page| (gpa, page));
+        self.shadow.remove(page.into_iter(), &self.ram);
+        self.work()
+    }
+
+    /// The guest loads CR3, and goes on. Returns what the driver did for it.
+    fn load_cr3(&mut self, frame: u64) -> u32 {
+        self.paging.cr3 = frame << 12;
+        self.shadow.load_cr3(&self.ram);
+        let work = self.work();
+        self.enter();
+        work + self.work()
+    }
+
+    fn check(&self) {
+        self.shadow.check(&self.ram);
+        self.shadow.check_closely();
+    }
+}
+
+// Whatever there is already, a fill is what it was at first.
+#[test]
+fn a_fill_does_not_depend_on_what_is_there() {
+    for policy in [&Vtlb as &dyn ShadowPolicy<TablePage>, &Wp, &Unsync] {
+        let mut guest = Guest::new(policy);
+        guest.map(0, 1, DATA);
+        guest.write(PAGE_TABLES, 1, DATA);
+        let first = guest.touch(1 << 12, true);
+        guest.map(2, 510, DATA);
+        guest.map(512, 5000, DATA + 1);
+        guest.write(PAGE_TABLES + 11, 0, DATA);
+        assert_eq!(guest.touch((11 * 512) << 12, true), first);
+    }
+}
+
+// Taking a page away costs what it is mapped, however often others are.
+#[test]
+fn a_removal_costs_the_mappings_of_the_page() {
+    for (mine, others) in [(1, 10), (1, 3000), (100, 10), (100, 3000)] {
+        let mut guest = Guest::new(&Wp);
+        guest.map(0, mine, DATA);
+        guest.map(512, others, DATA + 1);
+        // The last is the only one then.
+        let expected = (mine as u32 - 1) * ONE_OF_MANY + 1;
+        assert_eq!(guest.remove(DATA), expected);
+        guest.check();
+    }
+}
+
+// A page that becomes a table costs what it is mapped.
+#[test]
+fn a_protection_costs_the_mappings_of_the_page() {
+    for (mine, others) in [(10, 10), (10, 3000), (100, 10), (100, 3000)] {
+        let mut guest = Guest::new(&Wp);
+        guest.map(0, mine, DATA);
+        guest.map(512, others, DATA + 1);
+        assert_eq!(guest.load_cr3(DATA), mine as u32);
+        guest.check();
+    }
+}
+
+// A load of CR3 costs the tables that are out of date, and what has changed in them.
+#[test]
+fn synchronisation_costs_what_is_out_of_date() {
+    for (tables, changed) in [(1, 0), (1, 100), (8, 100)] {
+        let mut guest = Guest::new(&Unsync);
+        // The page tables are mapped, too.
+        for table in 0..tables {
+            guest.map(512 * (TABLES - 1) + table, 1, PAGE_TABLES + table);
+        }
+        guest.map(0, 5000, DATA);
+        for table in 0..tables {
+            guest.touch((512 * (TABLES - 1) + table) << 12, true);
+            (0..changed).for_each(|index| guest.write(PAGE_TABLES + table, index, DATA + 1));
+        }
+        let tables = tables as u32;
+        // Each table is mapped once.
+        let expected = tables * (COMPARISON + changed as u32 * ONE_OF_MANY + 1);
+        assert_eq!(guest.load_cr3(ROOT), expected);
+    }
+}
+
+// To drop everything costs nothing.
+#[test]
+fn dropping_all_is_free() {
+    for count in [1, 5000] {
+        let mut guest = Guest::new(&Vtlb);
+        guest.map(0, count, DATA);
+        assert_eq!(guest.load_cr3(ROOT), 0);
+        guest.check();
+    }
+}
+
+// To find a table takes a few steps, if it is for a part of a large page, too.
+#[test]
+fn a_table_is_found_at_once() {
+    let mut guest = Guest::new(&Wp);
+    for index in 0..512 {
+        let entry = index << 21 | OPEN | LARGE;
+        guest
+            .ram
+            .store(DIRECTORY << 12 | index << 3, entry, u64::MAX);
+    }
+    for index in 0..3 {
+        guest.ram.populate(index * 512);
+        guest.touch(index << 21, false);
+    }
+    assert!(guest.shadow.glance().longest_search <= 2);
+}
+
+// What would be too much ends all tables instead.
+#[test]
+fn no_operation_does_too_much() {
+    const MOST: u32 = 640;
+    let mut guest = Guest::new(&Wp);
+    guest.map(0, 3000, DATA);
+    guest.shadow.limit_work(MOST);
+    assert!((MOST + 1..=MOST + ONE_OF_MANY).contains(&guest.remove(DATA)));
+    assert_eq!(guest.shadow.counts().tables, 0);
+    guest.shadow.limit_work(u32::MAX);
+    guest.map(0, 3000, DATA);
+    guest.shadow.limit_work(MOST);
+    guest.paging.cr3 = DATA << 12;
+    guest.shadow.load_cr3(&guest.ram);
+    let mut pages = || Some(guest.host.allocate_table());
+    let renewed = guest.shadow.renew(&guest.paging, &guest.ram, &mut pages);
+    assert!(renewed.is_err());
+    assert_eq!(guest.work(), MOST + 1);
+    // Once more, and it is little.
+    guest.enter();
+    assert_eq!(guest.work(), 0);
+}
