@@ -1006,9 +1006,9 @@ struct minivmx_msrs {
  * IA32_BIOS_SIGN_ID    0                  anything, ignored
  * ==================== ================== ====================================
  *
- * The first five are in the VMCS, and guests reach them without an exit where
- * there is MINIVMX_CAP_MSR_BITMAPS, unless MINIVMX_SET_TRAPS names RDMSR or
- * WRMSR (SDM Vol. 4, "IA-32 Architectural MSRs").
+ * The first six are the guest's own while it runs, and it reaches them without an
+ * exit where there is MINIVMX_CAP_MSR_BITMAPS, unless MINIVMX_SET_TRAPS names
+ * RDMSR or WRMSR (SDM Vol. 4, "IA-32 Architectural MSRs").
  */
 
 /** define MINIVMX_MAX_MSRS - most MSRs in one call. */
