@@ -9,7 +9,14 @@
 
 # Bochs emulates VMX in software.
 run_bochs() {
-	make_iso "$CMDLINE" "$IMAGE/bzImage" "$IMAGE/initramfs"
+	case $CMDLINE in
+	*JOB=kexec*)
+		next_kernel
+		pack_files next "$BOOT/bzImage" "$IMAGE/initramfs"
+		make_iso "$CMDLINE" "$IMAGE/bzImage" "$BOOT/next.img" "$IMAGE/initramfs"
+		;;
+	*) make_iso "$CMDLINE" "$IMAGE/bzImage" "$IMAGE/initramfs" ;;
+	esac
 	run_iso "${CPUS:-1}" ${MEGS:+"megs: $MEGS"}
 }
 
@@ -19,21 +26,32 @@ run_bochs() {
 run_nested() {
 	local outer
 	outer=$("$LAB/nested.sh")
-	pack_inner
+	printf '%s\n' "$CMDLINE" >"$BOOT/cmdline"
+	install -D "$LAB/nested-init" "$BOOT/inner/init"
+	pack_files inner "$IMAGE/bzImage" "$IMAGE/initramfs" "$BOOT/cmdline"
 	make_iso "$KERNEL_WORDS CPUS=${CPUS:-1} CONSOLE=$CONSOLE" \
 		"$outer/bzImage" "$BOOT/inner.img" "$outer/initramfs"
 	run_iso 1 'megs: 1280' 'error: action=ignore'
 }
 
-# The outer machine's /init, and in /inner what it is to run. Not compressed, and the
-# first of its archives: the kernel takes whatever follows lz4 for more of it.
-pack_inner() {
-	local tree=$BOOT/outer
-	mkdir -p "$tree/inner"
-	cp "$LAB/nested-init" "$tree/init"
-	ln -f "$IMAGE/bzImage" "$IMAGE/initramfs" "$tree/inner"
-	printf '%s\n' "$CMDLINE" >"$tree/inner/cmdline"
-	(cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) >"$BOOT/inner.img"
+# The kernel for kexec, which takes only such as could be loaded above 4 GiB, and has no memory
+# there: the flag (XLF_CAN_BE_LOADED_ABOVE_4G of the header's xloadflags) is set in a copy.
+next_kernel() {
+	local at=$((0x236)) flags
+	cp "$IMAGE/bzImage" "$BOOT"
+	flags=$(od -A n -t u1 -j $at -N 1 "$BOOT/bzImage")
+	printf '%b' "\\x$(printf '%x' $((flags | 2)))" |
+		dd of="$BOOT/bzImage" bs=1 seek=$at conv=notrunc status=none
+}
+
+# pack_files NAME FILE…: the archive $BOOT/NAME.img, with those in /NAME and what is in
+# $BOOT/NAME in /. Not compressed, and for the first place among the machine's archives: the
+# kernel takes whatever follows lz4 for more of it.
+pack_files() {
+	local tree=$BOOT/$1
+	mkdir -p "$tree/$1"
+	ln -f "${@:2}" "$tree/$1"
+	(cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) >"$tree.img"
 }
 
 bochs_model() {

@@ -27,7 +27,7 @@ fill_root() {
 	cp "$BUILD"/examples/* "$root/examples"
 	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
 	cp "$TOP"/selftests/*_test.sh "$root/selftests"
-	mv "$root/selftests/irqs_off" "$root/bin"
+	mv "$root/selftests/irqs_off" "$root/selftests/kexec" "$root/bin"
 }
 
 # The kernel reads lz4's old ("legacy") frame only.

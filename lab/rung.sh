@@ -33,6 +33,10 @@ run_fuzz() {
 	job=fuzz run_boot "$@"
 }
 
+run_kexec() {
+	job=kexec run_boot "$@"
+}
+
 # The tool itself checks its figures against theory.
 run_compare() {
 	local status=0
