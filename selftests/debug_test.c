@@ -81,7 +81,7 @@ static void write_addresses(void)
 	} while (0)
 
 static volatile u64 vector_of_dr4;
-/* Does the CPU know that privilege comes before DR7.GD? */
+/* Is it the driver who knows that privilege comes before DR7.GD? */
 static volatile u64 knows_order;
 
 /* Whatever CR4.DE and DR7.GD say: privilege comes before the latter. */
@@ -147,14 +147,13 @@ static void expect_all_faults(struct __test_metadata *_metadata,
 	EXPECT_EQ(UCALL_DONE, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));
 }
 
-/* Bochs 3.0 looks at DR7.GD first. */
+/* Without DR7.GD: Bochs 3.0 looks at that first. */
 MINIVMX_TEST(debug_registers_are_for_cpl_0, guest_moves_at_each_level)
 {
-	*guest_copy(vm, knows_order) = runs_in_kvm();
 	expect_all_faults(_metadata, vcpu);
 }
 
-/* The same if it is the driver that knows. */
+/* The same for the driver, with DR7.GD. */
 MINIVMX_TEST(debug_registers_are_for_cpl_0_trapped, guest_moves_at_each_level)
 {
 	*guest_copy(vm, knows_order) = true;
@@ -252,6 +251,8 @@ static void guest_watches_its_own_move(void)
 
 MINIVMX_TEST(breakpoint_at_a_move, guest_watches_its_own_move)
 {
+	if (runs_in_kvm())
+		SKIP(return, "KVM (7.3) forgets RF when it does the same itself");
 	set_traps(vcpu, BIT(VECTOR_DB), 0);
 	run_to_exit(vcpu, EXIT_EXCEPTION);
 	EXPECT_EQ(BIT(2), run->qualification & 0xf);
