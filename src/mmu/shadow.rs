@@ -34,7 +34,9 @@ mod list;
 mod page;
 pub(crate) mod policy;
 mod pool;
+mod referrers;
 mod rmap;
+mod shortcut;
 mod tables;
 mod work;
 
@@ -49,7 +51,7 @@ pub(crate) use self::{
         OutOfPages,
         PAGES_PER_TABLE, //
     },
-    rmap::Referrers, //
+    referrers::Referrers, //
 };
 
 use self::{

@@ -2,7 +2,7 @@
 
 //! The guest's memory, as far as shadow paging needs it.
 
-use super::rmap::Referrers;
+use super::referrers::Referrers;
 use crate::mmu::{
     address::{
         Gpa,

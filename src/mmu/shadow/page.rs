@@ -9,7 +9,7 @@ use super::{
         Linked,
         TableNumber, //
     },
-    rmap::Referrers, //
+    referrers::Referrers, //
 };
 use crate::mmu::{
     address::{

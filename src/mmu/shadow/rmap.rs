@@ -24,7 +24,8 @@ use super::{
         At,
         Frame, //
     },
-    pool::Pool, //
+    pool::Pool,
+    referrers::Referrers, //
 };
 use crate::mmu::address::Hpa;
 use core::sync::atomic::{
@@ -66,16 +67,7 @@ fn decode(code: u32) -> At {
     }
 }
 
-/// What a page knows of the entries that refer to it: the newest, and how many there are.
-pub(crate) struct Referrers(AtomicU64);
-
 impl Referrers {
-    /// None.
-    pub(crate) const fn new() -> Self {
-        // Some entry, which does not refer to the page.
-        Self(AtomicU64::new(0))
-    }
-
     /// The newest entry that refers to the page, which is this one.
     pub(super) fn first<P: Frame>(&self, pool: &Pool<P>, page: Hpa) -> Option<At> {
         let first = decode(Pair::load(&self.0).0);

@@ -31,7 +31,6 @@ mod protect;
 mod shortcut;
 mod sync;
 
-use self::shortcut::Shortcuts;
 use super::{
     grant::{
         Grant,
@@ -59,6 +58,7 @@ use super::{
         PAGES_PER_TABLE, //
     },
     rmap,
+    shortcut::Shortcuts,
     work::Work, //
 };
 use crate::mmu::{
