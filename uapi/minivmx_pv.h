@@ -39,7 +39,7 @@ struct minivmx_pv_update {
 };
 
 /** define MINIVMX_PV_MAX_UPDATES - most entries in one MINIVMX_PV_UPDATE. */
-#define MINIVMX_PV_MAX_UPDATES	512
+#define MINIVMX_PV_MAX_UPDATES	64
 
 /**
  * enum minivmx_pv_call - the hypercalls

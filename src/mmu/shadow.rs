@@ -274,9 +274,15 @@ impl<P: Frame> Shadow<P> {
         self.tables.drop_all();
     }
 
-    /// Somebody else than the guest has written to the 8 bytes around an address.
-    pub(crate) fn written(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
-        self.tables.sync_word(gpa, memory);
+    /// Somebody else than the guest writes to the 8 bytes around some addresses, one after the other.
+    pub(crate) fn written(
+        &mut self,
+        writes: impl IntoIterator<Item = Gpa>,
+        memory: &dyn GuestMemory,
+    ) {
+        for gpa in writes {
+            self.tables.sync_word(gpa, memory);
+        }
         self.tables.finish();
     }
 

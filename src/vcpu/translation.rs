@@ -151,7 +151,7 @@ fn is_pae(cx: &Context<'_>) -> bool {
 
 /// The driver wrote to guest memory, where tables of the guest may be.
 pub(crate) fn wrote(cx: &mut Context<'_>, gpa: Gpa) {
-    shadow::with(cx, |shadow, ram, _| shadow.written(gpa, ram));
+    shadow::with(cx, |shadow, ram, _| shadow.written([gpa], ram));
 }
 
 /// Answers INVLPG, which with EPT does not exit.

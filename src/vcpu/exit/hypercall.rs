@@ -151,14 +151,13 @@ fn write_all(
     elements: impl Iterator<Item = u64>,
 ) -> u64 {
     let mut written = 0;
-    for element in elements {
-        let Ok(update) = Update::read(ram, element) else {
-            break;
-        };
+    let writes = elements.map_while(|element| {
+        let update = Update::read(ram, element).ok()?;
         update.word.store(update.value, Ordering::Relaxed);
-        shadow.written(update.gpa, ram);
         written += 1;
-    }
+        Some(update.gpa)
+    });
+    shadow.written(writes, ram);
     written
 }
 

@@ -308,7 +308,7 @@ impl Vcpu {
     pub(crate) fn update(&mut self, cpu: usize, gpa: u64, value: u64) {
         self.vm.write(gpa, value);
         self.burst(cpu, |vcpu, _| {
-            vcpu.with(|shadow, _, ram, _| shadow.written(Gpa::new(gpa), ram));
+            vcpu.with(|shadow, _, ram, _| shadow.written([Gpa::new(gpa)], ram));
         });
     }
 }

@@ -324,7 +324,7 @@ impl<'a> Machine<'a> {
     fn host_write(&mut self, gpa: u64, value: u64) -> Outcome {
         self.ram.populate(gpa >> 12);
         self.ram.store(gpa, value, u64::MAX);
-        self.shadow.written(Gpa::new(gpa), &self.ram);
+        self.shadow.written([Gpa::new(gpa)], &self.ram);
         Outcome::nothing()
     }
 
