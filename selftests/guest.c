@@ -74,6 +74,9 @@ void guest_exception(struct exception_frame *frame)
 	if (!guest_resume)
 		guest_ucall(UCALL_FAULT, frame->vector << 32 | frame->error,
 			    frame->rip);
+	/* Past an instruction breakpoint: the CPU leaves that to the handler. */
+	if (frame->vector == 1 && frame->rip == guest_resume)
+		frame->rflags |= 0x10000UL;
 	frame->rip = guest_resume;
 	frame->rflags &= ~0x100UL;
 	guest_resume = 0;
