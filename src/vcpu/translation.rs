@@ -64,8 +64,8 @@ pub(crate) fn replaces_registers(vm: &Vm) -> bool {
 
 /// To be called before a VM entry, when the guest's state may have changed.
 ///
-/// What another thread does to the shadow, when it takes memory away, is not among that. A table that goes
-/// leaves no entry behind, so a root that is gone leads nowhere, and the fault that comes of it finds out.
+/// What another thread does to the shadow, when it takes memory away, is not among that. A root that goes is
+/// emptied first, so it leads nowhere, and the fault that comes of it finds out.
 #[inline]
 pub(crate) fn prepare_entry(cx: &mut Context<'_>) -> Result<(), Next> {
     if cx.guest.standing == Standing::Ready {

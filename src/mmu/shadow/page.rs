@@ -155,14 +155,19 @@ impl<P: Frame> ShadowPage<P> {
 
     /// Begins to be used, empty: it may have been in use when the use of all tables ended.
     pub(super) fn begin(&mut self, key: Key, epoch: u64) {
-        while let Some(index) = self.next_present(0) {
-            self.clear(index);
-        }
+        self.clear_all();
         self.epoch = epoch;
         self.key = key;
         self.parents = 0;
         self.writes = 0;
         self.unsync = false;
+    }
+
+    /// Makes all entries not present, whatever the epoch.
+    pub(super) fn clear_all(&mut self) {
+        while let Some(index) = self.next_present(0) {
+            self.clear(index);
+        }
     }
 
     /// Ends to be used, empty.

@@ -21,7 +21,7 @@
 //!  - Taking a page away or protecting it: its mappings.
 //!  - Freeing a table: the entries that refer to it and its own, and the same for each table that goes with it.
 //!  - Synchronisation: a comparison for each table that is out of date, and what has changed in it.
-//!  - Dropping all tables: nothing.
+//!  - Dropping all tables: what the root has. What else they have goes when they are used again.
 //!
 //! What would cost more than [`work`](super::work) allows drops all tables instead.
 
@@ -443,7 +443,13 @@ impl<P: Frame> Tables<P> {
 
     /// Drops all entries of all tables, and all tables but the one for PAE paging.
     pub(super) fn drop_all(&mut self) {
+        // A CPU knows no epochs: as long as its vCPU has not heard of it, it begins with this one.
+        if let Some(root) = self.root {
+            self.pool[root].clear_all();
+        }
         self.pool.end_all();
+        // There are no shadows that what was granted could make wrong.
+        self.grants.clear();
         // The next root comes with a flush.
         self.forget_root();
     }

@@ -304,6 +304,11 @@ impl Vcpu {
         });
     }
 
+    /// An operation on the shadow tables may do less than it usually does.
+    pub(crate) fn limit_work(&mut self, most: u32) {
+        self.with(|shadow, _, _, _| shadow.limit_work(most));
+    }
+
     /// The driver writes to a table for the guest, as a hypercall asks it to.
     pub(crate) fn update(&mut self, cpu: usize, gpa: u64, value: u64) {
         self.vm.write(gpa, value);

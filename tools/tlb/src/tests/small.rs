@@ -232,6 +232,27 @@ fn page_is_removed_under_shadow() {
     assert_eq!(vcpu.access(0, 0, Read), End::NoMemory);
 }
 
+const ALL_TABLES_GO: Case = Case {
+    name: "all tables go, because a page takes too much",
+    body: all_tables_go,
+    preemptions: 3,
+};
+
+// The CPU knows of the root what its entries say, and nothing else.
+fn all_tables_go() {
+    const AGAIN: u64 = 0x2000;
+    let mut vcpu = shadowed(&Wp);
+    vcpu.vm.write(TABLES[3] + AGAIN / 0x1000 * 8, PAGE | ENTRY);
+    assert_eq!(vcpu.access(0, AGAIN, Read), End::Done(1));
+    vcpu.limit_work(0);
+    let remover = remover(&vcpu.vm, PAGE);
+    vcpu.access(0, AGAIN, Read);
+    remover.join();
+    for address in [0, AGAIN] {
+        assert_eq!(vcpu.access(0, address, Read), End::NoMemory);
+    }
+}
+
 const TABLE_IS_REMOVED_UNDER_SHADOW: Case = Case {
     name: "a guest's table is removed under shadow paging",
     body: table_is_removed_under_shadow,
@@ -344,6 +365,11 @@ fn two_threads_remove_pages() {
 #[test]
 fn a_page_is_removed_under_shadow_paging() {
     explore_and_tell(PAGE_IS_REMOVED_UNDER_SHADOW);
+}
+
+#[test]
+fn all_tables_go_when_a_page_takes_too_much() {
+    explore_and_tell(ALL_TABLES_GO);
 }
 
 #[test]
