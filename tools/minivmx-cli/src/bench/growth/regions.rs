@@ -27,7 +27,7 @@ const PAGE: u64 = 2 * MIB;
 /// In MiB.
 const SIZES: [u64; 3] = [64, 256, 1024];
 /// How many of these are few.
-const FEW: usize = 1;
+const FEW: usize = 2;
 const EVENTS: [&str; 3] = ["map_2m", "unmap_2m", "close_2m"];
 
 /// Measures one MMU.

@@ -84,15 +84,15 @@ impl Series {
     }
 
     /// Whether that is as theory says: a tenth more at most, or a tenth for each doubling. Of what
-    /// takes a few ticks, two are no growth.
+    /// takes a few ticks, two are no growth. A single point says nothing.
     pub fn holds(&self) -> bool {
         const NOISE: u64 = 2;
         let tenths = match self.theory {
             Theory::Flat => 1,
             Theory::Logarithm => self.doublings(),
         };
-        self.ends()
-            .is_none_or(|(most, least)| most <= least + least * tenths / 10 + NOISE)
+        let is_flat = |(most, least)| most <= least + least * tenths / 10 + NOISE;
+        self.points.len() > 1 && self.ends().is_some_and(is_flat)
     }
 
     fn doublings(&self) -> u64 {
@@ -144,7 +144,8 @@ pub mod tests {
         assert!(!series(&[1000, 1103]).holds());
         assert!(!series(&[1200, 1000]).holds());
         assert!(series(&[7, 9]).holds());
-        assert!(series(&[]).holds());
+        assert!(!series(&[]).holds());
+        assert!(!series(&[1000]).holds());
     }
 
     #[test]
