@@ -18,9 +18,12 @@ pub(crate) mod dr6 {
     /// Bits that read as 1; DR6 after power-up.
     pub(crate) const FIXED: u64 = 0xffff_0ff0;
 
+    /// RTM, turned round: clear for a #DB within a transaction. Others set it, on CPUs where it can be clear.
+    const NOT_IN_TRANSACTION: u64 = 1 << 16;
+
     /// DR6 after a #DB with these causes: all but B0 to B3 stay until software clears them.
     pub(crate) fn after(value: u64, causes: u64) -> u64 {
-        value & !BREAKPOINTS | causes & CAUSES
+        value & !BREAKPOINTS | causes & CAUSES | NOT_IN_TRANSACTION
     }
 
     /// DR6 as the CPU keeps it, if it can have this value.

@@ -140,7 +140,10 @@ fn segments(sregs: &minivmx_sregs) -> [&minivmx_segment; 8] {
 pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     check_values(sregs)?;
     let [address @ .., dr6, dr7] = sregs.dr;
-    let dr6 = dr6::valid(dr6).ok_or(EINVAL)?;
+    let dr6 = match dr6 == cx.debug.get().dr6 {
+        true => dr6,
+        false => dr6::valid(dr6).ok_or(EINVAL)?,
+    };
     let dr7 = unless_kept(cx, GUEST_DR7, dr7, dr7::valid)?;
     let pending_debug = sregs.pending_debug;
     unless_kept(

@@ -268,6 +268,8 @@ fn debug_exceptions_leave_what_software_did_not_clear() {
     let sticky = dr6::FIXED | dr6::BD;
     assert_eq!(dr6::after(sticky | 0xf, dr6::BS | 2), sticky | dr6::BS | 2);
     assert_eq!(dr6::after(dr6::FIXED | 1, 0), dr6::FIXED);
+    // Where RTM can be clear, it is set by what happens outside of transactions.
+    assert_eq!(dr6::after(0xfffe_0ff0, dr6::BS), dr6::FIXED | dr6::BS);
     assert_eq!(
         dr6::after(dr6::FIXED, u64::MAX),
         dr6::FIXED | dr6::BD | dr6::BS | 0xf
