@@ -19,8 +19,7 @@
 //! | MOV to CR4 | CPL | operand size; bits that guests do not have; PAE in IA-32e mode; PDPTEs |
 //! | MOV to CR8 | CPL, 64-bit mode | more than 15 |
 //! | MOV from CR3, CR8 | CPL | operand size |
-//! | MOV DR, the first of a burst | nothing | nothing: it happens again |
-//! | MOV DR, for the program | nothing | DR4 and DR5 with CR4.DE, CPL, DR7.GD; operand size; high halves of DR6 and DR7 |
+//! | MOV DR, the first of a burst, or for the program | nothing | DR4 and DR5 with CR4.DE, CPL, DR7.GD; operand size; high halves of DR6 and DR7 |
 //! | IN, OUT, INS, OUTS | IOPL, I/O bitmap of the TSS | INS and OUTS: segment and page, see [`io`] |
 //! | RDMSR, WRMSR | CPL | whether there is the MSR; its value |
 //! | XSETBV | CR4.OSXSAVE, CPL | CPL (for Bochs 3.0); index, value |

@@ -3,8 +3,9 @@
 //! MOV to and from debug registers.
 //!
 //! Most guests do not use them, so they are the host's as a burst begins, unless DR7, which is in the
-//! VMCS, enables a breakpoint. The first MOV DR exits. Then they are the guest's for the rest of the burst:
-//! it is carried out again, and neither it nor the next ones exit.
+//! VMCS, enables a breakpoint. The first MOV DR exits. Then they are the guest's for the rest of the burst,
+//! and the next ones do not exit. The first is done by the driver: if bursts were so short that nothing else
+//! comes to its end, it would exit for ever.
 //!
 //! If the program wants to see each, they go on to exit. That comes before all faults of the instruction
 //! (SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally"). #DB exits always, which leaves DR6
@@ -33,27 +34,25 @@ use crate::{
             dr6,
             dr7, //
         },
+        event::vector,
         exception::Exception, //
     }, //
 };
 
 /// Answers MOV to and from a debug register.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
-    if cx.guest.traps.contains(basic::DR_ACCESS) {
-        return carry_out(cx);
+    if !cx.guest.traps.contains(basic::DR_ACCESS) {
+        cx.vmcs.give_debug_registers(&cx.debug.lend());
     }
-    cx.vmcs.give_debug_registers(&cx.debug.lend());
-    event::resume_instruction(cx.vmcs);
-    Next::Enter
-}
-
-/// Does what the instruction would have done.
-fn carry_out(cx: &mut Context<'_>) -> Next {
     let access = DrAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     // CAST: The fields have 3 and 4 bits.
     let number = access.debug_register().get() as usize;
     let register = access.register().get() as usize;
     if let Some(exception) = fault(cx, number) {
+        if exception.vector == vector::DEBUG {
+            // Other than that of a breakpoint, this one pushes RF.
+            event::resume_instruction(cx.vmcs);
+        }
         return cx.inject(exception);
     }
     if access.from_dr() {
