@@ -7,20 +7,13 @@
 
 . "$(dirname "$0")/common.sh"
 
-# part FORM: what came out of the machine after the line "#@ FORM".
-part() {
-	sed "1,/^#@ $1\$/d" "$BUILD/boot/growth/output.log" | sed '/^#@ /,$d' \
-		>"$BUILD/growth.$1"
-	[ -s "$BUILD/growth.$1" ] || die "no $1 came out of the machine"
-}
-
 [ "$("$LAB/engine.sh")" != nested ] || die "there an exit costs what KVM makes of it"
 
 "$LAB/image.sh"
 status=0
 SHOW=1 LIMIT=900 MEGS=2048 "$LAB/boot.sh" growth lab JOB=growth || status=$?
-part json
-part html
+part growth json "$BUILD/growth.json"
+part growth html "$BUILD/growth.html"
 python3 -m json.tool "$BUILD/growth.json" /dev/null
 echo "The figures are in build/growth.json, the charts in build/growth.html."
 exit "$status"

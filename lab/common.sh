@@ -59,6 +59,12 @@ remove_tree() {
 	rm -rf "$1"
 }
 
+# part BOOT NAME FILE: what came out of that boot's machine after the line "#@ NAME".
+part() {
+	sed "1,/^#@ $2\$/d" "$BUILD/boot/$1/output.log" | sed '/^#@ /,$d' >"$3"
+	[ -s "$3" ] || die "no $2 came out of the machine"
+}
+
 # step TITLE COMMAND…: runs COMMAND with its output in build/log, and shows the
 # title with the time it takes. Not for the condition of an `if` or `||`: there
 # bash would ignore `set -e` inside COMMAND.

@@ -9,17 +9,12 @@
 
 boot=$BUILD/boot/profile
 
-# part NAME: what came out of the machine after the line "#@ NAME".
-part() {
-	sed "1,/^#@ $1\$/d" "$boot/output.log" | sed '/^#@ /,$d' >"$boot/$1"
-}
-
 BOCHS=$("$LAB/emulator.sh")
 "$LAB/image.sh"
 export BOCHS MINIVMX_PROFILE=$BUILD/boot/profile.windows
 ENGINE=bochs CPUS=1 LIMIT=600 "$LAB/boot.sh" profile lab JOB=profile KVM=borrow
-part json
-part symbols
+part profile json "$boot/json"
+part profile symbols "$boot/symbols"
 python3 "$LAB/profile/report.py" "$boot/json" "$MINIVMX_PROFILE" "$boot/symbols" \
 	"$BUILD/profile.json" "$BUILD/profile-functions.txt"
 echo
