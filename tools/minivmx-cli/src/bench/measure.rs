@@ -85,6 +85,14 @@ pub fn run_to_end(hypervisor: &mut impl Hypervisor) -> Result<()> {
     Ok(())
 }
 
+/// Ticks of one event, of so many that a guest has that begins with these registers and halts.
+pub fn ticks_to_end(hypervisor: &mut impl Hypervisor, regs: &Regs, events: u64) -> Result<u64> {
+    hypervisor.set_regs(regs)?;
+    let before = time_stamp();
+    run_to_end(hypervisor)?;
+    Ok(time_stamp().wrapping_sub(before).div_ceil(events))
+}
+
 /// The one in the middle.
 pub fn median(samples: &mut [u64]) -> u64 {
     samples.sort_unstable();

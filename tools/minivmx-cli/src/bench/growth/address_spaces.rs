@@ -17,8 +17,7 @@ use super::{
         hypervisor::Hypervisor,
         measure::{
             median,
-            run_to_end,
-            time_stamp,
+            ticks_to_end,
             CODE, //
         },
         minivmx::Minivmx,
@@ -110,13 +109,11 @@ fn point(device: &Device, mmu: Mmu, count: u64) -> Result<Point> {
 
 /// Ticks of one of that many switches.
 fn switch(guest: &mut Minivmx, count: u64, switches: u64) -> Result<u64> {
-    guest.set_regs(&Regs {
+    let regs = Regs {
         rcx: ROOTS + count * PAGE,
         rsi: switches,
         rdi: ROOTS,
         ..LongMode::regs(CODE)
-    })?;
-    let before = time_stamp();
-    run_to_end(guest)?;
-    Ok(time_stamp().wrapping_sub(before).div_ceil(switches))
+    };
+    ticks_to_end(guest, &regs, switches)
 }

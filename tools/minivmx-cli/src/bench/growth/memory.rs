@@ -20,8 +20,7 @@ use super::{
         event::Event,
         hypervisor::Hypervisor,
         measure::{
-            run_to_end,
-            time_stamp,
+            ticks_to_end,
             CODE, //
         },
         minivmx::Minivmx, //
@@ -95,12 +94,10 @@ fn point(device: &Device, mmu: Mmu, size: u64) -> Result<Point> {
 
 /// Ticks of the first touch of one of these pages.
 fn touch(guest: &mut Minivmx, first: u64, pages: u64) -> Result<u64> {
-    guest.set_regs(&Regs {
+    let regs = Regs {
         rsi: pages,
         rdi: first,
         ..LongMode::regs(CODE)
-    })?;
-    let before = time_stamp();
-    run_to_end(guest)?;
-    Ok(time_stamp().wrapping_sub(before).div_ceil(pages))
+    };
+    ticks_to_end(guest, &regs, pages)
 }

@@ -7,8 +7,7 @@ use minivmx::{
     Device,
     LongMode,
     MapFlags,
-    Mmu,
-    Regs, //
+    Mmu, //
 };
 
 use super::{
@@ -72,9 +71,7 @@ fn point(device: &Device, mmu: Mmu, count: u64) -> Result<Point> {
 fn guest(device: &Device, mmu: Mmu) -> Result<Minivmx> {
     let mut guest = Minivmx::with_memory(device, mmu, MEMORY, MapFlags::POPULATE)?;
     guest.write(CODE, Event::RunHlt.code())?;
-    guest.set_regs(&Regs {
-        ..LongMode::regs(CODE)
-    })?;
+    guest.set_regs(&LongMode::regs(CODE))?;
     Ok(guest)
 }
 
