@@ -158,7 +158,7 @@ impl<P: Frame> Pool<P> {
         self[table].epoch == self.epoch
     }
 
-    /// An entry that a CPU could find, if it is present.
+    /// An entry of a table in use, if it is present.
     #[inline]
     pub(super) fn entry(&self, at: At) -> Option<ShadowEntry> {
         let page = self.pages.get(at.table.index())?;

@@ -6,7 +6,7 @@ use crate::vmx::exit::basic;
 use kernel::prelude::*;
 
 /// Exits that can be trapped, by basic exit reason. All of them occur anyway: trapping changes who
-/// answers, and for MSRs how many there are.
+/// answers, and for MSRs, control and debug registers how many there are.
 pub(crate) const TRAPPABLE: [u64; 2] = mask(&[
     basic::CPUID,
     basic::INVD,
