@@ -2,7 +2,8 @@
 
 //! The FPU, lent to a guest.
 //!
-//! While a [`GuestFpu`] is loaded, the x87, SSE and AVX registers and XCR0 are the guest's. All of it
+//! While a [`GuestFpu`] is loaded, the x87, SSE and AVX registers are the guest's, and XCR0, if the guest
+//! can use it. All of it
 //! happens with interrupts off, so nobody else comes to see the registers meanwhile: they are swapped
 //! for the guest's and swapped back, whosever they were, and the kernel has nothing to know of it.
 //! kernel_fpu_begin() would leave it to the way back to user mode to load them again, which takes
@@ -149,12 +150,19 @@ impl GuestFpu {
         valid.then_some(Xcr0(value))
     }
 
-    /// Puts the guest's registers into the CPU until the returned guard is dropped.
+    /// Puts the guest's registers into the CPU until the returned guard is dropped, and its XCR0 if
+    /// `osxsave` is its CR4.OSXSAVE: without that all instructions are #UD that go by XCR0.
     #[inline]
-    pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled) -> LoadedFpu<'a> {
+    pub(crate) fn load<'a>(&'a mut self, irqs: &'a IrqsDisabled, osxsave: bool) -> LoadedFpu<'a> {
         exchange(irqs, &self.host, &self.guest);
-        self.switch_xcr0(self.host_xcr0, self.xcr0());
-        LoadedFpu { fpu: self, irqs }
+        if osxsave {
+            self.switch_xcr0(self.host_xcr0, self.xcr0());
+        }
+        LoadedFpu {
+            fpu: self,
+            has_xcr0: osxsave,
+            irqs,
+        }
     }
 
     #[inline]
@@ -172,10 +180,12 @@ impl GuestFpu {
 /// XSETBV takes it, and no component is in it that [`GuestFpu`] does not swap.
 pub(crate) struct Xcr0(u64);
 
-/// Guard: the guest's FPU registers and XCR0 are in the CPU.
+/// Guard: the guest's FPU registers are in the CPU.
 #[must_use = "the guest's FPU is saved when the guard is dropped"]
 pub(crate) struct LoadedFpu<'a> {
     fpu: &'a GuestFpu,
+    /// Is its XCR0, too?
+    has_xcr0: bool,
     irqs: &'a IrqsDisabled,
 }
 
@@ -187,7 +197,9 @@ impl LoadedFpu<'_> {
 
     /// Changes the guest's XCR0.
     pub(crate) fn set_xcr0(&self, Xcr0(value): Xcr0) {
-        self.fpu.switch_xcr0(self.fpu.xcr0(), value);
+        if self.has_xcr0 {
+            self.fpu.switch_xcr0(self.fpu.xcr0(), value);
+        }
         self.fpu.xcr0.set(value);
     }
 }
@@ -196,7 +208,9 @@ impl Drop for LoadedFpu<'_> {
     #[inline]
     fn drop(&mut self) {
         let fpu = self.fpu;
-        fpu.switch_xcr0(fpu.xcr0(), fpu.host_xcr0);
+        if self.has_xcr0 {
+            fpu.switch_xcr0(fpu.xcr0(), fpu.host_xcr0);
+        }
         exchange(self.irqs, &fpu.guest, &fpu.host);
     }
 }

@@ -698,6 +698,41 @@ MINIVMX_TEST(xsetbv, guest_xsetbv)
 	EXPECT_EQ(3, get_sregs(vcpu).xcr0);
 }
 
+static u64 try_xgetbv(void)
+{
+	struct gprs gprs = { .c = 0 };
+
+	return GUEST_TRY("xgetbv", &gprs);
+}
+
+/* XCR0 stays what it was while there is no instruction that goes by it. */
+static void guest_turns_xsave_on_and_off(void)
+{
+	GUEST_ASSERT(try_xgetbv() == VECTOR_UD);
+	for (int i = 0; i < 2; i++) {
+		GUEST_ASSERT(try_cr4(read_cr4() | CR4_OSXSAVE) == NO_FAULT);
+		GUEST_ASSERT(read_xcr0() == 3);
+		GUEST_ASSERT(try_cr4(read_cr4() & ~CR4_OSXSAVE) == NO_FAULT);
+		GUEST_ASSERT(try_xgetbv() == VECTOR_UD);
+	}
+	GUEST_ASSERT(try_cr4(read_cr4() | CR4_OSXSAVE) == NO_FAULT);
+	GUEST_ASSERT(try_xsetbv(0, 1) == NO_FAULT);
+	GUEST_ASSERT(read_xcr0() == 1);
+}
+
+MINIVMX_TEST(xcr0_without_osxsave, guest_turns_xsave_on_and_off)
+{
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+
+	if (!(get_info(vm->device).out_capabilities & MINIVMX_CAP_XSAVE))
+		SKIP(return, "this CPU has no XSAVE");
+	sregs.xcr0 = 3;
+	set_sregs(vcpu, &sregs);
+	EXPECT_EQ(3, get_sregs(vcpu).xcr0);
+	run_to_done(vcpu);
+	EXPECT_EQ(1, get_sregs(vcpu).xcr0);
+}
+
 static void guest_no_xsave(void)
 {
 	GUEST_ASSERT(try_cr4(read_cr4() | CR4_OSXSAVE) == VECTOR_GP);

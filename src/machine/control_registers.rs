@@ -39,6 +39,8 @@ pub(crate) struct Cr4Rules {
     pub(crate) settable: u64,
     /// Bits that are always 1 while the guest runs.
     fixed: u64,
+    /// Bits that the guest can set, and the driver has to know of.
+    followed: u64,
     /// Bits that the guest can set, but not in the CPU.
     virtual_only: u64,
     /// Bits that have no effect while the guest has no paging, although the CPU has.
@@ -63,6 +65,8 @@ impl Cr4Rules {
             settable: features & capabilities.processor.cr4.can,
             // A machine check while CR4.MCE is 0 would shut the host down.
             fixed: capabilities.processor.cr4.must | cr4::MCE & capabilities.processor.cr4.can,
+            // XCR0 is in the CPU for guests that have set it.
+            followed: cr4::OSXSAVE,
             virtual_only: 0,
             paged_only: 0,
         }
@@ -81,7 +85,7 @@ impl Cr4Rules {
 
     /// Bits that the host keeps.
     pub(crate) fn mask(&self) -> u64 {
-        !self.settable | self.fixed | self.virtual_only | self.paged_only
+        !self.settable | self.fixed | self.followed | self.virtual_only | self.paged_only
     }
 
     /// `EINVAL` if a guest cannot have this value in CR4.

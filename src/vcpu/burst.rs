@@ -51,7 +51,10 @@ use crate::{
         },
         vmcs::CurrentVmcs, //
     },
-    x86::debug_register::dr7, //
+    x86::{
+        cr4,
+        debug_register::dr7, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -111,7 +114,8 @@ impl Vcpu {
             let _in_cpu = debug.lend();
         }
         let efer = state.guest.translation.efer(&vmcs);
-        let fpu = state.fpu.load(irqs);
+        let osxsave = vmcs.read(GUEST_CR4) & cr4::OSXSAVE != 0;
+        let fpu = state.fpu.load(irqs, osxsave);
         let switched = state.switched.load(&host, Needed::with(efer));
         let _efer = lend_efer(irqs, capabilities, efer);
         let _split_locks = (state.guest.splits_locks).then(|| lend_split_locks(irqs));

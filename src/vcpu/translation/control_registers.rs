@@ -100,6 +100,10 @@ pub(super) fn load_cr4(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     // The value was checked.
     let _ok = cx.vm.control_registers.cr4.set(cx.vmcs, value);
     paging::update(cx);
+    if changed & cr4::OSXSAVE != 0 {
+        // A burst begins with XCR0 as this bit has it.
+        cx.end_burst();
+    }
     if translating {
         mode_changed(cx);
     }
