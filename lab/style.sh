@@ -65,7 +65,11 @@ check_uapi() {
 	done
 }
 
-checks=(rustfmt shellcheck checkpatch clippy tools_clippy tools_doc uapi)
+check_docs() {
+	"$LAB/docs.sh"
+}
+
+checks=(rustfmt shellcheck checkpatch clippy tools_clippy tools_doc uapi docs)
 number=0
 
 echo '#@ run style'

@@ -53,7 +53,8 @@ impl<P: Frame> ShadowPolicy<P> for Wp {
     fn invlpg(&self, _tables: &mut Tables<P>, _address: Gva, _memory: &dyn GuestMemory) {}
 }
 
-/// Steps the write, unless the table has become data.
+/// Steps the write, unless the table has become data. What the step changed is synchronised at its end,
+/// whatever the policy: [`Shadow::end_step`](crate::mmu::shadow::Shadow::end_step).
 pub(super) fn step_or_release<P: Frame>(
     tables: &mut Tables<P>,
     frame: u64,
