@@ -9,7 +9,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo check bench bench-growth compare run module format fuzz profile
+lab_commands := demo program check bench bench-growth compare run module format fuzz profile
 
 .PHONY: all help modules clean check-env $(lab_commands)
 
@@ -43,12 +43,15 @@ help:
 #: make compare      EPT and shadow paging: tables, and charts in build/ept-vs-shadow.html
 #: make fuzz         FUZZ=ioctl,guest,entry on the debug kernel; FUZZ=walk or shadow: userspace
 #: make run          a shell on the emulated machine, module loaded
+#: make program      SRC=hello.c or hello.rs for that machine, in build/program
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
 #: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
 #: make format       all Rust sources in the kernel's format
 #: make check-env    what this machine has and lacks for the above
 #: make clean        remove build/
 #:
+#: ADD=DIRECTORY           with make run, demo, bench: the files in it, in /add of the machine;
+#:                         its own demo or bench, if it has one, in place of the lab's
 #: ENGINE=bochs|vng|tcg    who runs the machine (default: vng with nested VMX, else bochs)
 #:       =nested            Bochs, and in it KVM, whose nested VMX is a second opinion
 #: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine; these models: Bochs

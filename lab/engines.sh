@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The machines the lab can be. Each function runs the kernel and initramfs of $IMAGE
+# The machines the lab can be. Each function runs the kernel of $IMAGE and $INITRAMFS
 # with the command line $CMDLINE until the machine powers off, as lab/init makes it do after
 # $LIMIT seconds by its own clock. COM1, the console, is $BOOT/console.log or, where
 # $CONSOLE is "terminal", the terminal; COM2 is $BOOT/output.log. Sourced by boot.sh and
@@ -13,9 +13,9 @@ run_bochs() {
 	*JOB=kexec*)
 		next_kernel
 		pack_files next "$BOOT/bzImage" "$IMAGE/initramfs"
-		make_iso "$CMDLINE" "$IMAGE/bzImage" "$BOOT/next.img" "$IMAGE/initramfs"
+		make_iso "$CMDLINE" "$IMAGE/bzImage" "$BOOT/next.img" "$INITRAMFS"
 		;;
-	*) make_iso "$CMDLINE" "$IMAGE/bzImage" "$IMAGE/initramfs" ;;
+	*) make_iso "$CMDLINE" "$IMAGE/bzImage" "$INITRAMFS" ;;
 	esac
 	run_iso "${CPUS:-1}" ${MEGS:+"megs: $MEGS"}
 }
@@ -28,7 +28,7 @@ run_nested() {
 	outer=$("$LAB/nested.sh")
 	printf '%s\n' "$CMDLINE" >"$BOOT/cmdline"
 	install -D "$LAB/nested-init" "$BOOT/inner/init"
-	pack_files inner "$IMAGE/bzImage" "$IMAGE/initramfs" "$BOOT/cmdline"
+	pack_files inner "$IMAGE/bzImage" "$INITRAMFS" "$BOOT/cmdline"
 	make_iso "$KERNEL_WORDS CPUS=${CPUS:-1} CONSOLE=$CONSOLE" \
 		"$outer/bzImage" "$BOOT/inner.img" "$outer/initramfs"
 	run_iso 1 'megs: 1280' 'error: action=ignore'
@@ -44,14 +44,19 @@ next_kernel() {
 		dd of="$BOOT/bzImage" bs=1 seek=$at conv=notrunc status=none
 }
 
+# pack DIRECTORY: an archive of what is in it. Not compressed, and for the first place among
+# the machine's archives: the kernel takes whatever follows lz4 for more of it.
+pack() {
+	(cd "$1" && find . | cpio --quiet -o -H newc -R 0:0)
+}
+
 # pack_files NAME FILE…: the archive $BOOT/NAME.img, with those in /NAME and what is in
-# $BOOT/NAME in /. Not compressed, and for the first place among the machine's archives: the
-# kernel takes whatever follows lz4 for more of it.
+# $BOOT/NAME in /.
 pack_files() {
 	local tree=$BOOT/$1
 	mkdir -p "$tree/$1"
 	ln -f "${@:2}" "$tree/$1"
-	(cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) >"$tree.img"
+	pack "$tree" >"$tree.img"
 }
 
 bochs_model() {
@@ -124,7 +129,7 @@ run_qemu() {
 	local com1=file:$BOOT/console.log
 	[ "$CONSOLE" = file ] || com1=mon:stdio
 	limited qemu-system-x86_64 -accel "$1" -cpu "$2" -smp "${CPUS:-1}" -m 512 \
-		-kernel "$IMAGE/bzImage" -initrd "$IMAGE/initramfs" -append "$CMDLINE" \
+		-kernel "$IMAGE/bzImage" -initrd "$INITRAMFS" -append "$CMDLINE" \
 		-nodefaults -display none -no-reboot \
 		-serial "$com1" -serial "file:$BOOT/output.log"
 }

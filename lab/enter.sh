@@ -8,8 +8,8 @@
 
 # The variables that mean something inside; everything else stays outside, so
 # that a build does not depend on whose shell it was started from.
-passed=(T SEED ROUNDS WATCH CHECK_ENTRIES FUZZ DURATION ROUND LIMIT KERNEL KVM MMU CPU_MODEL
-	CPUS ENGINE CI TERM MINIVMX_CACHE http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
+passed=(ADD SRC T SEED ROUNDS WATCH CHECK_ENTRIES FUZZ DURATION ROUND LIMIT KERNEL KVM MMU CPU_MODEL
+	CPUS ENGINE CI TERM NO_COLOR MINIVMX_CACHE http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
 
 # chroot is not in an ordinary user's path.
 PATH=$PATH:/usr/sbin:/sbin
@@ -19,8 +19,20 @@ PATH=$PATH:/usr/sbin:/sbin
 namespaces=(--mount --pid --fork --kill-child=KILL)
 [ "$(id -u)" = 0 ] || namespaces+=(--user --map-root-user)
 
+# What lies anywhere: the directory ADD, and the file SRC with what is beside it. Inside
+# they have places of their own.
+if [ -n "${ADD:-}" ]; then
+	[ -d "$ADD" ] || die "ADD=$ADD is not a directory"
+	LEND_ADD=$(realpath "$ADD") ADD=/mnt
+fi
+if [ -n "${SRC:-}" ]; then
+	[ -f "$SRC" ] || die "SRC=$SRC is not a file"
+	SRC=$(realpath "$SRC")
+	LEND_SRC=${SRC%/*} SRC=/srv/${SRC##*/}
+fi
+
 BASE=$("$LAB/base.sh")
-export BASE TOP
+export BASE TOP LEND_ADD LEND_SRC
 
 environment=(HOME=/root LANG=C.UTF-8 CARGO_HOME="$CACHE/cargo"
 	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
@@ -33,6 +45,9 @@ exec unshare "${namespaces[@]}" bash -euc '
 	here() { mkdir -p "$BASE$1"; mount --bind "$1" "$BASE$1"; }
 	here "$TOP"
 	here "$MINIVMX_CACHE"
+	lend() { [ -z "$1" ] || mount -o bind,ro "$1" "$BASE$2"; }
+	lend "${LEND_ADD:-}" /mnt
+	lend "${LEND_SRC:-}" /srv
 	# make puts a FIFO there, named by a process number that other namespaces have too.
 	mount -t tmpfs tmpfs "$BASE/tmp"
 	mount --rbind /dev "$BASE/dev"

@@ -17,10 +17,11 @@ kvm_modules() {
 
 fill_root() {
 	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib/modules,guests,examples,selftests}
+	mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,lib/modules,guests,examples,selftests}
 	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" "$LAB/bench" \
 		"$LAB/compare" "$LAB/growth" "$root/bin"
 	cp "$LAB/init" "$root/init"
+	cp "$LAB/welcome" "$root/etc/motd"
 	cp "$BUILD/module/$name/minivmx.ko" "$root/lib/modules"
 	kvm_modules | xargs cp -t "$root/lib/modules"
 	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/*.elf "$root/guests"

@@ -6,6 +6,9 @@
 
 . "$LAB/engines.sh"
 
+# What ADD may have, of the 512 MiB of the machine. It is there twice while it is unpacked.
+ADD_MIB=150
+
 # machine NAME KERNEL VAR=VALUE…: sets up boot NAME of that kernel's image; the
 # variables are for lab/init. loglevel=5 lets warnings through and nothing less;
 # a panic ends every engine, by the triple fault that it is made to cause; an idle CPU
@@ -31,6 +34,23 @@ machine() {
 	mkdir -p "$BOOT"
 	: >"$BOOT/console.log"
 	: >"$BOOT/output.log"
+	INITRAMFS=$IMAGE/initramfs
+	[ -z "${ADD:-}" ] || add_files
+}
+
+# The files in the directory ADD, in /add of the machine.
+add_files() {
+	local mib
+	mib=$(du -smL "$ADD" | cut -f 1)
+	[ "$mib" -le $ADD_MIB ] || die "ADD has $mib MiB, and $ADD_MIB MiB fit into the machine"
+	mkdir "$BOOT/added"
+	cp -R "$ADD" "$BOOT/added/add"
+	INITRAMFS=$BOOT/initramfs
+	{
+		pack "$BOOT/added"
+		cat "$IMAGE/initramfs"
+	} >"$INITRAMFS"
+	rm -rf "$BOOT/added"
 }
 
 describe_machine() {

@@ -15,7 +15,9 @@ LIMIT=0 CONSOLE=terminal
 
 "$LAB/image.sh"
 read -r lines columns < <(stty size)
-machine run lab JOB=shell KVM="${KVM:-own}" LINES="$lines" COLUMNS="$columns" TERM="$TERM"
+# Of the kernel, only its end is worth disturbing who types; dmesg has the rest.
+machine run lab JOB=shell KVM="${KVM:-own}" LINES="$lines" COLUMNS="$columns" TERM="$TERM" \
+	${NO_COLOR:+NO_COLOR="$NO_COLOR"} loglevel=1
 printf '  boot    %s; "exit" powers off\n' "$(describe_machine)" >&2
 
 # Bochs leaves the terminal raw, and has a failure's status whenever it ends.

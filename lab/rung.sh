@@ -55,6 +55,26 @@ run_growth() {
 	one_result "costs do not grow but as theory says" "$status"
 }
 
+# A user's own programs, built and brought into the machine as Documentation/lab.md says.
+run_program() {
+	local status=0 own=$results.add
+	rm -rf "$own"
+	mkdir "$own"
+	SRC=$TOP/Documentation/hello.c "$LAB/program.sh" >>"$results.verdict" 2>&1
+	SRC=$TOP/tools/minivmx/examples/sum.rs "$LAB/program.sh" >>"$results.verdict" 2>&1
+	cp "$BUILD"/program/{hello,sum} "$own"
+	printf '#!/bin/sh\n%s\n' './hello && sum' >"$own/demo"
+	chmod +x "$own/demo"
+	ADD=$own ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=demo KVM=own \
+		2>>"$results.verdict" || status=$?
+	{
+		echo "Hello from the guest"
+		cat "$TOP/tools/minivmx/examples/sum.txt"
+		echo "#@ exit 0"
+	} | diff - "$BUILD/boot/$name/output.log" >>"$results.verdict" || status=1
+	one_result "a user's own programs run in the machine" "$status"
+}
+
 run_style() {
 	"$LAB/style.sh"
 }

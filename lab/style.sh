@@ -33,7 +33,7 @@ checkpatch_of() {
 check_checkpatch() {
 	local status=0
 	checkpatch_of rust src uapi || status=1
-	checkpatch_of selftests tools -- --ignore \
+	checkpatch_of selftests tools Documentation -- --ignore \
 		VOLATILE,BIT_MACRO,PREFER_DEFINED_ATTRIBUTE_MACRO,CAMELCASE,MACRO_ARG_REUSE || status=1
 	return "$status"
 }
