@@ -57,6 +57,7 @@ pub(crate) use super::bindings::{
     minivmx_violation,
     minivmx_vmcs_field, //
     minivmx_vmx as vmx,
+    minivmx_window as window,
 };
 
 pub(crate) use super::bindings::{

@@ -3,7 +3,8 @@
 //! A vCPU.
 //!
 //! Its files are floors, each of which knows only those before it:
-//!  1. `state` is data, and `run_page` what of it the program shares.
+//!  1. `state` is data, and `run_page` what of it the program shares, such as the `windows` that it waits
+//!     for.
 //!  2. `tlb` drops translations; `context` is what there is to work with in a burst; `event`, `paging`,
 //!     `operand` and `memory` are what every answer to an exit is made of; `trap` has more exits for the
 //!     program.
@@ -17,6 +18,7 @@
 
 pub(crate) mod run_page;
 pub(crate) mod state;
+mod windows;
 
 mod tlb;
 

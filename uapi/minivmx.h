@@ -658,6 +658,18 @@ struct minivmx_violation {
 };
 
 /**
+ * enum minivmx_window - events that a guest can take at some times only, as bits of
+ *	a mask
+ * @MINIVMX_WINDOW_INTERRUPT: an external interrupt: RFLAGS.IF is 1, and interrupts
+ *	are not blocked by STI or MOV SS
+ * @MINIVMX_WINDOW_NMI: an NMI: NMIs are not blocked, nor events by STI or MOV SS
+ */
+enum minivmx_window {
+	MINIVMX_WINDOW_INTERRUPT	= 1 << 0,
+	MINIVMX_WINDOW_NMI		= 1 << 1,
+};
+
+/**
  * struct minivmx_run - the page that program and driver share for a vCPU
  * @regs: the registers. While the vCPU does not run, they are here and nowhere
  *	else: what the program writes is what the guest goes on with.
@@ -691,6 +703,14 @@ struct minivmx_violation {
  *	cancelled, and the program can leave one of its own.
  * @violation: of a failed VM entry (@entry_failure, MINIVMX_EXIT_ENTRY_FAILED):
  *	the rule that it broke; @cause says the same in words
+ * @windows: set by the program, &enum minivmx_window: MINIVMX_RUN ends as soon as the
+ *	guest can take one of these, before its next instruction, with exit reason 7
+ *	(interrupt window) or 8 (NMI window). An event that waits comes first.
+ * @__reserved: must be 0
+ * @ready: &enum minivmx_window: which of these the guest can take where it is now.
+ *	None while an event waits, and before an instruction that ends what blocks
+ *	them and whose exit waits for its answer.
+ * @__reserved2: 0
  *
  * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,
  * and writes the rest at its end.
@@ -700,9 +720,10 @@ struct minivmx_violation {
  * the instruction is carried out again after it.
  *
  * The guest must be able to take the event. If it cannot take an external
- * interrupt (RFLAGS.IF is 0, or interrupts are blocked by STI or MOV SS) or an
- * NMI (NMIs are blocked), the VM entry fails as the SDM says (Vol. 3C, "Checks on
- * Guest Non-Register State"; exit reason 33), and the event waits on.
+ * interrupt or an NMI (&enum minivmx_window), the VM entry fails as the SDM says
+ * (Vol. 3C, "Checks on Guest Non-Register State"; exit reason 33), and the event
+ * waits on. So a program that has an interrupt for the guest leaves it in @event if
+ * @ready says so; else it asks for the window, and the guest runs until then.
  */
 struct minivmx_run {
 	struct minivmx_regs regs;
@@ -725,6 +746,10 @@ struct minivmx_run {
 	char cause[128];
 	struct minivmx_event event;
 	struct minivmx_violation violation;
+	__u32 windows;
+	__u32 __reserved;
+	__u32 ready;
+	__u32 __reserved2;
 };
 
 /** define MINIVMX_RUN_SIZE - bytes to mmap() of a vCPU file. */
@@ -749,11 +774,12 @@ struct minivmx_run {
  *
  * Return: 0 with an exit in struct minivmx_run, or EINTR (no exit is reported;
  * call again to go on), EBUSY, EINVAL for an argument, an @answer that the exit
- * cannot have (&enum minivmx_answer), or an @event that no CPU can deliver (a kind
- * that is not defined, an exception vector over 31, an NMI with another vector than
- * 2, an error code where the exception has none or CR0.PE is 0, or none where it has
- * one, bits 31:16 of it, an instruction length out of range), EOPNOTSUPP for an NMI
- * without MINIVMX_CAP_VIRTUAL_NMIS, EIO, ENOMEM.
+ * cannot have (&enum minivmx_answer), @windows that are not defined, or an @event
+ * that no CPU can deliver (a kind that is not defined, an exception vector over 31,
+ * an NMI with another vector than 2, an error code where the exception has none or
+ * CR0.PE is 0, or none where it has one, bits 31:16 of it, an instruction length out
+ * of range), EOPNOTSUPP for an NMI and its window without MINIVMX_CAP_VIRTUAL_NMIS,
+ * EIO, ENOMEM.
  */
 #define MINIVMX_RUN		_IO(MINIVMX_TYPE, MINIVMX_CMD_RUN)
 

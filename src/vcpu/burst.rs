@@ -34,6 +34,7 @@ use super::{
         State, //
     },
     tlb::Tlb,
+    windows::Windows,
     Vcpu, //
 };
 use crate::{
@@ -154,10 +155,14 @@ pub(super) fn load_frame(vmcs: &CurrentVmcs<'_>, guest: &Guest) {
     vmcs.write(GUEST_RFLAGS, guest.frame.rflags);
 }
 
-/// Copies the registers that the VMCS holds.
+/// Copies the registers that the VMCS holds, and finds out what the guest can take.
 #[inline]
 fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
     guest.frame.rip = vmcs.read(GUEST_RIP);
     guest.frame.general.0[entry::Registers::RSP] = vmcs.read(GUEST_RSP);
     guest.frame.rflags = vmcs.read(GUEST_RFLAGS);
+    guest.ready = match guest.event.is_nothing() {
+        true => Windows::open(guest.frame.rflags, vmcs.read(GUEST_INTERRUPTIBILITY)),
+        false => Windows::default(),
+    };
 }

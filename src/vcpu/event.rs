@@ -14,7 +14,6 @@ use crate::{
     },
     vmx::{
         capability::Capabilities,
-        controls::PinBased,
         entry::EntryFailure,
         exit::{
             ExitReason,
@@ -47,8 +46,7 @@ use kernel::prelude::*;
 ///
 /// # Errors
 ///
-/// `EINVAL` if no VM entry can, `EOPNOTSUPP` if this CPU cannot: without virtual NMIs, an NMI would
-/// block those of the host.
+/// `EINVAL` if no VM entry can, `EOPNOTSUPP` if this CPU cannot.
 #[inline]
 pub(crate) fn check(vmcs: &CurrentVmcs<'_>, guest: &Guest, capabilities: &Capabilities) -> Result {
     if guest.event.is_nothing() {
@@ -58,13 +56,7 @@ pub(crate) fn check(vmcs: &CurrentVmcs<'_>, guest: &Guest, capabilities: &Capabi
     if !guest.event.is_valid(is_protected(vmcs), no_bytes) {
         return Err(EINVAL);
     }
-    let is_nmi = guest.event.info.kind().get() == kind::NMI;
-    if is_nmi
-        && !capabilities
-            .processor
-            .pin_based
-            .allows(PinBased::VIRTUAL_NMIS)
-    {
+    if is_nmi(&guest.event) && !capabilities.has_virtual_nmis() {
         return Err(EOPNOTSUPP);
     }
     Ok(())
@@ -133,8 +125,21 @@ fn redeliver_behind(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: bool) 
     if vectoring.valid() {
         let error_code = vmcs.read(IDT_VECTORING_ERROR_CODE);
         guest.event = as_exited(vmcs, vectoring, error_code);
+        if is_nmi(&guest.event) {
+            // It blocks NMIs once it is delivered; before, that would block itself.
+            block_nmis(vmcs, false);
+        }
         restore_rf(vmcs, guest, exception);
     }
+}
+
+fn is_nmi(event: &Waiting) -> bool {
+    event.info.kind().get() == kind::NMI
+}
+
+fn block_nmis(vmcs: &CurrentVmcs<'_>, blocked: bool) {
+    let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
+    vmcs.write(GUEST_INTERRUPTIBILITY, state.with_nmi(blocked).into_raw());
 }
 
 /// Makes RF again what the event that waits is to push, or leaves it as it is.
@@ -157,9 +162,7 @@ fn restore_rf(vmcs: &CurrentVmcs<'_>, guest: &Guest, exception: bool) {
 #[inline]
 pub(crate) fn block_nmis_again(vmcs: &CurrentVmcs<'_>, guest: &Guest, nmi_unblocking: bool) {
     if nmi_unblocking && !guest.event.is_some() {
-        let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
-        let blocked = state.with_nmi(true);
-        vmcs.write(GUEST_INTERRUPTIBILITY, blocked.into_raw());
+        block_nmis(vmcs, true);
     }
 }
 
@@ -190,6 +193,10 @@ fn take_place(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Waiting) -> 
         (Some(first), Some(second)) => first.interrupted_by(second),
         _ => Outcome::Second,
     };
+    if is_nmi(&guest.event) {
+        // Its handler does not run, but its delivery had begun.
+        block_nmis(vmcs, true);
+    }
     guest.event = match outcome {
         Outcome::Second => exception,
         Outcome::DoubleFault | Outcome::Shutdown => Waiting::NOTHING,

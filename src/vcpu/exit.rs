@@ -117,7 +117,9 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::WRMSR => msr::write(cx),
         basic::CR_ACCESS => control_register::handle(cx),
         basic::INVLPG => invlpg::handle(cx),
-        basic::MONITOR_TRAP_FLAG | basic::NMI_WINDOW => translation::stepped(cx),
+        basic::MONITOR_TRAP_FLAG => translation::stepped(cx),
+        basic::INTERRUPT_WINDOW => cx.report(basic),
+        basic::NMI_WINDOW => nmi_window(cx),
         basic::DR_ACCESS => debug_register::handle(cx),
         basic::XSETBV => xsetbv::handle(cx),
         basic::EXCEPTION_OR_NMI => exception::handle(cx),
@@ -172,6 +174,15 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
 fn hlt(cx: &mut Context<'_>) -> Next {
     event::skip_instruction(cx.vmcs);
     cx.report(basic::HLT)
+}
+
+/// The end of a step on CPUs that step by it, or what the program waits for.
+fn nmi_window(cx: &mut Context<'_>) -> Next {
+    if cx.guest.translation.is_stepping() {
+        translation::stepped(cx)
+    } else {
+        cx.report(basic::NMI_WINDOW)
+    }
 }
 
 #[cold]

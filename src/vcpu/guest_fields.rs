@@ -25,7 +25,6 @@ use crate::{
     vm::Vm,
     vmx::{
         capability::Capabilities,
-        controls::PinBased,
         exit::Interruptibility,
         field::{
             self,
@@ -94,11 +93,7 @@ pub(crate) fn heeds_interrupts(activity: u64) -> bool {
 
 /// `EINVAL` for blocking by NMI where that is not virtual.
 pub(crate) fn check_interruptibility(capabilities: &Capabilities, value: u32) -> Result {
-    let virtual_nmis = capabilities
-        .processor
-        .pin_based
-        .allows(PinBased::VIRTUAL_NMIS);
-    if Interruptibility::from_raw(value).nmi() && !virtual_nmis {
+    if Interruptibility::from_raw(value).nmi() && !capabilities.has_virtual_nmis() {
         return Err(EINVAL);
     }
     Ok(())

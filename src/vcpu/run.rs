@@ -13,12 +13,17 @@ use super::{
     entry_check,
     event,
     exit,
-    run_page::RunPage,
+    run_page::{
+        Request,
+        RunPage, //
+    },
     state::{
         Pending,
         State, //
     },
     translation,
+    trap,
+    windows::Windows,
     Vcpu, //
 };
 use crate::{
@@ -46,13 +51,15 @@ impl Vcpu {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
         let event = self.page.event()?;
         let request = self.page.request();
+        let windows = self.windows()?;
         answer::check(&state.guest, &event, request.answer)?;
         self.member.counters.runs.count();
         self.page.read_frame(&mut state.guest.frame);
         state.guest.event = event;
-        let result = self.run_guest(&mut state, request.immediate_exit, request.answer);
+        let result = self.run_guest(&mut state, &request, windows);
         self.page.set_frame(&state.guest.frame);
         self.page.set_event(&state.guest.event);
+        self.page.set_ready(state.guest.ready);
         // An answer that an error kept from the exit is there when the program tries again.
         let answered = result.is_ok() || state.guest.pending == Pending::Nothing;
         if answered && request.answer != 0 {
@@ -68,6 +75,16 @@ impl Vcpu {
             state.guest.report.has_cause = false;
         }
         Ok(())
+    }
+
+    /// What the program waits for; `EINVAL` if it is not defined, `EOPNOTSUPP` if this CPU cannot tell.
+    #[inline]
+    fn windows(&self) -> Result<Windows> {
+        let windows = self.page.windows()?;
+        if windows.nmi() && !self.vm.machine.capabilities.has_virtual_nmis() {
+            return Err(EOPNOTSUPP);
+        }
+        Ok(windows)
     }
 
     /// Says in the kernel log what the module's parameters ask for: which rule was broken, or all that the
@@ -99,8 +116,8 @@ impl Vcpu {
 
     /// Finishes the last exit, then runs the guest until the program has to do something; it gets to see
     /// the guest as it is between two instructions.
-    fn run_guest(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
-        self.run_to_exit(state, immediate_exit, answer)
+    fn run_guest(&self, state: &mut State, request: &Request, windows: Windows) -> Result {
+        self.run_to_exit(state, request, windows)
             .or_else(|error| self.end_step(state).and(Err(error)))
     }
 
@@ -113,12 +130,13 @@ impl Vcpu {
         root::insist(|| self.burst(state, translation::end_step))
     }
 
-    fn run_to_exit(&self, state: &mut State, immediate_exit: bool, answer: u32) -> Result {
+    fn run_to_exit(&self, state: &mut State, request: &Request, windows: Windows) -> Result {
         loop {
             let next = root::insist(|| {
                 self.burst(state, |cx| {
                     load_frame(cx.vmcs, cx.guest);
-                    finish_and_run(cx, immediate_exit, answer, &self.page)
+                    trap::set_windows(cx, windows);
+                    finish_and_run(cx, request, &self.page)
                 })
             })??;
             match next {
@@ -131,7 +149,7 @@ impl Vcpu {
                 Next::Pause | Next::Enter => {}
             }
             let finished = state.guest.pending == Pending::Nothing;
-            if finished && (immediate_exit || current!().signal_pending()) {
+            if finished && (request.immediate_exit || current!().signal_pending()) {
                 return Err(EINTR);
             }
             irq::cond_resched();
@@ -141,19 +159,16 @@ impl Vcpu {
 
 /// Ends the exit that waits for it, then runs the guest.
 #[inline]
-fn finish_and_run(
-    cx: &mut Context<'_>,
-    immediate_exit: bool,
-    answer: u32,
-    page: &RunPage,
-) -> Result<Next> {
+fn finish_and_run(cx: &mut Context<'_>, request: &Request, page: &RunPage) -> Result<Next> {
     event::check(cx.vmcs, cx.guest, &cx.vm.machine.capabilities)?;
-    let next = answer::finish(cx, answer, page);
+    let next = answer::finish(cx, request.answer, page);
     event::begin_to_step(cx.vmcs, cx.guest.frame.rflags);
     Ok(match next {
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
-        Next::Enter if immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => Next::Pause,
+        Next::Enter if request.immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => {
+            Next::Pause
+        }
         Next::Enter => run_in_burst(cx),
         next => next,
     })

@@ -5,6 +5,7 @@
 //! The program can write it at any time. So what it sets is read once, at the beginning of a run,
 //! and the driver works on the copy; what the driver tells is written from a structure of its own.
 
+use super::windows::Windows;
 use crate::{
     support::{
         page::KernelPage,
@@ -40,6 +41,10 @@ const MSR: usize = word(offset_of!(uapi::minivmx_run, msr));
 /// `info` and `error` in the halves of this word, `length` in the low half of the next.
 const EVENT: usize = word(offset_of!(uapi::minivmx_run, event));
 const VIOLATION: usize = word(offset_of!(uapi::minivmx_run, violation));
+/// `windows` in the low half, what is reserved in the high half.
+const WINDOWS: usize = word(offset_of!(uapi::minivmx_run, windows));
+/// `ready` in the low half.
+const READY: usize = word(offset_of!(uapi::minivmx_run, ready));
 
 static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
 static_assert!((RFLAGS + 1) * size_of::<u64>() == size_of::<uapi::minivmx_regs>());
@@ -220,6 +225,19 @@ impl RunPage {
         self.store(EVENT + 1, event.length.into());
     }
 
+    /// Reads which windows the program waits for; `EINVAL` if they are not defined, or the reserved member is
+    /// not 0.
+    #[inline]
+    pub(crate) fn windows(&self) -> Result<Windows> {
+        Windows::asked(self.load(WINDOWS))
+    }
+
+    /// Says what the guest is ready for.
+    #[inline]
+    pub(crate) fn set_ready(&self, ready: Windows) {
+        self.store(READY, ready.bits().into());
+    }
+
     /// What the program left in `io.data`.
     pub(crate) fn io_data(&self) -> u32 {
         // CAST: The data are the high half of the word.
@@ -239,6 +257,8 @@ impl RunPage {
         const MEMORY: usize = word(offset_of!(uapi::minivmx_run, memory));
         const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));
         const SIZE: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
+        // What is behind it is not of the exit.
+        const END: usize = WINDOWS;
         let Ok(words) = <[u64; SIZE]>::ref_from_bytes(exit.as_bytes()) else {
             return;
         };
@@ -256,7 +276,7 @@ impl RunPage {
         copy(CAUSE..CAUSE + 1);
         if with_cause {
             copy(CAUSE + 1..EVENT);
-            copy(VIOLATION..SIZE);
+            copy(VIOLATION..END);
         }
     }
 }

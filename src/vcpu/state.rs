@@ -41,7 +41,10 @@ pub(crate) use self::{
 use self::{
     report::Report, //
 };
-use super::run_page::Frame;
+use super::{
+    run_page::Frame,
+    windows::Windows, //
+};
 use crate::{
     machine::cpuid::Identity,
     mmu::{
@@ -97,6 +100,10 @@ pub(crate) struct Guest {
     pub(crate) splits_locks: bool,
     /// What the next VM entry delivers. While the vCPU does not run, the run page has it.
     pub(crate) event: Waiting,
+    /// Exits that the program asks for, as soon as the guest can take such an event.
+    pub(crate) windows: Windows,
+    /// What the guest can take where it is. Up to date between bursts.
+    pub(crate) ready: Windows,
     /// The delivery that was begun last.
     pub(crate) delivery: Delivery,
     /// What the program is told of an exit.
@@ -170,6 +177,8 @@ impl State {
                 translation: Translation::new(shadow_paging),
                 standing: Standing::Unchecked,
                 event: Waiting::NOTHING,
+                windows: Windows::default(),
+                ready: Windows::default(),
                 delivery: Delivery::NOTHING,
                 report: Report::new(),
                 splits_locks: false,

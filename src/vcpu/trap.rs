@@ -4,7 +4,8 @@
 
 use super::{
     context::Context,
-    state::Traps, //
+    state::Traps,
+    windows::Windows, //
 };
 use crate::vmx::exit::basic;
 use kernel::prelude::*;
@@ -21,4 +22,20 @@ pub(crate) fn set(cx: &mut Context<'_>, traps: Traps) -> Result {
     cx.vmcs.set_msr_bitmap(traps.all_msrs());
     cx.guest.traps = traps;
     Ok(())
+}
+
+/// Lets exit what the program waits for in this run.
+#[inline]
+pub(crate) fn set_windows(cx: &mut Context<'_>, windows: Windows) {
+    if windows != cx.guest.windows {
+        cx.guest.windows = windows;
+        renew_windows(cx);
+    }
+}
+
+/// The same where the control may have served something else.
+#[cold]
+pub(crate) fn renew_windows(cx: &Context<'_>) {
+    let windows = cx.guest.windows;
+    cx.vmcs.set_windows(windows.interrupt(), windows.nmi());
 }

@@ -164,10 +164,7 @@ impl Capabilities {
                 cap::MINIVMX_CAP_PREEMPTION_TIMER,
                 self.processor.pin_based.allows(PinBased::PREEMPTION_TIMER),
             ),
-            (
-                cap::MINIVMX_CAP_VIRTUAL_NMIS,
-                self.processor.pin_based.allows(PinBased::VIRTUAL_NMIS),
-            ),
+            (cap::MINIVMX_CAP_VIRTUAL_NMIS, self.has_virtual_nmis()),
             (
                 cap::MINIVMX_CAP_MSR_BITMAPS,
                 self.processor.primary.allows(Primary::USE_MSR_BITMAPS),
@@ -208,11 +205,16 @@ impl Capabilities {
         Err(EOPNOTSUPP)
     }
 
+    /// Can a guest have NMIs of its own? Without, they would block those of the host.
+    pub(crate) fn has_virtual_nmis(&self) -> bool {
+        self.processor.pin_based.allows(PinBased::VIRTUAL_NMIS)
+    }
+
     /// How an instruction of the guest can be carried out by itself; [`None`] if it cannot.
     pub(crate) fn stepper(&self) -> Option<Stepper> {
         if self.processor.primary.allows(Primary::MONITOR_TRAP_FLAG) {
             Some(Stepper::MonitorTrapFlag)
-        } else if self.processor.pin_based.allows(PinBased::VIRTUAL_NMIS)
+        } else if self.has_virtual_nmis()
             && self.processor.primary.allows(Primary::NMI_WINDOW_EXITING)
         {
             Some(Stepper::NmiWindow)

@@ -141,6 +141,12 @@ impl CurrentVmcs<'_> {
         self.set_primary(control, on);
     }
 
+    /// Lets the guest exit as soon as it can take an external interrupt, or an NMI, or not.
+    pub(crate) fn set_windows(&self, interrupt: bool, nmi: bool) {
+        self.set_primary(Primary::INTERRUPT_WINDOW_EXITING, interrupt);
+        self.set_primary(Primary::NMI_WINDOW_EXITING, nmi);
+    }
+
     fn set_primary(&self, control: Primary, on: bool) {
         let controls = Primary::from_bits(self.read(PRIMARY_CONTROLS));
         vital(self, PRIMARY_CONTROLS, controls.with_if(control, on).raw());

@@ -108,9 +108,10 @@ pub(crate) mod basic {
     pub(crate) const TRIPLE_FAULT: u32 = 2;
     pub(crate) const INIT_SIGNAL: u32 = 3;
     pub(crate) const STARTUP_IPI: u32 = 4;
+    pub(crate) const INTERRUPT_WINDOW: u32 = 7;
+    pub(crate) const NMI_WINDOW: u32 = 8;
     pub(crate) const TASK_SWITCH: u32 = 9;
     pub(crate) const CPUID: u32 = 10;
-    pub(crate) const NMI_WINDOW: u32 = 8;
     pub(crate) const GETSEC: u32 = 11;
     pub(crate) const HLT: u32 = 12;
     pub(crate) const INVD: u32 = 13;

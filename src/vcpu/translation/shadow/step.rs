@@ -18,7 +18,8 @@ use super::tables::with;
 use crate::{
     vcpu::{
         context::Context,
-        memory, //
+        memory,
+        trap, //
     },
     vmx::{
         capability::Stepper,
@@ -59,6 +60,7 @@ fn revoke(cx: &mut Context<'_>) {
     cx.vmcs.set_stepping(how, false);
     if how == Stepper::NmiWindow {
         close_window(cx);
+        trap::renew_windows(cx);
     }
     with(cx, |shadow, ram, _| shadow.end_step(ram));
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Events that a guest can take at some times only: external interrupts and NMIs.
+
+use crate::{
+    support::uapi::window::{
+        MINIVMX_WINDOW_INTERRUPT,
+        MINIVMX_WINDOW_NMI, //
+    },
+    vmx::exit::Interruptibility,
+    x86::rflags, //
+};
+use kernel::prelude::*;
+
+/// Some of these events, `enum minivmx_window`.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Windows(u32);
+
+impl Windows {
+    /// What the program asks for; `EINVAL` if it is not defined.
+    #[inline]
+    pub(crate) fn asked(windows: u64) -> Result<Self> {
+        const ALL: u64 = (MINIVMX_WINDOW_INTERRUPT | MINIVMX_WINDOW_NMI) as u64;
+        if windows & !ALL != 0 {
+            return Err(EINVAL);
+        }
+        // CAST: No other bits are there.
+        Ok(Self(windows as u32))
+    }
+
+    /// What the guest can take (SDM Vol. 3C, "Checks on Guest Non-Register State"). Some CPUs do not take an
+    /// NMI behind STI.
+    #[inline]
+    pub(crate) fn open(flags: u64, blocking: u32) -> Self {
+        let blocking = Interruptibility::from_raw(blocking);
+        if blocking.sti() || blocking.mov_ss() {
+            return Self::default();
+        }
+        let interrupt = match flags & rflags::IF {
+            0 => 0,
+            _ => MINIVMX_WINDOW_INTERRUPT,
+        };
+        let nmi = match blocking.nmi() {
+            true => 0,
+            false => MINIVMX_WINDOW_NMI,
+        };
+        Self(interrupt | nmi)
+    }
+
+    /// Is an external interrupt among them?
+    pub(crate) fn interrupt(self) -> bool {
+        self.0 & MINIVMX_WINDOW_INTERRUPT != 0
+    }
+
+    /// Is an NMI?
+    pub(crate) fn nmi(self) -> bool {
+        self.0 & MINIVMX_WINDOW_NMI != 0
+    }
+
+    /// As the run page has them.
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+}
