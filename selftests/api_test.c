@@ -227,6 +227,7 @@ TEST_F(vm, results_into_read_only_memory)
 	static const unsigned long writers[] = {
 		MINIVMX_GET_INFO, MINIVMX_GET_STATS, MINIVMX_GET_REGS,
 		MINIVMX_GET_SREGS, MINIVMX_VMREAD, MINIVMX_CHECK,
+		MINIVMX_READ_TABLE, MINIVMX_TRANSLATE,
 	};
 	struct argument argument = make_argument();
 
@@ -280,6 +281,8 @@ static const struct reserved {
 	RESERVED(GET_MSRS, msrs, __reserved),
 	RESERVED(SET_MSRS, msrs, __reserved),
 	RESERVED(CHECK, check, __reserved),
+	RESERVED(READ_TABLE, read_table, __reserved),
+	RESERVED(TRANSLATE, translate, __reserved),
 };
 
 static const struct call *call_of(unsigned long number)
@@ -392,8 +395,8 @@ TEST_F(vm, wrong_kind_of_file)
 TEST_F(vm, unknown_calls)
 {
 	const unsigned long unknown[] = {
-		_IO(MINIVMX_TYPE, 0x02), _IO(MINIVMX_TYPE, 0x13),
-		_IO(MINIVMX_TYPE, 0x29), _IO(MINIVMX_TYPE, 0x2d),
+		_IO(MINIVMX_TYPE, 0x02), _IO(MINIVMX_TYPE, 0x15),
+		_IO(MINIVMX_TYPE, 0x1f), _IO(MINIVMX_TYPE, 0x2d),
 		_IO(MINIVMX_TYPE, 0xff), _IO(MINIVMX_TYPE + 1, 0),
 		_IOR(MINIVMX_TYPE, MINIVMX_CMD_GET_INFO, struct minivmx_info),
 		_IOWR(MINIVMX_TYPE, MINIVMX_CMD_RUN, int),

@@ -26,12 +26,15 @@ struct call {
 
 static struct minivmx_msr one_msr = { .index = IA32_SYSENTER_CS };
 
+static struct minivmx_pte ptes[MINIVMX_MAX_PTES];
+
 static const struct call calls[] = {
 	CALL(DEVICE, GET_INFO, info),
 	CALL(DEVICE, CREATE_VM, create_vm),
 	CALL(VM, MAP_MEMORY, map_memory, .gpa = SPARE, .length = PAGE_4K),
 	CALL(VM, UNMAP_MEMORY, unmap_memory, .gpa = SPARE, .length = PAGE_4K),
 	CALL(VM, CREATE_VCPU, create_vcpu, .id = 1),
+	CALL(VM, READ_TABLE, read_table, .entries = (uintptr_t)ptes),
 	CALL(VM, GET_STATS, stats),
 	CALL(VCPU, GET_REGS, regs_arg),
 	CALL(VCPU, SET_REGS, regs_arg, .regs.rflags = 2),
@@ -41,6 +44,8 @@ static const struct call calls[] = {
 	CALL(VCPU, SET_MSRS, msrs, .count = 1, .entries = (uintptr_t)&one_msr),
 	CALL(VCPU, SET_CPUID, cpuid),
 	CALL(VCPU, SET_TRAPS, traps),
+	CALL(VCPU, TRANSLATE, translate, .access = MINIVMX_ACCESS_READ,
+	     .count = MINIVMX_MAX_REFERENCES, .references = (uintptr_t)ptes),
 	CALL(VCPU, VMREAD, vmcs_field, .encoding = GUEST_SYSENTER_EIP),
 	CALL(VCPU, VMWRITE, vmcs_field, .encoding = GUEST_SYSENTER_EIP),
 	CALL(VCPU, CHECK, check),

@@ -211,6 +211,11 @@ static int name_an_unknown_field(const struct vm *vm, const struct call *call)
 	return make_call(vm, call, ARG(vmcs_field, .encoding = NO_SUCH_FIELD));
 }
 
+static int name_a_missing_table(const struct vm *vm, const struct call *call)
+{
+	return make_call(vm, call, ARG(read_table, .level = 1, .address = SPARE));
+}
+
 static int read_as_nobody(const struct vm *vm, const struct call *call)
 {
 	int error;
@@ -255,6 +260,12 @@ static const struct row rows[] = {
 	CAUSED(UNMAP_MEMORY, EINVAL, be_too_short),
 	CAUSED(UNMAP_MEMORY, ENOENT, unmap_a_hole),
 	INSTEAD(UNMAP_MEMORY, ENOMEM, "memory_test: unmap_where_there_is_none"),
+
+	CAUSED(READ_TABLE, E2BIG, set_beyond_what_is_known),
+	CAUSED(READ_TABLE, EFAULT, point_nowhere),
+	CAUSED(READ_TABLE, EINVAL, be_too_short),
+	CAUSED(READ_TABLE, ENOENT, name_a_missing_table),
+	INSTEAD(READ_TABLE, ENOMEM, FAILING_ALLOCATION),
 
 	CAUSED(CREATE_VCPU, E2BIG, set_beyond_what_is_known),
 	CAUSED(CREATE_VCPU, EFAULT, point_nowhere),
@@ -330,6 +341,13 @@ static const struct row rows[] = {
 	CAUSED(SET_TRAPS, EBUSY, call_while_it_runs),
 	INSTEAD(SET_TRAPS, EIO, REFUSING_CPU),
 	INSTEAD(SET_TRAPS, ENOMEM, FAILING_ALLOCATION),
+
+	CAUSED(TRANSLATE, E2BIG, set_beyond_what_is_known),
+	CAUSED(TRANSLATE, EFAULT, point_nowhere),
+	CAUSED(TRANSLATE, EINVAL, be_too_short),
+	CAUSED(TRANSLATE, EBUSY, call_while_it_runs),
+	INSTEAD(TRANSLATE, EIO, REFUSING_CPU),
+	INSTEAD(TRANSLATE, ENOMEM, FAILING_ALLOCATION),
 
 	CAUSED(VMREAD, E2BIG, set_beyond_what_is_known),
 	CAUSED(VMREAD, EFAULT, point_nowhere),

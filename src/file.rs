@@ -5,5 +5,6 @@
 
 mod device;
 mod mmu;
+mod pte;
 mod vcpu;
 mod vm;

@@ -78,6 +78,11 @@ impl Memory {
         Ram::new(&self.regions, &self.chunks)
     }
 
+    /// The tables, to be looked at.
+    pub(crate) fn tables(&self) -> &CpuTables {
+        &self.tables
+    }
+
     /// The shadow tables, if there are any, and what they are made from.
     pub(crate) fn shadow(&mut self) -> Option<(&mut Shadow<KernelPage>, Ram<'_>)> {
         let ram = Ram::new(&self.regions, &self.chunks);

@@ -8,7 +8,7 @@
 //! are tested in userspace, too.
 //!
 //! [`guest_walk`] goes through the guest's own tables; [`shadow`] makes tables from these that a CPU
-//! can use without EPT.
+//! can use without EPT. [`inspect`] shows a translation entry by entry, each as a [`pte`].
 
 // What the engine offers is complete in itself; not all of it has a user in the driver yet.
 #[allow(dead_code)]
@@ -21,9 +21,11 @@ pub(crate) mod generation;
 pub(crate) mod guest_walk;
 #[allow(dead_code)]
 pub(crate) mod ia32e;
+pub(crate) mod inspect;
 #[allow(dead_code)]
 pub(crate) mod node;
 pub(crate) mod page;
+pub(crate) mod pte;
 pub(crate) mod shadow;
 #[allow(dead_code)]
 pub(crate) mod table;

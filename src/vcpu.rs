@@ -14,7 +14,8 @@
 //!  4. `entry_check` holds the guest against the rules of VM entries. `exit` answers VM exits, with a file for
 //!     each kind, and `answer` ends those that the program answers.
 //!  5. `burst` makes the CPU the guest's for a moment, and `run` does that until the program has to do
-//!     something, within an `allowance` each; `check` does it to see whether the guest could run.
+//!     something, within an `allowance` each; `check` does it to see whether the guest could run, and `inspect`
+//!     to show how an address is translated.
 
 pub(crate) mod run_page;
 pub(crate) mod state;
@@ -43,6 +44,7 @@ mod exit;
 mod allowance;
 mod burst;
 mod check;
+pub(crate) mod inspect;
 mod run;
 
 use self::{

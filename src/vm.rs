@@ -12,6 +12,7 @@
 //! held: a vCPU needs 1 and 3 only to get there.
 
 mod counters;
+mod inspect;
 mod memory;
 mod mmu;
 

@@ -21,8 +21,8 @@
  *
  *  - device: MINIVMX_GET_INFO, MINIVMX_CREATE_VM
  *  - VM: MINIVMX_MAP_MEMORY, MINIVMX_UNMAP_MEMORY, MINIVMX_CREATE_VCPU,
- *    MINIVMX_GET_STATS; mmap() of guest memory at offset = guest-physical
- *    address
+ *    MINIVMX_GET_STATS, MINIVMX_READ_TABLE; mmap() of guest memory at offset =
+ *    guest-physical address
  *  - vCPU: all others; mmap() of struct minivmx_run at offset 0
  */
 
@@ -83,7 +83,7 @@ enum minivmx_cmd {
 	MINIVMX_CMD_MAP_MEMORY		= 0x10,
 	MINIVMX_CMD_UNMAP_MEMORY	= 0x11,
 	MINIVMX_CMD_CREATE_VCPU		= 0x12,
-	/* 0x13: to translate a guest address */
+	MINIVMX_CMD_READ_TABLE		= 0x13,
 	MINIVMX_CMD_GET_STATS		= 0x14,
 
 	MINIVMX_CMD_RUN			= 0x20,
@@ -95,6 +95,7 @@ enum minivmx_cmd {
 	MINIVMX_CMD_SET_MSRS		= 0x26,
 	MINIVMX_CMD_SET_CPUID		= 0x27,
 	MINIVMX_CMD_SET_TRAPS		= 0x28,
+	MINIVMX_CMD_TRANSLATE		= 0x29,
 	MINIVMX_CMD_VMREAD		= 0x2a,
 	MINIVMX_CMD_VMWRITE		= 0x2b,
 	MINIVMX_CMD_CHECK		= 0x2c,
@@ -459,6 +460,132 @@ struct minivmx_stats {
  * Return: 0, or E2BIG, EFAULT, EINVAL.
  */
 #define MINIVMX_GET_STATS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_STATS)
+
+/**
+ * enum minivmx_tables - whose page tables
+ * @MINIVMX_TABLES_GUEST: the guest's own, in its memory
+ * @MINIVMX_TABLES_EPT: extended page tables, of guest-physical addresses
+ * @MINIVMX_TABLES_SHADOW: shadow tables, of guest-linear addresses
+ */
+enum minivmx_tables {
+	MINIVMX_TABLES_GUEST	= 1,
+	MINIVMX_TABLES_EPT	= 2,
+	MINIVMX_TABLES_SHADOW	= 3,
+};
+
+/**
+ * enum minivmx_pte_flags - what an entry of a page table says
+ * @MINIVMX_PTE_PRESENT: it means something
+ * @MINIVMX_PTE_READ: it allows reads, as far as it is concerned
+ * @MINIVMX_PTE_WRITE: it allows writes
+ * @MINIVMX_PTE_EXECUTE: it allows instruction fetches
+ * @MINIVMX_PTE_USER: it allows accesses at CPL 3; no matter of EPT, whose entries
+ *	do not have it
+ * @MINIVMX_PTE_ACCESSED: accessed flag. EPT keeps none here; in a shadow entry it
+ *	is always set: the guest's own entries have those that count.
+ * @MINIVMX_PTE_DIRTY: dirty flag, of an entry that maps a page; as above
+ * @MINIVMX_PTE_LEAF: it maps a page, and refers to no table
+ * @MINIVMX_PTE_RESERVED: it says what no entry may say: the CPU reports a page fault
+ *	for reserved bits, or an EPT misconfiguration
+ * @MINIVMX_PTE_REGISTER: the CPU has it in a PDPTE register, from the last load of
+ *	CR3 (PAE paging), and does not read it again
+ * @MINIVMX_PTE_OUT_OF_DATE: the guest's entry is not @source any more, but for
+ *	flags that were set in it; the shadow notices when the guest invalidates
+ *	the address
+ * @MINIVMX_PTE_HOLDS_TABLE: the shadow does not allow writes, because the page holds
+ *	a page table of the guest that has a shadow
+ * @MINIVMX_PTE_NOT_DIRTY: the shadow does not allow writes, because @source does, but
+ *	is not dirty: the first write has to set the flag
+ * @MINIVMX_PTE_READ_ONLY_MEMORY: the shadow does not allow writes, because of
+ *	MINIVMX_MAP_READONLY
+ *
+ * PDPTEs of PAE paging have no rights of their own: they allow everything.
+ */
+enum minivmx_pte_flags {
+	MINIVMX_PTE_PRESENT		= 1 << 0,
+	MINIVMX_PTE_READ		= 1 << 1,
+	MINIVMX_PTE_WRITE		= 1 << 2,
+	MINIVMX_PTE_EXECUTE		= 1 << 3,
+	MINIVMX_PTE_USER		= 1 << 4,
+	MINIVMX_PTE_ACCESSED		= 1 << 5,
+	MINIVMX_PTE_DIRTY		= 1 << 6,
+	MINIVMX_PTE_LEAF		= 1 << 7,
+	MINIVMX_PTE_RESERVED		= 1 << 8,
+	MINIVMX_PTE_REGISTER		= 1 << 9,
+	MINIVMX_PTE_OUT_OF_DATE		= 1 << 16,
+	MINIVMX_PTE_HOLDS_TABLE		= 1 << 17,
+	MINIVMX_PTE_NOT_DIRTY		= 1 << 18,
+	MINIVMX_PTE_READ_ONLY_MEMORY	= 1 << 19,
+};
+
+/**
+ * struct minivmx_pte - an entry of a page table, as it was when it was read
+ * @tables: whose it is, &enum minivmx_tables
+ * @level: level of its table: 4 to 1, the lowest
+ * @index: its place in the table
+ * @flags: &enum minivmx_pte_flags
+ * @input: the address that it is on the way to: guest-physical in EPT, else
+ *	guest-linear
+ * @address: where it is: guest-physical in the guest's tables, else host-physical
+ * @value: its bits: 32 or 64 in the guest's tables, else 64
+ * @source: in shadow tables, the guest's entry that it was made from; 0 if there is
+ *	none: where the guest's tables have fewer levels, or a large page
+ *
+ * Host-physical addresses are for callers with CAP_SYS_ADMIN; for others they are
+ * 0, in @address and among the bits of @value.
+ */
+struct minivmx_pte {
+	__u32 tables;
+	__u32 level;
+	__u32 index;
+	__u32 flags;
+	__aligned_u64 input;
+	__aligned_u64 address;
+	__aligned_u64 value;
+	__aligned_u64 source;
+};
+
+/** define MINIVMX_MAX_PTES - entries of a table, and of MINIVMX_READ_TABLE. */
+#define MINIVMX_MAX_PTES	512
+
+/**
+ * struct minivmx_read_table - ioctl(MINIVMX_READ_TABLE)
+ * @size: sizeof(struct minivmx_read_table)
+ * @level: level of the table: 4 to 1, the lowest; 0 stands for the table that the
+ *	CPU begins with, whatever its level
+ * @address: an address that it is on the way to: guest-physical with EPT, else
+ *	guest-linear
+ * @entries: address of an array of MINIVMX_MAX_PTES struct minivmx_pte
+ * @out_count: entries that are there; @input of each is the first address that it
+ *	is on the way to
+ * @__reserved: must be 0
+ */
+struct minivmx_read_table {
+	__u32 size;
+	__u32 level;
+	__aligned_u64 address;
+	__aligned_u64 entries;
+	__u32 out_count;
+	__u32 __reserved;
+};
+
+/**
+ * define MINIVMX_READ_TABLE - read one of the tables that the CPU translates by
+ *
+ * That is one of EPT, or with shadow paging one of the shadow that the guest uses
+ * at present. Entries that are not present are left out. All tables can be read: the
+ * first with @level 0, then each by the @level below and the @input of the entry
+ * that leads there. The first of a shadow is of level 3 for a guest without IA-32e
+ * mode, and has no entries while the guest has no shadow. vCPUs may run, and change
+ * what was read.
+ *
+ * The guest's own tables are in its memory, for the program to read.
+ *
+ * Return: 0, or ENOENT if there is no such table, EINVAL for a @level over 4, and for
+ * an address that no table is on the way to (beyond 48 bits, or not canonical),
+ * E2BIG, EFAULT, ENOMEM.
+ */
+#define MINIVMX_READ_TABLE	_IO(MINIVMX_TYPE, MINIVMX_CMD_READ_TABLE)
 
 /* -------------------------------------------------------------------- vCPU */
 
@@ -1148,6 +1275,151 @@ struct minivmx_traps {
  * EFAULT, EINVAL, EIO, ENOMEM.
  */
 #define MINIVMX_SET_TRAPS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_TRAPS)
+
+/**
+ * enum minivmx_translate_flags - what is to be translated
+ * @MINIVMX_TRANSLATE_PHYSICAL: @address is guest-physical; else guest-linear
+ * @MINIVMX_TRANSLATE_USER: the access is one of CPL 3; else the supervisor's
+ */
+enum minivmx_translate_flags {
+	MINIVMX_TRANSLATE_PHYSICAL	= 1 << 0,
+	MINIVMX_TRANSLATE_USER		= 1 << 1,
+};
+
+/**
+ * enum minivmx_end - how a translation ends
+ * @MINIVMX_END_TRANSLATED: at the page: the access can be made
+ * @MINIVMX_END_PAGE_FAULT: the guest's tables do not allow it: the guest gets #PF
+ *	with @out_error_code
+ * @MINIVMX_END_NOT_CANONICAL: the guest gets #GP, or #SS
+ * @MINIVMX_END_NO_MEMORY: there is no memory at @out_gpa: MINIVMX_EXIT_MEMORY
+ * @MINIVMX_END_READ_ONLY_MEMORY: a write to MINIVMX_MAP_READONLY memory at @out_gpa:
+ *	MINIVMX_EXIT_MEMORY
+ * @MINIVMX_END_NOT_ALLOCATED: the driver allocates the page of @out_gpa when it is
+ *	used first
+ * @MINIVMX_END_NOT_FILLED: the page is there, but there is no entry for it yet: the
+ *	driver makes it when it is used first (under EPT, that of @out_gpa)
+ * @MINIVMX_END_NARROWED: the shadow has an entry, which does not allow the access,
+ *	although the guest's tables do; its flags say why. The driver answers the
+ *	page fault.
+ * @MINIVMX_END_MISCONFIGURED: an entry of EPT says what no entry may say: a mistake of
+ *	the driver
+ *
+ * NO_MEMORY, READ_ONLY_MEMORY, NOT_ALLOCATED and NOT_FILLED may be said of a table of
+ * the guest, too: then @out_gpa is where its entry is.
+ */
+enum minivmx_end {
+	MINIVMX_END_TRANSLATED		= 0,
+	MINIVMX_END_PAGE_FAULT		= 1,
+	MINIVMX_END_NOT_CANONICAL	= 2,
+	MINIVMX_END_NO_MEMORY		= 3,
+	MINIVMX_END_READ_ONLY_MEMORY	= 4,
+	MINIVMX_END_NOT_ALLOCATED	= 5,
+	MINIVMX_END_NOT_FILLED		= 6,
+	MINIVMX_END_NARROWED		= 7,
+	MINIVMX_END_MISCONFIGURED	= 8,
+};
+
+/**
+ * enum minivmx_memory_type - how a CPU caches a page (SDM Vol. 3A, "Memory Types and
+ *	Their Properties")
+ * @MINIVMX_MEMORY_UC: uncacheable
+ * @MINIVMX_MEMORY_WC: write combining
+ * @MINIVMX_MEMORY_WT: write-through
+ * @MINIVMX_MEMORY_WP: write-protected
+ * @MINIVMX_MEMORY_WB: write-back
+ * @MINIVMX_MEMORY_UC_MINUS: uncacheable, unless MTRRs say WC
+ * @MINIVMX_MEMORY_UNKNOWN: it is not known: the translation stops before, or
+ *	IA32_PAT is the program's (see MINIVMX_GET_MSRS)
+ */
+enum minivmx_memory_type {
+	MINIVMX_MEMORY_UC	= 0,
+	MINIVMX_MEMORY_WC	= 1,
+	MINIVMX_MEMORY_WT	= 4,
+	MINIVMX_MEMORY_WP	= 5,
+	MINIVMX_MEMORY_WB	= 6,
+	MINIVMX_MEMORY_UC_MINUS	= 7,
+	MINIVMX_MEMORY_UNKNOWN	= 255,
+};
+
+/** define MINIVMX_MAX_REFERENCES - most entries that a translation meets. */
+#define MINIVMX_MAX_REFERENCES	24
+
+/**
+ * struct minivmx_translate - ioctl(MINIVMX_TRANSLATE)
+ * @size: sizeof(struct minivmx_translate)
+ * @flags: &enum minivmx_translate_flags
+ * @address: what is translated; outside IA-32e mode, of a guest-linear address bits
+ *	31:0
+ * @access: what for: one of &enum minivmx_access
+ * @count: room in @references, MINIVMX_MAX_REFERENCES or less
+ * @references: address of an array of struct minivmx_pte for the entries that are
+ *	met, in order; may be 0 with @count 0
+ * @out_count: entries that are met, also if there is no room for them
+ * @out_end: how it ends, &enum minivmx_end
+ * @out_error_code: error code of the guest's page fault (MINIVMX_END_PAGE_FAULT)
+ * @out_guest_memory_type: what the guest's entry asks for by its IA32_PAT, &enum
+ *	minivmx_memory_type; write-back without paging
+ * @out_gpa: where the guest's tables lead, or, where the translation ends in
+ *	memory before that, where; 0 if there is no such address
+ * @out_hpa: the host-physical address, for callers with CAP_SYS_ADMIN; else 0
+ * @out_guest_page: bytes of the page that the guest's tables map: 4 KiB to 1 GiB; 0 if
+ *	they do not lead to one, and without paging
+ * @out_host_page: the same of EPT or the shadow
+ * @out_guest_rights: what the guest's entries allow together:
+ *	MINIVMX_PTE_READ, WRITE, EXECUTE and USER; 0 if they do not lead to a page
+ * @out_host_rights: the same of EPT or the shadow. EPT has all MINIVMX_PTE_USER.
+ *	What both have, an access can do: apart from CR0.WP, CR4.SMEP and CR4.SMAP.
+ * @out_memory_type: how the CPU caches the page, &enum minivmx_memory_type
+ * @__reserved: must be 0
+ */
+struct minivmx_translate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 address;
+	__u32 access;
+	__u32 count;
+	__aligned_u64 references;
+	__u32 out_count;
+	__u32 out_end;
+	__u32 out_error_code;
+	__u32 out_guest_memory_type;
+	__aligned_u64 out_gpa;
+	__aligned_u64 out_hpa;
+	__u32 out_guest_page;
+	__u32 out_host_page;
+	__u32 out_guest_rights;
+	__u32 out_host_rights;
+	__u32 out_memory_type;
+	__u32 __reserved;
+};
+
+/**
+ * define MINIVMX_TRANSLATE - show how an address of the guest is translated
+ *
+ * As the CPU would do it now that remembers nothing (in TLB and paging-structure
+ * caches), entry by entry. Nothing comes of it: no accessed or dirty flag is set, no
+ * page allocated, no entry made.
+ *
+ * With EPT each entry of the guest's comes behind those of EPT for the
+ * guest-physical address where it is, and last are those of EPT for the page. With n
+ * levels of the guest's and m of EPT's these are n·m + n + m entries, 24 for four
+ * and four (SDM Vol. 3C, "EPT Translation Mechanism"); a PDPTE register takes none of
+ * EPT's.
+ *
+ * With shadow paging the guest's entries come first, then those of the shadow for
+ * the same address. The CPU goes by the shadow alone, so that decides whether the
+ * access can be made; else the guest's do what comes of it. For a guest-physical
+ * address there is no table.
+ *
+ * CR0, CR3, CR4, IA32_EFER, the PDPTE registers and RFLAGS.AC are those that the
+ * vCPU has.
+ *
+ * Return: 0, however it ends, or EINVAL for @flags that are not defined, and an
+ * @access that is not one of &enum minivmx_access, E2BIG if @count is over
+ * MINIVMX_MAX_REFERENCES, EBUSY, EFAULT, EIO, ENOMEM.
+ */
+#define MINIVMX_TRANSLATE	_IO(MINIVMX_TYPE, MINIVMX_CMD_TRANSLATE)
 
 /**
  * struct minivmx_vmcs_field - ioctl(MINIVMX_VMREAD, MINIVMX_VMWRITE)

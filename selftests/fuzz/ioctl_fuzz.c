@@ -267,6 +267,8 @@ static void fill_sensibly(struct dice *dice, const struct call *call, void *arg)
 	struct minivmx_vmcs_field *field = arg;
 	struct minivmx_msrs *msrs = arg;
 	struct minivmx_traps *traps = arg;
+	struct minivmx_read_table *table = arg;
+	struct minivmx_translate *translate = arg;
 
 	switch (call->number) {
 	case MINIVMX_CREATE_VM:
@@ -283,6 +285,15 @@ static void fill_sensibly(struct dice *dice, const struct call *call, void *arg)
 		break;
 	case MINIVMX_CREATE_VCPU:
 		vcpu->id = below(dice, 3);
+		break;
+	case MINIVMX_READ_TABLE:
+		table->level = below(dice, 6);
+		table->address = some_address(dice);
+		break;
+	case MINIVMX_TRANSLATE:
+		translate->flags = below(dice, 4);
+		translate->access = BIT(below(dice, 3));
+		translate->address = some_address(dice);
 		break;
 	case MINIVMX_VMREAD:
 	case MINIVMX_VMWRITE:
@@ -376,6 +387,7 @@ static u64 promised(unsigned long number)
 	case MINIVMX_MAP_MEMORY:
 		return ANY_STRUCTURE | BIT(EEXIST) | BIT(EINTR) | BIT(ENOMEM);
 	case MINIVMX_UNMAP_MEMORY:
+	case MINIVMX_READ_TABLE:
 		return ANY_STRUCTURE | BIT(ENOENT) | BIT(ENOMEM);
 	case MINIVMX_CREATE_VCPU:
 		return ANY_STRUCTURE | BIT(EEXIST) | NEW_FILE;
@@ -389,6 +401,7 @@ static u64 promised(unsigned long number)
 	case MINIVMX_GET_SREGS:
 	case MINIVMX_SET_SREGS:
 	case MINIVMX_SET_TRAPS:
+	case MINIVMX_TRANSLATE:
 		return ANY_VMCS;
 	case MINIVMX_GET_MSRS:
 	case MINIVMX_SET_MSRS:

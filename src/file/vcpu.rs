@@ -3,6 +3,7 @@
 //! The file of a vCPU: running it, and its registers.
 
 mod sregs;
+mod translate;
 
 use crate::{
     support::{
@@ -58,6 +59,7 @@ impl FileOperations for Vcpu {
             cmd::MINIVMX_CMD_SET_MSRS => msrs(&this, argument, true),
             cmd::MINIVMX_CMD_SET_CPUID => set_cpuid(&this, argument),
             cmd::MINIVMX_CMD_SET_TRAPS => set_traps(&this, argument),
+            cmd::MINIVMX_CMD_TRANSLATE => translate::translate(&this, argument),
             cmd::MINIVMX_CMD_VMREAD => vmread(&this, argument),
             cmd::MINIVMX_CMD_VMWRITE => vmwrite(&this, argument),
             cmd::MINIVMX_CMD_CHECK => check(&this, argument),

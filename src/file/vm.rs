@@ -2,16 +2,24 @@
 
 //! The file of a VM: its memory and vCPUs, and what they did.
 
+use super::pte;
 use crate::{
     memory::Kind,
-    mmu::address::PageSize,
+    mmu::address::{
+        Level,
+        PageSize, //
+    },
     support::{
+        capable,
         file::{
             open_anonymous,
             FileOperations, //
         },
         page::KernelPage,
-        uaccess::Argument,
+        uaccess::{
+            self,
+            Argument, //
+        },
         uapi::{
             self,
             map_flags, //
@@ -43,6 +51,7 @@ impl FileOperations for Vm {
             uapi::cmd::MINIVMX_CMD_MAP_MEMORY => map_memory(&this, argument),
             uapi::cmd::MINIVMX_CMD_UNMAP_MEMORY => unmap_memory(&this, argument),
             uapi::cmd::MINIVMX_CMD_CREATE_VCPU => create_vcpu(this.into(), argument),
+            uapi::cmd::MINIVMX_CMD_READ_TABLE => read_table(&this, argument),
             uapi::cmd::MINIVMX_CMD_GET_STATS => get_stats(&this, argument),
             _ => Err(ENOTTY),
         }
@@ -111,6 +120,44 @@ fn create_vcpu(vm: Arc<Vm>, argument: usize) -> Result<isize> {
     Vcpu::new(vm.clone(), member, request.id)
         .and_then(open_anonymous)
         .inspect_err(|_| vm.remove_member(request.id))
+}
+
+/// Answers `MINIVMX_READ_TABLE`.
+fn read_table(vm: &Vm, argument: usize) -> Result<isize> {
+    const FIRST_SIZE: usize = size_of::<uapi::minivmx_read_table>();
+    // CAST: `usize` is 64 bits wide.
+    const MOST: usize = uapi::MINIVMX_MAX_PTES as usize;
+    let mut argument = Argument::<uapi::minivmx_read_table>::read(argument, FIRST_SIZE)?;
+    let request = &mut argument.value;
+    if request.__reserved != 0 {
+        return Err(EINVAL);
+    }
+    let level = level(request.level)?;
+    let mut ptes = KVVec::with_capacity(MOST, GFP_KERNEL_ACCOUNT)?;
+    vm.read_table(request.address, level, |pte| {
+        // No table has more.
+        let _ = ptes.push_within_capacity(pte);
+    })?;
+    let sees_host = capable::sys_admin();
+    for (index, entry) in ptes.iter().enumerate() {
+        uaccess::write_entry(request.entries, index, &pte::shown(entry, sees_host))?;
+    }
+    // CAST: At most 512.
+    request.out_count = ptes.len() as u32;
+    argument.write_back()?;
+    Ok(0)
+}
+
+/// The level of a table; [`None`] for the one that the CPU begins with.
+fn level(number: u32) -> Result<Option<Level>> {
+    match number {
+        0 => Ok(None),
+        1 => Ok(Some(Level::Pt)),
+        2 => Ok(Some(Level::Pd)),
+        3 => Ok(Some(Level::Pdpt)),
+        4 => Ok(Some(Level::Pml4)),
+        _ => Err(EINVAL),
+    }
 }
 
 /// Answers `MINIVMX_GET_STATS`.

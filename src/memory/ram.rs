@@ -24,6 +24,7 @@ use crate::{
             PageSize, //
         },
         guest_walk::PhysicalMemory,
+        inspect,
         node::Entries,
         shadow::{
             GuestMemory,
@@ -136,6 +137,12 @@ impl PhysicalMemory for Ram<'_> {
         // Who was faster has to reckon with an access by the old value.
         let _ = word.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
         Some(())
+    }
+}
+
+impl inspect::Memory for Ram<'_> {
+    fn is_writable(&self, gpa: Gpa) -> Option<bool> {
+        Some(!self.region(gpa)?.kind.readonly)
     }
 }
 

@@ -92,6 +92,11 @@ impl EptTables {
         }
     }
 
+    /// To be looked at.
+    pub(crate) fn tables(&self) -> &PageTable<Ept, KernelPage> {
+        &self.tables
+    }
+
     /// What the CPU is told of the tables.
     pub(crate) fn eptp(&self) -> Eptp {
         Eptp::new(self.tables.root())

@@ -22,7 +22,8 @@ use super::{
         Entry,
         Format,
         Mapping, //
-    }, //
+    },
+    pte::flag, //
 };
 use kernel::{
     bitfield,
@@ -256,6 +257,17 @@ impl Format for Ept {
         let typing = |attributes: Attributes| (attributes.memory_type, attributes.ignore_pat);
         !new.access.contains(old.access) || typing(new) != typing(old)
     }
+}
+
+/// What an entry says of rights and of use, whatever else is wrong with it.
+pub(crate) fn flags(raw: u64) -> u32 {
+    let bits = Bits::from_raw(raw);
+    let bit = |set: bool, flag: u32| if set { flag } else { 0 };
+    bit(raw & 1 != 0, flag::READ)
+        | bit(raw & 2 != 0, flag::WRITE)
+        | bit(raw & 4 != 0, flag::EXECUTE)
+        | bit(bits.accessed(), flag::ACCESSED)
+        | bit(bits.dirty(), flag::DIRTY)
 }
 
 /// An entry that refers to a table.

@@ -136,6 +136,10 @@ pub(crate) const PRESENT: u64 = 1 << 0;
 pub(crate) const WRITE: u64 = 1 << 1;
 /// U/S.
 pub(crate) const USER: u64 = 1 << 2;
+/// PWT.
+const WRITE_THROUGH: u64 = 1 << 3;
+/// PCD.
+const CACHE_DISABLE: u64 = 1 << 4;
 /// A.
 pub(crate) const ACCESSED: u64 = 1 << 5;
 /// D.
@@ -143,7 +147,7 @@ pub(crate) const DIRTY: u64 = 1 << 6;
 /// PS.
 const LARGE: u64 = 1 << 7;
 /// XD.
-const NO_EXECUTE: u64 = 1 << 63;
+pub(crate) const NO_EXECUTE: u64 = 1 << 63;
 /// Bits 51:12.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
@@ -252,6 +256,12 @@ impl Walked {
         // CAST: Widens.
         let entry = *self.entries.get(level.checked_sub(1)? as usize)?;
         (entry != 0).then_some(Visited { entry, level })
+    }
+
+    /// What of the PAT the page's entry selects; [`None`] if there is no paging.
+    pub(crate) fn pat_index(&self) -> Option<u32> {
+        let leaf = self.entry(self.leaf)?;
+        Some(pat_index(leaf.entry, leaf.level))
     }
 
     /// Did the walk begin with the highest level?
@@ -531,13 +541,43 @@ impl Common {
 }
 
 /// Levels of tables: the walk begins at the highest.
-fn levels(mode: Mode) -> u32 {
+pub(crate) fn levels(mode: Mode) -> u32 {
     match mode {
         Mode::Off => 0,
         Mode::Bits32 { .. } => 2,
         Mode::Pae => 3,
         Mode::FourLevels => 4,
     }
+}
+
+/// What of the PAT an entry of this level selects that maps a page (SDM Vol. 3A, "Paging and Memory Typing").
+pub(crate) fn pat_index(entry: u64, level: u32) -> u32 {
+    let pat = if level == 1 { LARGE } else { 1 << 12 };
+    let bit = |set: bool, number: u32| if set { 1 << number } else { 0 };
+    bit(entry & WRITE_THROUGH != 0, 0)
+        | bit(entry & CACHE_DISABLE != 0, 1)
+        | bit(entry & pat != 0, 2)
+}
+
+/// A linear address as the CPU takes it: outside IA-32e mode it has 32 bits.
+pub(crate) fn truncated(mode: Mode, linear: u64) -> u64 {
+    match mode {
+        Mode::FourLevels => linear,
+        _ => linear & 0xffff_ffff,
+    }
+}
+
+/// Bytes of a page that an entry of this level maps; 0 if there is no paging.
+pub(crate) fn page_bytes(mode: Mode, level: u32) -> u64 {
+    match level {
+        0 => 0,
+        level => 1 << shift(mode, level),
+    }
+}
+
+/// The page, or the table, that an entry of the lowest level refers to, or one of a higher level.
+pub(crate) fn page_address(entry: u64) -> u64 {
+    entry & ADDRESS
 }
 
 /// Address of the table that the walk begins with: outside IA-32e mode CR3 has 32 bits.
@@ -550,6 +590,16 @@ pub(crate) fn root(mode: Mode, cr3: u64) -> u64 {
 }
 
 fn check(paging: &Paging, access: Access, rights: Rights) -> Result<(), Stop> {
+    if allows(paging, access, rights) {
+        Ok(())
+    } else {
+        Err(Stop::PageFault(error_code(paging, access) | fault::PRESENT))
+    }
+}
+
+/// Is an access possible to a page with these rights? (SDM Vol. 3A, "Determination of Access Rights").
+#[inline]
+pub(crate) fn allows(paging: &Paging, access: Access, rights: Rights) -> bool {
     let reachable = if access.user {
         rights.user
     } else if access.fetch {
@@ -560,11 +610,7 @@ fn check(paging: &Paging, access: Access, rights: Rights) -> Result<(), Stop> {
     let heeds_read_only = access.user || paging.write_protect;
     let writable = !access.write || rights.write || !heeds_read_only;
     let executable = !access.fetch || rights.execute;
-    if reachable && writable && executable {
-        Ok(())
-    } else {
-        Err(Stop::PageFault(error_code(paging, access) | fault::PRESENT))
-    }
+    reachable && writable && executable
 }
 
 /// The part of an error code that the access decides.
@@ -608,8 +654,9 @@ pub(crate) struct GuestEntry {
 }
 
 impl GuestEntry {
+    /// The entry on the way to an address, in the table of this level.
     #[inline]
-    fn new(mode: Mode, table: u64, linear: u64, level: u32) -> Self {
+    pub(crate) fn new(mode: Mode, table: u64, linear: u64, level: u32) -> Self {
         let index = linear.wrapping_shr(shift(mode, level)) & ((1 << index_bits(mode)) - 1);
         // The root of PAE has four entries, because linear addresses have 32 bits then.
         let index = if mode == Mode::Pae && level == 3 {
@@ -652,10 +699,37 @@ impl GuestEntry {
         }
     }
 
+    /// The entry in the 8 bytes that it is in.
+    #[inline]
+    pub(crate) fn value(self, whole: u64) -> u64 {
+        whole >> self.shift & self.mask()
+    }
+
+    /// The 8 bytes with flags set in the entry.
+    pub(crate) fn with(self, flags: u64, whole: u64) -> u64 {
+        whole | flags << self.shift
+    }
+
+    /// Where the entry is.
+    pub(crate) fn address(self) -> Gpa {
+        Gpa::new(self.gpa.get() | u64::from(self.shift / 8))
+    }
+
+    /// Its place in the table, which is at a multiple of the table's size.
+    pub(crate) fn index(self) -> u32 {
+        let (size, entries) = match (self.mode, self.level) {
+            (Mode::Pae, 3) => (8, 4),
+            (mode, _) if is_32_bit(mode) => (4, 1024),
+            _ => (8, 512),
+        };
+        // CAST: Less than 1024.
+        (self.address().get() / size % entries) as u32
+    }
+
     /// Reads the entry; [`None`] if no page is allocated there.
     #[inline]
     pub(crate) fn read(self, memory: &(impl PhysicalMemory + ?Sized)) -> Option<u64> {
-        Some(memory.read(self.gpa)? >> self.shift & self.mask())
+        Some(self.value(memory.read(self.gpa)?))
     }
 
     /// Reads the entry from the contents of the table's page.
@@ -663,13 +737,13 @@ impl GuestEntry {
     pub(crate) fn read_from(self, contents: &Entries) -> u64 {
         // CAST: Less than 512.
         let index = (self.gpa.get() / 8) as usize % contents.len();
-        contents[index].load(Ordering::Relaxed) >> self.shift & self.mask()
+        self.value(contents[index].load(Ordering::Relaxed))
     }
 
     /// Sets flags, unless more than flags has changed in the entry; [`None`] if it cannot be written.
     fn set(self, entry: u64, flags: u64, memory: &(impl PhysicalMemory + ?Sized)) -> Option<()> {
         let whole = memory.read(self.gpa)?;
-        let now = whole >> self.shift & self.mask();
+        let now = self.value(whole);
         // A table that refers to itself has entries that are met at two levels.
         if (now ^ entry) & !(ACCESSED | DIRTY) != 0 {
             return Some(());
@@ -683,8 +757,9 @@ impl GuestEntry {
         !(self.mode == Mode::Pae && self.level == 3)
     }
 
+    /// Does it map a page, if it is present?
     #[inline]
-    fn is_leaf(self, paging: &Paging, entry: u64) -> bool {
+    pub(crate) fn is_leaf(self, paging: &Paging, entry: u64) -> bool {
         self.level == 1 || entry & LARGE != 0 && self.may_be_large(paging)
     }
 

@@ -121,6 +121,11 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
         &self.entries()[self.level.index(position)]
     }
 
+    /// The entry on the way to `position`, as it stands in the table.
+    pub(super) fn raw(self, position: u64) -> u64 {
+        self.slot(position).load(Ordering::Relaxed)
+    }
+
     /// What the entry on the way to `position` says.
     // Always, for the same reason as `Format::decode`.
     #[inline(always)]

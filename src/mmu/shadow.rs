@@ -63,7 +63,8 @@ use super::{
     address::{
         Gpa,
         Gva,
-        Hpa, //
+        Hpa,
+        Level, //
     },
     flush::Flush,
     guest_walk::{
@@ -74,6 +75,7 @@ use super::{
         Stop,
         Walked, //
     },
+    pte::Pte, //
 };
 use kernel::alloc::AllocError;
 
@@ -336,6 +338,23 @@ impl<P: Frame> Shadow<P> {
             true => root,
             false => Err(OutOfPages),
         }
+    }
+
+    /// Shows the entries on the way to an address, as the CPU meets them.
+    pub(crate) fn show(&self, address: Gva, memory: &dyn GuestMemory, see: impl FnMut(Pte)) {
+        self.tables.walk(address, memory, see);
+    }
+
+    /// Shows the present entries of the table of this level on the way to an address, or of the root, if there
+    /// is one; [`None`] if there is no such table.
+    pub(crate) fn list(
+        &self,
+        address: Gva,
+        level: Option<Level>,
+        memory: &dyn GuestMemory,
+        see: impl FnMut(Pte),
+    ) -> Option<()> {
+        self.tables.list(address, level, memory, see)
     }
 
     /// What happened so far.

@@ -115,6 +115,40 @@ impl<P, const N: usize> Reaper<P, N> {
     }
 }
 
+/// An entry as it was when somebody looked.
+pub(crate) struct Seen<A> {
+    /// The level of its table.
+    pub(crate) level: Level,
+    /// A position that it is on the way to.
+    pub(crate) position: u64,
+    /// Where it is.
+    pub(crate) hpa: Hpa,
+    /// What is there.
+    pub(crate) raw: u64,
+    /// What that says.
+    pub(crate) entry: Entry<A>,
+}
+
+impl<A> Seen<A> {
+    /// The entry on the way to a position, of the table that is at this address.
+    fn new<F: Format<Attributes = A>, P: TablePage>(
+        node: Node<'_, F, P>,
+        table: Hpa,
+        position: u64,
+    ) -> Self {
+        let (level, raw) = (node.level(), node.raw(position));
+        // CAST: Less than 512.
+        let offset = 8 * level.index(position) as u64;
+        Self {
+            level,
+            position,
+            hpa: Hpa::new(table.get() | offset),
+            raw,
+            entry: F::decode(level, raw),
+        }
+    }
+}
+
 /// Four levels of tables, from the root down.
 ///
 /// Changing them takes `&mut self`; CPUs read them all the same, from the moment on when they are
@@ -149,15 +183,60 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
 
     /// What `at` is mapped to, with [`Mapping::hpa`] the address of that very byte.
     pub(crate) fn translate(&self, at: F::Input) -> Option<Mapping<F::Attributes>> {
-        let position = at.position()?;
-        let mut node = self.node();
-        while let Some(child) = node.child(position) {
-            node = child;
-        }
-        match node.entry(position) {
-            Entry::Leaf(mapping) => Some(mapping.at(position)),
+        match self.walk(at, |_| ())? {
+            Entry::Leaf(mapping) => Some(mapping),
             _ => None,
         }
+    }
+
+    /// As above, and shows each entry on the way, as the CPU meets them. Returns what the last one says;
+    /// [`None`] for an address that the tables do not reach.
+    pub(crate) fn walk(
+        &self,
+        at: F::Input,
+        mut see: impl FnMut(&Seen<F::Attributes>),
+    ) -> Option<Entry<F::Attributes>> {
+        let position = at.position()?;
+        let (mut node, mut table) = (self.node(), self.root);
+        loop {
+            let seen = Seen::new(node, table, position);
+            see(&seen);
+            match seen.entry {
+                Entry::Table(below) => (node, table) = (node.child(position)?, below),
+                Entry::Leaf(mapping) => return Some(Entry::Leaf(mapping.at(position))),
+                last => return Some(last),
+            }
+        }
+    }
+
+    /// Shows each entry of one table that is not empty: the table of this level on the way to `at`, or the
+    /// root. [`None`] if there is no such table.
+    pub(crate) fn list(
+        &self,
+        at: F::Input,
+        level: Option<Level>,
+        mut see: impl FnMut(&Seen<F::Attributes>),
+    ) -> Option<()> {
+        let position = at.position()?;
+        let level = level.unwrap_or(F::ROOT);
+        let (mut node, mut table) = (self.node(), self.root);
+        while node.level() > level {
+            let Entry::Table(below) = node.entry(position) else {
+                return None;
+            };
+            (node, table) = (node.child(position)?, below);
+        }
+        if node.level() != level {
+            return None;
+        }
+        let first = position & !(level.span() * Level::ENTRIES as u64 - 1);
+        for index in 0..Level::ENTRIES as u64 {
+            let seen = Seen::new(node, table, first | index * level.span());
+            if seen.raw != 0 {
+                see(&seen);
+            }
+        }
+        Some(())
     }
 
     /// Maps the page of this size at `at` to the one at `hpa`.

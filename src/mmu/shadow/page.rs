@@ -94,6 +94,11 @@ impl ShadowEntry {
         }))
     }
 
+    /// As it stands in the table.
+    pub(super) fn raw(self) -> u64 {
+        self.0
+    }
+
     /// The table or page that it refers to.
     pub(super) fn hpa(self) -> Hpa {
         Hpa::new(self.0 & ADDRESS)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The shadow tables as a whole: entries made and dropped. [`protect`] keeps the guest from writing to
-//! its tables behind their back, [`sync`] compares them with these.
+//! its tables behind their back, [`sync`] compares them with these. [`look`] shows entries.
 //!
 //! # Invariants
 //!
@@ -27,6 +27,7 @@
 
 #[cfg(any(test, fuzzing))]
 mod check;
+mod look;
 mod protect;
 mod shortcut;
 mod sync;

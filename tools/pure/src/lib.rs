@@ -23,7 +23,9 @@ mod mmu {
     pub(crate) mod format;
     pub(crate) mod guest_walk;
     pub(crate) mod ia32e;
+    pub(crate) mod inspect;
     pub(crate) mod node;
+    pub(crate) mod pte;
     pub(crate) mod shadow;
     pub(crate) mod table;
     pub(crate) mod walk;

@@ -108,6 +108,16 @@ impl Hardware {
         }
     }
 
+    /// The same of a CPU that remembers nothing.
+    pub(super) fn reach_afresh(&self, linear: u64, access: Access) -> Option<u64> {
+        let entry = self
+            .host
+            .read(self.find_table(linear)? + 8 * (linear >> 12 & 0x1ff));
+        let page = translation(entry)?;
+        self.allows(page, access)
+            .then_some(page.hpa | linear & 0xfff)
+    }
+
     /// CR0.WP is 1.
     fn allows(&self, page: Cached, access: Access) -> bool {
         let data_of_users = page.user && !access.user && !access.fetch;
@@ -125,18 +135,9 @@ impl Hardware {
             Some(table) => *table,
             None => self.find_table(linear)?,
         };
-        let entry = self.host.read(table + 8 * (linear >> 12 & 0x1ff));
-        if entry & P == 0 {
-            return None;
-        }
-        assert_eq!(entry & (A | D | PS), A | D);
+        let page = translation(self.host.read(table + 8 * (linear >> 12 & 0x1ff)))?;
         self.directories.insert(key, table);
-        Some(Cached {
-            hpa: entry & ADDRESS,
-            write: entry & RW != 0,
-            user: entry & US != 0,
-            execute: entry & XD == 0,
-        })
+        Some(page)
     }
 
     /// The page table for an address.
@@ -160,4 +161,18 @@ impl Hardware {
         assert_eq!(entry & !(ADDRESS | D), P | RW | US | A);
         Some(entry & ADDRESS)
     }
+}
+
+/// What an entry of the lowest level says.
+fn translation(entry: u64) -> Option<Cached> {
+    if entry & P == 0 {
+        return None;
+    }
+    assert_eq!(entry & (A | D | PS), A | D);
+    Some(Cached {
+        hpa: entry & ADDRESS,
+        write: entry & RW != 0,
+        user: entry & US != 0,
+        execute: entry & XD == 0,
+    })
 }

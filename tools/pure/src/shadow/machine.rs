@@ -17,6 +17,8 @@ use crate::{
     dice::Dice,
     mmu::{
         address::{Gpa, Gva},
+        inspect::{self, Address, Answer, End},
+        pte::Trail,
         shadow::{
             Fault, GuestMemory, OutOfPages, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL,
             PAGES_PER_TABLE,
@@ -136,7 +138,10 @@ impl<'a> Machine<'a> {
                 continue;
             }
             let outcome = match self.translate(touches) {
-                Ok(hpas) => self.carry_out(touches, &hpas),
+                Ok(hpas) => {
+                    self.check_translated(touches);
+                    self.carry_out(touches, &hpas)
+                }
                 Err((touch, present)) => match self.page_fault(touch, present) {
                     None => continue,
                     Some(outcome) => outcome,
@@ -240,6 +245,7 @@ impl<'a> Machine<'a> {
 
     /// What the driver does with a page fault; [`None`] if the instruction is to be tried again.
     fn page_fault(&mut self, touch: &Touch, present: bool) -> Option<Outcome> {
+        let said = self.inspect(touch);
         let stock = &mut self.stock;
         let before = self.shadow.glance();
         let fault = self.shadow.fault(
@@ -250,6 +256,7 @@ impl<'a> Machine<'a> {
             &self.ram,
             &mut || stock.pop(),
         );
+        self.compare(touch, &said, &fault);
         let after = self.shadow.glance();
         self.coverage.fault(
             self.policy.name,
@@ -272,6 +279,62 @@ impl<'a> Machine<'a> {
             }
             Fault::Memory(gpa, access) => self.memory(gpa.get(), access.write),
             Fault::TooMuch => panic!("{}: {touch:x?} is too much", self.policy.name),
+        }
+    }
+
+    /// What would be shown of this access now, which changes nothing.
+    fn inspect(&self, touch: &Touch) -> Answer {
+        let (trail, before) = (Trail::new(), self.ram.version());
+        let (linear, access) = (Gva::new(touch.linear), touch.access);
+        let paging = &self.registers.paging;
+        let address = Address::Linear(linear);
+        let answer = inspect::with_shadow(&self.shadow, paging, address, access, &self.ram, &trail);
+        assert_eq!(self.ram.version(), before);
+        answer
+    }
+
+    /// What a CPU finds that remembers nothing is what would be shown.
+    fn check_translated(&mut self, touches: &[Touch]) {
+        for touch in touches {
+            let said = self.inspect(touch);
+            let found = self.hardware.reach_afresh(touch.linear, touch.access);
+            let translated = said.host.filter(|_| said.end == End::Translated);
+            assert_eq!(
+                translated.map(|page| page.address),
+                found,
+                "{touch:x?}: {said:x?}"
+            );
+        }
+    }
+
+    /// What was said of an access that faulted is what the driver does with the fault, unless it only came of
+    /// what the CPU remembered.
+    fn compare(&mut self, touch: &Touch, said: &Answer, fault: &Fault) {
+        let told = format!(
+            "{}: {touch:x?}: {said:x?}, but {fault:x?}",
+            self.policy.name
+        );
+        if said.end == End::Translated {
+            self.coverage
+                .count("inspection: the CPU remembered something else");
+            return;
+        }
+        let as_said = match (said.end, *fault) {
+            (End::PageFault(said), Fault::Guest(code)) => said == code,
+            (
+                End::NoMemory | End::NotAllocated | End::ReadOnlyMemory,
+                Fault::Memory(gpa, _), //
+            ) => said.gpa.map(|said| said.get() & !7) == Some(gpa.get() & !7),
+            (End::NotFilled | End::Narrowed, Fault::Filled | Fault::Step | Fault::OutOfPages) => {
+                true
+            }
+            _ => false,
+        };
+        if !as_said {
+            // Where tables are not protected, the driver, too, remembers the way to the last of them.
+            assert!(!self.policy.in_step, "{told}");
+            self.coverage
+                .count("inspection: the driver remembered something else");
         }
     }
 

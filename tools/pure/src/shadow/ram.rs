@@ -6,6 +6,7 @@ use super::host::{Host, HostPage};
 use crate::mmu::{
     address::{Gpa, Hpa},
     guest_walk::PhysicalMemory,
+    inspect,
     node::Entries,
     shadow::{GuestMemory, GuestPage, Referrers},
 };
@@ -163,6 +164,12 @@ impl PhysicalMemory for Ram {
         assert_eq!(swapped, Ok(old));
         self.version.set(self.version.get() + u64::from(old != new));
         Some(())
+    }
+}
+
+impl inspect::Memory for Ram {
+    fn is_writable(&self, gpa: Gpa) -> Option<bool> {
+        exists(gpa.frame()).then_some(gpa.frame() != ROM_FRAME)
     }
 }
 
