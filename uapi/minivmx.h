@@ -1020,7 +1020,8 @@ enum minivmx_sregs_flags {
  * @cr4: as the guest reads it
  * @efer: IA32_EFER as the guest reads it
  * @xcr0: extended control register 0
- * @dr: DR0 to DR3, then DR6 and DR7
+ * @dr: DR0 to DR3, then DR6 and DR7; of these two, bits that are the same in every
+ *	CPU are what they always are, whatever is written
  * @interruptibility: interruptibility state (SDM Vol. 3C, "Guest Non-Register
  *	State")
  * @__reserved2: must be 0

@@ -9,10 +9,10 @@
 //! | guard | goes back before | because |
 //! |---|---|---|
 //! | [`Here`] | all | the guest runs no more: who waits for this CPU's flushes need not |
-//! | [`LentDebugRegisters`] | [`HostState`] | DR7 enables them |
 //! | [`LentMsr`] of IA32_EFER, or of MSR_TEST_CTRL | | |
 //! | [`LentMsrs`] | [`HostState`] | the selector of GS brings IA32_KERNEL_GS_BASE along |
 //! | [`LoadedFpu`] | | |
+//! | [`LentDebugRegisters`] | [`HostState`] | DR7 enables them |
 //! | [`CurrentVmcs`] | [`VmxRoot`] | VMCLEAR is for VMX operation, and a VMCS must be at rest when it ends |
 //! | [`VmxRoot`] | [`HostState`] | VMX operation may keep Intel PT from going on |
 //! | [`HostState`] | [`IrqsDisabled`] | so does everything: an interrupt would find the guest's state |

@@ -13,7 +13,8 @@
 //! | use TSC offsetting | the guest's time starts with it |
 //! | use MSR bitmaps | bases of FS and GS, SYSENTER, SWAPGS: the guest's own, so without an exit |
 //! | enable EPT, unrestricted guest | memory; real mode and no paging |
-//! | CR3-load, CR3-store, INVLPG exiting | shadow paging: the guest's CR3 is not the CPU's |
+//! | CR3-load, CR3-store, INVLPG exiting | shadow paging: the guest's CR3 is not the CPU's; that of CR3 for a program that traps it, too |
+//! | interrupt-window exiting, NMI-window exiting | a program waits for them; without MTF, a step ends by the latter |
 //! | enable VPID | translations survive VM entries and exits |
 //! | WBINVD exiting | a guest must not empty the host's caches |
 //! | ENCLS exiting | guests have no SGX, whatever the CPU has |
