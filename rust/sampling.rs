@@ -35,6 +35,12 @@ pub(crate) fn is_present() -> bool {
         && MISC_ENABLE.read() & PEBS_UNAVAILABLE == 0
 }
 
+/// Are records made? To be called where [`is_present`].
+#[inline]
+pub(crate) fn is_on() -> bool {
+    PEBS_ENABLE.read() != 0
+}
+
 /// Guard: no records are made.
 ///
 /// It is WRMSR that stops them, which waits for a record that is on its way; a VM entry would not.
@@ -46,7 +52,6 @@ pub(crate) struct SamplingOff<'a> {
 
 impl<'a> SamplingOff<'a> {
     /// Turns PEBS off; [`None`] if it is off. To be called where [`is_present`].
-    #[inline]
     pub(crate) fn new(irqs: &'a IrqsDisabled) -> Option<Self> {
         let enabled = SavedMsr::save(irqs, PEBS_ENABLE);
         if enabled.value() == 0 {

@@ -55,7 +55,10 @@ use crate::support::{
         KeptMsr,
         Msr, //
     },
-    sampling::SamplingOff, //
+    sampling::{
+        self,
+        SamplingOff, //
+    }, //
 };
 
 /// IA32_DEBUGCTL.
@@ -91,19 +94,19 @@ struct Observers<'a> {
 impl<'a> Observers<'a> {
     #[inline]
     fn save(irqs: &'a IrqsDisabled, capabilities: &Capabilities) -> Option<Self> {
-        let debugctl = KeptMsr::new(irqs, DEBUGCTL, u64::MAX);
-        if debugctl.is_none() && !capabilities.has_sampling && !capabilities.vmxon_stops_trace {
-            return None;
-        }
-        Self::save_all(irqs, capabilities, debugctl)
+        Self::are_there(capabilities).then(|| Self::save_all(irqs, capabilities))
+    }
+
+    /// Most of the time nobody watches, and this is all.
+    #[inline]
+    fn are_there(capabilities: &Capabilities) -> bool {
+        DEBUGCTL.read() != 0
+            || capabilities.has_sampling && sampling::is_on()
+            || capabilities.vmxon_stops_trace && RTIT_CTL.read() & TRACE_EN != 0
     }
 
     #[cold]
-    fn save_all(
-        irqs: &'a IrqsDisabled,
-        capabilities: &Capabilities,
-        debugctl: Option<KeptMsr<'a>>,
-    ) -> Option<Self> {
+    fn save_all(irqs: &'a IrqsDisabled, capabilities: &Capabilities) -> Self {
         let sampling = match capabilities.has_sampling {
             true => SamplingOff::new(irqs),
             false => None,
@@ -112,11 +115,11 @@ impl<'a> Observers<'a> {
             true => KeptMsr::new(irqs, RTIT_CTL, TRACE_EN),
             false => None,
         };
-        (debugctl.is_some() || sampling.is_some() || trace.is_some()).then_some(Self {
-            _debugctl: debugctl,
+        Self {
+            _debugctl: KeptMsr::new(irqs, DEBUGCTL, u64::MAX),
             sampling,
             _trace: trace,
-        })
+        }
     }
 }
 
