@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The commands of the project. All but the first build happen in the lab, see lab/.
+# The commands of the project. What is about this machine's own kernel happens here,
+# everything else in the lab, see lab/.
 
 ifdef KDIR
 all: modules
@@ -11,7 +12,8 @@ endif
 # The lab's commands are scripts of the same name.
 lab_commands := demo program check bench bench-growth compare run module format fuzz profile
 
-.PHONY: all help modules clean check-env $(lab_commands)
+.PHONY: all help modules stock modules_install tool install uninstall clean check-env \
+	$(lab_commands)
 
 $(lab_commands):
 	@lab/enter.sh lab/$@.sh
@@ -19,10 +21,28 @@ $(lab_commands):
 check-env:
 	@lab/check-env.sh
 
+# The last tree stays known, to modules_install.
 modules:
-	@grep -qs '^CONFIG_RUST=y' $(KDIR)/.config || \
-		{ echo "$(KDIR) is not a kernel tree configured with CONFIG_RUST=y" >&2; exit 1; }
+	@lab/check-tree.sh "$(KDIR)"
+	@mkdir -p build && ln -sfn "$(abspath $(KDIR))" build/tree
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+stock:
+	@tree=$$(lab/thin-tree.sh $(KVER)) && $(MAKE) --no-print-directory modules \
+		KDIR=$$tree RUSTC=/usr/bin/rustc BINDGEN=/usr/bin/bindgen
+
+modules_install:
+	@[ -e minivmx.ko ] || { echo "minivmx: there is no module to install yet: make stock, or make KDIR=." >&2; exit 1; }
+	$(MAKE) -C build/tree M=$(CURDIR) modules_install INSTALL_MOD_PATH=$(DESTDIR)
+
+tool:
+	@lab/userspace.sh tool
+
+install:
+	@lab/install.sh
+
+uninstall:
+	@lab/install.sh --remove
 
 # The cache of base and kernels stays: it serves every checkout of this user.
 clean:
@@ -45,10 +65,15 @@ help:
 #: make run          a shell on the emulated machine, module loaded
 #: make program      SRC=hello.c or hello.rs for that machine, in build/program
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
-#: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
 #: make format       all Rust sources in the kernel's format
 #: make check-env    what this machine has and lacks for the above
 #: make clean        remove build/
+#:
+#: For this machine's own kernel:
+#: make stock        minivmx.ko for Debian's kernel that runs, or KVER=…, by Debian's packages
+#: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
+#: make tool         the tool, in build/bin
+#: make install, modules_install, uninstall    tool and module, with PREFIX= and DESTDIR=
 #:
 #: ADD=DIRECTORY           with make run, demo, bench: the files in it, in /add of the machine;
 #:                         its own demo or bench, if it has one, in place of the lab's

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds, statically linked, what runs in the lab machine beside busybox: the tool
-# (build/bin/minivmx), its guests (build/guests), the example that the docs of the
-# library show (build/examples), the selftests (build/selftests) and the fuzzers
-# (build/fuzzers). Runs inside the base.
+# userspace.sh [PART…]: builds, statically linked, what runs in the lab machine beside
+# busybox: the tool (build/bin/minivmx), its guests (build/guests), the example that the
+# docs of the library show (build/examples), the selftests (build/selftests) and the
+# fuzzers (build/fuzzers); or of these only the parts named. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -48,8 +48,9 @@ build_fuzzers() {
 		KSRC="$("$LAB/kernel.sh" --source)" OUT="$BUILD/fuzzers"
 }
 
-step "tool" build_tool
-step "guests" build_guests
-step "example" build_example
-step "selftests" build_selftests
-step "fuzzers" build_fuzzers
+if [ $# = 0 ]; then
+	set -- tool guests example selftests fuzzers
+fi
+for part in "$@"; do
+	step "$part" "build_$part"
+done
