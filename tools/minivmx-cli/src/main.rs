@@ -14,10 +14,12 @@ mod run;
 mod console;
 mod guest;
 mod pc;
+mod walk;
 
 // What several commands ask.
 mod host;
 mod mmu;
+mod page;
 
 fn main() -> std::process::ExitCode {
     cli::execute()

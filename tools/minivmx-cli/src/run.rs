@@ -3,6 +3,7 @@
 //! `minivmx run`: a guest from its first instruction to its end.
 
 mod arguments;
+mod breakpoint;
 mod dump;
 mod layout;
 mod machine;
@@ -24,7 +25,8 @@ use minivmx::{
     Answer,
     Device,
     Exit,
-    Reason, //
+    Reason,
+    Traps, //
 };
 use serde_json::json;
 
@@ -40,6 +42,7 @@ use crate::{
         msrs::Msrs,
         tick, //
     },
+    walk,
 };
 pub use arguments::Arguments;
 use machine::Machine;
@@ -73,11 +76,16 @@ impl<'a> Run<'a> {
             &arguments.image(),
         )?;
         let info = device.info()?;
-        let mut traced = Vec::new();
+        let (mut traced, mut traps) = (Vec::new(), Traps::default());
         if arguments.trace {
-            machine.vcpu.set_traps(trace::traps(&info))?;
+            traps = trace::traps(&info);
             traced = info.trappable();
         }
+        if let Some(address) = arguments.look.breakpoint {
+            breakpoint::set(&machine.vcpu, address)?;
+            traps = breakpoint::trap(traps);
+        }
+        machine.vcpu.set_traps(traps)?;
         signals::stop_on_signals(machine.vcpu.immediate_exit())?;
         if let Some(limit) = arguments.timeout() {
             signals::stop_after(limit)?;
@@ -112,6 +120,9 @@ impl<'a> Run<'a> {
     fn step(&mut self) -> Result<Option<Outcome>> {
         if self.arguments.trace {
             eprintln!("{}", trace::line(&mut self.machine, self.exits));
+        }
+        if self.arguments.look.breakpoint.is_some() && breakpoint::is_hit(&mut self.machine.vcpu) {
+            return Ok(Some(Outcome::AtBreakpoint));
         }
         let reason = self.machine.vcpu.exit_information().reason();
         let outcome = self.answer()?;
@@ -241,8 +252,15 @@ impl<'a> Run<'a> {
         } else {
             println!("\n{}", report::Table(&stats, self.machine.vm.mmu()));
         }
+        self.look()?;
         eprintln!("minivmx: {sentence}");
         Ok(())
+    }
+
+    /// Shows how addresses are translated, as far as that is asked for.
+    fn look(&self) -> Result<()> {
+        let Machine { vcpu, memory, vm } = &self.machine;
+        walk::show(&self.arguments.look, vm, vcpu, memory.view())
     }
 }
 

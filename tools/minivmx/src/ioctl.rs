@@ -42,6 +42,7 @@ calls! {
     CREATE_VM = MINIVMX_CMD_CREATE_VM, "MINIVMX_CREATE_VM";
     MAP_MEMORY = MINIVMX_CMD_MAP_MEMORY, "MINIVMX_MAP_MEMORY";
     UNMAP_MEMORY = MINIVMX_CMD_UNMAP_MEMORY, "MINIVMX_UNMAP_MEMORY";
+    READ_TABLE = MINIVMX_CMD_READ_TABLE, "MINIVMX_READ_TABLE";
     CREATE_VCPU = MINIVMX_CMD_CREATE_VCPU, "MINIVMX_CREATE_VCPU";
     GET_STATS = MINIVMX_CMD_GET_STATS, "MINIVMX_GET_STATS";
     RUN = MINIVMX_CMD_RUN, "MINIVMX_RUN";
@@ -51,6 +52,7 @@ calls! {
     SET_MSRS = MINIVMX_CMD_SET_MSRS, "MINIVMX_SET_MSRS";
     SET_CPUID = MINIVMX_CMD_SET_CPUID, "MINIVMX_SET_CPUID";
     SET_TRAPS = MINIVMX_CMD_SET_TRAPS, "MINIVMX_SET_TRAPS";
+    TRANSLATE = MINIVMX_CMD_TRANSLATE, "MINIVMX_TRANSLATE";
     VMREAD = MINIVMX_CMD_VMREAD, "MINIVMX_VMREAD";
     VMWRITE = MINIVMX_CMD_VMWRITE, "MINIVMX_VMWRITE";
     CHECK = MINIVMX_CMD_CHECK, "MINIVMX_CHECK";
@@ -85,7 +87,7 @@ macro_rules! arguments {
 arguments! {
     minivmx_info minivmx_create_vm minivmx_map_memory minivmx_unmap_memory minivmx_create_vcpu
     minivmx_stats minivmx_sregs minivmx_msrs minivmx_cpuid minivmx_traps minivmx_vmcs_field
-    minivmx_check
+    minivmx_check minivmx_read_table minivmx_translate
 }
 
 impl Call {

@@ -44,6 +44,9 @@ mod reason;
 mod long_mode;
 mod memory;
 
+// How the guest's addresses are translated.
+mod translation;
+
 // What goes wrong.
 mod errno;
 mod error;
@@ -89,6 +92,17 @@ pub use mmu::{
 pub use reason::Reason;
 pub use run_page::ImmediateExit;
 pub use stats::Stats;
+pub use translation::{
+    Address,
+    End,
+    MemoryType,
+    Pte,
+    PteFlags,
+    Purpose,
+    Question,
+    Tables,
+    Translation, //
+};
 pub use uapi::{
     minivmx_cpuid_entry as CpuidEntry,
     minivmx_event as Event,

@@ -22,6 +22,10 @@ use crate::{
         ImmediateExit,
         RunPage, //
     },
+    translation::{
+        Question,
+        Translation, //
+    },
     uapi,
     violation::Violation, //
 };
@@ -192,6 +196,25 @@ impl Vcpu {
             ..Argument::sized()
         };
         ioctl::SET_TRAPS.with(&self.file, &mut argument).map(drop)
+    }
+
+    /// Shows how an address of the guest is translated, as a CPU would do it now that remembers nothing.
+    /// Nothing comes of it.
+    ///
+    /// # Errors
+    ///
+    /// EBUSY while the vCPU runs, EIO, ENOMEM.
+    pub fn translate(&self, question: &Question) -> Result<Translation> {
+        let mut entries = [uapi::minivmx_pte::default(); uapi::MINIVMX_MAX_REFERENCES as usize];
+        let mut argument = uapi::minivmx_translate {
+            size: uapi::minivmx_translate::sized().size,
+            count: uapi::MINIVMX_MAX_REFERENCES,
+            references: entries.as_mut_ptr().expose_provenance() as u64,
+            ..question.argument()
+        };
+        ioctl::TRANSLATE.with(&self.file, &mut argument)?;
+        let met = entries.get(..argument.out_count as usize);
+        Ok(Translation::new(&argument, met.unwrap_or(&entries)))
     }
 
     /// Reads a field of the VMCS, by its encoding (SDM Vol. 3D, "Field Encoding in VMCS").

@@ -16,6 +16,7 @@ use crate::{
     mapping::Mapping,
     mmu::Mmu,
     stats::Stats,
+    translation::Pte,
     uapi,
     vcpu::Vcpu, //
 };
@@ -102,6 +103,26 @@ impl Vm {
             ..Argument::sized()
         };
         Vcpu::new(ioctl::CREATE_VCPU.open(&self.file, &mut argument)?)
+    }
+
+    /// Reads one of the tables that the CPU translates by, of EPT or of the shadow that the guest uses at present:
+    /// its entries that are present. It is the one of this level on the way to an address (guest-physical
+    /// with EPT, else guest-linear); level 0 stands for the one that the CPU begins with.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if there is no such table, EINVAL for an address that no table is on the way to, ENOMEM.
+    pub fn read_table(&self, level: u32, address: u64) -> Result<Vec<Pte>> {
+        let mut entries = [uapi::minivmx_pte::default(); uapi::MINIVMX_MAX_PTES as usize];
+        let mut argument = uapi::minivmx_read_table {
+            level,
+            address,
+            entries: entries.as_mut_ptr().expose_provenance() as u64,
+            ..Argument::sized()
+        };
+        ioctl::READ_TABLE.with(&self.file, &mut argument)?;
+        let present = entries.iter().take(argument.out_count as usize);
+        Ok(present.map(Pte::from).collect())
     }
 
     /// What the VM did so far.

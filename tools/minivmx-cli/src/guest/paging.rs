@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The guest's own page tables, walked as the CPU does (SDM Vol. 3A,
-//! "Paging"), to find the code at RIP.
+//! "Paging"), to find the code at RIP, and as a whole.
 
-use minivmx::Sregs;
+use minivmx::{
+    PteFlags,
+    Sregs, //
+};
 use vm_memory::{
     Bytes,
     GuestAddress,
@@ -50,6 +53,53 @@ pub fn translate(memory: &GuestMemoryMmap, sregs: &Sregs, linear: u64) -> Option
     None
 }
 
+/// A page that the guest's tables map.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Leaf {
+    /// Its linear address.
+    pub linear: u64,
+    /// Its guest-physical address.
+    pub gpa: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// What the entries on the way allow together.
+    pub rights: PteFlags,
+}
+
+/// More pages are not listed: tables that refer to themselves map without end.
+const MOST_LEAVES: usize = 1 << 16;
+
+/// All pages that the guest's tables map, by address.
+pub fn leaves(memory: &GuestMemoryMmap, sregs: &Sregs) -> Vec<Leaf> {
+    let mut found = Vec::new();
+    match mode(sregs) {
+        Some(mode) => {
+            let root = Table {
+                gpa: mode.root,
+                level: mode.levels - 1,
+                linear: 0,
+                rights: PteFlags::ALL_RIGHTS,
+            };
+            mode.collect(memory, &root, &mut found);
+        }
+        None => found.push(Leaf {
+            linear: 0,
+            gpa: 0,
+            bytes: 1 << 32,
+            rights: PteFlags::ALL_RIGHTS,
+        }),
+    }
+    found
+}
+
+/// A table, as one comes to it: levels are counted from 0.
+struct Table {
+    gpa: u64,
+    level: u32,
+    linear: u64,
+    rights: PteFlags,
+}
+
 fn mode(sregs: &Sregs) -> Option<Mode> {
     let long = sregs.efer & EFER_LMA != 0;
     if sregs.cr0 & CR0_PG == 0 {
@@ -78,6 +128,76 @@ fn mode(sregs: &Sregs) -> Option<Mode> {
 }
 
 impl Mode {
+    /// Adds the pages that a table maps, and those below it.
+    fn collect(&self, memory: &GuestMemoryMmap, table: &Table, found: &mut Vec<Leaf>) {
+        if found.len() >= MOST_LEAVES {
+            return;
+        }
+        let shift = 12 + table.level * self.index_bits;
+        for index in 0..self.entries_at(table.level) {
+            let gpa = table.gpa + index * self.entry_bytes;
+            let entry = read(memory, gpa, self.entry_bytes).unwrap_or(0);
+            if entry & PRESENT == 0 {
+                continue;
+            }
+            let linear = self.canonical(table.linear | (index << shift));
+            let rights = self.rights(table, entry);
+            let is_large = entry & PAGE_SIZE != 0 && self.has_pages_at(table.level);
+            if table.level == 0 || is_large {
+                let bytes = 1 << shift;
+                found.push(Leaf {
+                    linear,
+                    gpa: entry & FRAME & !(bytes - 1),
+                    bytes,
+                    rights,
+                });
+                continue;
+            }
+            let below = Table {
+                gpa: entry & FRAME,
+                level: table.level - 1,
+                linear,
+                rights,
+            };
+            self.collect(memory, &below, found);
+        }
+    }
+
+    /// The highest table of PAE paging has four.
+    fn entries_at(&self, level: u32) -> u64 {
+        match (self.levels, level) {
+            (3, 2) => 4,
+            _ => 1 << self.index_bits,
+        }
+    }
+
+    /// What an entry leaves over of what those above do: those at the top of PAE paging, everything.
+    fn rights(&self, table: &Table, entry: u64) -> PteFlags {
+        const WRITE: u64 = 1 << 1;
+        const USER: u64 = 1 << 2;
+        const NO_EXECUTE: u64 = 1 << 63;
+        if self.levels == 3 && table.level == 2 {
+            return table.rights;
+        }
+        let of_entry = PteFlags::of_rights(
+            entry & WRITE != 0,
+            entry & NO_EXECUTE == 0,
+            entry & USER != 0,
+        );
+        table.rights.and(of_entry)
+    }
+
+    /// The highest bit that tables translate is in all above it.
+    fn canonical(&self, linear: u64) -> u64 {
+        match self.levels {
+            2 | 3 => linear,
+            levels => {
+                let unused = 64 - 12 - levels * self.index_bits;
+                (((linear << unused) as i64) >> unused) as u64
+            }
+        }
+    }
+
     /// Whether entries of a level above the last, 0, can map pages.
     fn has_pages_at(&self, level: u32) -> bool {
         level == 1 || (level == 2 && self.levels >= 4)
@@ -164,6 +284,40 @@ mod tests {
         let two = memory(&[(0x1c00, 0x80_0083), (0x1004, 0x2003), (0x2004, 0x9003)]);
         assert_eq!(translate(&two, &sregs(0, 0), 0xc012_3456), Some(0x92_3456));
         assert_eq!(translate(&two, &sregs(0, 0), 0x0040_1008), Some(0x9008));
+    }
+
+    #[test]
+    fn all_pages_are_found_in_order() {
+        let memory = memory(&[
+            (0x1000, 0x2007),
+            (0x1800, 0x2003),
+            (0x2000, 0x3003),
+            (0x3000, 0x20_0083),
+            (0x3008, 0x4003),
+            (0x4010, 0x7001),
+        ]);
+        let found = leaves(&memory, &sregs(CR4_PAE, EFER_LMA));
+        let places: Vec<_> = found.iter().map(|leaf| (leaf.linear, leaf.gpa)).collect();
+        assert_eq!(
+            places,
+            [
+                (0, 0x20_0000),
+                (0x20_2000, 0x7000),
+                (0xffff_8000_0000_0000, 0x20_0000),
+                (0xffff_8000_0020_2000, 0x7000),
+            ]
+        );
+        assert_eq!(found[0].bytes, 2 << 20);
+        assert_eq!(found[0].rights, PteFlags::of_rights(true, true, false));
+        assert_eq!(found[1].rights, PteFlags::of_rights(false, true, false));
+    }
+
+    // A root that refers to itself maps itself everywhere: there is an end to that.
+    #[test]
+    fn tables_that_refer_to_themselves_come_to_an_end() {
+        let memory = memory(&[(0x1000, 0x1003), (0x1008, 0x1003)]);
+        let found = leaves(&memory, &sregs(CR4_PAE, EFER_LMA));
+        assert_eq!(found.len(), 16);
     }
 
     #[test]

@@ -11,7 +11,10 @@ use std::{
 use clap::Args;
 use minivmx::Mmu;
 
-use crate::mmu;
+use crate::{
+    mmu,
+    walk::arguments::LookArgs, //
+};
 
 /// Run a guest with its serial port on the terminal
 ///
@@ -39,6 +42,8 @@ pub struct Arguments {
     /// Fail after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     timeout: Option<u32>,
+    #[command(flatten)]
+    pub look: LookArgs,
     /// Print what the guest printed, and the counts, as one JSON object
     #[arg(long)]
     pub json: bool,

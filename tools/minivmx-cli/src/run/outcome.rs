@@ -15,6 +15,8 @@ pub enum Outcome {
     Seen,
     /// As many exits came as `--stop-after` allows.
     StoppedAfter(u64),
+    /// The guest came to the instruction of `--break`.
+    AtBreakpoint,
     /// The guest asked for a reset.
     Reset,
     /// The time of `--timeout` is over.
@@ -35,6 +37,7 @@ impl Outcome {
             Self::Halted => "halted",
             Self::Seen => "seen",
             Self::StoppedAfter(_) => "stopped",
+            Self::AtBreakpoint => "breakpoint",
             Self::Reset => "reset",
             Self::Timeout => "timeout",
             Self::Interrupted => "interrupted",
@@ -48,6 +51,7 @@ impl Outcome {
             Self::Halted => "the guest halted".into(),
             Self::Seen => "the guest printed what was waited for".into(),
             Self::StoppedAfter(exits) => format!("stopped after {exits} exits"),
+            Self::AtBreakpoint => "the guest came to the breakpoint".into(),
             Self::Reset => "the guest asked for a reset".into(),
             Self::Timeout => "the time is over and the guest still runs".into(),
             Self::Interrupted => "interrupted".into(),
