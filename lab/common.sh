@@ -48,8 +48,10 @@ wait_for_lock() {
 }
 
 # kernel_arguments NAME: what make must be told for that kernel and its modules.
-# Rust beside KASAN takes clang.
+# Rust beside KASAN takes clang. They have no BTF, and are made as if there were no
+# pahole: whether the base has it must make no difference.
 kernel_arguments() {
+	echo PAHOLE=none
 	[ "$1" != debug ] || echo CC=clang
 }
 
