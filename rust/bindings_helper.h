@@ -3,3 +3,4 @@
 #include "../uapi/minivmx.h"
 #include "../uapi/minivmx_pv.h"
 #include "helpers.h"
+#include "trace.h"

@@ -21,6 +21,7 @@ pub(crate) mod per_cpu;
 pub(crate) mod ratelimit;
 pub(crate) mod sampling;
 pub(crate) mod speculation;
+pub(crate) mod trace;
 pub(crate) mod try_lock;
 pub(crate) mod uaccess;
 pub(crate) mod uapi;

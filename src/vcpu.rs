@@ -7,7 +7,7 @@
 //!     for.
 //!  2. `tlb` drops translations; `context` is what there is to work with in a burst; `event`, `paging`,
 //!     `operand` and `memory` are what every answer to an exit is made of; `trap` has more exits for the
-//!     program.
+//!     program, and `trace` tells tracepoints.
 //!  3. `translation` is the one place that knows whether addresses are translated by EPT or by shadow
 //!     tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at its first
 //!     use.
@@ -28,6 +28,7 @@ mod event;
 mod memory;
 mod operand;
 mod paging;
+mod trace;
 pub(crate) mod trap;
 
 pub(crate) mod guest_fields;

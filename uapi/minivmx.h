@@ -429,6 +429,13 @@ struct minivmx_create_vcpu {
  * @out_reclaims: shadow tables that were dropped for want of room
  * @out_shadow_tables: tables that shadow guest tables at present; the pages they
  *	take are among @out_tables
+ * @out_supervisor_writes: page faults for a write of the supervisor to a
+ *	read-only page, which CR0.WP = 0 allows (with shadow paging)
+ * @out_ept_fills: EPT violations that were answered by an entry
+ * @out_allocations: page faults and EPT violations whose page had to be
+ *	allocated; then the guest tries again
+ * @out_absences: page faults and EPT violations of memory that is not there, or
+ *	not for writing: each was a MINIVMX_EXIT_MEMORY
  *
  * All count from the creation of the VM, over all its vCPUs, but @out_pages,
  * @out_tables and @out_shadow_tables, which say how many there are.
@@ -452,6 +459,10 @@ struct minivmx_stats {
 	__aligned_u64 out_syncs;
 	__aligned_u64 out_reclaims;
 	__aligned_u64 out_shadow_tables;
+	__aligned_u64 out_supervisor_writes;
+	__aligned_u64 out_ept_fills;
+	__aligned_u64 out_allocations;
+	__aligned_u64 out_absences;
 };
 
 /**

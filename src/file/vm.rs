@@ -185,6 +185,7 @@ fn add_memory(stats: &mut uapi::minivmx_stats, vm: &Vm) {
     stats.out_guest_faults = counts.guest_faults;
     stats.out_shadow_misses = counts.misses;
     stats.out_table_writes = counts.table_writes;
+    stats.out_supervisor_writes = counts.supervisor_writes;
     stats.out_syncs = counts.syncs;
     stats.out_reclaims = counts.reclaims;
     // CAST: `usize` is 64 bits wide.
@@ -200,6 +201,9 @@ fn add_counters(stats: &mut uapi::minivmx_stats, counters: &Counters) {
         (&mut stats.out_injections, &counters.injections),
         (&mut stats.out_flushes, &counters.flushes),
         (&mut stats.out_kicks, &counters.kicks),
+        (&mut stats.out_ept_fills, &counters.ept_fills),
+        (&mut stats.out_allocations, &counters.allocations),
+        (&mut stats.out_absences, &counters.absences),
     ];
     for (sum, counter) in sums {
         *sum = sum.wrapping_add(counter.get());

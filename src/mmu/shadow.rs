@@ -102,6 +102,17 @@ pub(crate) enum Fault {
     TooMuch,
 }
 
+/// What a page fault was that the guest's tables have no part in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cause {
+    /// The shadow had no entry for it.
+    Miss,
+    /// It is a write to a guest table.
+    TableWrite,
+    /// It is a write of the supervisor to a read-only page, which CR0.WP = 0 allows.
+    SupervisorWrite,
+}
+
 /// What the CPU is told before it goes on.
 #[must_use = "what the CPU is not told of, it does not do"]
 #[derive(Clone, Copy)]
@@ -121,6 +132,8 @@ pub(crate) struct Counts {
     pub(crate) misses: u64,
     /// Writes to guest tables.
     pub(crate) table_writes: u64,
+    /// Writes of the supervisor to read-only pages.
+    pub(crate) supervisor_writes: u64,
     /// Entries that were found to differ from the guest's.
     pub(crate) syncs: u64,
     /// Tables that were dropped for want of room.
@@ -136,6 +149,7 @@ pub(crate) struct Shadow<P: Frame + 'static> {
     tables: Tables<P>,
     policy: &'static dyn ShadowPolicy<P>,
     counts: Counts,
+    last: (Cause, Gpa),
 }
 
 impl<P: Frame> Shadow<P> {
@@ -150,6 +164,7 @@ impl<P: Frame> Shadow<P> {
             tables: Tables::new(limit, policy.protects_tables(), pae)?,
             policy,
             counts: Counts::default(),
+            last: (Cause::Miss, Gpa::new(0)),
         })
     }
 
@@ -243,6 +258,12 @@ impl<P: Frame> Shadow<P> {
             // The CPU raises no page fault for such an address.
             Stop::NotCanonical => Fault::TooMuch,
         }
+    }
+
+    /// What the last fault was that came to [`Fault::Filled`] or [`Fault::Step`], and where the access
+    /// goes to.
+    pub(crate) fn last_fault(&self) -> (Cause, Gpa) {
+        self.last
     }
 
     /// The single-stepped instruction has been carried out.
@@ -382,15 +403,19 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     fn carry_out<P: Frame>(&self, shadow: &mut Shadow<P>) -> Result<Fault, OutOfPages> {
+        shadow.last = (Cause::Miss, self.walked.gpa);
         if !self.can_go_on(shadow) {
             // What it needs went to make room.
             return Ok(Fault::Filled);
         }
         if self.access.write && !self.walked.rights.write {
+            shadow.last.0 = Cause::SupervisorWrite;
+            shadow.counts.supervisor_writes = shadow.counts.supervisor_writes.wrapping_add(1);
             return self.step(shadow, self.supervisor_write(), false);
         }
         let frame = self.walked.gpa.frame();
         if self.access.write && shadow.tables.is_protected(frame) {
+            shadow.last.0 = Cause::TableWrite;
             shadow.counts.table_writes = shadow.counts.table_writes.wrapping_add(1);
             let write = shadow
                 .policy

@@ -55,6 +55,7 @@ use super::{
     entry_check,
     event,
     state::Pending,
+    trace,
     translation, //
 };
 use crate::{
@@ -74,6 +75,7 @@ use crate::{
 pub(crate) fn handle(cx: &mut Context<'_>, reason: ExitReason) -> Next {
     let basic = reason.basic();
     cx.counters.exit(basic);
+    trace::exit(cx, reason);
     if reason.entry_failure() {
         return entry_failure(cx, basic);
     }

@@ -21,6 +21,7 @@ use super::{
         Pending,
         State, //
     },
+    trace,
     translation,
     trap,
     windows::Windows,
@@ -222,6 +223,7 @@ fn enter_and_answer(cx: &mut Context<'_>) -> Next {
 #[inline]
 fn enter(cx: &mut Context<'_>) -> Result<ExitReason, EntryFailure> {
     cx.counters.entries.count();
+    trace::entry(cx);
     let delivers = cx.guest.event.is_some();
     if delivers {
         event::begin_delivery(cx.vmcs, cx.guest);
@@ -240,6 +242,7 @@ fn not_entered(cx: &mut Context<'_>, failure: EntryFailure) -> Next {
         EntryFailure::Error(number) => (number, error::describe(number)),
         EntryFailure::Fault => (0, "the CPU left VMX operation"),
     };
+    trace::not_entered(cx, number);
     let next = cx.not_entered(number, cause);
     if error::is_for_fields(number) {
         entry_check::explain_refusal(cx);

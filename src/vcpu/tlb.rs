@@ -7,6 +7,10 @@ use crate::{
         ept::Eptp,
         tags::Invalidate, //
     },
+    support::{
+        irq::IrqsDisabled,
+        trace, //
+    },
     vm::Counters,
     vmx::{
         capability::Capabilities,
@@ -25,14 +29,31 @@ pub(crate) struct Tlb<'a> {
     pub(crate) counters: &'a Counters,
 }
 
+impl Tlb<'_> {
+    #[inline(always)]
+    fn trace(&self, by: u32, vpid: u16) {
+        if trace::flush::is_on() {
+            tell(self.vmcs.irqs(), by, vpid);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell(irqs: &IrqsDisabled, by: u32, vpid: u16) {
+    trace::keep_cr2(irqs, || trace::flush::tell(by, vpid.into()));
+}
+
 impl Invalidate for Tlb<'_> {
     fn invept(&self, eptp: Eptp) {
+        self.trace(trace::FLUSH_INVEPT, 0);
         let extent = self.capabilities.ept_extent().unwrap_or(Extent::All);
         self.vmcs.invept(extent, eptp.into_raw());
         self.counters.flushes.count();
     }
 
     fn invvpid(&self, vpid: u16) {
+        self.trace(trace::FLUSH_INVVPID, vpid);
         let extent = self.capabilities.vpid_extent().unwrap_or(Extent::All);
         self.vmcs.invvpid(extent, vpid);
         self.counters.flushes.count();

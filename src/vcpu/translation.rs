@@ -163,7 +163,10 @@ pub(crate) fn invlpg(cx: &mut Context<'_>, address: Gva) -> Next {
 /// Answers an exit for #PF, unless it is the guest's own whatever the tables are.
 pub(crate) fn page_fault(cx: &mut Context<'_>) -> Option<Next> {
     match cx.guest.translation {
-        Translation::Ept => None,
+        Translation::Ept => {
+            ept::tell_of_page_fault(cx);
+            None
+        }
         Translation::Shadow(_) => Some(shadow::page_fault(cx)),
     }
 }

@@ -50,6 +50,12 @@ pub(crate) struct Counters {
     pub(crate) flushes: Counter,
     /// Interrupts that others sent to stop it.
     pub(crate) kicks: Counter,
+    /// EPT violations that were answered by an entry.
+    pub(crate) ept_fills: Counter,
+    /// Page faults and EPT violations whose page had to be allocated.
+    pub(crate) allocations: Counter,
+    /// Those where there is no memory, or not for that.
+    pub(crate) absences: Counter,
     /// Exits by basic reason.
     pub(crate) exits: [Counter; EXITS],
 }
@@ -64,6 +70,9 @@ impl Default for Counters {
             injections: Counter::new(),
             flushes: Counter::new(),
             kicks: Counter::new(),
+            ept_fills: Counter::new(),
+            allocations: Counter::new(),
+            absences: Counter::new(),
             exits: [const { Counter::new() }; EXITS],
         }
     }

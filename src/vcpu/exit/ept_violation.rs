@@ -14,7 +14,8 @@ use crate::{
             Next, //
         },
         event,
-        memory, //
+        memory,
+        trace, //
     },
     vmx::{
         exit::EptViolation,
@@ -49,14 +50,28 @@ pub(in crate::vcpu) fn answer(cx: &mut Context<'_>) -> Next {
         .lock()
         .access(gpa, violation.write(), &mut cx.guest.stock);
     match outcome {
-        Outcome::Mapped => Next::Enter,
-        Outcome::Absent => Next::Populate(gpa),
-        Outcome::OutOfTables => Next::Pause,
+        Outcome::Mapped => {
+            cx.counters.ept_fills.count();
+            trace::ept_violation(cx, trace::FAULT_MISS, trace::ACTION_FILL, gpa);
+            Next::Enter
+        }
+        Outcome::Absent => {
+            cx.counters.allocations.count();
+            trace::ept_violation(cx, trace::FAULT_ALLOCATE, trace::ACTION_RETRY, gpa);
+            Next::Populate(gpa)
+        }
+        Outcome::OutOfTables => {
+            trace::ept_violation(cx, trace::FAULT_MISS, trace::ACTION_RETRY, gpa);
+            Next::Pause
+        }
         Outcome::Inconsistent => {
+            trace::ept_violation(cx, trace::FAULT_MISS, trace::ACTION_FAIL, gpa);
             pr_warn_once!("extended page tables are at odds with the memory they are made from\n");
             cx.internal_error("extended page tables at odds with guest memory")
         }
         Outcome::Refused => {
+            cx.counters.absences.count();
+            trace::ept_violation(cx, trace::FAULT_ABSENT, trace::ACTION_REPORT, gpa);
             let kind = Access {
                 write: violation.write(),
                 fetch: violation.fetch(),

@@ -4,7 +4,17 @@
 
 use super::ia32e_mode;
 use crate::{
-    vcpu::context::Context,
+    mmu::{
+        address::{
+            Gpa,
+            Gva, //
+        },
+        guest_walk::Access, //
+    },
+    vcpu::{
+        context::Context,
+        trace, //
+    },
     vmx::field::*, //
 };
 
@@ -26,4 +36,12 @@ pub(super) fn pat(cx: &Context<'_>) -> Option<u64> {
 pub(super) fn set_pat(cx: &Context<'_>, value: u64) -> Option<()> {
     let switched = cx.vm.machine.capabilities.switches_pat();
     switched.then(|| cx.vmcs.write(GUEST_PAT, value))
+}
+
+/// A page fault exits for a program only that wants to see it, and is always the guest's own.
+pub(super) fn tell_of_page_fault(cx: &Context<'_>) {
+    let address = Gva::new(cx.vmcs.read(EXIT_QUALIFICATION));
+    let access = Access::of_fault(cx.vmcs.read(EXIT_INTERRUPTION_ERROR_CODE), false, false);
+    let told = trace::PageFault { address, access };
+    told.tell(cx, trace::FAULT_GUEST, trace::ACTION_REPORT, Gpa::new(0));
 }

@@ -45,6 +45,10 @@ impl Stats {
             (&mut now.out_table_writes, before.out_table_writes),
             (&mut now.out_syncs, before.out_syncs),
             (&mut now.out_reclaims, before.out_reclaims),
+            (&mut now.out_supervisor_writes, before.out_supervisor_writes),
+            (&mut now.out_ept_fills, before.out_ept_fills),
+            (&mut now.out_allocations, before.out_allocations),
+            (&mut now.out_absences, before.out_absences),
         ];
         let exits = now.out_exits.iter_mut().zip(before.out_exits);
         for (counter, before) in counters.into_iter().chain(exits) {
@@ -97,6 +101,19 @@ impl Stats {
             ("syncs", self.0.out_syncs),
             ("reclaims", self.0.out_reclaims),
             ("shadow_tables", self.0.out_shadow_tables),
+        ]
+    }
+
+    /// Page faults by what they were, EPT violations among them.
+    pub fn page_faults(&self) -> [(&'static str, u64); 7] {
+        [
+            ("guest_faults", self.0.out_guest_faults),
+            ("shadow_misses", self.0.out_shadow_misses),
+            ("ept_fills", self.0.out_ept_fills),
+            ("table_writes", self.0.out_table_writes),
+            ("supervisor_writes", self.0.out_supervisor_writes),
+            ("allocations", self.0.out_allocations),
+            ("absences", self.0.out_absences),
         ]
     }
 

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     mmu::{
-        address::Gva,
+        address::{
+            Gpa,
+            Gva, //
+        },
         guest_walk::{
             fault,
             Access, //
@@ -26,7 +29,8 @@ use crate::{
         event,
         memory,
         paging,
-        state::Pending, //
+        state::Pending,
+        trace, //
     },
     vmx::{
         exit::basic,
@@ -46,6 +50,7 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
     let address = Gva::new(cx.vmcs.read(EXIT_QUALIFICATION));
     let code = cx.vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
     let access = Access::of_fault(code, paging::is_user(cx), paging::may_touch_users(cx));
+    let told = trace::PageFault { address, access };
     let present = code & fault::PRESENT != 0;
     let paging = paging::current(cx);
     let answer = with(cx, |shadow, ram, stock| {
@@ -59,36 +64,72 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
         tell_cpu(cx, renewal);
     }
     if let Some(Fault::Guest(code)) = fault {
-        return guest_fault(cx, code);
+        return guest_fault(cx, code, told);
     }
     // The access is to happen again, and with it the IRET that it was part of.
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
     event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
     match fault {
-        Some(Fault::Filled) => Next::Enter,
+        Some(Fault::Filled) => {
+            told.tell_of_shadow(cx, trace::ACTION_FILL);
+            Next::Enter
+        }
         Some(Fault::Step) => {
+            told.tell_of_shadow(cx, trace::ACTION_STEP);
             step::begin(cx);
             Next::Enter
         }
-        Some(Fault::OutOfPages) => Next::Pause,
+        Some(Fault::OutOfPages) => {
+            told.tell(cx, trace::FAULT_MISS, trace::ACTION_RETRY, NONE);
+            Next::Pause
+        }
         Some(Fault::Memory(gpa, access)) => {
             let next = memory::absent(cx, gpa, access);
+            count_memory(cx, next, gpa, told);
             // If the program gets to see it, as an EPT violation would tell it.
             cx.guest.report.exit.linear_address = address.get();
             next
         }
         Some(Fault::TooMuch | Fault::Guest(_)) | None => {
+            told.tell(cx, trace::FAULT_MISS, trace::ACTION_FAIL, NONE);
             cx.internal_error("an instruction that writes to too many page tables at once")
         }
     }
 }
 
+/// No guest-physical address is known.
+const NONE: Gpa = Gpa::new(0);
+
+/// Memory is to be allocated, or the program gets to see that there is none.
+fn count_memory(cx: &Context<'_>, next: Next, gpa: Gpa, told: trace::PageFault) {
+    let (counter, kind, action) = match next {
+        Next::Populate(_) => (
+            &cx.counters.allocations,
+            trace::FAULT_ALLOCATE,
+            trace::ACTION_RETRY,
+        ),
+        _ => (
+            &cx.counters.absences,
+            trace::FAULT_ABSENT,
+            trace::ACTION_REPORT,
+        ),
+    };
+    counter.count();
+    told.tell(cx, kind, action, gpa);
+}
+
 /// A page fault of the guest's own: for the program, if it asked for it, else for the guest.
-fn guest_fault(cx: &mut Context<'_>, code: u32) -> Next {
+fn guest_fault(cx: &mut Context<'_>, code: u32, told: trace::PageFault) -> Next {
     if let Some(state) = cx.guest.translation.shadow() {
         state.fault_code = code;
     }
-    if !cx.guest.traps.contains_exception(vector::PAGE_FAULT.into()) {
+    let trapped = cx.guest.traps.contains_exception(vector::PAGE_FAULT.into());
+    let action = match trapped {
+        true => trace::ACTION_REPORT,
+        false => trace::ACTION_DELIVER,
+    };
+    told.tell(cx, trace::FAULT_GUEST, action, NONE);
+    if !trapped {
         return deliver(cx, code);
     }
     cx.guest.pending = Pending::Exception {

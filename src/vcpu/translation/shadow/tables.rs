@@ -30,6 +30,7 @@ pub(in crate::vcpu) fn with<R>(
 }
 
 /// Tells the CPU of the root, if it is another, and that translations have changed, if they have.
+#[inline(always)]
 pub(super) fn tell_cpu(cx: &mut Context<'_>, renewal: Renewal) {
     if let Some(root) = renewal.root {
         cx.vmcs.write(GUEST_CR3, root.get());
