@@ -31,9 +31,13 @@ stock:
 	@tree=$$(lab/thin-tree.sh $(KVER)) && $(MAKE) --no-print-directory modules \
 		KDIR=$$tree RUSTC=/usr/bin/rustc BINDGEN=/usr/bin/bindgen
 
+# Headers have neither the key that the kernel's modules are signed with, nor the map of
+# symbols without which the kernel's own makefiles leave out depmod.
 modules_install:
 	@[ -e minivmx.ko ] || { echo "minivmx: there is no module to install yet: make stock, or make KDIR=." >&2; exit 1; }
-	$(MAKE) -C build/tree M=$(CURDIR) modules_install INSTALL_MOD_PATH=$(DESTDIR)
+	$(MAKE) -C build/tree M=$(CURDIR) modules_install INSTALL_MOD_PATH=$(DESTDIR) DEPMOD=: \
+		$(if $(wildcard build/tree/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
+	depmod -b "$(DESTDIR)/" "$$(cat build/tree/include/config/kernel.release)"
 
 tool:
 	@lab/userspace.sh tool

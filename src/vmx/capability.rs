@@ -90,7 +90,7 @@ impl Capabilities {
         check_vmx()?;
         check_feature_control()?;
         if cpu::has(Feature::Fred) {
-            pr_err!("the kernel uses FRED, which this driver cannot restore after a VM exit\n");
+            pr_err!("the kernel uses FRED, which this driver cannot restore after a VM exit: boot with fred=off\n");
             return Err(EOPNOTSUPP);
         }
         let capabilities = Self::read()?;
