@@ -61,5 +61,10 @@ if ! images | xargs -n 1 "$LAB/image.sh"; then
 	echo "0 passed, 1 failed, 0 skipped"
 	exit 1
 fi
+"$LAB/progress.sh" "$(rungs | wc -l)" &
+progress=$!
 rungs | xargs -L 1 -P "$(nproc)" "$LAB/rung.sh" || :
+kill "$progress" 2>/dev/null || :
+wait "$progress" 2>/dev/null || :
+clear_line
 total

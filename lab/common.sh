@@ -92,7 +92,7 @@ step() {
 
 report_step() {
 	local title=$1 status=$2 seconds=$3 log=$4
-	[ ! -t 2 ] || printf '\r\033[K' >&2
+	clear_line
 	if [ "$status" = 0 ]; then
 		printf '  done    %-40s %s\n' "$title" "$(clock "$seconds")" >&2
 	else
@@ -100,6 +100,11 @@ report_step() {
 			"$title" "$(clock "$seconds")" "$status" "$log" >&2
 		tail -n 30 "$log" >&2
 	fi
+}
+
+# Removes the line that moves, on a terminal, before another takes its place.
+clear_line() {
+	[ ! -t 2 ] || printf '\r\033[K' >&2
 }
 
 # On a terminal one line that moves; elsewhere a line now and then.
@@ -112,12 +117,20 @@ show_progress() {
 }
 
 show_moving_line() {
-	local title=$1 log=$2 started=$SECONDS frames='\|/-' i=0 last
+	local title=$1 log=$2 started=$SECONDS frames='\|/-' i=0 last text
 	while pause 0.2; do
 		last=$(tail -c 400 "$log" | tr '\r' '\n' | sed -n '$p' | tr -cd '[:print:]')
-		printf '\r\033[K  %s       %-40s %s  %.40s' "${frames:i++ % 4:1}" \
-			"$title" "$(clock $((SECONDS - started)))" "$last" >&2
+		printf -v text '  %s       %-40s %s  %s' "${frames:i++ % 4:1}" \
+			"$title" "$(clock $((SECONDS - started)))" "$last"
+		move_line "$text"
 	done
+}
+
+# move_line TEXT: in the place of what stood there, cut where the terminal ends.
+move_line() {
+	local columns
+	read -r _ columns < <(stty size <&2)
+	printf '\r\033[K%.*s' $((${columns:-80} - 1)) "$1" >&2
 }
 
 show_line_now_and_then() {

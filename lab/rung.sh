@@ -86,12 +86,14 @@ run_host() {
 report() {
 	local passed failed skipped
 	read -r passed failed skipped <"$results.count"
+	clear_line
 	printf '  %-12s %4d passed, %d failed, %d skipped  %s\n' \
 		"$name" "$passed" "$failed" "$skipped" "$(clock "$SECONDS")"
 	[ "$failed" = 0 ] || cat "$results.failures" "$results.verdict"
 }
 
 mkdir -p "$BUILD/check"
+touch "$results.started"
 : >"$results.verdict"
 "run_$rung" "$@" >"$results.tap" || :
 awk -f "$LAB/tap.awk" "$results.tap" >"$results.all"
