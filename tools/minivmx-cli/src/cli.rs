@@ -39,7 +39,7 @@ enum Command {
     Bench(bench::Arguments),
     #[command(subcommand)]
     Lab(lab::Experiment),
-    /// Print a manual page, for man(1)
+    /// Show the manual on a terminal; elsewhere print a manual page, for man(1)
     Manual {
         /// The page of this command, instead of the program's
         command: Vec<String>,
@@ -69,7 +69,7 @@ impl Command {
             Self::Run(arguments) => return run::run(arguments),
             Self::Bench(arguments) => bench::run(arguments)?,
             Self::Lab(experiment) => return lab::run(experiment),
-            Self::Manual { command } => manual::write(Cli::command(), command, &mut io::stdout())?,
+            Self::Manual { command } => manual::show(Cli::command(), command)?,
             Self::Completion { shell } => {
                 let (mut command, name) = (Cli::command(), env!("CARGO_BIN_NAME"));
                 clap_complete::generate(*shell, &mut command, name, &mut io::stdout());

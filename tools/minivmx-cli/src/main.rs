@@ -18,6 +18,7 @@ mod walk;
 
 // What several commands ask.
 mod host;
+mod lines;
 mod mmu;
 mod page;
 

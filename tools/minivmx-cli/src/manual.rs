@@ -3,7 +3,18 @@
 //! `minivmx manual`: the manual pages, from the same definitions as the
 //! command line.
 
-use std::io::Write;
+use std::{
+    env,
+    io::{
+        self,
+        IsTerminal,
+        Write, //
+    },
+    process::{
+        Command,
+        Stdio, //
+    },
+};
 
 use anyhow::{
     Context,
@@ -11,8 +22,19 @@ use anyhow::{
 };
 use clap_mangen::Man;
 
-/// Writes the page of the program, or that of one of its commands, given word by word.
-pub fn write(program: clap::Command, command: &[String], output: &mut impl Write) -> Result<()> {
+/// Shows the page of the program, or that of one of its commands, given word by word: as text
+/// where somebody reads it, which needs no man(1).
+pub fn show(program: clap::Command, command: &[String]) -> Result<()> {
+    let page = find(program, command)?;
+    if io::stdout().is_terminal() {
+        let text = text(page);
+        page_by_page(&text).or_else(|_| print(&text))
+    } else {
+        Ok(Man::new(page).render(&mut io::stdout())?)
+    }
+}
+
+fn find(program: clap::Command, command: &[String]) -> Result<clap::Command> {
     let mut program = program.disable_help_subcommand(true);
     // Gives the commands their full names, such as minivmx-run.
     program.build();
@@ -20,7 +42,31 @@ pub fn write(program: clap::Command, command: &[String], output: &mut impl Write
         page.find_subcommand(name)
             .with_context(|| format!("there is no command {}", command.join(" ")))
     })?;
-    Ok(Man::new(page.clone()).render(output)?)
+    Ok(page.clone())
+}
+
+/// The page as wide as the terminal.
+fn text(mut page: clap::Command) -> String {
+    page.render_long_help().to_string()
+}
+
+/// Shows text by PAGER, or by less, which ends by itself where all of it is seen at once.
+fn page_by_page(text: &str) -> Result<()> {
+    let pager = env::var("PAGER").unwrap_or_else(|_| "less".into());
+    let mut child = Command::new(pager)
+        .env("LESS", env::var("LESS").unwrap_or_else(|_| "FRX".into()))
+        .stdin(Stdio::piped())
+        .spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // Whoever has read enough closes it.
+        let _ = pipe.write_all(text.as_bytes());
+    }
+    child.wait()?;
+    Ok(())
+}
+
+fn print(text: &str) -> Result<()> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 #[cfg(test)]
@@ -32,7 +78,8 @@ mod tests {
     fn page(command: &[&str]) -> String {
         let command: Vec<_> = command.iter().map(ToString::to_string).collect();
         let mut text = Vec::new();
-        write(Cli::command(), &command, &mut text).expect("there is such a page");
+        let page = find(Cli::command(), &command).expect("there is such a page");
+        Man::new(page).render(&mut text).expect("a vector takes it");
         String::from_utf8(text).expect("it is text")
     }
 
@@ -57,6 +104,24 @@ mod tests {
 
     #[test]
     fn an_unknown_command_has_none() {
-        assert!(write(Cli::command(), &["fly".into()], &mut Vec::new()).is_err());
+        assert!(find(Cli::command(), &["fly".into()]).is_err());
+    }
+
+    #[test]
+    fn as_text_it_fits_into_a_line_of_80() {
+        for command in [
+            &[][..],
+            &["run".into()],
+            &["lab".into(), "ept-vs-shadow".into()],
+        ] {
+            let page = find(Cli::command(), command).expect("there is such a page");
+            let text = text(page.term_width(80));
+            assert!(text.contains("Usage: minivmx"), "{text}");
+            let long: Vec<_> = text
+                .lines()
+                .filter(|line| line.chars().count() > 80)
+                .collect();
+            assert!(long.is_empty(), "{long:#?}");
+        }
     }
 }

@@ -177,11 +177,8 @@ impl<'a> Run<'a> {
                 return Ok(Some(Outcome::Failed(failed)));
             }
             Exit::Internal { cause } => return Ok(Some(Outcome::Failed(cause.into()))),
-            Exit::Cpuid(_)
-            | Exit::Hypercall(_)
-            | Exit::Exception { .. }
-            | Exit::ControlRegister { .. }
-            | Exit::Other(_) => return Ok(self.unexpected()),
+            // Nothing else comes but by a trap.
+            _ => return Ok(self.unexpected()),
         }
         Ok(None)
     }
@@ -246,11 +243,15 @@ impl<'a> Run<'a> {
                 "sentence": sentence,
                 "serial": self.devices.serial().text(),
                 "debug": self.devices.debug().text(),
+                "absent_ports": self.devices.absent_ports().collect::<Vec<_>>(),
                 "stats": report::json(&stats, self.machine.vm.mmu()),
             });
             println!("{object:#}");
         } else {
             println!("\n{}", report::Table(&stats, self.machine.vm.mmu()));
+            if let Some(lost) = report::lost(self.devices.absent_ports()) {
+                println!("{lost}");
+            }
         }
         self.look()?;
         eprintln!("minivmx: {sentence}");

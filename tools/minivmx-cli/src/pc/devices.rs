@@ -2,6 +2,7 @@
 
 //! The devices of a guest: the few that firmware looks for before it gives up.
 
+mod absent;
 mod cmos;
 mod debug_port;
 mod pci;
@@ -45,7 +46,7 @@ pub struct Devices {
     pic: pic::Pic,
     pci: pci::Pci,
     reset: reset::Reset,
-    absent: Absent,
+    absent: absent::Absent,
 }
 
 impl Devices {
@@ -60,7 +61,7 @@ impl Devices {
             pic: pic::Pic::default(),
             pci: pci::Pci::default(),
             reset: reset::Reset::default(),
-            absent: Absent,
+            absent: absent::Absent::default(),
         }
     }
 
@@ -103,6 +104,11 @@ impl Devices {
         self.debug_port.output_mut().end_line()
     }
 
+    /// The ports without a device that the guest wrote to.
+    pub fn absent_ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.absent.written()
+    }
+
     /// Whether the guest asked for a reset.
     pub fn reset_requested(&self) -> bool {
         self.reset.requested
@@ -119,17 +125,6 @@ impl Devices {
         let vector = self.pic.vector(0)?;
         self.pit.take_tick().then_some(vector)
     }
-}
-
-/// Ports without a device: nothing drives the bus, so it reads as ones.
-struct Absent;
-
-impl Device for Absent {
-    fn read(&mut self, _port: u16, _width: u8) -> u32 {
-        u32::MAX
-    }
-
-    fn write(&mut self, _port: u16, _width: u8, _value: u32) {}
 }
 
 #[cfg(test)]
@@ -158,6 +153,16 @@ mod tests {
             devices.write(port, 1, 0);
             assert_eq!(devices.read(port, 1), u32::MAX, "{port:#x}");
         }
+    }
+
+    #[test]
+    fn a_write_to_an_unknown_port_is_mentioned_once() {
+        let mut devices = devices();
+        for port in [0xe9, 0x80, 0xe9, 0x3f8] {
+            devices.write(port, 1, b'x'.into());
+        }
+        devices.read(0x510, 1);
+        assert_eq!(devices.absent_ports().collect::<Vec<_>>(), [0x80, 0xe9]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use serde_json::{
     Value, //
 };
 
+use crate::lines;
+
 /// Counters of a VM as a table; those of shadow paging where it has it.
 pub struct Table<'a>(pub &'a Stats, pub Mmu);
 
@@ -25,12 +27,28 @@ impl fmt::Display for Table<'_> {
         }
         let total: u64 = exits.iter().map(|(_, count)| count).sum();
         writeln!(f, "{total:>12}  in all")?;
-        write!(f, "{}", line(&self.0.counters()))?;
+        f.write_str(&lines::broken_after(", ", &line(&self.0.counters())))?;
         if self.1.is_shadow() {
-            write!(f, "\n{}", line(&self.0.shadow_counters()))?;
+            write!(
+                f,
+                "\n{}",
+                lines::broken_after(", ", &line(&self.0.shadow_counters()))
+            )?;
         }
         Ok(())
     }
+}
+
+/// What the guest wrote to ports without a device, and should not be looked for in vain.
+pub fn lost(ports: impl Iterator<Item = u16>) -> Option<String> {
+    let ports: Vec<_> = ports.map(|port| format!("{port:#x}")).collect();
+    (!ports.is_empty()).then(|| {
+        lines::broken(&format!(
+            "what the guest wrote to these ports is lost, as no device is there: {} \
+             (the serial port is 0x3f8, the debug port 0x402)",
+            ports.join(", ")
+        ))
+    })
 }
 
 fn line(counters: &[(&str, u64)]) -> String {
@@ -99,7 +117,7 @@ mod tests {
         let table = |mmu| Table(&stats(), mmu).to_string();
         assert!(!table(Mmu::Ept).contains("shadow"));
         assert!(table(Mmu::Wp).ends_with(
-            "\nguest faults 0, shadow misses 17, table writes 0, syncs 0, reclaims 0, shadow tables 0"
+            "\nguest faults 0, shadow misses 17, table writes 0, syncs 0, reclaims 0,\nshadow tables 0"
         ));
         assert!(json(&stats(), Mmu::Ept).get("shadow_misses").is_none());
         assert_eq!(json(&stats(), Mmu::Wp)["shadow_misses"], 17);
