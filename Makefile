@@ -10,7 +10,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo program check bench bench-growth compare run module format fuzz profile
+lab_commands := demo program check bench bench-growth compare run module bindings format fuzz profile
 
 .PHONY: all help modules stock modules_install tool install uninstall clean check-env \
 	$(lab_commands)
@@ -69,6 +69,7 @@ help:
 #: make run          a shell on the emulated machine, module loaded
 #: make program      SRC=hello.c or hello.rs for that machine, in build/program
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
+#: make bindings     the library's form of uapi/minivmx.h, after a change of that
 #: make format       all Rust sources in the kernel's format
 #: make check-env    what this machine has and lacks for the above
 #: make clean        remove build/

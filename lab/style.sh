@@ -70,7 +70,13 @@ check_docs() {
 	"$LAB/docs.sh"
 }
 
-checks=(rustfmt shellcheck checkpatch clippy tools_clippy tools_doc uapi docs)
+# What the library has of them is made from the header and the driver's list of fields.
+check_bindings() {
+	"$LAB/bindings.sh" --check
+}
+
+checks=(rustfmt shellcheck checkpatch clippy tools_clippy tools_doc uapi docs bindings)
+declare -A remedies=([rustfmt]='make format' [bindings]='make bindings')
 number=0
 
 echo '#@ run style'
@@ -87,7 +93,8 @@ for check in "${checks[@]}"; do
 	if [ "$status" = 0 ]; then
 		echo "ok $number $check"
 	else
-		echo "not ok $number $check (see build/log/$check.log)"
+		remedy=${remedies[$check]:-}
+		echo "not ok $number $check (see build/log/$check.log${remedy:+, and: $remedy})"
 	fi
 done
 echo '#@ status style 0'

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # userspace.sh [PART…]: builds, statically linked, what runs in the lab machine beside
-# busybox: the tool (build/bin/minivmx), its guests (build/guests), the example that the
-# docs of the library show (build/examples), the selftests (build/selftests) and the
-# fuzzers (build/fuzzers); or of these only the parts named. Runs inside the base.
+# busybox: the tool (build/bin/minivmx), its guests (build/guests), the examples of
+# the library (build/examples), the selftests (build/selftests) and the fuzzers
+# (build/fuzzers); or of these only the parts named. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -24,12 +24,16 @@ build_tool() {
 	ln -sf "../cargo/$target/release/minivmx" "$BUILD/bin/minivmx"
 }
 
-# With what it is to print.
-build_example() {
-	build_crate minivmx --example sum
+# With what they are to print.
+build_examples() {
+	local example program
+	build_crate minivmx --examples
 	mkdir -p "$BUILD/examples"
-	ln -sf "../cargo/$target/release/examples/sum" "$BUILD/examples/sum"
-	cp "$TOP/tools/minivmx/examples/sum.txt" "$BUILD/examples"
+	for example in "$TOP"/tools/minivmx/examples/*.rs; do
+		program=$(basename "$example" .rs)
+		ln -sf "../cargo/$target/release/examples/$program" "$BUILD/examples/$program"
+		cp "${example%.rs}.txt" "$BUILD/examples"
+	done
 }
 
 build_guests() {
@@ -49,7 +53,7 @@ build_fuzzers() {
 }
 
 if [ $# = 0 ]; then
-	set -- tool guests example selftests fuzzers
+	set -- tool guests examples selftests fuzzers
 fi
 for part in "$@"; do
 	step "$part" "build_$part"

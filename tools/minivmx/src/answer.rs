@@ -9,11 +9,10 @@ use crate::uapi;
 /// A program that only looks at exits that the driver can answer lets each pass:
 ///
 /// ```no_run
-/// use minivmx::{Answer, Exit, Reason, Traps, Vcpu};
+/// use minivmx::{Answer, Exit, Trap, Traps, Vcpu};
 ///
 /// fn show_cpuid(vcpu: &mut Vcpu) -> minivmx::Result<()> {
-///     let exits = [1 << Reason::CPUID.0, 0];
-///     vcpu.set_traps(Traps { exits, ..Traps::default() })?;
+///     vcpu.set_traps(Traps::from([Trap::CPUID]))?;
 ///     while let Exit::Cpuid(regs) = vcpu.run()? {
 ///         println!("leaf {:#x}", regs.rax);
 ///         vcpu.set_answer(Answer::Default);
@@ -22,6 +21,7 @@ use crate::uapi;
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Answer {
     /// The guest goes on at RIP; I/O and MSR instructions are finished first.
     #[default]

@@ -6,6 +6,7 @@ use crate::uapi;
 
 /// One bit of [`Capabilities`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Capability {
     mask: u64,
     /// Name as in `uapi/minivmx.h`, in small letters and without `MINIVMX_CAP_`.

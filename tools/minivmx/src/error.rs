@@ -9,6 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure of the driver, or of what a program wanted of its guest's memory.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The device file could not be opened.
     #[error("{path}: {}", open_failure(*.errno))]

@@ -24,6 +24,7 @@ use crate::{
 /// Members that are mutable references are the program's answer: it is used
 /// when the guest goes on.
 #[derive(Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Exit<'a> {
     /// The guest reads from a port; `data` is what it shall read.
     IoIn {

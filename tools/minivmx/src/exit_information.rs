@@ -6,6 +6,7 @@ use crate::reason::Reason;
 
 /// The exit as the CPU reports it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct ExitInformation {
     /// Basic exit reason, or one of the driver's own; see [`Self::reason`].
     pub reason: u32,

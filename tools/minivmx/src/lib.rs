@@ -19,7 +19,20 @@
 #![doc = include_str!("../examples/sum.txt")]
 //! ```
 //!
-//! Meanings, limits and errors of the calls are in `uapi/minivmx.h`.
+//! # More programs
+//!
+//! In `examples/`, each with what it prints:
+//!
+//! - `hello.rs`: a guest of seven instructions in [real mode](RealMode)
+//! - `sum.rs`: the one above, in [64-bit mode](LongMode), with answers to its input and memory that comes late
+//! - `page_tables.rs`: page tables that the program makes for its guest, and what the CPU leaves in them
+//! - `exits.rs`: exits that the program [asks to see](Traps), counted by [`Reason`]
+//! - `two_vcpus.rs`: two vCPUs, a thread each, and one memory
+//!
+//! A program needs this crate and nothing else: no bindgen, no C compiler.
+//!
+//! Meanings, limits and errors of the calls are in `uapi/minivmx.h`, and of structures and constants in
+//! [`uapi`], which is made from it.
 
 // The three kinds of file.
 mod device;
@@ -39,10 +52,13 @@ mod answer;
 mod exit;
 mod exit_information;
 mod reason;
+mod traps;
 
-// The guest's memory, and what can be in it.
+// The guest's memory, and what it can begin with.
+mod field;
 mod long_mode;
 mod memory;
+mod real_mode;
 
 // How the guest's addresses are translated.
 mod translation;
@@ -74,6 +90,7 @@ pub use exit::{
     IoForm, //
 };
 pub use exit_information::ExitInformation;
+pub use field::Field;
 pub use info::{
     Info,
     VmxMode, //
@@ -89,6 +106,7 @@ pub use mmu::{
     Mmu,
     UnknownMmu, //
 };
+pub use real_mode::RealMode;
 pub use reason::Reason;
 pub use run_page::ImmediateExit;
 pub use stats::Stats;
@@ -103,6 +121,10 @@ pub use translation::{
     Tables,
     Translation, //
 };
+pub use traps::{
+    Trap,
+    Traps, //
+};
 pub use uapi::{
     minivmx_cpuid_entry as CpuidEntry,
     minivmx_event as Event,
@@ -114,10 +136,7 @@ pub use uapi::{
     MINIVMX_SREGS_KEEP as SREGS_KEEP,
     MINIVMX_SREGS_PDPTES as SREGS_PDPTES, //
 };
-pub use vcpu::{
-    Traps,
-    Vcpu, //
-};
+pub use vcpu::Vcpu;
 pub use violation::Violation;
 pub use vm::{
     MapFlags,

@@ -18,6 +18,7 @@ use crate::uapi;
 /// assert!(Mmu::Wp.is_shadow());
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Mmu {
     /// By the CPU, through extended page tables.
     Ept,

@@ -13,6 +13,7 @@ use crate::{
     },
     exit::Exit,
     exit_information::ExitInformation,
+    field::Field,
     ioctl::{
         self,
         Argument,
@@ -26,6 +27,7 @@ use crate::{
         Question,
         Translation, //
     },
+    traps::Traps,
     uapi,
     violation::Violation, //
 };
@@ -35,15 +37,6 @@ use crate::{
 pub struct Vcpu {
     page: RunPage,
     file: File,
-}
-
-/// Exits to see that the driver could answer by itself.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Traps {
-    /// Bit n: exceptions with vector n.
-    pub exceptions: u32,
-    /// Bit n of word w: exits with basic exit reason 64 w + n.
-    pub exits: [u64; 2],
 }
 
 impl Vcpu {
@@ -217,15 +210,15 @@ impl Vcpu {
         Ok(Translation::new(&argument, met.unwrap_or(&entries)))
     }
 
-    /// Reads a field of the VMCS, by its encoding (SDM Vol. 3D, "Field Encoding in VMCS").
+    /// Reads a field of the VMCS, such as [`Field::GUEST_RIP`].
     ///
     /// # Errors
     ///
     /// ENOENT if this CPU has no such field, EPERM for one that holds an address of the host and
     /// a caller who is not the administrator, EIO.
-    pub fn vmread(&self, encoding: u32) -> Result<u64> {
+    pub fn vmread(&self, field: impl Into<Field>) -> Result<u64> {
         let mut field = uapi::minivmx_vmcs_field {
-            encoding,
+            encoding: field.into().0,
             ..Argument::sized()
         };
         ioctl::VMREAD.with(&self.file, &mut field)?;
@@ -238,9 +231,9 @@ impl Vcpu {
     ///
     /// EPERM for a field that is not the guest's, or that the driver keeps itself, ENOENT if this
     /// CPU has no such field, EINVAL, EIO.
-    pub fn vmwrite(&self, encoding: u32, value: u64) -> Result<()> {
+    pub fn vmwrite(&self, field: impl Into<Field>, value: u64) -> Result<()> {
         let mut field = uapi::minivmx_vmcs_field {
-            encoding,
+            encoding: field.into().0,
             value,
             ..Argument::sized()
         };

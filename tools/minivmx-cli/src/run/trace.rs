@@ -65,7 +65,7 @@ fn details(exit: &Exit<'_>, information: &ExitInformation) -> String {
         Exit::Internal { cause } => (*cause).to_owned(),
         Exit::Hlt | Exit::TripleFault => String::new(),
         Exit::Other(Reason::EPT_VIOLATION) => ept_violation(information),
-        Exit::Other(_) => format!("qualification {:#x}", information.qualification),
+        _ => format!("qualification {:#x}", information.qualification),
     }
 }
 
@@ -161,10 +161,8 @@ mod tests {
 
     #[test]
     fn a_page_fault_shows_its_address() {
-        let information = ExitInformation {
-            qualification: 0x40_0000,
-            ..Default::default()
-        };
+        let mut information = ExitInformation::default();
+        information.qualification = 0x40_0000;
         assert_eq!(
             exception(14, Some(2), &information),
             "vector 14, error 0x2, address 0x400000"
