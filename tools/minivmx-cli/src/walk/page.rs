@@ -37,6 +37,7 @@ svg .way { fill: none; stroke: var(--soft); stroke-width: 1.2; marker-end: url(#
 svg marker path { fill: var(--soft); }
 svg text { font-size: 13px; }
 svg .number { text-anchor: middle; font-weight: 600; }
+svg .heading { text-anchor: middle; }
 svg .label { fill: var(--soft); }
 svg .value { font-family: ui-monospace, monospace; font-size: 12px; }
 .key { display: inline-block; width: 0.7em; height: 0.7em; border: 2px solid #3b78c3; border-radius: 50%; }
@@ -92,8 +93,10 @@ fn write(text: &mut String, walks: &[Walk], mmu: Mmu) -> fmt::Result {
 /* ------------------------------------------------------------------- pictures */
 
 /// Width and height of what a reference takes.
-const CELL: (u32, u32) = (70, 62);
+const CELL: (u32, u32) = (80, 62);
 const RADIUS: u32 = 16;
+/// Height of a pair of entries, with room for two differences.
+const PAIR: u32 = 84;
 /// Where the first reference is: labels are to the left of it, headings above.
 const ORIGIN: (u32, u32) = (230, 60);
 
@@ -195,10 +198,10 @@ fn ept(walk: &Walk) -> String {
     let height = ORIGIN.1 + CELL.1 * u32::try_from(rows.len()).unwrap_or(0);
     let mut picture = Picture::new(ORIGIN.0 + 5 * CELL.0 + 230, height.max(120));
     for level in 1..=4 {
-        let at = (column(level) - 30, 24);
-        picture.text(at, "label", &format!("EPT {}", words::table(level)));
+        let at = (column(level), 24);
+        picture.text(at, "label heading", &format!("EPT {}", words::table(level)));
     }
-    picture.text((column(0) - 30, 24), "label", "guest's entry");
+    picture.text((column(0), 24), "label heading", "guest's");
     let mut before = None;
     for (number, row) in (0..).zip(&rows) {
         draw_row(&mut picture, row, ORIGIN.1 + CELL.1 * number, &mut before);
@@ -243,13 +246,13 @@ fn draw_row(picture: &mut Picture, row: &Row, y: u32, before: &mut Option<(u32, 
 /// The guest's tables, and the shadow beside.
 fn shadow(walk: &Walk) -> String {
     let pairs = beside::pairs(walk);
-    let height = 110 * u32::try_from(pairs.len()).unwrap_or(0) + 50;
+    let height = PAIR * u32::try_from(pairs.len()).unwrap_or(0) + 50;
     let mut picture = Picture::new(860, height.max(120));
     picture.text((24, 24), "label", "guest's tables, which the driver reads");
     picture.text((454, 24), "label", "shadow tables, which the CPU reads");
     let mut before = [None; 2];
     for (number, pair) in (0..).zip(&pairs) {
-        draw_pair(&mut picture, pair, 66 + 110 * number, &mut before);
+        draw_pair(&mut picture, pair, 66 + PAIR * number, &mut before);
     }
     picture.svg(&beside::count(walk))
 }
