@@ -5,6 +5,7 @@
 mod arguments;
 mod breakpoint;
 mod dump;
+mod filter;
 mod layout;
 mod machine;
 mod outcome;
@@ -77,9 +78,9 @@ impl<'a> Run<'a> {
         )?;
         let info = device.info()?;
         let (mut traced, mut traps) = (Vec::new(), Traps::default());
-        if arguments.trace {
-            traps = trace::traps(&info);
-            traced = info.trappable();
+        if !arguments.trace.is_empty() {
+            traps = filter::traps(&arguments.trace, &info);
+            traced = filter::trapped(&traps, &info);
         }
         if let Some(address) = arguments.look.breakpoint {
             breakpoint::set(&machine.vcpu, address)?;
@@ -118,7 +119,7 @@ impl<'a> Run<'a> {
 
     /// Deals with one exit.
     fn step(&mut self) -> Result<Option<Outcome>> {
-        if self.arguments.trace {
+        if self.is_shown() {
             eprintln!("{}", trace::line(&mut self.machine, self.exits));
         }
         if self.arguments.look.breakpoint.is_some() && breakpoint::is_hit(&mut self.machine.vcpu) {
@@ -130,6 +131,14 @@ impl<'a> Run<'a> {
             self.machine.vcpu.set_answer(Answer::Default);
         }
         Ok(outcome.or_else(|| self.limit()))
+    }
+
+    /// Does `--trace` show the last exit?
+    fn is_shown(&mut self) -> bool {
+        let reason = self.machine.vcpu.exit_information().reason();
+        let exit = self.machine.vcpu.exit();
+        let mut filters = self.arguments.trace.iter();
+        filters.any(|filter| filter.shows(reason, &exit))
     }
 
     /// Whether enough has been seen.
@@ -267,7 +276,7 @@ impl<'a> Run<'a> {
 
 fn devices(arguments: &Arguments) -> Devices {
     let until = arguments.until.as_deref();
-    let (serial, debug) = match (arguments.json, arguments.trace) {
+    let (serial, debug) = match (arguments.json, !arguments.trace.is_empty()) {
         (true, _) => (Sink::captured(until), Sink::captured(until)),
         (_, true) => (
             Sink::lines(io::stdout(), until),

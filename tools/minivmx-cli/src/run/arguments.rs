@@ -11,6 +11,10 @@ use std::{
 use clap::Args;
 use minivmx::Mmu;
 
+use super::filter::{
+    self,
+    Filter, //
+};
 use crate::{
     mmu,
     walk::arguments::LookArgs, //
@@ -30,9 +34,11 @@ pub struct Arguments {
     /// How its memory is translated; `minivmx info` says what each is, and which this machine has
     #[arg(long, value_name = "NAME", default_value_t = Mmu::Ept, value_parser = mmu::parser())]
     pub mmu: Mmu,
-    /// Print every exit, also those that the driver would answer by itself, to standard error
-    #[arg(long)]
-    pub trace: bool,
+    /// Print every exit, also those that the driver would answer by itself, to standard error; with names,
+    /// such as --trace=cpuid,page-fault, only these
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, value_delimiter = ',',
+          default_missing_value = "all", value_parser = filter::parse)]
+    pub trace: Vec<Filter>,
     /// End when the guest has printed this
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub until: Option<String>,
@@ -128,6 +134,7 @@ fn number(text: &str) -> Result<u64, ParseIntError> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use minivmx::Reason;
 
     #[derive(Parser)]
     struct Line {
@@ -151,6 +158,14 @@ mod tests {
             };
             assert_eq!(parse(&format!("run --flat a@b@{address}")).image(), flat);
         }
+    }
+
+    #[test]
+    fn a_trace_has_names_or_shows_all() {
+        assert_eq!(parse("run --elf e").trace, []);
+        assert_eq!(parse("run --trace --elf e").trace, [Filter::All]);
+        let two = [Filter::Reason(Reason::CPUID), Filter::PageFaults];
+        assert_eq!(parse("run --elf e --trace=cpuid,page-fault").trace, two);
     }
 
     #[test]

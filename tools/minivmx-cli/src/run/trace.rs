@@ -5,27 +5,11 @@
 use minivmx::{
     Exit,
     ExitInformation,
-    Info,
-    Reason,
-    Traps, //
+    Reason, //
 };
 
 use super::machine::Machine;
 use crate::guest::code;
-
-/// Vectors that are not exceptions of the guest's own: NMI and machine check
-/// belong to the host.
-const NOT_THE_GUESTS: u32 = (1 << 2) | (1 << 18);
-
-/// All exits that the driver offers.
-pub fn traps(info: &Info) -> Traps {
-    let exits = info.traps();
-    let has_exceptions = (exits[0] >> Reason::EXCEPTION_OR_NMI.0) & 1 != 0;
-    Traps {
-        exceptions: if has_exceptions { !NOT_THE_GUESTS } else { 0 },
-        exits,
-    }
-}
 
 /// The exit that was reported last, in a line: number, reason, RIP, details, instruction.
 pub fn line(machine: &mut Machine, number: u64) -> String {
@@ -112,8 +96,15 @@ fn ept_violation(information: &ExitInformation) -> String {
         write: information.qualification & 2 != 0,
         fetch: information.qualification & 4 != 0,
     };
+    const LINEAR: u64 = 1 << 7;
+    const FINAL: u64 = 1 << 8;
+    let gva = match information.qualification & (LINEAR | FINAL) {
+        LINEAR => format!(", gva {:#x} by the page walk", information.linear_address),
+        0 | FINAL => String::new(),
+        _ => format!(", gva {:#x}", information.linear_address),
+    };
     format!(
-        "gpa {:#x}, {}",
+        "gpa {:#x}, {}{gva}",
         information.physical_address,
         kinds(&access)
     )
@@ -122,7 +113,7 @@ fn ept_violation(information: &ExitInformation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minivmx::{uapi::minivmx_info, Access, IoForm, Regs};
+    use minivmx::{Access, IoForm, Regs};
 
     fn plain(exit: Exit<'_>) -> String {
         details(&exit, &ExitInformation::default())
@@ -178,14 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn exceptions_are_trapped_where_the_driver_offers_them() {
-        let offering = |word| {
-            traps(&Info::from(minivmx_info {
-                out_traps: [word, 0],
-                ..Default::default()
-            }))
+    fn an_ept_violation_says_whose_access_it_was() {
+        let violation = |qualification| {
+            let mut information = ExitInformation::default();
+            information.qualification = qualification;
+            information.physical_address = 0x3000;
+            information.linear_address = 0x7008;
+            ept_violation(&information)
         };
-        assert_eq!(offering(1 << 10).exceptions, 0);
-        assert_eq!(offering(1).exceptions & ((1 << 14) | (1 << 2)), 1 << 14);
+        assert_eq!(violation(0x181), "gpa 0x3000, read, gva 0x7008");
+        assert_eq!(
+            violation(0x82),
+            "gpa 0x3000, write, gva 0x7008 by the page walk"
+        );
+        assert_eq!(violation(0x1), "gpa 0x3000, read");
     }
 }
