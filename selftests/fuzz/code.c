@@ -395,6 +395,39 @@ static kind *const tame_kinds[] = {
 	access_memory, access_memory,
 };
 
+/* ------------------------------------------------------- what ends the emulator */
+
+static bool is_prefix(u8 byte)
+{
+	static const u8 legacy[] = {
+		0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65,
+	};
+
+	return (byte & 0xf0) == 0x40 || memchr(legacy, byte, sizeof(legacy));
+}
+
+/* INS, OUTS, MOVS, STOS. */
+static bool is_fast_string(u8 opcode)
+{
+	return (opcode & 0xfc) == 0x6c || (opcode & 0xfe) == 0xa4 || (opcode & 0xfe) == 0xaa;
+}
+
+/*
+ * In 64-bit mode these instructions end Bochs (3.0) if REP comes with an address size of 32
+ * bits: "failed assertion … cpu_mode != BX_MODE_LONG_64", faststring.cc, whoever executes them.
+ */
+static void spare_addr32_rep(u8 *from, const u8 *end)
+{
+	for (; from < end; from++) {
+		const u8 *at = from;
+
+		while (at < end && is_prefix(*at))
+			at++;
+		if (*from == 0x67 && at < end && is_fast_string(*at))
+			*from = 0x90;
+	}
+}
+
 void code_fill(struct dice *dice, const struct world *world, u8 *to, u32 size)
 {
 	struct code code = {
@@ -408,4 +441,6 @@ void code_fill(struct dice *dice, const struct world *world, u8 *to, u32 size)
 		else
 			pick(dice, all_kinds)(&code);
 	}
+	if (is_long(world->mode))
+		spare_addr32_rep(to, to + size);
 }

@@ -269,4 +269,4 @@ static void diff_round(struct dice *dice)
 	}
 }
 
-const struct fuzzer diff_fuzzer = { "diff", diff_round };
+const struct fuzzer diff_fuzzer = { "diff", diff_round, COUNT_GUESTS };

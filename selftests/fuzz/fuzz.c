@@ -33,6 +33,7 @@ static const char *const count_names[COUNTS] = {
 	[COUNT_FAILED_ENTRIES]	= "failed entries",
 	[COUNT_JUDGED]		= "entries judged",
 	[COUNT_BROKEN]		= "of them against a rule",
+	[COUNT_EXEMPT]		= "exempt",
 };
 
 bool fuzz_replays;
@@ -156,6 +157,14 @@ static void print_counts(u64 rounds, double seconds)
 	printf(", %.1f seconds\n", seconds);
 }
 
+static bool something_was_tried(const struct fuzzer *fuzzer)
+{
+	if (counts[fuzzer->needed])
+		return true;
+	printf("# no %s at all\n", count_names[fuzzer->needed]);
+	return false;
+}
+
 static const struct fuzzer *find_fuzzer(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fuzzers); i++) {
@@ -190,6 +199,7 @@ int main(int argc, char **argv)
 		fine = do_round(fuzzer, seed, ++round);
 	} while (fine && !only && now() - start < seconds);
 	print_counts(only ? 1 : round, now() - start);
+	fine = fine && something_was_tried(fuzzer);
 	if (!fine)
 		printf("# make fuzz FUZZ=%s MMU=%s SEED=%llu ROUND=%llu replays it\n",
 		       fuzzer->name, mmu_name(chosen_mmu()), seed, round);

@@ -50,17 +50,6 @@ u64 odd_value(struct dice *dice);
 
 /* --------------------------------------------------------------------- rounds */
 
-struct fuzzer {
-	const char *name;
-	/* In a process of its own; ends it by require() if something is wrong. */
-	void (*round)(struct dice *dice);
-};
-
-/* Is it one round, which is to be told of at length? */
-extern bool fuzz_replays;
-
-extern const struct fuzzer ioctl_fuzzer, guest_fuzzer, entry_fuzzer, diff_fuzzer;
-
 /* What is told of in the end; all processes and threads count together. */
 enum count {
 	COUNT_CALLS,		/* but MINIVMX_RUN */
@@ -69,10 +58,24 @@ enum count {
 	COUNT_GUESTS,
 	COUNT_EXITS,
 	COUNT_FAILED_ENTRIES,
-	COUNT_JUDGED,		/* entries that the checker was asked of */
+	COUNT_JUDGED,		/* entries that were held against the checker's word */
 	COUNT_BROKEN,		/* of those, in which it saw a rule broken */
+	COUNT_EXEMPT,		/* entries of which it was asked in vain */
 	COUNTS,
 };
+
+struct fuzzer {
+	const char *name;
+	/* In a process of its own; ends it by require() if something is wrong. */
+	void (*round)(struct dice *dice);
+	/* Nothing was tried without any of these. */
+	enum count needed;
+};
+
+/* Is it one round, which is to be told of at length? */
+extern bool fuzz_replays;
+
+extern const struct fuzzer ioctl_fuzzer, guest_fuzzer, entry_fuzzer, diff_fuzzer;
 
 void count(enum count what);
 

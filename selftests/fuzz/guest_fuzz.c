@@ -234,4 +234,4 @@ static void guest_round(struct dice *dice)
 	}
 }
 
-const struct fuzzer guest_fuzzer = { "guest", guest_round };
+const struct fuzzer guest_fuzzer = { "guest", guest_round, COUNT_EXITS };

@@ -799,4 +799,4 @@ static void ioctl_round(struct dice *dice)
 	do_all_steps(dice);
 }
 
-const struct fuzzer ioctl_fuzzer = { "ioctl", ioctl_round };
+const struct fuzzer ioctl_fuzzer = { "ioctl", ioctl_round, COUNT_CALLS };
