@@ -135,20 +135,33 @@ MINIVMX_TEST(host_pkru, guest_changes_x87_and_xcr0)
 
 /* ----------------------------------------------------------- debug registers */
 
+/* BS and BD, which no #DB clears. */
+#define DR6_STEPPED		0xffff6ff0UL
+
 static volatile u64 watched;
 
 static void guest_uses_debug_registers(void)
 {
 	for (;;) {
-		u64 dr;
+		u64 dr0, dr6;
 
 		asm volatile("movq %0, %%dr0" : : "r"(0x1111UL));
+		asm volatile("movq %0, %%dr6" : : "r"(DR6_STEPPED));
 		asm volatile("movq %0, %%dr7" : : "r"(0x400UL));
 		watched++;
 		GUEST_SYNC(1);
-		asm volatile("movq %%dr0, %0" : "=r"(dr));
-		GUEST_ASSERT(dr == 0x1111);
+		asm volatile("movq %%dr0, %0" : "=r"(dr0));
+		asm volatile("movq %%dr6, %0" : "=r"(dr6));
+		GUEST_ASSERT(dr0 == 0x1111 && dr6 == DR6_STEPPED);
 	}
+}
+
+static volatile sig_atomic_t traps;
+
+static void count_trap(int signal)
+{
+	(void)signal;
+	traps++;
 }
 
 static int watch(volatile void *address)
@@ -166,7 +179,10 @@ static int watch(volatile void *address)
 		       PERF_FLAG_FD_CLOEXEC);
 }
 
-/* A breakpoint of the host sees the host's writes, all of them, and no other. */
+/*
+ * A breakpoint of the host sees the host's writes, all of them, and no other. Were the guest's
+ * BS in DR6 then, the kernel would take it for a step, and send SIGTRAP.
+ */
 MINIVMX_TEST(host_debug_registers, guest_uses_debug_registers)
 {
 	u64 count = 0;
@@ -175,12 +191,14 @@ MINIVMX_TEST(host_debug_registers, guest_uses_debug_registers)
 	if (perf < 0)
 		SKIP(return, "this kernel has no hardware breakpoints: %s",
 		     strerrorname_np(errno));
+	catch_signal(SIGTRAP, count_trap);
 	for (int i = 0; i < 20; i++) {
 		run_to_sync(vcpu, 1);
 		watched++;
 	}
 	ASSERT_EQ(sizeof(count), read(perf, &count, sizeof(count)));
 	EXPECT_EQ(20, count);
+	EXPECT_EQ(0, traps);
 	EXPECT_EQ(20, *guest_copy(vm, watched));
 	EXPECT_EQ(0x1111, get_sregs(vcpu).dr[0]);
 }
