@@ -5,8 +5,8 @@
 # given to lab/init, and leaves console.log and output.log in build/boot/NAME.
 # ENGINE, CPU_MODEL, CPUS choose the machine; LIMIT is in seconds of the machine's own
 # clock, so that a busy host makes nothing fail; with SHOW=1 the output is shown as it
-# comes. Exits with the status that lab/init reported; with 1 where it reported none, or
-# where the kernel complained. Runs inside the base.
+# comes. Exits with the status that lab/init reported; with 1 where it reported none, where
+# the machine did not power off by itself, or where the kernel complained. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 . "$LAB/machine.sh"
@@ -39,15 +39,31 @@ kernel_log() {
 	sed '1,/lab: ready/d' "$BOOT/console.log"
 }
 
+# Reads all of it: a writer to a pipe that is closed would fail.
+in_log() {
+	kernel_log | grep -E "$1" >/dev/null
+}
+
+# The kernel's last words; nested, those of the inner one. After LIMIT, lab/init says so.
+powered_off() {
+	local inner=
+	[ "$ENGINE" != nested ] || inner='^L1: .*'
+	in_log "${inner}reboot: Power down" && ! in_log 'lab: [0-9]* seconds are over'
+}
+
 verdict() {
 	local status
 	status=$(reported_status)
-	if kernel_log | grep -qE "$complaints"; then
+	if in_log "$complaints"; then
 		echo "The kernel complained:"
 		kernel_log | grep -E -A 40 "$complaints" | head -n 60
 		return 1
 	elif [ -z "$status" ]; then
 		echo "The machine ended without a result (limit: $LIMIT s by its own clock)."
+		show_ends
+		return 1
+	elif ! powered_off; then
+		echo "The machine had a result, and did not power off (limit: $LIMIT s by its own clock)."
 		show_ends
 		return 1
 	fi
