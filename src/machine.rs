@@ -70,8 +70,8 @@ pub(crate) struct Machine {
     /// Virtual-processor identifiers.
     #[pin]
     pub(crate) vpids: Vpids,
-    /// Are the rules of VM entries looked at before each?
-    pub(crate) checks_entries: bool,
+    /// The rules of VM entries are looked at before the first after a call, and each so many further on; 0 is never.
+    pub(crate) check_interval: u32,
 }
 
 /// Width of the guest-physical addresses that four levels of EPT translate.
@@ -100,11 +100,17 @@ impl Machine {
                 mitigations,
                 msr_bitmaps: Arc::new(MsrBitmaps::new()?, GFP_KERNEL)?,
                 vpids <- Vpids::new(),
-                checks_entries: module_parameters::check_entries.value(),
+                check_interval: module_parameters::check_entries.value(),
                 capabilities,
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Are the rules of VM entries looked at before some, or all?
+    #[inline]
+    pub(crate) fn checks_entries(&self) -> bool {
+        self.check_interval != 0
     }
 
     /// Are there EPT pages of 2 MiB, and may guests execute what is in them?

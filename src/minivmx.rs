@@ -61,9 +61,9 @@ module! {
             default: false,
             description: "Log the whole VMCS when a VM entry fails (once a second at most)",
         },
-        check_entries: bool {
-            default: false,
-            description: "Check every VM entry before the CPU does, and log what breaks a rule",
+        check_entries: u32 {
+            default: 0,
+            description: "Check VM entries before the CPU does, and log what breaks a rule: the first after each call that concerns a vCPU, and each so many further on (1: all, 0: none)",
         },
     },
 }

@@ -214,7 +214,7 @@ static void check(const struct minivmx_run *run)
 		"a failed entry without a cause");
 }
 
-/* Where a machine dies of an entry, this is the last that is heard of it. */
+/* Bochs keeps the last 4 KiB of its output until it ends, so one that dies may tell less. */
 static void tell(const struct guest *guest)
 {
 	const struct minivmx_regs *regs = &guest->run->regs;

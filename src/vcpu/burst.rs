@@ -74,6 +74,7 @@ impl Vcpu {
     /// As above, compiled once for all.
     fn with_any_context(&self, body: &mut dyn FnMut(&mut Context<'_>)) -> Result {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
+        state.guest.checked = None;
         root::insist(|| self.burst(&mut state, &mut *body))
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules of VM entries, held against the guest of a burst: before each entry with the module's parameter
+//! The rules of VM entries, held against the guest of a burst: before entries with the module's parameter
 //! `check_entries`, and after an entry that failed, to say why.
 
 use super::{
@@ -77,7 +77,7 @@ pub(super) fn explain(cx: &mut Context<'_>) -> Option<()> {
 /// The same where it was the CPU that refused.
 #[cold]
 pub(super) fn explain_refusal(cx: &mut Context<'_>) {
-    if explain(cx).is_none() && cx.vm.machine.checks_entries {
+    if explain(cx).is_none() && cx.vm.machine.checks_entries() {
         pr_warn_once!("the CPU refuses a VM entry that breaks no rule known here\n");
     }
 }
@@ -91,9 +91,27 @@ fn class(failure: Failure) -> &'static str {
     }
 }
 
+/// Is it the turn of this entry?
+///
+/// Where VMREAD is a VM exit of our own, a check can take longer than a tick of the clock: then a guest each of
+/// whose entries is checked would be interrupted before its first instruction, for ever.
+fn is_due(cx: &mut Context<'_>) -> bool {
+    let now = cx.counters.entries.get();
+    let interval = u64::from(cx.vm.machine.check_interval);
+    let is_near = |last| now.wrapping_sub(last) < interval;
+    let due = !cx.guest.checked.is_some_and(is_near);
+    if due {
+        cx.guest.checked = Some(now);
+    }
+    due
+}
+
 /// Reports what breaks a rule as a CPU would that refuses it.
 #[cold]
 pub(super) fn before_entry(cx: &mut Context<'_>) -> Result<(), Next> {
+    if !is_due(cx) {
+        return Ok(());
+    }
     let Some(found) = find(cx) else {
         return Ok(());
     };

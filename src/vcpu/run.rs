@@ -92,7 +92,7 @@ impl Vcpu {
     /// VMCS holds.
     #[cold]
     fn log(&self, state: &mut State) -> Result {
-        let checked = self.vm.machine.checks_entries && state.guest.report.is_violation();
+        let checked = self.vm.machine.checks_entries() && state.guest.report.is_violation();
         let dumped = module_parameters::dump_vmcs.value() && state.guest.report.has_words();
         if !(checked || dumped) || !ratelimit::may_log_at_length() {
             return Ok(());
@@ -178,7 +178,7 @@ fn finish_and_run(cx: &mut Context<'_>, request: &Request, page: &RunPage) -> Re
 /// Enters the guest again and again, until something has to be done outside of the burst.
 #[inline]
 fn run_in_burst(cx: &mut Context<'_>) -> Next {
-    let checks_entries = cx.vm.machine.checks_entries;
+    let checks_entries = cx.vm.machine.checks_entries();
     let mut allowance = Allowance::new();
     loop {
         if let Err(next) = translation::prepare_entry(cx) {

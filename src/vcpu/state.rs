@@ -114,6 +114,9 @@ pub(crate) struct Guest {
     pub(crate) transfer: Transfer,
     /// The exception that it is if the driver raised it.
     pub(crate) raised: Exception,
+    /// How many VM entries there were when the rules were held against one; none since a call that may have
+    /// changed something.
+    pub(crate) checked: Option<u64>,
 }
 
 impl Guest {
@@ -185,6 +188,7 @@ impl State {
                 pending: Pending::Nothing,
                 transfer: Transfer::new(),
                 raised: Exception::INVALID_OPCODE,
+                checked: None,
             },
         })
     }

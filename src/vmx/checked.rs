@@ -14,16 +14,56 @@ use super::{
     processor::Processor,
     vmcs::CurrentVmcs, //
 };
+use core::cell::Cell;
 
-impl Fields for CurrentVmcs<'_> {
+/// A power of two.
+const REMEMBERED: usize = 64;
+
+/// The current VMCS, and what was read of it last: many rules look at the same fields, and where the host
+/// is a guest itself a VMREAD may be a VM exit.
+struct Remembering<'a> {
+    vmcs: &'a CurrentVmcs<'a>,
+    /// Encodings and values, each at the place that its encoding has.
+    seen: [Cell<Option<(u32, u64)>>; REMEMBERED],
+}
+
+impl Fields for Remembering<'_> {
     fn value(&self, encoding: u32) -> u64 {
-        self.read_by_encoding(encoding).unwrap_or(0)
+        let Some(seen) = self.seen.get(place(encoding)) else {
+            return self.read(encoding);
+        };
+        match seen.get() {
+            Some((known, value)) if known == encoding => value,
+            _ => {
+                let value = self.read(encoding);
+                seen.set(Some((encoding, value)));
+                value
+            }
+        }
     }
+}
+
+impl Remembering<'_> {
+    fn read(&self, encoding: u32) -> u64 {
+        self.vmcs.read_by_encoding(encoding).unwrap_or(0)
+    }
+}
+
+/// Mixes the index of the field with its type and width (SDM Vol. 3C, "VMREAD, VMWRITE, and Encodings of
+/// VMCS Fields").
+fn place(encoding: u32) -> usize {
+    let (index, kind) = (encoding >> 1, (encoding >> 10) * 13);
+    // CAST: It is below `REMEMBERED`.
+    (index.wrapping_add(kind) as usize) % REMEMBERED
 }
 
 /// The first thing that the next VM entry would fail for, as far as we know. It takes some thousand
 /// instructions.
 #[cold]
 pub(crate) fn check(vmcs: &CurrentVmcs<'_>, processor: &Processor) -> Result<(), Violation> {
-    check::check(&View::new(vmcs, processor))
+    let fields = Remembering {
+        vmcs,
+        seen: [const { Cell::new(None) }; REMEMBERED],
+    };
+    check::check(&View::new(&fields, processor))
 }
