@@ -87,7 +87,7 @@ help:
 #: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine; these models: Bochs
 #: KVM=own|borrow          without kvm_intel, or with it loaded
 #: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)
-#: KERNEL=debug, ROUNDS=n  with T=part: on the debug kernel; each selftest n times
+#: KERNEL=debug|stock, ROUNDS=n  with T=part: on that kernel (stock: Debian's own); each selftest n times
 #: LIMIT=seconds           of the machine's own clock, for a boot longer than the rungs of make check
 #: WATCH=1                 with T=part: how long were interrupts off?
 #: CHECK_ENTRIES=1         with T=part: the module checks each VM entry before the CPU

@@ -11,8 +11,24 @@ kernel=$("$LAB/kernel.sh" "$name")
 image=$BUILD/image/$name
 root=$image/root
 
-kvm_modules() {
-	find "$kernel/virt/lib/irqbypass.ko" "$kernel/arch/x86/kvm" -name '*.ko'
+case $name in
+stock)
+	installed=/lib/modules/$(cat "$kernel/include/config/kernel.release")
+	kvm=$installed/kernel
+	bzImage=$installed/vmlinuz
+	;;
+*)
+	kvm=$kernel
+	bzImage=$kernel/arch/x86/boot/bzImage
+	;;
+esac
+
+# minivmx and KVM, without what only a debugger reads.
+copy_modules() {
+	cp "$BUILD/module/$name/minivmx.ko" "$1"
+	find "$kvm/virt/lib" "$kvm/arch/x86/kvm" \( -name '*.ko' -o -name '*.ko.xz' \) -exec cp -t "$1" {} +
+	find "$1" -name '*.xz' -exec unxz {} +
+	strip --strip-debug "$1"/*.ko
 }
 
 fill_root() {
@@ -22,8 +38,7 @@ fill_root() {
 		"$LAB/compare" "$LAB/growth" "$root/bin"
 	cp "$LAB/init" "$root/init"
 	cp "$LAB/welcome" "$root/etc/motd"
-	cp "$BUILD/module/$name/minivmx.ko" "$root/lib/modules"
-	kvm_modules | xargs cp -t "$root/lib/modules"
+	copy_modules "$root/lib/modules"
 	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/*.elf "$root/guests"
 	cp "$BUILD"/examples/* "$root/examples"
 	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
@@ -35,7 +50,7 @@ fill_root() {
 pack() {
 	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) | lz4 -q -l -1 >"$image/initramfs.partial"
 	mv "$image/initramfs.partial" "$image/initramfs"
-	cp "$kernel/arch/x86/boot/bzImage" "$image/bzImage"
+	cp "$bzImage" "$image/bzImage"
 }
 
 step "module for kernel '$name'" "$LAB/module.sh" "$name"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kernel.sh lab|debug: builds that kernel where it is missing, and prints its
-# object tree; kernel.sh --source: the same for the source tree. Runs inside the
-# base.
+# object tree; kernel.sh stock: a tree for Debian's, which the base has; kernel.sh
+# --source: the source tree. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -20,7 +20,8 @@ name=${1:-lab}
 case $name in
 lab | --source) compiler=gcc-14 fragments=("$LAB/kernel.config") ;;
 debug) compiler=clang-19 fragments=("$LAB/kernel.config" "$LAB/debug.config") ;;
-*) die "no kernel is called '$name': lab or debug" ;;
+stock) exec "$LAB/thin-tree.sh" "$(basename /lib/modules/*)" ;;
+*) die "no kernel is called '$name': lab, debug or stock" ;;
 esac
 
 arguments=$(kernel_arguments "$name")
