@@ -247,9 +247,9 @@ fn draw_row(picture: &mut Picture, row: &Row, y: u32, before: &mut Option<(u32, 
 fn shadow(walk: &Walk) -> String {
     let pairs = beside::pairs(walk);
     let height = PAIR * u32::try_from(pairs.len()).unwrap_or(0) + 50;
-    let mut picture = Picture::new(860, height.max(120));
+    let mut picture = Picture::new(900, height.max(120));
     picture.text((24, 24), "label", "guest's tables, which the driver reads");
-    picture.text((454, 24), "label", "shadow tables, which the CPU reads");
+    picture.text((404, 24), "label", "shadow tables, which the CPU reads");
     let mut before = [None; 2];
     for (number, pair) in (0..).zip(&pairs) {
         draw_pair(&mut picture, pair, 66 + PAIR * number, &mut before);
@@ -258,7 +258,7 @@ fn shadow(walk: &Walk) -> String {
 }
 
 fn draw_pair(picture: &mut Picture, pair: &Pair, y: u32, before: &mut [Option<(u32, u32)>; 2]) {
-    let sides = [(pair.guest, 40, true), (pair.shadow, 470, false)];
+    let sides = [(pair.guest, 40, true), (pair.shadow, 420, false)];
     for ((numbered, x, is_guest), before) in sides.into_iter().zip(before) {
         let Some(numbered) = numbered else { continue };
         let (_, pte) = &numbered;
@@ -272,6 +272,6 @@ fn draw_pair(picture: &mut Picture, pair: &Pair, y: u32, before: &mut [Option<(u
         *before = Some((x, y));
     }
     for (line, difference) in (0..).zip(pair.differences()) {
-        picture.text((498, y + 34 + 16 * line), "label", &difference);
+        picture.text((448, y + 34 + 16 * line), "label", &difference);
     }
 }

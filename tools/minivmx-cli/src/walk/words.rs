@@ -41,18 +41,18 @@ pub fn question(question: &Question) -> String {
     format!("{address}, {} by {by}", question.purpose)
 }
 
-/// How it ends, a line each.
+/// How it ends, a line each, or two.
 pub fn end(walk: &Walk) -> Vec<String> {
     let found = &walk.translation;
-    let mut lines = match found.end {
+    let mut lines = vec![match found.end {
         End::Translated | End::PageFault(_) | End::NotCanonical => {
-            vec![format!("The way ends with {}.", found.end)]
+            format!("The way ends with {}.", found.end)
         }
-        _ => vec![
-            format!("The way ends at guest-physical {:#x}:", found.gpa),
-            format!("{}.", found.end),
-        ],
-    };
+        _ => format!(
+            "The way ends at guest-physical {:#x}:\n  {}.",
+            found.gpa, found.end
+        ),
+    }];
     if found.guest_page != 0 {
         lines.push(format!(
             "Guest's tables: guest-physical {:#x}, in a page of {}, {}.",
