@@ -17,6 +17,7 @@
 #define WINDOW_NMI		MINIVMX_WINDOW_NMI
 #define WINDOW_ALL		(WINDOW_INTERRUPT | WINDOW_NMI)
 
+#define BLOCKING_BY_STI		BIT(0)
 #define BLOCKING_BY_NMI		BIT(3)
 
 static const struct minivmx_event interrupt = { VALID | INTERRUPT | VECTOR_FREE };
@@ -214,6 +215,155 @@ MINIVMX_TEST(interrupted_nmi, guest_takes_an_nmi)
 	run_to_done(vcpu);
 }
 
+static void block_nmis(const struct vcpu *vcpu)
+{
+	struct minivmx_sregs sregs = get_sregs(vcpu);
+
+	sregs.interruptibility = BLOCKING_BY_NMI;
+	set_sregs(vcpu, &sregs);
+}
+
+/* Some CPUs open the window behind STI, and take no NMI there. */
+MINIVMX_TEST(nmi_window_behind_sti, guest_takes_an_nmi)
+{
+	struct minivmx_sregs sregs;
+	u64 rip;
+
+	if (!has_virtual_nmis(vm))
+		SKIP(return, "this CPU has no virtual NMIs");
+	run_to_sync(vcpu, 1);
+	run->immediate_exit = 1;
+	EXPECT_EQ(EINTR, run_error(vcpu));
+	run->immediate_exit = 0;
+	rip = run->regs.rip;
+	sregs = get_sregs(vcpu);
+	sregs.interruptibility = BLOCKING_BY_STI;
+	set_sregs(vcpu, &sregs);
+	run->windows = WINDOW_NMI;
+	run_to_exit(vcpu, EXIT_NMI_WINDOW);
+	EXPECT_EQ(all_but(0), run->ready);
+	/* Behind the NOP. */
+	EXPECT_EQ(rip + 1, run->regs.rip);
+	run->windows = 0;
+	run_to_sync(vcpu, NO_FAULT);
+	run_to_done(vcpu);
+}
+
+/* A frame that IRET does not take: its code segment is beyond the table. */
+#define BAD_CS		0x7ff8
+
+static void guest_faults_at_iret(void)
+{
+	GUEST_SYNC(1);
+	guest_fault.vector = NO_FAULT;
+	asm volatile("leaq 1f(%%rip), %%rax\n\t"
+		     "movq %%rax, %[resume]\n\t"
+		     "movq %%rsp, %%r12\n\t"
+		     "pushq $0\n\t"
+		     "pushq %%r12\n\t"
+		     "pushfq\n\t"
+		     "pushq %[cs]\n\t"
+		     "pushq %%rax\n\t"
+		     "iretq\n"
+		     "1:\n\t"
+		     "movq %%r12, %%rsp"
+		     : [resume] "=m"(guest_resume)
+		     : [cs] "i"(BAD_CS)
+		     : "rax", "r12", "memory");
+	GUEST_SYNC(guest_fault.vector);
+	GUEST_DONE();
+}
+
+/* A guest in its handler of NMIs gets to an IRET that faults: the program has that. */
+static void run_to_bad_iret(struct __test_metadata *_metadata,
+			    const struct vcpu *vcpu)
+{
+	run_to_sync(vcpu, 1);
+	block_nmis(vcpu);
+	set_traps(vcpu, BIT(VECTOR_GP), 0);
+	run_to_exit(vcpu, EXIT_EXCEPTION);
+	EXPECT_EQ(VECTOR_GP, vcpu->run->interruption_info & 0xff);
+	EXPECT_FALSE(vcpu->run->ready & WINDOW_NMI);
+	EXPECT_EQ(BLOCKING_BY_NMI, get_sregs(vcpu).interruptibility);
+}
+
+/* It has unblocked NMIs, if the guest gets its fault. */
+MINIVMX_TEST(nmis_after_an_iret_that_faults, guest_faults_at_iret)
+{
+	if (!has_virtual_nmis(vm))
+		SKIP(return, "this CPU has no virtual NMIs");
+	run_to_bad_iret(_metadata, vcpu);
+	run->answer = MINIVMX_ANSWER_DEFAULT;
+	run_to_sync(vcpu, VECTOR_GP);
+	EXPECT_EQ(0, get_sregs(vcpu).interruptibility);
+	run_to_done(vcpu);
+}
+
+/* And if the program mends it, it does so as it is carried out. */
+MINIVMX_TEST(nmis_until_an_iret_is_mended, guest_faults_at_iret)
+{
+	u64 *frame;
+
+	if (!has_virtual_nmis(vm))
+		SKIP(return, "this CPU has no virtual NMIs");
+	run_to_bad_iret(_metadata, vcpu);
+	frame = (u64 *)(vm->memory + run->regs.rsp);
+	frame[1] = GUEST_CS;
+	frame[4] = 0;
+	run->windows = WINDOW_NMI;
+	run_to_exit(vcpu, EXIT_NMI_WINDOW);
+	EXPECT_EQ(frame[0], run->regs.rip);
+	run->windows = 0;
+	run_to_sync(vcpu, NO_FAULT);
+	run_to_done(vcpu);
+}
+
+static void guest_steps_hlt_and_out(void)
+{
+	struct gprs r = { .a = UCALL_SYNC, .di = 1 };
+
+	GUEST_TRY("pushfq\n\t"
+		  "orq $0x100, (%%rsp)\n\t"
+		  "popfq\n\t"
+		  "hlt\n\t"
+		  "nop", &r);
+	GUEST_SYNC(guest_fault.vector);
+	r = (struct gprs) { .a = UCALL_SYNC, .di = 2 };
+	GUEST_TRY("pushfq\n\t"
+		  "orq $0x100, (%%rsp)\n\t"
+		  "popfq\n\t"
+		  "outl %%eax, $0xf0\n\t"
+		  "nop", &r);
+	GUEST_SYNC(guest_fault.vector + 3);
+	GUEST_DONE();
+}
+
+/* The trap of an instruction comes before any interrupt. */
+static void run_to_trap(struct __test_metadata *_metadata, const struct vm *vm)
+{
+	struct minivmx_run *run = vm->vcpu.run;
+
+	EXPECT_EQ(0, run->ready);
+	guest_copy(vm, guest_fault)->vector = NO_FAULT;
+	run->windows = WINDOW_INTERRUPT;
+	run_to_exit(&vm->vcpu, EXIT_INTERRUPT_WINDOW);
+	EXPECT_EQ(VECTOR_DB, guest_copy(vm, guest_fault)->vector);
+	EXPECT_EQ(guest_copy(vm, guest_fault)->resume, run->regs.rip);
+	EXPECT_EQ(all_but(0), run->ready);
+	run->windows = 0;
+}
+
+MINIVMX_TEST(traps_before_interrupts, guest_steps_hlt_and_out)
+{
+	run_to_exit(vcpu, EXIT_HLT);
+	run_to_trap(_metadata, vm);
+	run_to_sync(vcpu, VECTOR_DB);
+	run_to_sync(vcpu, 2);
+	run_to_trap(_metadata, vm);
+	run_to_sync(vcpu, VECTOR_DB + 3);
+	run_to_done(vcpu);
+}
+
 /* A page table that is used between writes stays protected where any is. */
 static void write_tables(void)
 {
@@ -241,14 +391,6 @@ static void guest_writes_tables_until_iret(void)
 		     "1:"
 		     : : [cs] "i"(GUEST_CS) : "rax", "memory");
 	GUEST_DONE();
-}
-
-static void block_nmis(const struct vcpu *vcpu)
-{
-	struct minivmx_sregs sregs = get_sregs(vcpu);
-
-	sregs.interruptibility = BLOCKING_BY_NMI;
-	set_sregs(vcpu, &sregs);
 }
 
 /* Instructions that are stepped open no window, and shut none. */

@@ -846,8 +846,9 @@ enum minivmx_window {
  *	(interrupt window) or 8 (NMI window). An event that waits comes first.
  * @__reserved: must be 0
  * @ready: &enum minivmx_window: which of these the guest can take where it is now.
- *	None while an event waits, and before an instruction that ends what blocks
- *	them and whose exit waits for its answer.
+ *	None while an event waits, or a debug trap of the last instruction, which
+ *	comes first; nor before an instruction whose exit waits for its answer, if
+ *	it is single-stepped or ends what blocks them. Ask for the window then.
  * @__reserved2: 0
  *
  * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,

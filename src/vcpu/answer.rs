@@ -98,7 +98,6 @@ fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &R
         }
         (Pending::Msr { rip, write }, _) if at(cx, rip) => msr::finish(cx, write, page),
         (Pending::Exception { .. }, answer::MINIVMX_ANSWER_DEFAULT) => exception::deliver(cx),
-        (Pending::Exception { rip }, _) if at(cx, rip) => exception::try_again(cx),
         (Pending::Raised, answer::MINIVMX_ANSWER_DEFAULT) => cx.deliver(cx.guest.raised),
         (Pending::Other(basic), answer::MINIVMX_ANSWER_DEFAULT) => answer_default(cx, basic),
         _ => Next::Enter,

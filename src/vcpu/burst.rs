@@ -31,6 +31,7 @@ use super::{
         lend_split_locks,
         Guest,
         Needed,
+        Pending,
         State, //
     },
     tlb::Tlb,
@@ -54,7 +55,11 @@ use crate::{
     },
     x86::{
         cr4,
-        debug_register::dr7, //
+        debug_register::{
+            dr7,
+            pending, //
+        },
+        rflags, //
     }, //
 };
 use kernel::prelude::*;
@@ -162,8 +167,18 @@ fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
     guest.frame.rip = vmcs.read(GUEST_RIP);
     guest.frame.general.0[entry::Registers::RSP] = vmcs.read(GUEST_RSP);
     guest.frame.rflags = vmcs.read(GUEST_RFLAGS);
-    guest.ready = match guest.event.is_nothing() {
-        true => Windows::open(guest.frame.rflags, vmcs.read(GUEST_INTERRUPTIBILITY)),
-        false => Windows::default(),
-    };
+    guest.ready = ready(vmcs, guest);
+}
+
+/// What the guest can take where it is. A debug trap of its last instruction comes first, and a VM entry with an
+/// event would lose it; an instruction that is single-stepped and yet to be finished is going to have one.
+#[inline]
+fn ready(vmcs: &CurrentVmcs<'_>, guest: &Guest) -> Windows {
+    let flags = guest.frame.rflags;
+    let steps = flags & rflags::TF != 0 && guest.pending != Pending::Nothing;
+    let traps = pending::is_enabled(vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS));
+    if steps || traps || !guest.event.is_nothing() {
+        return Windows::NONE;
+    }
+    Windows::open(flags, vmcs.read(GUEST_INTERRUPTIBILITY))
 }

@@ -157,6 +157,15 @@ fn restore_rf(vmcs: &CurrentVmcs<'_>, guest: &Guest, exception: bool) {
     }
 }
 
+/// An exception is the guest's after all, which the program had, and whose instruction was going to happen again:
+/// if that was an IRET, it has unblocked NMIs.
+pub(crate) fn unblock_nmis(vmcs: &CurrentVmcs<'_>, exception: Interruption) {
+    let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
+    if exception.nmi_unblocking() && !vectoring.valid() {
+        block_nmis(vmcs, false);
+    }
+}
+
 /// What exited is to happen again. It may have been an IRET that unblocked NMIs already; what an exit
 /// says of that has no meaning where it cut short the delivery of an event.
 #[inline]
@@ -273,6 +282,11 @@ fn finish_flags(vmcs: &CurrentVmcs<'_>, flags: u64) {
 fn is_blocked_for_an_instruction(vmcs: &CurrentVmcs<'_>) -> bool {
     let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
     state.sti() || state.mov_ss()
+}
+
+/// Are interrupts blocked by STI?
+pub(crate) fn is_behind_sti(vmcs: &CurrentVmcs<'_>) -> bool {
+    Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY)).sti()
 }
 
 fn end_blocking(vmcs: &CurrentVmcs<'_>) {

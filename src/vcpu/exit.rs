@@ -56,7 +56,8 @@ use super::{
     event,
     state::Pending,
     trace,
-    translation, //
+    translation,
+    trap, //
 };
 use crate::{
     vmx::{
@@ -120,7 +121,7 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::CR_ACCESS => control_register::handle(cx),
         basic::INVLPG => invlpg::handle(cx),
         basic::MONITOR_TRAP_FLAG => translation::stepped(cx),
-        basic::INTERRUPT_WINDOW => cx.report(basic),
+        basic::INTERRUPT_WINDOW => interrupt_window(cx),
         basic::NMI_WINDOW => nmi_window(cx),
         basic::DR_ACCESS => debug_register::handle(cx),
         basic::XSETBV => xsetbv::handle(cx),
@@ -178,12 +179,26 @@ fn hlt(cx: &mut Context<'_>) -> Next {
     cx.report(basic::HLT)
 }
 
-/// The end of a step on CPUs that step by it, or what the program waits for.
+/// The end of a step on CPUs that step by it, or what the program waits for. Some CPUs open the window behind STI,
+/// and yet take no NMI there: interrupts are on then, and their window opens after the next instruction.
 fn nmi_window(cx: &mut Context<'_>) -> Next {
     if cx.guest.translation.is_stepping() {
-        translation::stepped(cx)
+        return translation::stepped(cx);
+    }
+    if event::is_behind_sti(cx.vmcs) {
+        cx.vmcs.set_windows(true, false);
+        return Next::Enter;
+    }
+    cx.report(basic::NMI_WINDOW)
+}
+
+/// What the program waits for, or the window for NMIs will open, too.
+fn interrupt_window(cx: &mut Context<'_>) -> Next {
+    trap::renew_windows(cx);
+    if cx.guest.windows.interrupt() {
+        cx.report(basic::INTERRUPT_WINDOW)
     } else {
-        cx.report(basic::NMI_WINDOW)
+        Next::Enter
     }
 }
 

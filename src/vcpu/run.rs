@@ -57,10 +57,11 @@ impl Vcpu {
         self.member.counters.runs.count();
         self.page.read_frame(&mut state.guest.frame);
         state.guest.event = event;
+        state.guest.ready = Windows::NONE;
         let result = self.run_guest(&mut state, &request, windows);
         self.page.set_frame(&state.guest.frame);
         self.page.set_event(&state.guest.event);
-        self.page.set_ready(state.guest.ready);
+        self.page.set_ready(self.possible(state.guest.ready));
         // An answer that an error kept from the exit is there when the program tries again.
         let answered = result.is_ok() || state.guest.pending == Pending::Nothing;
         if answered && request.answer != 0 {
@@ -82,10 +83,19 @@ impl Vcpu {
     #[inline]
     fn windows(&self) -> Result<Windows> {
         let windows = self.page.windows()?;
-        if windows.nmi() && !self.vm.machine.capabilities.has_virtual_nmis() {
+        if self.possible(windows) != windows {
             return Err(EOPNOTSUPP);
         }
         Ok(windows)
+    }
+
+    /// Those of these events that a guest can have on this CPU.
+    #[inline]
+    fn possible(&self, windows: Windows) -> Windows {
+        match self.vm.machine.capabilities.has_virtual_nmis() {
+            true => windows,
+            false => windows.without_nmi(),
+        }
     }
 
     /// Says in the kernel log what the module's parameters ask for: which rule was broken, or all that the

@@ -13,10 +13,13 @@ use crate::{
 use kernel::prelude::*;
 
 /// Some of these events, `enum minivmx_window`.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Windows(u32);
 
 impl Windows {
+    /// None of them.
+    pub(crate) const NONE: Self = Self(0);
+
     /// What the program asks for; `EINVAL` if it is not defined.
     #[inline]
     pub(crate) fn asked(windows: u64) -> Result<Self> {
@@ -28,13 +31,13 @@ impl Windows {
         Ok(Self(windows as u32))
     }
 
-    /// What the guest can take (SDM Vol. 3C, "Checks on Guest Non-Register State"). Some CPUs do not take an
-    /// NMI behind STI.
+    /// What can be taken with these flags and this interruptibility (SDM Vol. 3C, "Checks on Guest Non-Register
+    /// State"). Some CPUs do not take an NMI behind STI.
     #[inline]
     pub(crate) fn open(flags: u64, blocking: u32) -> Self {
         let blocking = Interruptibility::from_raw(blocking);
         if blocking.sti() || blocking.mov_ss() {
-            return Self::default();
+            return Self::NONE;
         }
         let interrupt = match flags & rflags::IF {
             0 => 0,
@@ -45,6 +48,11 @@ impl Windows {
             false => MINIVMX_WINDOW_NMI,
         };
         Self(interrupt | nmi)
+    }
+
+    /// The same for a CPU without NMIs of the guest's.
+    pub(crate) fn without_nmi(self) -> Self {
+        Self(self.0 & !MINIVMX_WINDOW_NMI)
     }
 
     /// Is an external interrupt among them?

@@ -205,18 +205,17 @@ impl Capabilities {
         Err(EOPNOTSUPP)
     }
 
-    /// Can a guest have NMIs of its own? Without, they would block those of the host.
+    /// Can a guest have NMIs of its own, and the driver see when? Without, they would block those of the host.
     pub(crate) fn has_virtual_nmis(&self) -> bool {
         self.processor.pin_based.allows(PinBased::VIRTUAL_NMIS)
+            && self.processor.primary.allows(Primary::NMI_WINDOW_EXITING)
     }
 
     /// How an instruction of the guest can be carried out by itself; [`None`] if it cannot.
     pub(crate) fn stepper(&self) -> Option<Stepper> {
         if self.processor.primary.allows(Primary::MONITOR_TRAP_FLAG) {
             Some(Stepper::MonitorTrapFlag)
-        } else if self.has_virtual_nmis()
-            && self.processor.primary.allows(Primary::NMI_WINDOW_EXITING)
-        {
+        } else if self.has_virtual_nmis() {
             Some(Stepper::NmiWindow)
         } else {
             None

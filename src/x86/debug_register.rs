@@ -38,6 +38,11 @@ pub(crate) mod pending {
     /// An enabled breakpoint was met.
     pub(super) const ENABLED: u64 = 1 << 12;
 
+    /// Do these raise #DB?
+    pub(crate) fn is_enabled(pending: u64) -> bool {
+        pending & (ENABLED | super::dr6::BS) != 0
+    }
+
     /// These, if a guest can have them. RTM and bus locks are for who sets IA32_DEBUGCTL, which guests
     /// cannot.
     pub(crate) fn valid(value: u64) -> Option<u64> {

@@ -48,24 +48,20 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     deliver(cx)
 }
 
-/// Hands the exception that exited to the program.
+/// Hands the exception that exited to the program, which gets to see the guest as it is before the instruction.
 fn report(cx: &mut Context<'_>) -> Next {
+    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
     cx.guest.pending = Pending::Exception {
         rip: cx.vmcs.read(GUEST_RIP),
     };
     cx.report(basic::EXCEPTION_OR_NMI)
 }
 
-/// The program mended what raised the exception: the instruction is to happen again.
-pub(in crate::vcpu) fn try_again(cx: &mut Context<'_>) -> Next {
-    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
-    event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
-    Next::Enter
-}
-
 /// Gives the guest the exception that exited.
 pub(in crate::vcpu) fn deliver(cx: &mut Context<'_>) -> Next {
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    event::unblock_nmis(cx.vmcs, info);
     if info.is(vector::DEBUG) {
         return deliver_debug(cx);
     }

@@ -132,6 +132,9 @@ fn guest_fault(cx: &mut Context<'_>, code: u32, told: trace::PageFault) -> Next 
     if !trapped {
         return deliver(cx, code);
     }
+    // The program gets to see the guest as it is before the instruction.
+    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
+    event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
     cx.guest.pending = Pending::Exception {
         rip: cx.vmcs.read(GUEST_RIP),
     };
