@@ -37,8 +37,10 @@ mod mmu {
     pub(crate) mod generation;
     pub(crate) mod guest_walk;
     pub(crate) mod ia32e;
+    pub(crate) mod inspect;
     pub(crate) mod node;
     pub(crate) mod page;
+    pub(crate) mod pte;
     pub(crate) mod shadow;
     pub(crate) mod table;
     pub(crate) mod tags;
