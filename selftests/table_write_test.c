@@ -371,6 +371,76 @@ MINIVMX_TEST(page_straddling_store, guest_straddles)
 	run_to_done(vcpu);
 }
 
+/*
+ * The delivery of an exception pushes six words, though the instruction that raised
+ * it writes one at most. They become the first entries of a table whose others are
+ * all in use. The handler leaves them as they are.
+ */
+static struct page pushed_table;
+static volatile u64 stack_before;
+
+static void __attribute__((naked)) abandon_exception(void)
+{
+	asm volatile("movq	stack_before(%rip), %rsp\n\t"
+		     "sti\n\t"
+		     "ret");
+}
+
+static void write_and_abandon(u64 address)
+{
+	asm volatile("leaq	-128(%%rsp), %%rsp\n\t"
+		     "leaq	1f(%%rip), %%rax\n\t"
+		     "pushq	%%rax\n\t"
+		     "movq	%%rsp, %[before]\n\t"
+		     "movq	%%rax, (%[address])\n\t"
+		     "ud2\n"
+		     "1:	leaq	128(%%rsp), %%rsp"
+		     : [before] "=m"(stack_before)
+		     : [address] "r"(address)
+		     : "rax", "memory", "cc");
+}
+
+/* Where page faults go, and their stack. */
+static void set_fault_handler(u64 handler, u64 stack)
+{
+	u8 *gate = (u8 *)GUEST_IDT + VECTOR_PF * 16;
+	u8 *ist = (u8 *)GUEST_TSS + 36;
+
+	__builtin_memcpy(gate, &handler, 2);
+	__builtin_memcpy(gate + 6, (u8 *)&handler + 2, 6);
+	__builtin_memcpy(ist, &stack, sizeof(stack));
+}
+
+static void guest_pushes_entries(void)
+{
+	const u64 first = 2 * ENTRIES;
+	const u64 handler = (uintptr_t)guest_stubs + VECTOR_PF * GUEST_STUB_SIZE;
+	volatile u64 *words = pushed_table.words;
+
+	open_window();
+	for (int i = 0; i < ENTRIES; i++)
+		words[i] = entry_for(&page_a);
+	window_pd.words[2] = entry_for(&pushed_table);
+	for (u64 i = 0; i < ENTRIES; i++)
+		GUEST_ASSERT(shows(first + i, &page_a));
+	set_fault_handler((uintptr_t)abandon_exception, (uintptr_t)&words[6]);
+	write_and_abandon(WINDOW);
+	set_fault_handler(handler, GUEST_FAULT_STACK);
+	/* Code segment, stack pointer and stack segment are even. */
+	GUEST_ASSERT(words[2] == GUEST_CS);
+	for (int i = 2; i < 6; i++) {
+		invalidate(WINDOW_PAGE(first + i));
+		if (i != 3)
+			GUEST_ASSERT(try_read(WINDOW_PAGE(first + i)) == VECTOR_PF);
+	}
+	GUEST_ASSERT(shows(first + 6, &page_a));
+}
+
+MINIVMX_TEST(exception_frame_in_a_table, guest_pushes_entries)
+{
+	run_to_done(vcpu);
+}
+
 /* All 1024 entries of two tables by one instruction, upwards and downwards. */
 static void fill_tables(u64 value, bool down)
 {

@@ -41,6 +41,7 @@ mod tables;
 mod work;
 
 pub(crate) use self::{
+    grant::Written,
     guest_memory::{
         GuestMemory,
         GuestPage, //
@@ -266,9 +267,24 @@ impl<P: Frame> Shadow<P> {
         self.last
     }
 
-    /// The single-stepped instruction has been carried out.
-    pub(crate) fn end_step(&mut self, memory: &dyn GuestMemory) {
-        self.tables.revoke(memory);
+    /// Does it matter to [`Self::end_step`] how much the instruction writes?
+    pub(crate) fn steps_at_dense_tables(&self) -> bool {
+        self.tables.has_granted_dense_tables()
+    }
+
+    /// The bytes at an address that the CPU would execute, to the end of the page: none if it would have to
+    /// exit first.
+    pub(crate) fn fetch<'m>(
+        &self,
+        address: Gva,
+        memory: &'m dyn GuestMemory,
+    ) -> impl Iterator<Item = u8> + 'm {
+        self.tables.fetch(address, memory)
+    }
+
+    /// The single-stepped instruction has been carried out, and may have written so much.
+    pub(crate) fn end_step(&mut self, written: Written, memory: &dyn GuestMemory) {
+        self.tables.revoke(written, memory);
         self.tables.finish();
     }
 

@@ -66,6 +66,7 @@ pub(crate) fn check(vmcs: &CurrentVmcs<'_>, guest: &Guest, capabilities: &Capabi
 pub(crate) fn begin_delivery(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
     let (rip, flags) = (vmcs.read(GUEST_RIP), vmcs.read(GUEST_RFLAGS));
     guest.delivery = Delivery::new(&guest.event, rip, flags);
+    guest.translation.deliver_in_step();
     load(vmcs, &guest.event);
 }
 

@@ -12,7 +12,10 @@ use crate::{
         Mode,
         Paging, //
     },
-    vmx::field::*,
+    vmx::{
+        field::*,
+        vmcs::CurrentVmcs, //
+    },
     x86::{
         cr0,
         cr4,
@@ -99,8 +102,12 @@ pub(crate) fn may_touch_users(cx: &Context<'_>) -> bool {
 
 /// Is the guest's code 64-bit code?
 pub(crate) fn is_64_bit(cx: &Context<'_>) -> bool {
-    let code = AccessRights::from_raw(cx.vmcs.read(GUEST_CS_ACCESS_RIGHTS));
-    cx.efer() & efer::LMA != 0 && code.long()
+    cx.efer() & efer::LMA != 0 && is_long(cx.vmcs)
+}
+
+/// CS.L, which means something in IA-32e mode only.
+pub(crate) fn is_long(vmcs: &CurrentVmcs<'_>) -> bool {
+    AccessRights::from_raw(vmcs.read(GUEST_CS_ACCESS_RIGHTS)).long()
 }
 
 /// An access by the guest's code.

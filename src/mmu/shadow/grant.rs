@@ -11,7 +11,19 @@ use super::{
     guest_memory::GuestPage,
     page::At, //
 };
-use crate::mmu::guest_walk::Rights;
+use crate::mmu::{
+    address::Gpa,
+    guest_walk::Rights, //
+};
+
+/// What the instruction may have written in the pages that it was granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Written {
+    /// At most 8 bytes, and each address that it was granted for is one of theirs.
+    Once,
+    /// Anything.
+    Anything,
+}
 
 /// What an instruction is allowed.
 pub(super) struct Granted<'a> {
@@ -28,8 +40,8 @@ pub(super) struct Granted<'a> {
 pub(super) struct Grant {
     /// The entry.
     pub(super) at: At,
-    /// The guest frame that it maps.
-    pub(super) frame: u64,
+    /// Where the access is that it was made for.
+    pub(super) gpa: Gpa,
     /// It stays, read-only.
     pub(super) read_only: bool,
 }
@@ -64,7 +76,7 @@ impl Grants {
         *self.granted.get(..self.count)?.get(number)?
     }
 
-    #[cfg(any(test, fuzzing))]
+    /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = Grant> + '_ {
         (0..self.count).filter_map(|number| self.get(number))
     }

@@ -186,7 +186,7 @@ impl Key {
     }
 
     /// The entries that come from the 8 bytes of the guest table at this offset.
-    pub(crate) fn entries_at(self, offset: u64) -> Range<usize> {
+    pub(crate) fn entries_at(&self, offset: u64) -> Range<usize> {
         let Origin::Table { syntax, part } = self.origin else {
             return 0..0;
         };

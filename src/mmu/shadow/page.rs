@@ -249,6 +249,18 @@ impl<P: Frame> ShadowPage<P> {
         }
     }
 
+    /// Is an entry present that was made from something else than what the guest table has now?
+    pub(super) fn is_stale(&self, index: usize, contents: &Entries) -> bool {
+        self.entry(index).is_some() && self.key.guest_value(index, contents) != self.source(index)
+    }
+
+    /// Would it take longer to compare all entries than to look at an instruction? Those present in a row
+    /// decide.
+    pub(super) fn is_dense(&self) -> bool {
+        let full = self.present.iter().filter(|block| **block == u64::MAX);
+        full.count() > 1
+    }
+
     /// Are 64 entries what the guest table has at the same places now? Faster than one by one.
     #[inline]
     fn is_block_fresh(&self, block: usize, contents: &Entries) -> bool {

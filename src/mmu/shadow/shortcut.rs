@@ -26,19 +26,15 @@ struct Shortcut {
 
 /// The last few, each at a place that its addresses decide.
 #[derive(Default)]
-pub(super) struct Shortcuts([Option<Shortcut>; 4]);
+pub(super) struct Shortcuts([Option<Shortcut>; PLACES]);
+
+const PLACES: usize = 4;
 
 impl Shortcuts {
-    fn place(&mut self, region: u64) -> &mut Option<Shortcut> {
-        // CAST: Less than 4.
-        let place = (region % 4) as usize;
-        &mut self.0[place]
-    }
-
     /// The entry of the lowest level for an address, if it is known.
-    pub(super) fn get(&mut self, address: Gva) -> Option<At> {
+    pub(super) fn get(&self, address: Gva) -> Option<At> {
         let region = region(address);
-        let shortcut = (*self.place(region))?;
+        let shortcut = self.0[place(region)]?;
         (shortcut.region == region).then(|| At {
             table: shortcut.table,
             index: Level::Pt.index(address.get()),
@@ -49,15 +45,20 @@ impl Shortcuts {
     pub(super) fn remember(&mut self, address: Gva, table: TableNumber) {
         let region = region(address);
         // INVARIANT: The caller says so.
-        *self.place(region) = Some(Shortcut { region, table });
+        self.0[place(region)] = Some(Shortcut { region, table });
     }
 
     /// There is none for an address any more.
     pub(super) fn forget(&mut self, address: Gva) {
-        *self.place(region(address)) = None;
+        self.0[place(region(address))] = None;
     }
 }
 
 fn region(address: Gva) -> u64 {
     address.get() / Level::Pd.span()
+}
+
+fn place(region: u64) -> usize {
+    // CAST: Only the lowest bits matter.
+    region as usize % PLACES
 }

@@ -20,13 +20,15 @@
 //!  - A fill: an entry for each level, and for each new table the mappings of the guest's table.
 //!  - Taking a page away or protecting it: its mappings.
 //!  - Freeing a table: the entries that refer to it and its own, and the same for each table that goes with it.
-//!  - Synchronisation: a comparison for each table that is out of date, and what has changed in it.
+//!  - Synchronisation: a comparison for each table that is out of date or that a step wrote to, and what has
+//!    changed in it.
 //!  - Dropping all tables: what the root has. What else they have goes when they are used again.
 //!
 //! What would cost more than [`work`](super::work) allows drops all tables instead.
 
 #[cfg(any(test, fuzzing))]
 mod check;
+mod fetch;
 mod look;
 mod protect;
 mod shortcut;
@@ -36,7 +38,8 @@ use super::{
     grant::{
         Grant,
         Granted,
-        Grants, //
+        Grants,
+        Written, //
     },
     guest_memory::{
         GuestMemory,
@@ -248,7 +251,7 @@ impl<P: Frame> Tables<P> {
         self.set_leaf(at, granted.page, granted.rights, source, memory);
         self.grants.add(Grant {
             at,
-            frame: walked.gpa.frame(),
+            gpa: walked.gpa,
             read_only: granted.read_only,
         });
         Ok(())
@@ -468,9 +471,8 @@ impl<P: Frame> Tables<P> {
         self.work.end();
     }
 
-    /// Ends what was granted for one instruction, and synchronises the tables that it may have
-    /// written to.
-    pub(super) fn revoke(&mut self, memory: &dyn GuestMemory) {
+    /// Ends what was granted for one instruction, and synchronises what it may have written to.
+    pub(super) fn revoke(&mut self, written: Written, memory: &dyn GuestMemory) {
         let mut number = 0;
         while let Some(grant) = self.grants.get(number) {
             // Tables can have changed in the meantime, but what is dropped for nothing comes back.
@@ -483,7 +485,10 @@ impl<P: Frame> Tables<P> {
         }
         number = 0;
         while let Some(grant) = self.grants.get(number) {
-            self.sync_frame(grant.frame, memory);
+            match written {
+                Written::Once => self.sync_around(grant.gpa, memory),
+                Written::Anything => self.sync_frame(grant.gpa.frame(), memory),
+            }
             number += 1;
         }
         self.grants.clear();

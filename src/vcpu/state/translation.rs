@@ -8,9 +8,12 @@
 //! the read shadows of CR0 and CR4.
 
 use crate::{
-    mmu::guest_walk::{
-        Mode,
-        Paging, //
+    mmu::{
+        guest_walk::{
+            Mode,
+            Paging, //
+        },
+        shadow::Written, //
     },
     vmx::{
         field::*,
@@ -41,6 +44,8 @@ pub(crate) struct ShadowState {
     pub(crate) fault_code: u32,
     /// Is an instruction being single-stepped for the driver?
     pub(crate) stepping: bool,
+    /// If so, what it may write.
+    pub(crate) step_writes: Written,
     /// If so, where the CPU has no monitor trap flag.
     pub(crate) before_step: BeforeStep,
 }
@@ -108,6 +113,7 @@ impl ShadowState {
             paging: NO_PAGING,
             fault_code: 0,
             stepping: false,
+            step_writes: Written::Anything,
             before_step: BeforeStep::default(),
         }
     }
@@ -128,6 +134,14 @@ impl Translation {
         match self {
             Self::Ept => None,
             Self::Shadow(state) => Some(state),
+        }
+    }
+
+    /// An event is about to be delivered: if a step was begun, that is what is stepped, with all that it
+    /// pushes.
+    pub(crate) fn deliver_in_step(&mut self) {
+        if let Self::Shadow(state) = self {
+            state.step_writes = Written::Anything;
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
         address::{Gpa, Gva},
         guest_walk::{Access, Mode, Paging},
         page::Stock,
-        shadow::{Fault, OutOfPages, Renewal, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL},
+        shadow::{Fault, OutOfPages, Renewal, Shadow, ShadowPolicy, Written, PAGES_FOR_ONE_FILL},
         tags::Tags,
     },
     support::{irq::IrqsDisabled, page::KernelPage},
@@ -277,7 +277,7 @@ impl Vcpu {
     /// As `translation/shadow/step.rs`.
     fn end_step(&mut self) {
         if core::mem::take(&mut self.state().stepping) {
-            self.with(|shadow, _, ram, _| shadow.end_step(ram));
+            self.with(|shadow, _, ram, _| shadow.end_step(Written::Once, ram));
         }
     }
 

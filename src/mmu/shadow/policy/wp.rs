@@ -9,7 +9,8 @@
 //! A table that is written again and again without being used has become data, and is let go.
 //!
 //! **Costs.** A load of CR3 costs one exit, whatever the size of the address space. INVLPG costs
-//! nothing. A write to a table costs two exits, even if nobody ever uses the entry.
+//! nothing. A write to a table costs two exits, even if nobody ever uses the entry, and a comparison: of
+//! the whole table, or of what was written, if the instruction is known to write once.
 //!
 //! **Origin.** The algorithm that shadow paging is taught by; KVM in its first years, Palacios's
 //! `kvm`.

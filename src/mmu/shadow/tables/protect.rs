@@ -39,6 +39,14 @@ impl<P: Frame> Tables<P> {
         false
     }
 
+    /// Is a step granted a write to a table that takes long to be compared?
+    pub(in crate::mmu::shadow) fn has_granted_dense_tables(&self) -> bool {
+        let is_dense = |tables: &Self, table| tables.pool[table].is_dense();
+        self.grants
+            .iter()
+            .any(|grant| self.any_shadow(grant.gpa.frame(), is_dense))
+    }
+
     /// Makes all entries that map a frame read-only.
     pub(super) fn write_protect(&mut self, frame: u64, memory: &dyn GuestMemory) {
         let Some(page) = memory.page(Gpa::new(frame << 12)) else {

@@ -17,16 +17,16 @@ use crate::mmu::{
 
 impl<P: Frame> Tables<P> {
     /// The entry of the lowest level, if it is known.
-    pub(super) fn shortcut(&mut self, address: Gva) -> Option<At> {
+    pub(super) fn shortcut(&self, address: Gva) -> Option<At> {
         self.shortcuts.get(address)
     }
 
-    pub(in crate::mmu::shadow) fn has_shortcut(&mut self, address: Gva) -> bool {
+    pub(in crate::mmu::shadow) fn has_shortcut(&self, address: Gva) -> bool {
         self.shortcut(address).is_some()
     }
 
     /// Where the walk of the guest's tables may begin, if that is known.
-    pub(in crate::mmu::shadow) fn walk_start(&mut self, address: Gva) -> Option<Start> {
+    pub(in crate::mmu::shadow) fn walk_start(&self, address: Gva) -> Option<Start> {
         let table = self.shortcut(address)?.table;
         let key = self.pool[table].key;
         Some(Start {

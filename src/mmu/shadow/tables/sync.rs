@@ -11,7 +11,8 @@ use crate::mmu::{
     address::{
         Gpa,
         Gva,
-        Level, //
+        Level,
+        PageSize, //
     },
     shadow::{
         guest_memory::GuestMemory,
@@ -23,6 +24,7 @@ use crate::mmu::{
         work::Work,
     }, //
 };
+use core::ops::RangeInclusive;
 
 impl<P: Frame> Tables<P> {
     /// Synchronises all guest tables that are writable, and protects them again.
@@ -52,11 +54,34 @@ impl<P: Frame> Tables<P> {
         self.for_each_shadow(frame, |tables, table| tables.sync(table, memory));
     }
 
-    /// As above, for 8 bytes that were written.
+    /// As above, for the 8 bytes around an address that were written.
     pub(in crate::mmu::shadow) fn sync_word(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
-        self.for_each_shadow(gpa.frame(), |tables, table| {
-            for index in tables.pool[table].key.entries_at(gpa.get()) {
-                tables.sync_entry(At { table, index }, memory);
+        let offset = gpa.offset(PageSize::Size4K);
+        self.sync_bytes(gpa.frame(), offset..=offset, memory);
+    }
+
+    /// As above, for what 8 bytes can lie in of which one is at this address. They may be in another page, too.
+    pub(super) fn sync_around(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
+        const BEFORE: u64 = 7;
+        let offset = gpa.offset(PageSize::Size4K);
+        let last = (offset + BEFORE).min(PageSize::Size4K.bytes() - 1);
+        self.sync_bytes(gpa.frame(), offset.saturating_sub(BEFORE)..=last, memory);
+    }
+
+    /// As above, for bytes at these offsets.
+    fn sync_bytes(&mut self, frame: u64, offsets: RangeInclusive<u64>, memory: &dyn GuestMemory) {
+        let Some(contents) = memory.contents(Gpa::new(frame << 12)) else {
+            return self.sync_frame(frame, memory);
+        };
+        let (first, last) = (offsets.start() / 8, offsets.end() / 8);
+        self.for_each_shadow(frame, |tables, table| {
+            for word in first..=last {
+                for index in tables.pool[table].key.entries_at(word * 8) {
+                    if tables.pool[table].is_stale(index, contents) {
+                        tables.drop_entry(At { table, index }, memory);
+                        tables.syncs = tables.syncs.wrapping_add(1);
+                    }
+                }
             }
         });
     }

@@ -19,7 +19,10 @@ use crate::{
             fault,
             Access, //
         },
-        shadow::Fault, //
+        shadow::{
+            Fault,
+            Written, //
+        }, //
     },
     vcpu::{
         context::{
@@ -52,10 +55,14 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
     let access = Access::of_fault(code, paging::is_user(cx), paging::may_touch_users(cx));
     let told = trace::PageFault { address, access };
     let present = code & fault::PRESENT != 0;
-    let paging = paging::current(cx);
+    let (paging, vmcs) = (paging::current(cx), cx.vmcs);
+    let mut writes = Written::Anything;
     let answer = with(cx, |shadow, ram, stock| {
         let pages = &mut || stock.take();
         let fault = shadow.fault(&paging, address, access, present, ram, pages);
+        if fault == Fault::Step && shadow.steps_at_dense_tables() {
+            writes = step::writes(vmcs, &paging, shadow, ram);
+        }
         // What `renew` would ask for, while the lock is held.
         (fault, shadow.renew_with_root())
     });
@@ -76,7 +83,7 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
         }
         Some(Fault::Step) => {
             told.tell_of_shadow(cx, trace::ACTION_STEP);
-            step::begin(cx);
+            step::begin(cx, writes);
             Next::Enter
         }
         Some(Fault::OutOfPages) => {

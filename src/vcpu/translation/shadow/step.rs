@@ -16,28 +16,68 @@
 
 use super::tables::with;
 use crate::{
+    memory::Ram,
+    mmu::{
+        address::Gva,
+        guest_walk::{
+            Mode,
+            Paging, //
+        },
+        shadow::{
+            Shadow,
+            Written, //
+        }, //
+    },
+    support::page::KernelPage,
     vcpu::{
         context::Context,
         memory,
+        paging,
         trap, //
     },
     vmx::{
         capability::Stepper,
         exit::Interruptibility,
-        field::*, //
+        field::*,
+        vmcs::CurrentVmcs, //
     },
     x86::{
         debug_register::dr6,
+        instruction,
         rflags, //
     }, //
 };
 
+/// What the instruction at RIP can write.
+#[inline(never)]
+pub(super) fn writes(
+    vmcs: &CurrentVmcs<'_>,
+    paging: &Paging,
+    shadow: &Shadow<KernelPage>,
+    ram: &Ram<'_>,
+) -> Written {
+    let is_64_bit = paging.mode == Mode::FourLevels && paging::is_long(vmcs);
+    let rip = vmcs.read(GUEST_RIP);
+    let address = match is_64_bit {
+        true => rip,
+        false => rip.wrapping_add(vmcs.read(GUEST_CS_BASE)) & 0xffff_ffff,
+    };
+    let bytes = shadow.fetch(Gva::new(address), ram);
+    match instruction::writes_once(bytes, is_64_bit) {
+        true => Written::Once,
+        false => Written::Anything,
+    }
+}
+
 /// The next instruction, or the delivery of the event that comes before it, is to be the one. It may be the
 /// one already, and need more.
-pub(super) fn begin(cx: &mut Context<'_>) {
+pub(super) fn begin(cx: &mut Context<'_>, writes: Written) {
     let again = cx.guest.translation.is_stepping();
     if let Some(state) = cx.guest.translation.shadow() {
         state.stepping = true;
+        if !again || writes == Written::Anything {
+            state.step_writes = writes;
+        }
     }
     let how = stepper(cx);
     cx.vmcs.set_stepping(how, true);
@@ -62,7 +102,12 @@ fn revoke(cx: &mut Context<'_>) {
         close_window(cx);
         trap::renew_windows(cx);
     }
-    with(cx, |shadow, ram, _| shadow.end_step(ram));
+    let written = cx
+        .guest
+        .translation
+        .shadow()
+        .map_or(Written::Anything, |state| state.step_writes);
+    with(cx, |shadow, ram, _| shadow.end_step(written, ram));
 }
 
 /// There is no shadow paging on a CPU with neither.

@@ -53,6 +53,7 @@ const SOMEWHERE: &[&str] = &[
     "unsync: release as data",
     "unsync: unsync",
     "resync",
+    "step of a single store",
     "too much work",
     "out of pages",
     "memory allocated",

@@ -5,7 +5,10 @@
 use super::{
     ram::Ram, //
 };
-use crate::mmu::guest_walk::{self, Access, Mode, Paging, PhysicalMemory};
+use crate::mmu::{
+    guest_walk::{self, Access, Mode, Paging, PhysicalMemory},
+    shadow::Written,
+};
 
 /// One access of an instruction: 8 bytes at a multiple of 8.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,37 @@ pub(super) struct Touch {
     /// For a write: what, and to which bits.
     pub(super) value: u64,
     pub(super) mask: u64,
+}
+
+impl Touch {
+    /// The address that a page fault reports: one of those that are written, whichever the CPU likes.
+    pub(super) fn reported(&self) -> u64 {
+        let (first, last) = self.written();
+        if !self.access.write {
+            self.linear
+        } else if self.value % 2 == 0 {
+            first
+        } else {
+            last
+        }
+    }
+
+    /// The first and the last byte that is written.
+    fn written(&self) -> (u64, u64) {
+        let first = u64::from(self.mask.trailing_zeros() / 8);
+        let last = u64::from(7 - self.mask.leading_zeros() / 8);
+        (self.linear + first, self.linear + last)
+    }
+}
+
+/// What an instruction writes: all of it lies in 8 bytes if it is one store, however that lies.
+pub(super) fn writes(touches: &[Touch]) -> Written {
+    let stores = touches.iter().filter(|touch| touch.access.write);
+    let (first, last): (Vec<_>, Vec<_>) = stores.map(Touch::written).unzip();
+    match (first.iter().min(), last.iter().max()) {
+        (Some(first), Some(last)) if last - first > 7 => Written::Anything,
+        _ => Written::Once,
+    }
 }
 
 /// A bit of CR0, CR4 or IA32_EFER.

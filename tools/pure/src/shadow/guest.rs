@@ -21,6 +21,14 @@ use crate::{
     oracle,
 };
 
+/// A write that the guest's kernel does for itself.
+const WRITE: Access = Access {
+    user: false,
+    write: true,
+    fetch: false,
+    may_touch_users: true,
+};
+
 const LARGE: u64 = 1 << 7;
 const XD: u64 = 1 << 63;
 
@@ -366,8 +374,10 @@ impl Guest {
         let Some((gpa, value, mask)) = self.plan() else {
             return;
         };
+        if self.wide && self.dice.one_in(8) {
+            self.store_across(gpa, value);
         // An entry of 64 bits can be written in two halves.
-        if mask == u64::MAX && self.dice.one_in(12) {
+        } else if mask == u64::MAX && self.dice.one_in(12) {
             let low = 0xffff_ffff;
             let halves = if self.dice.one_in(2) {
                 [low, !low]
@@ -475,35 +485,59 @@ impl Guest {
         layout::TABLES.start + number
     }
 
-    /// Writes to guest-physical memory through any page that leads there.
-    fn store(&mut self, gpa: u64, value: u64, mask: u64) {
-        let access = Access {
-            write: true,
-            may_touch_users: true,
-            ..Access::default()
-        };
-        let paging = self.reference.registers.paging;
-        let ram = &self.reference.ram;
-        let leads_there = |page: &u64| {
-            let found = oracle::try_access(&paging, *page, access, ram);
-            found.is_ok_and(|found| found.gpa == gpa & !0xfff)
-        };
-        let pages: Vec<_> = self
-            .reference
-            .architecture
-            .pages()
-            .filter(leads_there)
-            .collect();
-        if pages.is_empty() {
+    /// Writes 8 bytes that are partly of this word and partly of the one before.
+    fn store_across(&mut self, gpa: u64, value: u64) {
+        let Some(linear) = self.leads_to(gpa) else {
             return;
-        }
-        let linear = self.dice.pick(&pages) + (gpa & 0xfff);
-        self.emit(Op::Instruction(vec![Touch {
+        };
+        let before = linear.wrapping_sub(8);
+        let found = oracle::try_access(self.paging(), before, WRITE, &self.reference.ram);
+        let old = found
+            .ok()
+            .and_then(|found| self.reference.ram.read(Gpa::new(found.gpa)));
+        let Some(old) = old.filter(|_| self.is_used(before)) else {
+            return;
+        };
+        let in_second = 8 * (self.dice.below(7) + 1);
+        let low = (1 << in_second) - 1;
+        let touch = |linear, value, mask| Touch {
             linear,
-            access,
+            access: WRITE,
             value,
             mask,
-        }]));
+        };
+        let mut touches = vec![
+            touch(before, old ^ self.dice.pick(&[XD, 1 << 62, 0]), !low),
+            touch(linear, value, low),
+        ];
+        if self.dice.one_in(2) {
+            touches.reverse();
+        }
+        self.emit(Op::Instruction(touches));
+    }
+
+    /// Writes to guest-physical memory through any page that leads there.
+    fn store(&mut self, gpa: u64, value: u64, mask: u64) {
+        if let Some(linear) = self.leads_to(gpa) {
+            self.emit(Op::Instruction(vec![Touch {
+                linear,
+                access: WRITE,
+                value,
+                mask,
+            }]));
+        }
+    }
+
+    /// An address by which guest-physical memory can be written.
+    fn leads_to(&mut self, gpa: u64) -> Option<u64> {
+        let (paging, ram) = (self.reference.registers.paging, &self.reference.ram);
+        let leads_there = |page: &u64| {
+            let found = oracle::try_access(&paging, *page, WRITE, ram);
+            found.is_ok_and(|found| found.gpa == gpa & !0xfff)
+        };
+        let pages = self.reference.architecture.pages();
+        let pages: Vec<_> = pages.filter(leads_there).collect();
+        (!pages.is_empty()).then(|| self.dice.pick(&pages) + (gpa & 0xfff))
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{
     architecture::Architecture,
     coverage::Coverage,
-    cpu::{Op, Outcome, Registers, Touch},
+    cpu::{self, Op, Outcome, Registers, Touch},
     hardware::Hardware,
     host::{Host, TablePage},
     layout,
@@ -17,10 +17,11 @@ use crate::{
     dice::Dice,
     mmu::{
         address::{Gpa, Gva},
+        guest_walk::PhysicalMemory,
         inspect::{self, Address, Answer, End},
         pte::Trail,
         shadow::{
-            Fault, GuestMemory, OutOfPages, Shadow, ShadowPolicy, PAGES_FOR_ONE_FILL,
+            Fault, GuestMemory, OutOfPages, Shadow, ShadowPolicy, Written, PAGES_FOR_ONE_FILL,
             PAGES_PER_TABLE,
         },
     },
@@ -51,6 +52,8 @@ pub(super) struct Machine<'a> {
     shadow: Shadow<TablePage>,
     stock: Vec<TablePage>,
     stepping: bool,
+    /// What the instruction in progress may write.
+    writes: Written,
     work: u32,
     /// Says whether what the CPU does is what an architecture allows; not needed where it is known
     /// what it must do.
@@ -80,6 +83,7 @@ impl<'a> Machine<'a> {
             shadow: Shadow::new(policy.policy, tables, pae).unwrap(),
             stock: Vec::new(),
             stepping: false,
+            writes: Written::Anything,
             work: u32::MAX,
             architecture,
             others: None,
@@ -132,6 +136,7 @@ impl<'a> Machine<'a> {
     }
 
     fn instruction(&mut self, touches: &[Touch]) -> Outcome {
+        self.writes = cpu::writes(touches);
         for _ in 0..PATIENCE {
             self.enter();
             if self.let_others() {
@@ -220,6 +225,7 @@ impl<'a> Machine<'a> {
         self.observe();
         let gpas = hpas.iter().map(|hpa| self.gpa(*hpa)).collect();
         self.explain(touches, &gpas);
+        self.check_fetches(touches, &gpas);
         Outcome::Done(carry_out(&self.ram, touches, &gpas))
     }
 
@@ -243,6 +249,16 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// What the driver takes for an instruction is what the CPU executes.
+    fn check_fetches(&self, touches: &[Touch], gpas: &Vec<u64>) {
+        let fetched = touches.iter().zip(gpas);
+        for (touch, gpa) in fetched.filter(|(touch, _)| touch.access.fetch) {
+            let known = self.shadow.fetch(Gva::new(touch.linear), &self.ram);
+            let bytes = self.ram.read(Gpa::new(*gpa)).unwrap().to_le_bytes();
+            assert!(known.take(8).eq(bytes), "{touch:x?} fetches something else");
+        }
+    }
+
     /// What the driver does with a page fault; [`None`] if the instruction is to be tried again.
     fn page_fault(&mut self, touch: &Touch, present: bool) -> Option<Outcome> {
         let said = self.inspect(touch);
@@ -250,7 +266,7 @@ impl<'a> Machine<'a> {
         let before = self.shadow.glance();
         let fault = self.shadow.fault(
             &self.registers.paging,
-            Gva::new(touch.linear),
+            Gva::new(touch.reported()),
             touch.access,
             present,
             &self.ram,
@@ -354,12 +370,17 @@ impl<'a> Machine<'a> {
             return None;
         }
         self.coverage.count("memory outside");
+        // Accesses are told by the 8 bytes that they are in.
+        let gpa = gpa & !7;
         Some(Outcome::Memory { gpa, write })
     }
 
     fn end_step(&mut self) {
         if core::mem::take(&mut self.stepping) {
-            self.shadow.end_step(&self.ram);
+            if self.writes == Written::Once {
+                self.coverage.count("step of a single store");
+            }
+            self.shadow.end_step(self.writes, &self.ram);
         }
     }
 

@@ -38,6 +38,48 @@ fn irets_are_known_by_their_bytes() {
     }
 }
 
+// SDM Vol. 2, "Opcode Map".
+#[test]
+fn stores_of_one_word_are_known_by_their_bytes() {
+    let once = |bytes: &[u8], long| instruction::writes_once(bytes.iter().copied(), long);
+    for bytes in [
+        &[0x89, 0x03][..],               // MOV
+        &[0x66, 0xc7, 0x03],             // MOV of a constant
+        &[0xa3],                         // MOV to an address
+        &[0xf0, 0x21, 0x03],             // LOCK AND
+        &[0x83, 0x23, 0x00],             // AND with a constant
+        &[0x87, 0x03],                   // XCHG
+        &[0x64, 0xf0, 0x0f, 0xb1, 0x0b], // LOCK CMPXCHG
+        &[0x0f, 0xab, 0x03],             // BTS
+    ] {
+        assert!(once(bytes, true) && once(bytes, false), "{bytes:x?}");
+    }
+    // REX; else it is DEC EAX.
+    assert!(once(&[0x48, 0x89, 0x03], true));
+    assert!(!once(&[0x48, 0x89, 0x03], false));
+    for bytes in [
+        &[][..],
+        &[0x66],
+        &[0x0f],
+        &[0x60],                         // PUSHA
+        &[0xc8, 0x10, 0x00, 0x05],       // ENTER
+        &[0xab],                         // STOS
+        &[0xf3, 0xa4],                   // REP MOVS
+        &[0xf2, 0xf0, 0x87, 0x03],       // XACQUIRE LOCK XCHG
+        &[0x0f, 0xc7, 0x0b],             // CMPXCHG8B, CMPXCHG16B
+        &[0x0f, 0xae, 0x23],             // XSAVE
+        &[0x0f, 0x29, 0x03],             // MOVAPS
+        &[0xc5, 0xf9, 0x7f, 0x03],       // VMOVDQA
+        &[0x62, 0xf1, 0x7c, 0x48, 0x11], // VMOVUPS
+        &[0xff, 0x1b],                   // CALL, far
+        &[0xcd, 0x80],                   // INT
+        &[0x06],                         // PUSH ES
+        &[0x27],                         // DAA
+    ] {
+        assert!(!once(bytes, true) && !once(bytes, false), "{bytes:x?}");
+    }
+}
+
 proptest! {
     // SDM Vol. 1, "Canonical Addressing": bits 63:47 are all 0, or all 1.
     #[test]
