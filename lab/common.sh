@@ -48,11 +48,13 @@ wait_for_lock() {
 }
 
 # kernel_arguments NAME: what make must be told for that kernel and its modules.
-# Rust beside KASAN takes clang. They have no BTF, and are made as if there were no
-# pahole: whether the base has it must make no difference.
+# Rust beside KASAN takes clang. The lab's own kernels have no BTF, and are made as if
+# there were no pahole: whether the base has it must make no difference. Debian's has.
 kernel_arguments() {
-	echo PAHOLE=none
-	[ "$1" != debug ] || echo CC=clang
+	case $1 in
+	lab) echo PAHOLE=none ;;
+	debug) echo PAHOLE=none CC=clang ;;
+	esac
 }
 
 # Some directories of a Debian root may not be written even by their owner.
