@@ -345,6 +345,26 @@ static void build_pae(const struct vm *vm, const struct shape *shape)
 	table_64(vm, 3)[1] = DATA | PTE_FLAGS;
 }
 
+/*
+ * The shadow of a guest without IA-32e mode: of four entries, for 32 bits. Code and data
+ * are in the first two GiB.
+ */
+static void expect_pae_shadow(struct __test_metadata *_metadata, const struct vm *vm)
+{
+	struct minivmx_pte entries[MINIVMX_MAX_PTES];
+	struct minivmx_read_table *root = ARG(read_table, .entries = (uintptr_t)entries);
+
+	test_cmd(vm->fd, MINIVMX_READ_TABLE, root);
+	EXPECT_EQ(2, root->out_count);
+	EXPECT_EQ(3, entries[0].level);
+	EXPECT_EQ(0, entries[0].index);
+	EXPECT_NE(0, entries[0].flags & MINIVMX_PTE_REGISTER);
+	root->address = BIT(32);
+	test_err(EINVAL, vm->fd, MINIVMX_READ_TABLE, root);
+	root->level = 1;
+	test_err(EINVAL, vm->fd, MINIVMX_READ_TABLE, root);
+}
+
 static void try_shape(struct __test_metadata *_metadata, struct vm *vm,
 		      const struct shape *shape)
 {
@@ -379,6 +399,8 @@ static void try_shape(struct __test_metadata *_metadata, struct vm *vm,
 	EXPECT_EQ(shape->registers,
 		  !!(seen.ptes[0].flags & MINIVMX_PTE_REGISTER));
 	expect_order(_metadata, vm, &seen);
+	if (!uses_ept(vm))
+		expect_pae_shadow(_metadata, vm);
 }
 
 TEST_F(vm, modes_of_32_bits)
@@ -901,6 +923,29 @@ MINIVMX_TEST(whole_tables, guest_touches_window)
 		EXPECT_GE(get_stats(vm).out_pages, census.leaves);
 	} else {
 		EXPECT_GE(get_stats(vm).out_shadow_tables, census.tables);
+	}
+}
+
+#define MANY		300
+#define MANY_AT		(6 * MIB)
+
+static void guest_touches_many_pages(void)
+{
+	for (u64 n = 0; n < MANY; n++)
+		read_at(MANY_AT + n * PAGE_4K);
+	GUEST_DONE();
+}
+
+/* More than are shown while the tables are held still: none is left out, or comes twice. */
+MINIVMX_TEST(a_full_table, guest_touches_many_pages)
+{
+	struct minivmx_pte entries[MINIVMX_MAX_PTES];
+
+	run_to_done(vcpu);
+	EXPECT_EQ(MANY, read_table(vm, 1, MANY_AT, entries));
+	for (u32 i = 0; i < MANY; i++) {
+		EXPECT_EQ(i, entries[i].index);
+		EXPECT_EQ(MANY_AT + i * PAGE_4K, entries[i].input);
 	}
 }
 

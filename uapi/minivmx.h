@@ -498,8 +498,8 @@ enum minivmx_tables {
  * @MINIVMX_PTE_LEAF: it maps a page, and refers to no table
  * @MINIVMX_PTE_RESERVED: it says what no entry may say: the CPU reports a page fault
  *	for reserved bits, or an EPT misconfiguration
- * @MINIVMX_PTE_REGISTER: the CPU has it in a PDPTE register, from the last load of
- *	CR3 (PAE paging), and does not read it again
+ * @MINIVMX_PTE_REGISTER: the CPU has it in a PDPTE register (PAE paging): what the
+ *	guest's last load of CR3 read, or for the shadow, the last VM entry
  * @MINIVMX_PTE_OUT_OF_DATE: the guest's entry is not @source any more, but for
  *	flags that were set in it; the shadow notices when the guest invalidates
  *	the address
@@ -1313,8 +1313,8 @@ enum minivmx_translate_flags {
  * @MINIVMX_END_NOT_FILLED: the page is there, but there is no entry for it yet: the
  *	driver makes it when it is used first (under EPT, that of @out_gpa)
  * @MINIVMX_END_NARROWED: the shadow has an entry, which does not allow the access,
- *	although the guest's tables do; its flags say why. The driver answers the
- *	page fault.
+ *	although the guest does; its flags say why, unless the guest does for
+ *	CR0.WP is 0 only. The driver answers the page fault.
  * @MINIVMX_END_MISCONFIGURED: an entry of EPT says what no entry may say: a mistake of
  *	the driver
  *

@@ -382,16 +382,22 @@ impl<P: Frame> Shadow<P> {
         self.tables.walk(address, memory, see);
     }
 
-    /// Shows the present entries of the table of this level on the way to an address, or of the root, if there
-    /// is one; [`None`] if there is no such table.
+    /// Does the CPU come to the tables with such an address?
+    pub(crate) fn takes(&self, address: Gva) -> bool {
+        self.tables.takes(address)
+    }
+
+    /// Shows some present entries, from an index on, of the table of this level on the way to an address, or of
+    /// the root, if there is one, and says where to go on; [`None`] if there is no such table.
     pub(crate) fn list(
         &self,
         address: Gva,
         level: Option<Level>,
+        from: usize,
         memory: &dyn GuestMemory,
         see: impl FnMut(Pte),
-    ) -> Option<()> {
-        self.tables.list(address, level, memory, see)
+    ) -> Option<Option<usize>> {
+        self.tables.list(address, level, from, memory, see)
     }
 
     /// What happened so far.

@@ -19,7 +19,10 @@ use crate::{
         },
         pte::Trail, //
     },
-    x86::rflags, //
+    x86::{
+        pat,
+        rflags, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -74,5 +77,6 @@ fn memory_type(cx: &Context<'_>, answer: &Answer) -> Option<u8> {
     };
     let types = translation::pat(cx)?.to_le_bytes();
     // CAST: 0 to 7.
-    types.get(index as usize).copied()
+    let memory_type = types.get(index as usize).copied()?;
+    pat::is_type(memory_type).then_some(memory_type)
 }

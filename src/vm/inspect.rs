@@ -28,23 +28,42 @@ impl Vm {
         &self,
         address: u64,
         level: Option<Level>,
-        see: impl FnMut(Pte),
+        mut see: impl FnMut(Pte),
     ) -> Result {
+        let mut next = self.read_some(address, level, 0, &mut see)?;
+        while let Some(from) = next {
+            // The table may be gone by now.
+            next = self
+                .read_some(address, level, from, &mut see)
+                .unwrap_or(None);
+        }
+        Ok(())
+    }
+
+    /// Shows as many entries as tables may be held still for, from an index on; and says where to go on.
+    fn read_some(
+        &self,
+        address: u64,
+        level: Option<Level>,
+        from: usize,
+        see: &mut impl FnMut(Pte),
+    ) -> Result<Option<usize>> {
         let memory = self.memory.lock();
-        let (position, found) = match memory.tables() {
+        let found = match memory.tables() {
             CpuTables::Ept(ept) => {
-                let (gpa, mut see) = (Gpa::new(address), see);
+                let gpa = Gpa::new(address);
+                gpa.position().ok_or(EINVAL)?;
                 let found = ept.tables().list(gpa, level, |seen| {
                     see(Pte::of_ept(seen, Gpa::new(seen.position)));
                 });
-                (gpa.position(), found)
+                found.map(|()| None)
             }
             CpuTables::Shadow(shadow) => {
                 let gva = Gva::new(address);
-                (gva.position(), shadow.list(gva, level, &memory.ram(), see))
+                gva.position().filter(|_| shadow.takes(gva)).ok_or(EINVAL)?;
+                shadow.list(gva, level, from, &memory.ram(), see)
             }
         };
-        position.ok_or(EINVAL)?;
         found.ok_or(ENOENT)
     }
 }

@@ -321,7 +321,7 @@ pub const MINIVMX_PTE_DIRTY: minivmx_pte_flags = 64;
 pub const MINIVMX_PTE_LEAF: minivmx_pte_flags = 128;
 /// It says what no entry may say: the CPU reports a page fault for reserved bits, or an EPT misconfiguration.
 pub const MINIVMX_PTE_RESERVED: minivmx_pte_flags = 256;
-/// The CPU has it in a PDPTE register, from the last load of CR3 (PAE paging), and does not read it again.
+/// The CPU has it in a PDPTE register (PAE paging): what the guest's last load of CR3 read, or for the shadow, the last VM entry.
 pub const MINIVMX_PTE_REGISTER: minivmx_pte_flags = 512;
 /// The guest's entry is not `source` any more, but for flags that were set in it; the shadow notices when the guest invalidates the address.
 pub const MINIVMX_PTE_OUT_OF_DATE: minivmx_pte_flags = 65536;
@@ -781,7 +781,7 @@ pub const MINIVMX_END_READ_ONLY_MEMORY: minivmx_end = 4;
 pub const MINIVMX_END_NOT_ALLOCATED: minivmx_end = 5;
 /// The page is there, but there is no entry for it yet: the driver makes it when it is used first (under EPT, that of `out_gpa`).
 pub const MINIVMX_END_NOT_FILLED: minivmx_end = 6;
-/// The shadow has an entry, which does not allow the access, although the guest's tables do; its flags say why. The driver answers the page fault.
+/// The shadow has an entry, which does not allow the access, although the guest does; its flags say why, unless the guest does for CR0.WP is 0 only. The driver answers the page fault.
 pub const MINIVMX_END_NARROWED: minivmx_end = 7;
 /// An entry of EPT says what no entry may say: a mistake of the driver.
 pub const MINIVMX_END_MISCONFIGURED: minivmx_end = 8;

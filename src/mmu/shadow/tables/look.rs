@@ -51,17 +51,24 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// Shows the present entries of one table: that of this level on the way to an address, or the root, if
-    /// there is one. [`None`] if there is no such table.
+    /// Does the CPU come to the tables with such an address? Outside IA-32e mode they have 32 bits.
+    pub(in crate::mmu::shadow) fn takes(&self, address: Gva) -> bool {
+        self.root != Some(Self::PAE) || address.get() >> 32 == 0
+    }
+
+    /// Shows present entries of one table: that of this level on the way to an address, or the root, if there is
+    /// one. They begin at an index, and if there are more than are shown at once, it says where to go on.
+    /// [`None`] if there is no such table.
     pub(in crate::mmu::shadow) fn list(
         &self,
         address: Gva,
         level: Option<Level>,
+        from: usize,
         memory: &dyn GuestMemory,
         mut see: impl FnMut(Pte),
-    ) -> Option<()> {
+    ) -> Option<Option<usize>> {
         let Some(mut table) = self.root else {
-            return level.is_none().then_some(());
+            return level.is_none().then_some(None);
         };
         let level = level.unwrap_or(self.pool[table].key.level);
         while self.pool[table].key.level > level {
@@ -71,14 +78,17 @@ impl<P: Frame> Tables<P> {
         if page.key.level != level {
             return None;
         }
-        let mut next = page.next_present(0);
-        while let Some(index) = next {
+        let mut next = page.next_present(from);
+        for _ in 0..SHARE {
+            let Some(index) = next else {
+                break;
+            };
             // CAST: Less than 512.
             let first = address.get() & !(span(level) - 1) | index as u64 * level.span();
             see(self.pte(At { table, index }, Gva::from_position(first), memory));
             next = page.next_present(index + 1);
         }
-        Some(())
+        Some(next)
     }
 
     /// The entry of a table on the way to an address.
@@ -139,7 +149,7 @@ impl<P: Frame> Tables<P> {
             flags |= flag::NOT_DIRTY;
         }
         let page = &self.pool[at.table];
-        if page.key.level == Level::Pt && value & WRITE == 0 {
+        if page.key.level == Level::Pt && value & WRITE == 0 && self.may_be_written(at) {
             let frame = page.mapped_frame(at.index);
             if self.is_protected(frame) {
                 flags |= flag::HOLDS_TABLE;
@@ -150,6 +160,13 @@ impl<P: Frame> Tables<P> {
             }
         }
         flags
+    }
+
+    /// Do the guest's entries allow writes, this one and those above?
+    fn may_be_written(&self, at: At) -> bool {
+        let key = &self.pool[at.table].key;
+        let allows = !key.is_guest_table() || self.pool[at.table].source(at.index) & WRITE != 0;
+        key.rights.write && allows
     }
 
     /// Has the guest changed its entry since, but for flags that were set?
@@ -174,6 +191,9 @@ impl<P: Frame> Tables<P> {
         is_leaf && page.key.rights.write && source & (WRITE | DIRTY) == WRITE
     }
 }
+
+/// Entries that are shown at once: all tables are held still meanwhile, and a guest may have to wait.
+const SHARE: usize = 64;
 
 /// What a table of this level translates, in bytes.
 fn span(level: Level) -> u64 {
