@@ -627,6 +627,22 @@ MINIVMX_TEST(breakpoints_on_ports, guest_watches_ports)
 	EXPECT_EQ(UCALL_DONE, get_ucall(vcpu)) TH_LOG("%s", describe_exit(vcpu));
 }
 
+static void guest_writes_to_a_watched_port(void)
+{
+	set_cr4_de(true);
+	WRITE_DR(1, WATCHED_PORT);
+	WRITE_DR(7, breakpoint(1, RW_PORT, 1));
+	GUEST_ASSERT_PORT(true, "outb %%al, %%dx", WATCHED_PORT);
+}
+
+/* An interrupt would take the place of the trap that is to come. */
+MINIVMX_TEST(not_ready_at_a_watched_port, guest_writes_to_a_watched_port)
+{
+	run_to_exit(vcpu, EXIT_IO);
+	EXPECT_EQ(0, run->ready);
+	run_to_done(vcpu);
+}
+
 static void guest_watches_no_port(void)
 {
 	WRITE_DR(1, WATCHED_PORT);

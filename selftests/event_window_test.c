@@ -249,6 +249,36 @@ MINIVMX_TEST(nmi_window_behind_sti, guest_takes_an_nmi)
 	run_to_done(vcpu);
 }
 
+static void guest_turns_interrupts_off(void)
+{
+	struct gprs r = { .a = UCALL_SYNC, .di = 1 };
+
+	GUEST_TRY("outl %%eax, $0xf0\n\t"
+		  "cli\n\t"
+		  "nop", &r);
+	for (;;)
+		asm volatile("pause");
+}
+
+/* The window for interrupts stays shut, that for NMIs opens all the same. */
+MINIVMX_TEST(nmi_window_between_sti_and_cli, guest_turns_interrupts_off)
+{
+	struct minivmx_sregs sregs;
+
+	if (!has_virtual_nmis(vm))
+		SKIP(return, "this CPU has no virtual NMIs");
+	run_to_sync(vcpu, 1);
+	run->immediate_exit = 1;
+	EXPECT_EQ(EINTR, run_error(vcpu));
+	run->immediate_exit = 0;
+	sregs = get_sregs(vcpu);
+	sregs.interruptibility = BLOCKING_BY_STI;
+	set_sregs(vcpu, &sregs);
+	run->windows = WINDOW_NMI;
+	run_to_exit(vcpu, EXIT_NMI_WINDOW);
+	EXPECT_EQ(all_but(WINDOW_INTERRUPT), run->ready);
+}
+
 /* A frame that IRET does not take: its code segment is beyond the table. */
 #define BAD_CS		0x7ff8
 

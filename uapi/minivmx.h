@@ -848,7 +848,7 @@ enum minivmx_window {
  * @ready: &enum minivmx_window: which of these the guest can take where it is now.
  *	None while an event waits, or a debug trap of the last instruction, which
  *	comes first; nor before an instruction whose exit waits for its answer, if
- *	it is single-stepped or ends what blocks them. Ask for the window then.
+ *	it is going to have one or ends what blocks them. Ask for the window then.
  * @__reserved2: 0
  *
  * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,

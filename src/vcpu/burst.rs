@@ -171,14 +171,24 @@ fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
 }
 
 /// What the guest can take where it is. A debug trap of its last instruction comes first, and a VM entry with an
-/// event would lose it; an instruction that is single-stepped and yet to be finished is going to have one.
+/// event would lose it; so it is with one that is yet to be finished.
 #[inline]
 fn ready(vmcs: &CurrentVmcs<'_>, guest: &Guest) -> Windows {
     let flags = guest.frame.rflags;
-    let steps = flags & rflags::TF != 0 && guest.pending != Pending::Nothing;
     let traps = pending::is_enabled(vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS));
-    if steps || traps || !guest.event.is_nothing() {
+    if traps || !guest.event.is_nothing() || will_trap(guest, flags) {
         return Windows::NONE;
     }
     Windows::open(flags, vmcs.read(GUEST_INTERRUPTIBILITY))
+}
+
+/// Is the instruction whose exit waits for its answer single-stepped, or did it meet a breakpoint?
+#[inline]
+fn will_trap(guest: &Guest, flags: u64) -> bool {
+    let meets = match guest.pending {
+        Pending::Nothing => return false,
+        Pending::Io { .. } | Pending::Ins { .. } => guest.transfer.breakpoints != 0,
+        _ => false,
+    };
+    meets || flags & rflags::TF != 0
 }

@@ -9,7 +9,8 @@ use super::{
         Next, //
     },
     event,
-    guest_fields, //
+    guest_fields,
+    trace, //
 };
 use crate::{
     support::uapi::minivmx_violation,
@@ -40,7 +41,10 @@ pub(super) fn find(cx: &Context<'_>) -> Option<Violation> {
     if delivers {
         event::load(cx.vmcs, &cx.guest.event);
     }
-    let found = checked::check(cx.vmcs, &cx.vm.machine.capabilities.processor).err();
+    let machine = &cx.vm.machine;
+    // Where each entry is to be checked, VMREAD is cheap.
+    let remembers = machine.check_interval > 1;
+    let found = checked::check(cx.vmcs, &machine.capabilities.processor, remembers).err();
     if delivers {
         cx.vmcs.write(ENTRY_INTERRUPTION_INFO, 0);
     }
@@ -115,11 +119,18 @@ pub(super) fn before_entry(cx: &mut Context<'_>) -> Result<(), Next> {
     let Some(found) = find(cx) else {
         return Ok(());
     };
+    // It will be no better at the next try.
+    cx.guest.checked = None;
     cx.counters.entries.count();
+    trace::entry(cx);
     let next = match found.failure {
-        Failure::Instruction(number) => cx.not_entered(number, error::describe(number)),
+        Failure::Instruction(number) => {
+            trace::not_entered(cx, number);
+            cx.not_entered(number, error::describe(number))
+        }
         Failure::GuestState(qualification) => {
             cx.counters.exit(basic::INVALID_GUEST_STATE);
+            trace::invalid_state(cx, qualification);
             let cause = describe_entry_failure(basic::INVALID_GUEST_STATE, qualification);
             cx.invalid_state(qualification, cause)
         }

@@ -30,6 +30,7 @@ use crate::{
         },
         event::{
             kind,
+            vector,
             Event,
             Interruption,
             Outcome,
@@ -162,9 +163,15 @@ fn restore_rf(vmcs: &CurrentVmcs<'_>, guest: &Guest, exception: bool) {
 /// if that was an IRET, it has unblocked NMIs.
 pub(crate) fn unblock_nmis(vmcs: &CurrentVmcs<'_>, exception: Interruption) {
     let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
-    if exception.nmi_unblocking() && !vectoring.valid() {
+    if has_unblocked_nmis(exception) && !vectoring.valid() {
         block_nmis(vmcs, false);
     }
+}
+
+/// Was it an IRET that raised this exception, and had unblocked NMIs? Of a double fault the exit does not say
+/// (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events").
+pub(crate) fn has_unblocked_nmis(exception: Interruption) -> bool {
+    exception.nmi_unblocking() && !exception.is(vector::DOUBLE_FAULT)
 }
 
 /// What exited is to happen again. It may have been an IRET that unblocked NMIs already; what an exit

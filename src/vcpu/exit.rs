@@ -57,7 +57,8 @@ use super::{
     state::Pending,
     trace,
     translation,
-    trap, //
+    trap,
+    windows::Windows, //
 };
 use crate::{
     vmx::{
@@ -180,13 +181,14 @@ fn hlt(cx: &mut Context<'_>) -> Next {
 }
 
 /// The end of a step on CPUs that step by it, or what the program waits for. Some CPUs open the window behind STI,
-/// and yet take no NMI there: interrupts are on then, and their window opens after the next instruction.
+/// and yet take no NMI there. The next instruction ends that, and if interrupts are still on behind it, their
+/// window opens; else the next burst looks again.
 fn nmi_window(cx: &mut Context<'_>) -> Next {
     if cx.guest.translation.is_stepping() {
         return translation::stepped(cx);
     }
     if event::is_behind_sti(cx.vmcs) {
-        cx.vmcs.set_windows(true, false);
+        trap::open_windows(cx, Windows::INTERRUPT);
         return Next::Enter;
     }
     cx.report(basic::NMI_WINDOW)
@@ -195,7 +197,7 @@ fn nmi_window(cx: &mut Context<'_>) -> Next {
 /// What the program waits for, or the window for NMIs will open, too.
 fn interrupt_window(cx: &mut Context<'_>) -> Next {
     trap::renew_windows(cx);
-    if cx.guest.windows.interrupt() {
+    if cx.guest.asked.interrupt() {
         cx.report(basic::INTERRUPT_WINDOW)
     } else {
         Next::Enter

@@ -101,6 +101,8 @@ pub(crate) struct Guest {
     /// What the next VM entry delivers. While the vCPU does not run, the run page has it.
     pub(crate) event: Waiting,
     /// Exits that the program asks for, as soon as the guest can take such an event.
+    pub(crate) asked: Windows,
+    /// Those that the VMCS has.
     pub(crate) windows: Windows,
     /// What the guest can take where it is. Up to date between bursts.
     pub(crate) ready: Windows,
@@ -180,6 +182,7 @@ impl State {
                 translation: Translation::new(shadow_paging),
                 standing: Standing::Unchecked,
                 event: Waiting::NOTHING,
+                asked: Windows::NONE,
                 windows: Windows::NONE,
                 ready: Windows::NONE,
                 delivery: Delivery::NOTHING,

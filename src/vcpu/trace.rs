@@ -83,11 +83,24 @@ pub(super) fn exit(cx: &Context<'_>, reason: ExitReason) {
 
 /// The CPU refused to enter the guest, with this VM-instruction error.
 pub(super) fn not_entered(cx: &Context<'_>, error: u32) {
+    refused(cx, MINIVMX_EXIT_ENTRY_FAILED, error.into());
+}
+
+/// Guest state was found to be such that an entry would fail, with this exit qualification.
+pub(super) fn invalid_state(cx: &Context<'_>, qualification: u64) {
+    const ENTRY_FAILURE: u32 = 1 << 31;
+    refused(
+        cx,
+        ENTRY_FAILURE | basic::INVALID_GUEST_STATE,
+        qualification,
+    );
+}
+
+fn refused(cx: &Context<'_>, reason: u32, qualification: u64) {
     if trace::exit::is_on() {
         keep_cr2(cx.vmcs.irqs(), || {
             let rip = cx.vmcs.read(GUEST_RIP);
-            let vcpu = cx.guest.identity.id;
-            trace::exit::tell(vcpu, MINIVMX_EXIT_ENTRY_FAILED, rip, error.into(), 0)
+            trace::exit::tell(cx.guest.identity.id, reason, rip, qualification, 0)
         });
     }
 }

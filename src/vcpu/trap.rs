@@ -26,16 +26,22 @@ pub(crate) fn set(cx: &mut Context<'_>, traps: Traps) -> Result {
 
 /// Lets exit what the program waits for in this run.
 #[inline]
-pub(crate) fn set_windows(cx: &mut Context<'_>, windows: Windows) {
-    if windows != cx.guest.windows {
-        cx.guest.windows = windows;
-        renew_windows(cx);
+pub(crate) fn set_windows(cx: &mut Context<'_>, asked: Windows) {
+    cx.guest.asked = asked;
+    if asked != cx.guest.windows {
+        open_windows(cx, asked);
     }
 }
 
-/// The same where the control may have served something else.
+/// The same again, where the controls have served something else.
 #[cold]
-pub(crate) fn renew_windows(cx: &Context<'_>) {
-    let windows = cx.guest.windows;
+pub(crate) fn renew_windows(cx: &mut Context<'_>) {
+    open_windows(cx, cx.guest.asked);
+}
+
+/// Lets exit something else, until a burst begins.
+#[cold]
+pub(crate) fn open_windows(cx: &mut Context<'_>, windows: Windows) {
+    cx.guest.windows = windows;
     cx.vmcs.set_windows(windows.interrupt(), windows.nmi());
 }

@@ -19,6 +19,8 @@ pub(crate) struct Windows(u32);
 impl Windows {
     /// None of them.
     pub(crate) const NONE: Self = Self(0);
+    /// An external interrupt.
+    pub(crate) const INTERRUPT: Self = Self(MINIVMX_WINDOW_INTERRUPT);
 
     /// What the program asks for; `EINVAL` if it is not defined.
     #[inline]

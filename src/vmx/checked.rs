@@ -27,25 +27,25 @@ struct Remembering<'a> {
     seen: [Cell<Option<(u32, u64)>>; REMEMBERED],
 }
 
+impl Fields for CurrentVmcs<'_> {
+    fn value(&self, encoding: u32) -> u64 {
+        self.read_by_encoding(encoding).unwrap_or(0)
+    }
+}
+
 impl Fields for Remembering<'_> {
     fn value(&self, encoding: u32) -> u64 {
         let Some(seen) = self.seen.get(place(encoding)) else {
-            return self.read(encoding);
+            return self.vmcs.value(encoding);
         };
         match seen.get() {
             Some((known, value)) if known == encoding => value,
             _ => {
-                let value = self.read(encoding);
+                let value = self.vmcs.value(encoding);
                 seen.set(Some((encoding, value)));
                 value
             }
         }
-    }
-}
-
-impl Remembering<'_> {
-    fn read(&self, encoding: u32) -> u64 {
-        self.vmcs.read_by_encoding(encoding).unwrap_or(0)
     }
 }
 
@@ -58,9 +58,22 @@ fn place(encoding: u32) -> usize {
 }
 
 /// The first thing that the next VM entry would fail for, as far as we know. It takes some thousand
-/// instructions.
+/// instructions; where VMREAD is no VM exit, to remember fields takes longer than to read them again.
 #[cold]
-pub(crate) fn check(vmcs: &CurrentVmcs<'_>, processor: &Processor) -> Result<(), Violation> {
+pub(crate) fn check(
+    vmcs: &CurrentVmcs<'_>,
+    processor: &Processor,
+    remembers: bool,
+) -> Result<(), Violation> {
+    if remembers {
+        check_remembering(vmcs, processor)
+    } else {
+        check::check(&View::new(vmcs, processor))
+    }
+}
+
+#[inline(never)]
+fn check_remembering(vmcs: &CurrentVmcs<'_>, processor: &Processor) -> Result<(), Violation> {
     let fields = Remembering {
         vmcs,
         seen: [const { Cell::new(None) }; REMEMBERED],

@@ -51,7 +51,7 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
 /// Hands the exception that exited to the program, which gets to see the guest as it is before the instruction.
 fn report(cx: &mut Context<'_>) -> Next {
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
-    event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
+    event::block_nmis_again(cx.vmcs, cx.guest, event::has_unblocked_nmis(info));
     cx.guest.pending = Pending::Exception {
         rip: cx.vmcs.read(GUEST_RIP),
     };

@@ -26,8 +26,7 @@ use minivmx::{
     Answer,
     Device,
     Exit,
-    Reason,
-    Traps, //
+    Reason, //
 };
 use serde_json::json;
 
@@ -62,7 +61,7 @@ struct Run<'a> {
     machine: Machine,
     devices: Devices,
     msrs: Msrs,
-    /// The exits that are seen only because of `--trace`.
+    /// The exits that are seen only because of `--trace` and `--break`.
     traced: Vec<Reason>,
     exits: u64,
 }
@@ -77,15 +76,12 @@ impl<'a> Run<'a> {
             &arguments.image(),
         )?;
         let info = device.info()?;
-        let (mut traced, mut traps) = (Vec::new(), Traps::default());
-        if !arguments.trace.is_empty() {
-            traps = filter::traps(&arguments.trace, &info);
-            traced = filter::trapped(&traps, &info);
-        }
+        let mut traps = filter::traps(&arguments.trace, &info);
         if let Some(address) = arguments.look.breakpoint {
             breakpoint::set(&machine.vcpu, address)?;
             traps = breakpoint::trap(traps);
         }
+        let traced = filter::trapped(&traps, &info);
         machine.vcpu.set_traps(traps)?;
         signals::stop_on_signals(machine.vcpu.immediate_exit())?;
         if let Some(limit) = arguments.timeout() {
@@ -227,7 +223,7 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    /// An exit that only `--trace` should have brought here.
+    /// An exit that only `--trace` or `--break` should have brought here.
     fn unexpected(&self) -> Option<Outcome> {
         let information = self.machine.vcpu.exit_information();
         let reason = information.reason();

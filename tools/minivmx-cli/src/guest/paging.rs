@@ -66,12 +66,23 @@ pub struct Leaf {
     pub rights: PteFlags,
 }
 
-/// More pages are not listed: tables that refer to themselves map without end.
-const MOST_LEAVES: usize = 1 << 16;
+/// No more pages are listed, and no more tables read: those that refer to themselves have no end.
+const MOST_PAGES: usize = 1 << 16;
+const MOST_TABLES: usize = 1 << 11;
 
-/// All pages that the guest's tables map, by address.
-pub fn leaves(memory: &GuestMemoryMmap, sregs: &Sregs) -> Vec<Leaf> {
-    let mut found = Vec::new();
+/// Pages that the guest's tables map, by address.
+#[derive(Debug, Default)]
+pub struct Leaves {
+    /// The pages.
+    pub pages: Vec<Leaf>,
+    /// Are there more?
+    pub are_more: bool,
+    tables: usize,
+}
+
+/// All pages that the guest's tables map, or the first of very many.
+pub fn leaves(memory: &GuestMemoryMmap, sregs: &Sregs) -> Leaves {
+    let mut found = Leaves::default();
     match mode(sregs) {
         Some(mode) => {
             let root = Table {
@@ -82,7 +93,7 @@ pub fn leaves(memory: &GuestMemoryMmap, sregs: &Sregs) -> Vec<Leaf> {
             };
             mode.collect(memory, &root, &mut found);
         }
-        None => found.push(Leaf {
+        None => found.pages.push(Leaf {
             linear: 0,
             gpa: 0,
             bytes: 1 << 32,
@@ -129,10 +140,12 @@ fn mode(sregs: &Sregs) -> Option<Mode> {
 
 impl Mode {
     /// Adds the pages that a table maps, and those below it.
-    fn collect(&self, memory: &GuestMemoryMmap, table: &Table, found: &mut Vec<Leaf>) {
-        if found.len() >= MOST_LEAVES {
+    fn collect(&self, memory: &GuestMemoryMmap, table: &Table, found: &mut Leaves) {
+        if found.pages.len() >= MOST_PAGES || found.tables >= MOST_TABLES {
+            found.are_more = true;
             return;
         }
+        found.tables += 1;
         let shift = 12 + table.level * self.index_bits;
         for index in 0..self.entries_at(table.level) {
             let gpa = table.gpa + index * self.entry_bytes;
@@ -145,7 +158,7 @@ impl Mode {
             let is_large = entry & PAGE_SIZE != 0 && self.has_pages_at(table.level);
             if table.level == 0 || is_large {
                 let bytes = 1 << shift;
-                found.push(Leaf {
+                found.pages.push(Leaf {
                     linear,
                     gpa: entry & FRAME & !(bytes - 1),
                     bytes,
@@ -296,7 +309,7 @@ mod tests {
             (0x3008, 0x4003),
             (0x4010, 0x7001),
         ]);
-        let found = leaves(&memory, &sregs(CR4_PAE, EFER_LMA));
+        let found = leaves(&memory, &sregs(CR4_PAE, EFER_LMA)).pages;
         let places: Vec<_> = found.iter().map(|leaf| (leaf.linear, leaf.gpa)).collect();
         assert_eq!(
             places,
@@ -317,7 +330,20 @@ mod tests {
     fn tables_that_refer_to_themselves_come_to_an_end() {
         let memory = memory(&[(0x1000, 0x1003), (0x1008, 0x1003)]);
         let found = leaves(&memory, &sregs(CR4_PAE, EFER_LMA));
-        assert_eq!(found.len(), 16);
+        assert_eq!((found.pages.len(), found.are_more), (16, false));
+    }
+
+    // No page, and 2^27 ways to find that out.
+    #[test]
+    fn tables_without_pages_come_to_an_end() {
+        let entries: Vec<_> = (0..512)
+            .flat_map(|index| {
+                let at = |table: u64| (table + index * 8, table + 0x1003);
+                [at(0x1000), at(0x2000), at(0x3000)]
+            })
+            .collect();
+        let found = leaves(&memory(&entries), &sregs(CR4_PAE, EFER_LMA));
+        assert_eq!((found.pages.len(), found.are_more), (0, true));
     }
 
     #[test]

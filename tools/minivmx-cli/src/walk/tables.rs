@@ -61,7 +61,14 @@ pub fn text(vm: &Vm, vcpu: &Vcpu, memory: &GuestMemoryMmap) -> Result<String> {
     let is_shadow = vm.mmu().is_shadow();
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut text, &ranges(&guest, &host, is_shadow), is_shadow);
+    let _ = write(
+        &mut text,
+        &ranges(&guest.pages, &host, is_shadow),
+        is_shadow,
+    );
+    if guest.are_more {
+        let _ = writeln!(text, "  and more: the guest's tables map very many pages");
+    }
     let pages = words::size(host.values().map(|page| page.bytes).sum());
     let tables = if is_shadow { "the shadow" } else { "EPT" };
     let _ = writeln!(
@@ -114,14 +121,15 @@ fn cut(leaf: &Leaf, host: &Pages, is_shadow: bool) -> Vec<Range> {
         let at = start + done;
         let here = host.range(..=at).next_back();
         let here = here.filter(|(first, page)| at - **first < page.bytes);
-        let (end, page) = match here {
-            Some((first, page)) => (first + page.bytes, Some(*page)),
+        // Lengths: the last page of all has no end that a number could be.
+        let (length, page) = match here {
+            Some((first, page)) => (page.bytes - (at - first), Some(*page)),
             None => {
                 let next = host.range(at..).next();
-                (next.map_or(u64::MAX, |(first, _)| *first), None)
+                (next.map_or(leaf.bytes, |(first, _)| first - at), None)
             }
         };
-        let bytes = (end - at).min(leaf.bytes - done);
+        let bytes = length.min(leaf.bytes - done);
         pieces.push(Range {
             linear: leaf.linear + done,
             bytes,
@@ -210,6 +218,17 @@ mod tests {
         let bytes: Vec<_> = found.iter().map(|range| range.bytes / PAGE).collect();
         assert_eq!(bytes, [1, 2, 509]);
         assert!(found[0].host.is_none() && found[1].host.is_some());
+    }
+
+    #[test]
+    fn the_last_page_of_all_has_an_end() {
+        let last = PAGE.wrapping_neg();
+        let guest = [leaf(last, 0, PAGE)];
+        for (pages, is_filled) in [(host(&[(last, PAGE)]), true), (Pages::new(), false)] {
+            let found = ranges(&guest, &pages, true);
+            assert_eq!((found.len(), found[0].bytes), (1, PAGE));
+            assert_eq!(found[0].host.is_some(), is_filled);
+        }
     }
 
     #[test]
