@@ -35,6 +35,13 @@
 #define MINIVMX_ACTION_STEP		3
 #define MINIVMX_ACTION_RETRY		4
 #define MINIVMX_ACTION_FAIL		5
+#define MINIVMX_ACTION_NAMES				\
+	{ MINIVMX_ACTION_DELIVER, "deliver" },		\
+	{ MINIVMX_ACTION_REPORT, "report" },		\
+	{ MINIVMX_ACTION_FILL, "fill" },		\
+	{ MINIVMX_ACTION_STEP, "step" },		\
+	{ MINIVMX_ACTION_RETRY, "retry" },		\
+	{ MINIVMX_ACTION_FAIL, "fail" }
 
 /* Whose access it was: the guest's own, or that of the CPU to an entry of its tables. */
 #define MINIVMX_BY_ACCESS		0
@@ -145,12 +152,7 @@ TRACE_EVENT(page_fault,
 				   { MINIVMX_FAULT_ALLOCATE, "allocate" },
 				   { MINIVMX_FAULT_ABSENT, "absent" }),
 		  __print_symbolic(__entry->action,
-				   { MINIVMX_ACTION_DELIVER, "deliver" },
-				   { MINIVMX_ACTION_REPORT, "report" },
-				   { MINIVMX_ACTION_FILL, "fill" },
-				   { MINIVMX_ACTION_STEP, "step" },
-				   { MINIVMX_ACTION_RETRY, "retry" },
-				   { MINIVMX_ACTION_FAIL, "fail" }),
+				   MINIVMX_ACTION_NAMES),
 		  __print_symbolic(__entry->by,
 				   { MINIVMX_BY_ACCESS, "access" },
 				   { MINIVMX_BY_WALK, "walk" },
@@ -183,12 +185,7 @@ TRACE_EVENT(table_write,
 
 	TP_printk("vcpu=%u action=%s gva=0x%llx gpa=0x%llx",
 		  __entry->vcpu, __print_symbolic(__entry->action,
-				   { MINIVMX_ACTION_DELIVER, "deliver" },
-				   { MINIVMX_ACTION_REPORT, "report" },
-				   { MINIVMX_ACTION_FILL, "fill" },
-				   { MINIVMX_ACTION_STEP, "step" },
-				   { MINIVMX_ACTION_RETRY, "retry" },
-				   { MINIVMX_ACTION_FAIL, "fail" }),
+				   MINIVMX_ACTION_NAMES),
 		  __entry->gva, __entry->gpa)
 );
 

@@ -58,7 +58,7 @@ fn can_skip(guest: &Guest) -> bool {
     match guest.pending {
         Pending::Nothing | Pending::Raised => false,
         Pending::Io { .. } | Pending::Ins { .. } | Pending::Msr { .. } => true,
-        Pending::Exception { .. } => has_length(basic::EXCEPTION_OR_NMI, 0, exception()),
+        Pending::Exception => has_length(basic::EXCEPTION_OR_NMI, 0, exception()),
         Pending::Other(basic) => has_length(basic, 0, Interruption::NOTHING),
     }
 }
@@ -66,7 +66,7 @@ fn can_skip(guest: &Guest) -> bool {
 /// An exception that the driver is to give the guest takes the place of the event that waits. That is
 /// right for the one whose delivery it cut short, but one of the program's would be lost.
 fn can_deliver(guest: &Guest, event: &Waiting) -> bool {
-    let raises = matches!(guest.pending, Pending::Exception { .. } | Pending::Raised);
+    let raises = matches!(guest.pending, Pending::Exception | Pending::Raised);
     let cut_short = Interruption::from_raw(guest.report.exit.vectoring_info);
     !raises || event.is_nothing() || event.info.event() == cut_short.event()
 }
@@ -97,7 +97,7 @@ fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &R
             msr::default(cx, write, page)
         }
         (Pending::Msr { rip, write }, _) if at(cx, rip) => msr::finish(cx, write, page),
-        (Pending::Exception { .. }, answer::MINIVMX_ANSWER_DEFAULT) => exception::deliver(cx),
+        (Pending::Exception, answer::MINIVMX_ANSWER_DEFAULT) => exception::deliver(cx),
         (Pending::Raised, answer::MINIVMX_ANSWER_DEFAULT) => cx.deliver(cx.guest.raised),
         (Pending::Other(basic), answer::MINIVMX_ANSWER_DEFAULT) => answer_default(cx, basic),
         _ => Next::Enter,

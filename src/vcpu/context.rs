@@ -221,6 +221,15 @@ impl<'a> Context<'a> {
         });
     }
 
+    /// Gives the exception that exited to the program, which gets to see the guest as it is before the
+    /// instruction.
+    pub(crate) fn report_exited_exception(&mut self) -> Next {
+        let info = Interruption::from_raw(self.vmcs.read(EXIT_INTERRUPTION_INFO));
+        event::block_nmis_again(self.vmcs, self.guest, event::has_unblocked_nmis(info));
+        self.guest.pending = Pending::Exception;
+        self.report(basic::EXCEPTION_OR_NMI)
+    }
+
     /// Gives the exit to the program as the CPU reported it.
     #[inline]
     pub(crate) fn report(&mut self, reason: u32) -> Next {

@@ -10,12 +10,10 @@ use crate::{
             Next, //
         },
         event,
-        state::Pending,
         translation, //
     },
     vmx::{
         entry,
-        exit::basic,
         field::*, //
     },
     x86::event::{
@@ -43,19 +41,9 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
         return alignment_check::split_lock(cx);
     }
     if cx.guest.traps.contains_exception(number) {
-        return report(cx);
+        return cx.report_exited_exception();
     }
     deliver(cx)
-}
-
-/// Hands the exception that exited to the program, which gets to see the guest as it is before the instruction.
-fn report(cx: &mut Context<'_>) -> Next {
-    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
-    event::block_nmis_again(cx.vmcs, cx.guest, event::has_unblocked_nmis(info));
-    cx.guest.pending = Pending::Exception {
-        rip: cx.vmcs.read(GUEST_RIP),
-    };
-    cx.report(basic::EXCEPTION_OR_NMI)
 }
 
 /// Gives the guest the exception that exited.

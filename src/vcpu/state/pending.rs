@@ -27,11 +27,8 @@ pub(crate) enum Pending {
         /// Is it WRMSR?
         write: bool,
     },
-    /// An exception, of an instruction at this RIP.
-    Exception {
-        /// Where the instruction is.
-        rip: u64,
-    },
+    /// An exception.
+    Exception,
     /// An exception that the driver raised, [`Guest::raised`](super::Guest::raised), and which has not done
     /// anything yet.
     Raised,

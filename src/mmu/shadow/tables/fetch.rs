@@ -2,10 +2,7 @@
 
 //! What the CPU fetches by the shadow tables, whatever the guest's say by now.
 
-use super::{
-    index_limit,
-    Tables, //
-};
+use super::Tables;
 use crate::mmu::{
     address::{
         Gpa,
@@ -56,13 +53,11 @@ impl<P: Frame> Tables<P> {
         }
         let mut table = self.root?;
         loop {
-            let page = &self.pool[table];
-            let level = page.key.level;
-            let index = level.index(address.get()) % index_limit(table == Self::PAE);
-            if level == Level::Pt {
-                return Some(At { table, index });
+            let at = self.at(table, address);
+            if self.pool[table].key.level == Level::Pt {
+                return Some(at);
             }
-            table = self.pool.at_table(page.entry(index)?.hpa())?;
+            table = self.below(at)?;
         }
     }
 }

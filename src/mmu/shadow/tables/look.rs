@@ -92,7 +92,7 @@ impl<P: Frame> Tables<P> {
     }
 
     /// The entry of a table on the way to an address.
-    fn at(&self, table: TableNumber, address: Gva) -> At {
+    pub(super) fn at(&self, table: TableNumber, address: Gva) -> At {
         let level = self.pool[table].key.level;
         At {
             table,
@@ -101,7 +101,7 @@ impl<P: Frame> Tables<P> {
     }
 
     /// The table that an entry refers to.
-    fn below(&self, at: At) -> Option<TableNumber> {
+    pub(super) fn below(&self, at: At) -> Option<TableNumber> {
         let page = &self.pool[at.table];
         let entry = page
             .entry(at.index)

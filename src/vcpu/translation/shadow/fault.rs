@@ -32,11 +32,9 @@ use crate::{
         event,
         memory,
         paging,
-        state::Pending,
         trace, //
     },
     vmx::{
-        exit::basic,
         field::*, //
     },
     x86::{
@@ -139,13 +137,7 @@ fn guest_fault(cx: &mut Context<'_>, code: u32, told: trace::PageFault) -> Next 
     if !trapped {
         return deliver(cx, code);
     }
-    // The program gets to see the guest as it is before the instruction.
-    let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
-    event::block_nmis_again(cx.vmcs, cx.guest, info.nmi_unblocking());
-    cx.guest.pending = Pending::Exception {
-        rip: cx.vmcs.read(GUEST_RIP),
-    };
-    let next = cx.report(basic::EXCEPTION_OR_NMI);
+    let next = cx.report_exited_exception();
     cx.guest.report.exit.interruption_error = code;
     next
 }
