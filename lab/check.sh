@@ -3,8 +3,9 @@
 #
 # `make check`: all rungs of lab/matrix, as many at a time as there are CPUs; with
 # T=PART only the selftests with PART in their names, in one boot, or with ENGINE= all
-# but the long ones. The last line counts every result, and the exit status is 0 only if
-# something passed and nothing failed. Runs inside the base.
+# but the long ones. What failed is said again at the end. The last line counts every
+# result, and the exit status is 0 only if something passed and nothing failed. Runs
+# inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -42,14 +43,25 @@ images() {
 	rungs | awk '$2 == "boot" { print $3 }' | sort -u
 }
 
+# Once more at the end, where a person looks first.
+remind() {
+	local name
+	for name; do
+		echo "Failed in $name:"
+		cat "$BUILD/check/$name".{failures,verdict} 2>&1 | head -n 20 || :
+	done
+}
+
 # A rung without counts has not run, and that is a failure.
 total() {
-	local name passed failed skipped sum=(0 0 0)
+	local name passed failed skipped sum=(0 0 0) red=()
 	while read -r name _; do
 		[ -s "$BUILD/check/$name.count" ] || echo 0 1 0 >"$BUILD/check/$name.count"
 		read -r passed failed skipped <"$BUILD/check/$name.count"
 		sum=($((sum[0] + passed)) $((sum[1] + failed)) $((sum[2] + skipped)))
+		[ "$failed" = 0 ] || red+=("$name")
 	done < <(rungs)
+	remind "${red[@]}"
 	printf '%d passed, %d failed, %d skipped\n' "${sum[@]}"
 	[ "${sum[0]}" -gt 0 ] && [ "${sum[1]}" = 0 ]
 }
