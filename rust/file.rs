@@ -36,6 +36,7 @@ use kernel::{
         ModuleMetadata, //
     },
     prelude::*,
+    seq_file::SeqFile,
     sync::{
         aref::ARef,
         Arc,
@@ -69,6 +70,9 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     fn fault(&self, _offset: usize) -> Result<KernelPage> {
         Err(ENODEV)
     }
+
+    /// Says more of it in `/proc/PID/fdinfo`, in lines of a name, `:\t` and a value. May be called at any time.
+    fn show(&self, _text: &SeqFile) {}
 }
 
 /// Opens an anonymous file on `object`.
@@ -155,6 +159,7 @@ impl<T: FileOperations> Table<T> {
         // The structures are the same in 32-bit programs.
         compat_ioctl: kernel_bindings::compat_ptr_ioctl,
         mmap: Some(Self::mmap),
+        show_fdinfo: Some(Self::show_fdinfo),
         ..pin_init::zeroed()
     };
 
@@ -239,6 +244,20 @@ impl<T: FileOperations> Table<T> {
             unsafe { (*vma).vm_ops = &Self::MAPPING };
             Ok(0)
         })
+    }
+
+    /// # Safety
+    ///
+    /// `file` has these operations and is open; `text` is the caller's alone.
+    unsafe extern "C" fn show_fdinfo(
+        text: *mut kernel_bindings::seq_file,
+        file: *mut kernel_bindings::file,
+    ) {
+        // SAFETY: As in `ioctl`.
+        let object = unsafe { Arc::<T>::borrow((*file).private_data) };
+        // SAFETY: It is the caller's alone.
+        let text = unsafe { SeqFile::from_raw(text) };
+        object.show(text);
     }
 
     /// # Safety

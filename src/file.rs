@@ -6,5 +6,6 @@
 mod device;
 mod mmu;
 mod pte;
+mod stats;
 mod vcpu;
 mod vm;

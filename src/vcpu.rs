@@ -72,7 +72,8 @@ use kernel::{
 pub(crate) struct Vcpu {
     /// The VM that it is of.
     pub(crate) vm: Arc<Vm>,
-    member: Arc<Member>,
+    /// What the VM knows of it.
+    pub(crate) member: Arc<Member>,
     /// What it shares with the program.
     pub(crate) page: RunPage,
     vpid: Option<u16>,

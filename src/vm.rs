@@ -55,7 +55,8 @@ pub(crate) const MAX_VCPUS: u32 = 64;
 
 /// What a VM knows of one of its vCPUs. It outlives the vCPU, so that nothing is lost of its counts.
 pub(crate) struct Member {
-    id: u32,
+    /// Its number.
+    pub(crate) id: u32,
     /// Where the vCPU runs.
     pub(crate) whereabouts: Whereabouts,
     /// What it did so far.

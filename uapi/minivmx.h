@@ -473,6 +473,18 @@ struct minivmx_stats {
 #define MINIVMX_GET_STATS	_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_STATS)
 
 /**
+ * DOC: Numbers for others
+ *
+ * /proc/PID/fdinfo/FD has the members of struct minivmx_stats for a VM file, and
+ * for a vCPU file those that vCPUs count, of this one alone: also while it runs. A
+ * line is a name, a colon, a tabulator and a decimal number: "runs" is @out_runs,
+ * "exits[10]" is @out_exits of reason 10, and has a line if there was one. Lines
+ * "mmu" (ept, vtlb, wp, unsync or pv) and "vcpu" (@id of struct minivmx_create_vcpu)
+ * say what the file is. More lines may come. Each number is true by itself, but
+ * those of vCPUs that run are not of one moment.
+ */
+
+/**
  * enum minivmx_tables - whose page tables
  * @MINIVMX_TABLES_GUEST: the guest's own, in its memory
  * @MINIVMX_TABLES_EPT: extended page tables, of guest-physical addresses

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ways of translation by their numbers in the interface.
+//! The ways of translation by their numbers and names in the interface.
 
 use crate::{
     support::uapi,
@@ -26,5 +26,16 @@ pub(super) fn number(mmu: Mmu) -> u32 {
         Mmu::Wp => uapi::mmu::MINIVMX_MMU_WP,
         Mmu::Unsync => uapi::mmu::MINIVMX_MMU_UNSYNC,
         Mmu::Pv => uapi::mmu::MINIVMX_MMU_PV,
+    }
+}
+
+/// Its name, for text.
+pub(super) fn name(mmu: Mmu) -> &'static str {
+    match mmu {
+        Mmu::Ept => "ept",
+        Mmu::Vtlb => "vtlb",
+        Mmu::Wp => "wp",
+        Mmu::Unsync => "unsync",
+        Mmu::Pv => "pv",
     }
 }

@@ -5,6 +5,7 @@
 mod sregs;
 mod translate;
 
+use super::stats;
 use crate::{
     support::{
         capable,
@@ -41,6 +42,7 @@ use crate::{
 use core::arch::x86_64::CpuidResult;
 use kernel::{
     prelude::*,
+    seq_file::SeqFile,
     sync::ArcBorrow, //
 };
 
@@ -79,6 +81,10 @@ impl FileOperations for Vcpu {
             return Err(EFAULT);
         }
         Ok(self.page.share())
+    }
+
+    fn show(&self, text: &SeqFile) {
+        stats::show_vcpu(self, text);
     }
 }
 

@@ -2,7 +2,10 @@
 
 //! The file of a VM: its memory and vCPUs, and what they did.
 
-use super::pte;
+use super::{
+    pte,
+    stats, //
+};
 use crate::{
     memory::Kind,
     mmu::address::{
@@ -27,7 +30,6 @@ use crate::{
     },
     vcpu::Vcpu,
     vm::{
-        Counters,
         Vm,
         MAX_VCPUS, //
     }, //
@@ -35,12 +37,12 @@ use crate::{
 use core::mem::offset_of;
 use kernel::{
     prelude::*,
+    seq_file::SeqFile,
     sync::{
         Arc,
         ArcBorrow, //
     }, //
 };
-use zerocopy::FromZeros;
 
 impl FileOperations for Vm {
     type Module = crate::MinivmxModule;
@@ -63,6 +65,10 @@ impl FileOperations for Vm {
 
     fn fault(&self, offset: usize) -> Result<KernelPage> {
         self.page_for_program(offset)
+    }
+
+    fn show(&self, text: &SeqFile) {
+        stats::show_vm(self, text);
     }
 }
 
@@ -167,48 +173,7 @@ fn get_stats(vm: &Vm, argument: usize) -> Result<isize> {
     if argument.value.__reserved != 0 {
         return Err(EINVAL);
     }
-    let stats = &mut argument.value;
-    *stats = uapi::minivmx_stats::new_zeroed();
-    vm.for_each_member(|member| add_counters(stats, &member.counters));
-    add_memory(stats, vm);
+    argument.value = stats::of_vm(vm);
     argument.write_back()?;
     Ok(0)
-}
-
-fn add_memory(stats: &mut uapi::minivmx_stats, vm: &Vm) {
-    let mut memory = vm.memory.lock();
-    (stats.out_pages, stats.out_tables) = memory.usage();
-    let Some((shadow, _)) = memory.shadow() else {
-        return;
-    };
-    let counts = shadow.counts();
-    stats.out_guest_faults = counts.guest_faults;
-    stats.out_shadow_misses = counts.misses;
-    stats.out_table_writes = counts.table_writes;
-    stats.out_supervisor_writes = counts.supervisor_writes;
-    stats.out_syncs = counts.syncs;
-    stats.out_reclaims = counts.reclaims;
-    // CAST: `usize` is 64 bits wide.
-    stats.out_shadow_tables = counts.tables as u64;
-}
-
-fn add_counters(stats: &mut uapi::minivmx_stats, counters: &Counters) {
-    let sums = [
-        (&mut stats.out_runs, &counters.runs),
-        (&mut stats.out_bursts, &counters.bursts),
-        (&mut stats.out_entries, &counters.entries),
-        (&mut stats.out_returns, &counters.returns),
-        (&mut stats.out_injections, &counters.injections),
-        (&mut stats.out_flushes, &counters.flushes),
-        (&mut stats.out_kicks, &counters.kicks),
-        (&mut stats.out_ept_fills, &counters.ept_fills),
-        (&mut stats.out_allocations, &counters.allocations),
-        (&mut stats.out_absences, &counters.absences),
-    ];
-    for (sum, counter) in sums {
-        *sum = sum.wrapping_add(counter.get());
-    }
-    for (sum, counter) in stats.out_exits.iter_mut().zip(&counters.exits) {
-        *sum = sum.wrapping_add(counter.get());
-    }
 }

@@ -21,7 +21,8 @@ use crate::{
     info,
     lab,
     manual,
-    run, //
+    run,
+    stats, //
 };
 
 /// Virtual machines on Intel VMX, to see how it works
@@ -36,6 +37,7 @@ pub struct Cli {
 enum Command {
     Info(info::Arguments),
     Run(run::Arguments),
+    Stats(stats::Arguments),
     Bench(bench::Arguments),
     #[command(subcommand)]
     Lab(lab::Experiment),
@@ -67,6 +69,7 @@ impl Command {
         match self {
             Self::Info(arguments) => info::show(arguments)?,
             Self::Run(arguments) => return run::run(arguments),
+            Self::Stats(arguments) => stats::show(arguments)?,
             Self::Bench(arguments) => bench::run(arguments)?,
             Self::Lab(experiment) => return lab::run(experiment),
             Self::Manual { command } => manual::show(Cli::command(), command)?,

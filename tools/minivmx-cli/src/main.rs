@@ -9,6 +9,7 @@ mod info;
 mod lab;
 mod manual;
 mod run;
+mod stats;
 
 // What a guest that runs needs around it.
 mod console;
@@ -16,7 +17,8 @@ mod guest;
 mod pc;
 mod walk;
 
-// What several commands ask.
+// What several commands ask and say.
+mod counts;
 mod host;
 mod lines;
 mod mmu;

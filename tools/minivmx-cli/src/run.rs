@@ -7,9 +7,9 @@ mod breakpoint;
 mod dump;
 mod filter;
 mod layout;
+mod lost;
 mod machine;
 mod outcome;
-mod report;
 mod signals;
 mod trace;
 
@@ -35,6 +35,7 @@ use crate::{
         input,
         sink::Sink, //
     },
+    counts,
     guest::registers,
     pc::{
         absent_memory,
@@ -249,12 +250,12 @@ impl<'a> Run<'a> {
                 "serial": self.devices.serial().text(),
                 "debug": self.devices.debug().text(),
                 "absent_ports": self.devices.absent_ports().collect::<Vec<_>>(),
-                "stats": report::json(&stats, self.machine.vm.mmu()),
+                "stats": counts::json(&stats, self.machine.vm.mmu()),
             });
             println!("{object:#}");
         } else {
-            println!("\n{}", report::Table(&stats, self.machine.vm.mmu()));
-            if let Some(lost) = report::lost(self.devices.absent_ports()) {
+            println!("\n{}", counts::Table(&stats, self.machine.vm.mmu()));
+            if let Some(lost) = lost::sentence(self.devices.absent_ports()) {
                 println!("{lost}");
             }
         }

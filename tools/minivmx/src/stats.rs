@@ -3,6 +3,8 @@
 //! What the driver counts for a VM.
 
 use crate::{
+    ioctl::Argument,
+    mmu::Mmu,
     reason::Reason,
     uapi, //
 };
@@ -31,30 +33,26 @@ impl Stats {
 
     /// What was counted since `before`; what says how much there is stays as it is.
     pub fn since(&self, before: &Stats) -> Stats {
-        let (mut now, before) = (self.0, before.0);
-        let counters = [
-            (&mut now.out_runs, before.out_runs),
-            (&mut now.out_bursts, before.out_bursts),
-            (&mut now.out_entries, before.out_entries),
-            (&mut now.out_returns, before.out_returns),
-            (&mut now.out_injections, before.out_injections),
-            (&mut now.out_flushes, before.out_flushes),
-            (&mut now.out_kicks, before.out_kicks),
-            (&mut now.out_guest_faults, before.out_guest_faults),
-            (&mut now.out_shadow_misses, before.out_shadow_misses),
-            (&mut now.out_table_writes, before.out_table_writes),
-            (&mut now.out_syncs, before.out_syncs),
-            (&mut now.out_reclaims, before.out_reclaims),
-            (&mut now.out_supervisor_writes, before.out_supervisor_writes),
-            (&mut now.out_ept_fills, before.out_ept_fills),
-            (&mut now.out_allocations, before.out_allocations),
-            (&mut now.out_absences, before.out_absences),
-        ];
-        let exits = now.out_exits.iter_mut().zip(before.out_exits);
-        for (counter, before) in counters.into_iter().chain(exits) {
-            *counter = counter.saturating_sub(before);
+        let (mut now, mut before) = (self.0, before.0);
+        for ((_, now), (_, before)) in counts(&mut now).into_iter().zip(counts(&mut before)) {
+            *now = now.saturating_sub(*before);
+        }
+        for (now, before) in now.out_exits.iter_mut().zip(before.out_exits) {
+            *now = now.saturating_sub(before);
         }
         Stats(now)
+    }
+
+    /// What `/proc/PID/fdinfo` has for the file of a VM or of a vCPU, also while it runs: a line for each number,
+    /// with its name as in `uapi/minivmx.h` without `out_`. Lines of other names are passed over.
+    pub fn from_fdinfo(text: &str) -> Stats {
+        let mut stats = uapi::minivmx_stats::sized();
+        for (name, value) in text.lines().filter_map(|line| line.split_once(":\t")) {
+            if let (Some(member), Ok(value)) = (member(&mut stats, name), value.parse()) {
+                *member = value;
+            }
+        }
+        Stats(stats)
     }
 
     /// Page faults that were the guest's own; 0 under EPT, where they do not exit.
@@ -92,33 +90,44 @@ impl Stats {
         self.0.out_shadow_tables
     }
 
-    /// The counters of shadow paging, with their names as in `uapi/minivmx.h` without `out_`.
-    pub fn shadow_counters(&self) -> [(&'static str, u64); 6] {
+    /// What shadow paging counts besides its page faults, with names as in `uapi/minivmx.h` without `out_`.
+    pub fn shadow_counters(&self) -> [(&'static str, u64); 3] {
         [
-            ("guest_faults", self.0.out_guest_faults),
-            ("shadow_misses", self.0.out_shadow_misses),
-            ("table_writes", self.0.out_table_writes),
             ("syncs", self.0.out_syncs),
             ("reclaims", self.0.out_reclaims),
             ("shadow_tables", self.0.out_shadow_tables),
         ]
     }
 
-    /// Page faults by what they were, EPT violations among them.
-    pub fn page_faults(&self) -> [(&'static str, u64); 7] {
-        [
-            ("guest_faults", self.0.out_guest_faults),
-            ("shadow_misses", self.0.out_shadow_misses),
-            ("ept_fills", self.0.out_ept_fills),
-            ("table_writes", self.0.out_table_writes),
-            ("supervisor_writes", self.0.out_supervisor_writes),
+    /// Page faults by what they were, those that a VM with this MMU can have; under EPT they are EPT violations.
+    pub fn page_faults(&self, mmu: Mmu) -> Vec<(&'static str, u64)> {
+        let own: &[_] = match mmu.is_shadow() {
+            true => &[
+                ("guest_faults", self.0.out_guest_faults),
+                ("shadow_misses", self.0.out_shadow_misses),
+                ("table_writes", self.0.out_table_writes),
+                ("supervisor_writes", self.0.out_supervisor_writes),
+            ],
+            false => &[("ept_fills", self.0.out_ept_fills)],
+        };
+        let of_all = [
             ("allocations", self.0.out_allocations),
             ("absences", self.0.out_absences),
-        ]
+        ];
+        [own, &of_all].concat()
     }
 
     /// The counters of every VM, with their names as in `uapi/minivmx.h` without `out_`.
     pub fn counters(&self) -> [(&'static str, u64); 9] {
+        let [runs, bursts, entries, returns, injections, flushes, kicks] = self.vcpu_counters();
+        let (pages, tables) = (("pages", self.0.out_pages), ("tables", self.0.out_tables));
+        [
+            runs, bursts, entries, returns, injections, flushes, kicks, pages, tables,
+        ]
+    }
+
+    /// Those of them that a vCPU has by itself.
+    pub fn vcpu_counters(&self) -> [(&'static str, u64); 7] {
         [
             ("runs", self.0.out_runs),
             ("bursts", self.0.out_bursts),
@@ -127,9 +136,50 @@ impl Stats {
             ("injections", self.0.out_injections),
             ("flushes", self.0.out_flushes),
             ("kicks", self.0.out_kicks),
-            ("pages", self.0.out_pages),
-            ("tables", self.0.out_tables),
         ]
+    }
+}
+
+/// What only grows, but exits by reason.
+fn counts(stats: &mut uapi::minivmx_stats) -> [(&'static str, &mut u64); 16] {
+    [
+        ("runs", &mut stats.out_runs),
+        ("bursts", &mut stats.out_bursts),
+        ("entries", &mut stats.out_entries),
+        ("returns", &mut stats.out_returns),
+        ("injections", &mut stats.out_injections),
+        ("flushes", &mut stats.out_flushes),
+        ("kicks", &mut stats.out_kicks),
+        ("guest_faults", &mut stats.out_guest_faults),
+        ("shadow_misses", &mut stats.out_shadow_misses),
+        ("table_writes", &mut stats.out_table_writes),
+        ("syncs", &mut stats.out_syncs),
+        ("reclaims", &mut stats.out_reclaims),
+        ("supervisor_writes", &mut stats.out_supervisor_writes),
+        ("ept_fills", &mut stats.out_ept_fills),
+        ("allocations", &mut stats.out_allocations),
+        ("absences", &mut stats.out_absences),
+    ]
+}
+
+/// A number by its name.
+fn member<'a>(stats: &'a mut uapi::minivmx_stats, name: &str) -> Option<&'a mut u64> {
+    match name {
+        "pages" => Some(&mut stats.out_pages),
+        "tables" => Some(&mut stats.out_tables),
+        "shadow_tables" => Some(&mut stats.out_shadow_tables),
+        _ => match name.strip_prefix("exits[") {
+            Some(rest) => {
+                let reason: usize = rest.strip_suffix(']')?.parse().ok()?;
+                stats.out_exits.get_mut(reason)
+            }
+            None => {
+                let mut counts = counts(stats).into_iter();
+                counts
+                    .find(|(other, _)| *other == name)
+                    .map(|(_, count)| count)
+            }
+        },
     }
 }
 
@@ -142,7 +192,6 @@ impl From<uapi::minivmx_stats> for Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ioctl::Argument;
 
     #[test]
     fn exits_are_sorted_by_count() {
@@ -174,5 +223,26 @@ mod tests {
         assert_eq!(difference.table_writes(), 12);
         assert_eq!(difference.shadow_tables(), 11);
         assert_eq!((difference.0.out_runs, difference.0.out_pages), (1, 65));
+    }
+
+    #[test]
+    fn text_has_what_a_call_has() {
+        let text = "pos:\t0\nmmu:\tept\nruns:\t3\ntables:\t7\nabsences:\t2\nexits[10]:\t5\nexits[99]:\t1\nlater:\t4\n";
+        let mut raw = uapi::minivmx_stats::sized();
+        (raw.out_runs, raw.out_tables, raw.out_absences) = (3, 7, 2);
+        raw.out_exits[10] = 5;
+        assert_eq!(Stats::from_fdinfo(text), Stats(raw));
+    }
+
+    #[test]
+    fn page_faults_are_those_that_an_mmu_has() {
+        let stats = Stats(uapi::minivmx_stats::sized());
+        let names = |mmu| stats.page_faults(mmu).into_iter().map(|(name, _)| name);
+        assert_eq!(
+            names(Mmu::Ept).collect::<Vec<_>>(),
+            ["ept_fills", "allocations", "absences"]
+        );
+        assert!(names(Mmu::Wp).any(|name| name == "table_writes"));
+        assert!(names(Mmu::Wp).all(|name| name != "ept_fills"));
     }
 }

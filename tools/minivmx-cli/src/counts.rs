@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a run came to, for people and for programs.
+//! What a VM counted, for people and for programs.
 
 use std::fmt;
 
@@ -20,61 +20,81 @@ pub struct Table<'a>(pub &'a Stats, pub Mmu);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exits = self.0.exits();
-        writeln!(f, "{:>12}  exit reason", "exits")?;
-        for (reason, count) in &exits {
-            writeln!(f, "{count:>12}  {reason} ({})", reason.0)?;
-        }
-        let total: u64 = exits.iter().map(|(_, count)| count).sum();
-        writeln!(f, "{total:>12}  in all")?;
-        f.write_str(&lines::broken_after(", ", &line(&self.0.counters())))?;
+        f.write_str(&exits(self.0))?;
+        let mut said = vec![
+            line(&self.0.counters()),
+            format!("page faults: {}", line(&self.0.page_faults(self.1))),
+        ];
         if self.1.is_shadow() {
-            write!(
-                f,
-                "\n{}",
-                lines::broken_after(", ", &line(&self.0.shadow_counters()))
-            )?;
+            said.push(line(&self.0.shadow_counters()));
         }
-        Ok(())
+        let said = said.iter().map(|line| lines::broken_after(", ", line));
+        f.write_str(&said.collect::<Vec<_>>().join("\n"))
     }
 }
 
-/// What the guest wrote to ports without a device, and should not be looked for in vain.
-pub fn lost(ports: impl Iterator<Item = u16>) -> Option<String> {
-    let ports: Vec<_> = ports.map(|port| format!("{port:#x}")).collect();
-    (!ports.is_empty()).then(|| {
-        lines::broken(&format!(
-            "what the guest wrote to these ports is lost, as no device is there: {} \
-             (the serial port is 0x3f8, the debug port 0x402)",
-            ports.join(", ")
-        ))
-    })
+/// What a vCPU counted, which has no memory of its own, as a table.
+pub fn of_vcpu(stats: &Stats) -> String {
+    let own = lines::broken_after(", ", &line(&stats.vcpu_counters()));
+    exits(stats) + &own
 }
 
+fn exits(stats: &Stats) -> String {
+    let exits = stats.exits();
+    let mut text = format!("{:>12}  exit reason\n", "exits");
+    for (reason, count) in &exits {
+        text += &format!("{count:>12}  {reason} ({})\n", reason.0);
+    }
+    let total: u64 = exits.iter().map(|(_, count)| count).sum();
+    text + &format!("{total:>12}  in all\n")
+}
+
+/// Names and numbers in a sentence.
 fn line(counters: &[(&str, u64)]) -> String {
     let texts = counters
         .iter()
-        .map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+        .map(|(name, value)| format!("{} {value}", words(name)));
     texts.collect::<Vec<_>>().join(", ")
+}
+
+/// A name of the interface in words.
+fn words(name: &str) -> String {
+    name.replace('_', " ").replace("ept", "EPT")
 }
 
 /// Counters of a VM as JSON; those of shadow paging where it has it.
 pub fn json(stats: &Stats, mmu: Mmu) -> Value {
+    let shadow = stats
+        .shadow_counters()
+        .into_iter()
+        .filter(|_| mmu.is_shadow());
+    let page_faults = stats.page_faults(mmu);
+    let counters = stats.counters().into_iter().chain(page_faults);
+    let mut object = object(stats, counters.chain(shadow));
+    object.insert("mmu".into(), mmu.name().into());
+    object.into()
+}
+
+/// Counters of a vCPU as JSON, with its number.
+pub fn json_of_vcpu(stats: &Stats, number: u32) -> Value {
+    let mut object = object(stats, stats.vcpu_counters().into_iter());
+    object.insert("vcpu".into(), number.into());
+    object.into()
+}
+
+fn object(
+    stats: &Stats,
+    counters: impl Iterator<Item = (&'static str, u64)>,
+) -> serde_json::Map<String, Value> {
     let exits: Vec<_> = stats
         .exits()
         .into_iter()
         .map(|(reason, count)| json!({"reason": reason.0, "name": reason.to_string(), "count": count}))
         .collect();
-    let shadow = stats
-        .shadow_counters()
-        .into_iter()
-        .filter(|_| mmu.is_shadow());
-    let counters = stats.counters().into_iter().chain(shadow);
     let members = counters.map(|(name, value)| (name.to_owned(), value.into()));
     let mut object: serde_json::Map<_, _> = members.collect();
-    object.insert("mmu".into(), mmu.name().into());
     object.insert("exits".into(), exits.into());
-    object.into()
+    object
 }
 
 #[cfg(test)]
@@ -116,10 +136,13 @@ mod tests {
     fn counters_of_shadow_paging_are_for_vms_that_have_it() {
         let table = |mmu| Table(&stats(), mmu).to_string();
         assert!(!table(Mmu::Ept).contains("shadow"));
+        assert!(table(Mmu::Ept).ends_with("\npage faults: EPT fills 0, allocations 0, absences 0"));
         assert!(table(Mmu::Wp).ends_with(
-            "\nguest faults 0, shadow misses 17, table writes 0, syncs 0, reclaims 0,\nshadow tables 0"
+            "\npage faults: guest faults 0, shadow misses 17, table writes 0,\nsupervisor writes 0, \
+             allocations 0, absences 0\nsyncs 0, reclaims 0, shadow tables 0"
         ));
         assert!(json(&stats(), Mmu::Ept).get("shadow_misses").is_none());
+        assert_eq!(json(&stats(), Mmu::Ept)["ept_fills"], 0);
         assert_eq!(json(&stats(), Mmu::Wp)["shadow_misses"], 17);
     }
 }
