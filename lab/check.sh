@@ -68,11 +68,8 @@ total() {
 
 rm -rf "$BUILD/check"
 mkdir -p "$BUILD/check"
-if ! images | xargs -n 1 "$LAB/image.sh"; then
-	echo "What is to be tested could not be built."
-	echo "0 passed, 1 failed, 0 skipped"
-	exit 1
-fi
+# Where one could not be built, the rungs that boot it say so.
+images | xargs -n 1 "$LAB/image.sh" || :
 "$LAB/progress.sh" "$(rungs | wc -l)" &
 progress=$!
 rungs | xargs -L 1 -P "$(nproc)" "$LAB/rung.sh" || :

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The second rung: `cargo test` of library, tool and the module's pure files, and what
-# check-tree.sh says of kernel trees, and make install, as TAP. The other crates are the
-# kernel's own code. Runs inside the base.
+# The second rung: `cargo test` of library, tool and the module's pure files, and the tests
+# of the lab's own scripts, as TAP. The other crates are the kernel's own code. Runs inside
+# the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -25,5 +25,6 @@ function name() { return substr($0, 6, index($0, " ... ") - 6) }
 END { print "1.." n + 0 }
 ' "$log"
 echo "#@ status cargo-test $status"
+"$LAB/check-test.sh"
 "$LAB/check-tree-test.sh"
 "$LAB/install-test.sh"

@@ -7,9 +7,12 @@
 . "$(dirname "$0")/common.sh"
 
 name=${1:-lab}
-kernel=$("$LAB/kernel.sh" "$name")
 image=$BUILD/image/$name
 root=$image/root
+
+# One that is there was built now, and to the end.
+rm -f "$image/bzImage"
+kernel=$("$LAB/kernel.sh" "$name")
 
 case $name in
 stock)

@@ -34,6 +34,7 @@ machine() {
 	mkdir -p "$BOOT"
 	: >"$BOOT/console.log"
 	: >"$BOOT/output.log"
+	[ -e "$IMAGE/bzImage" ] || die "there is no image of kernel '$2': it was not built, or could not be"
 	INITRAMFS=$IMAGE/initramfs
 	[ -z "${ADD:-}" ] || add_files
 }
@@ -41,7 +42,7 @@ machine() {
 # The files in the directory ADD, in /add of the machine.
 add_files() {
 	local mib
-	mib=$(du -smL "$ADD" | cut -f 1)
+	mib=$(du -sm "$ADD" | cut -f 1)
 	[ "$mib" -le $ADD_MIB ] || die "ADD has $mib MiB, and $ADD_MIB MiB fit into the machine"
 	mkdir "$BOOT/added"
 	cp -R "$ADD" "$BOOT/added/add"

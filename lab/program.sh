@@ -32,6 +32,7 @@ build_rust() {
 name=${SRC##*/}
 program=$programs/${name%.*}
 mkdir -p "$programs"
+rm -f "$program"
 case $name in
 *.c) build_c "$SRC" "$program" ;;
 *.rs) build_rust "$SRC" "$program" ;;

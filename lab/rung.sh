@@ -55,18 +55,27 @@ run_growth() {
 	one_result "costs do not grow but as theory says" "$status"
 }
 
+# own_programs DIRECTORY: some in C and in Rust, a demo of them, and a link that leads nowhere.
+own_programs() {
+	SRC=$TOP/Documentation/hello.c "$LAB/program.sh" &&
+		SRC=$TOP/tools/minivmx/examples/sum.rs "$LAB/program.sh" &&
+		cp "$BUILD"/program/{hello,sum} "$1" &&
+		printf '#!/bin/sh\n%s\n' './hello && sum' >"$1/demo" &&
+		chmod +x "$1/demo" &&
+		ln -s nowhere "$1/nothing"
+}
+
 # A user's own programs, built and brought into the machine as Documentation/lab.md says.
 run_program() {
 	local status=0 own=$results.add
 	rm -rf "$own"
 	mkdir "$own"
-	SRC=$TOP/Documentation/hello.c "$LAB/program.sh" >>"$results.verdict" 2>&1
-	SRC=$TOP/tools/minivmx/examples/sum.rs "$LAB/program.sh" >>"$results.verdict" 2>&1
-	cp "$BUILD"/program/{hello,sum} "$own"
-	printf '#!/bin/sh\n%s\n' './hello && sum' >"$own/demo"
-	chmod +x "$own/demo"
-	ADD=$own ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=demo KVM=own \
-		2>>"$results.verdict" || status=$?
+	if own_programs "$own" >>"$results.verdict" 2>&1; then
+		ADD=$own ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=demo KVM=own \
+			2>>"$results.verdict" || status=$?
+	else
+		status=1
+	fi
 	{
 		echo "Hello from the guest"
 		cat "$TOP/tools/minivmx/examples/sum.txt"

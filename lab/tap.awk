@@ -3,7 +3,7 @@
 # Counts the results in groups of TAP lines, each between "#@ run NAME" and
 # "#@ status NAME N", and prints the failures, then "passed failed skipped".
 # A group that ends early, short of its plan, or with a status that its results do
-# not explain, is a failure of its own. KTAP's nested results count in place of the
+# not explain, is a failure of its own, and so is having no group at all. KTAP's nested results count in place of the
 # result that sums them up.
 
 # What was said since the last result says more about this one.
@@ -30,6 +30,7 @@ function close_group() {
 function open_group(name) {
 	close_group()
 	group = name
+	groups++
 	plan = status = ""
 	seen = 0
 	failed_before = failed
@@ -68,5 +69,9 @@ function result(line,    depth, good) {
 /^ *(not )?ok / { if (group != "") result($0); said = "" }
 END {
 	close_group()
+	if (!groups) {
+		group = "all"
+		fail("no results")
+	}
 	print passed + 0, failed + 0, skipped + 0
 }
