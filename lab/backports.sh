@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# mmdebstrap's customize hook, run with the new root as $1: adds the kernel
-# from backports, as source, and as Debian builds it. The mirror is the one that mmdebstrap chose. It is given
-# as text to a shell whose user may not be able to read this file.
+# mmdebstrap's customize hook, run with the new root as $1: adds the kernel from backports,
+# as source, and as Debian builds it. The mirror is the one that mmdebstrap chose. This is
+# given as text to a shell whose user may not be able to read the file.
 
 set -eu
 root=$1
@@ -17,12 +17,27 @@ sed -n "s/^\(deb .*\) trixie main.*/\1 $suite main/p" \
 }
 
 chroot "$root" apt-get update
-# Its name says more of its version than the source package's.
-stock=$(chroot "$root" apt-cache pkgnames linux-headers-7.3 |
-	sed -n 's/^linux-headers-\(7\.3\.[0-9]*+deb[0-9]*-amd64\)$/\1/p' | sort -V | tail -n 1)
+
+# versions PATTERN: the packages with such names, and the versions that there are of each.
+versions() {
+	# shellcheck disable=SC2046 # words
+	chroot "$root" apt-cache show $(chroot "$root" apt-cache pkgnames | grep -x "$1") |
+		awk '/^Package: / { package = $2 } /^Version: / { print package, $2 }'
+}
+
+# Debian's kernel is called by another name with each version. That of the source is the one
+# whose headers are of the same version; each flavour of it shares those called "common".
+version=$(versions linux-source-7.3 | sort -V | tail -n 1 | cut -d ' ' -f 2)
+stock=$(versions 'linux-headers-.*-common' |
+	sed -n "s/^linux-headers-\(.*\)-common $version\$/\1-amd64/p")
+[ -n "$stock" ] || {
+	echo "no kernel of Debian's is of the version of linux-source-7.3, $version" >&2
+	exit 1
+}
+
 chroot "$root" apt-get install --yes --no-install-recommends -t "$suite" \
-	linux-source-7.3 linux-config-7.3 \
-	"linux-headers-$stock" "linux-binary-$stock" "linux-modules-$stock"
+	"linux-source-7.3=$version" "linux-config-7.3=$version" "linux-headers-$stock=$version" \
+	"linux-binary-$stock=$version" "linux-modules-$stock=$version"
 chroot "$root" apt-get clean
 
 # What decides whether two kernels built here are the same kernel.

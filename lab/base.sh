@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Makes the base: Debian 13 with the packages of lab/packages, in a directory of
-# its own under the cache. Prints that directory. Runs on the host.
+# its own in the cache. Prints that directory. Runs on the host.
 
 . "$(dirname "$0")/common.sh"
 
 suite=trixie
-base=$CACHE/base-$(cat "$LAB/packages" "$LAB/base.sh" "$LAB/backports.sh" "$LAB/udevd" | key)
+base=$(cached "base-$(cat "$LAB/packages" "$LAB/base.sh" "$LAB/backports.sh" "$LAB/udevd" | key)")
 
 packages() {
 	sed 's/#.*//' "$LAB/packages" | xargs | tr ' ' ','

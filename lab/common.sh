@@ -10,6 +10,7 @@ LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TOP=$(dirname "$LAB")
 BUILD=$TOP/build
 CACHE=${MINIVMX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/minivmx}
+SHARED=${MINIVMX_CACHE_SHARED:-}
 export MINIVMX_CACHE=$CACHE
 mkdir -p "$BUILD/log" "$CACHE"
 
@@ -21,6 +22,16 @@ die() {
 # A key for whatever stands on standard input: equal content, equal key.
 key() {
 	sha256sum | cut -c 1-12
+}
+
+# cached NAME: the directory of the cache with that name, which need not be there yet. What a
+# cache that was handed out has is taken from there, and only read.
+cached() {
+	if [ -n "$SHARED" ] && [ -e "$SHARED/$1/.finished" ]; then
+		echo "$SHARED/$1"
+	else
+		echo "$CACHE/$1"
+	fi
 }
 
 # once DIR COMMAND…: COMMAND fills DIR, unless a finished DIR is there already.

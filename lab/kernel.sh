@@ -25,8 +25,8 @@ stock) exec "$LAB/thin-tree.sh" "$(basename /lib/modules/*)" ;;
 esac
 
 arguments=$(kernel_arguments "$name")
-source_tree=$CACHE/linux-$(toolchain linux-source-7.3 | cut -d ' ' -f 2)
-kernel=$CACHE/kernel-$name-$(what_goes_in | key)
+source_tree=$(cached "linux-$(toolchain linux-source-7.3 | cut -d ' ' -f 2)")
+kernel=$(cached "kernel-$name-$(what_goes_in | key)")
 
 unpack() {
 	tar -x --strip-components=1 -C "$1" -f /usr/src/linux-source-7.3.tar.xz

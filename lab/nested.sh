@@ -41,6 +41,6 @@ make_machine() {
 	cp "$kernel/arch/x86/boot/bzImage" "$1"
 }
 
-machine=$CACHE/nested-$(what_goes_in | key)
+machine=$(cached "nested-$(what_goes_in | key)")
 once "$machine" make_machine
 echo "$machine"
