@@ -48,7 +48,7 @@ distributions() {
 }
 
 check() {
-	ROOT=$root PATH=$work/bin:$PATH RUSTC=$work/bin/rustc BINDGEN=$work/bin/bindgen \
+	MINIVMX_ROOT=$root PATH=$work/bin:$PATH RUSTC=$work/bin/rustc BINDGEN=$work/bin/bindgen \
 		"${checker[@]}" 2>&1
 }
 
@@ -147,8 +147,13 @@ echo 'CONFIG_SCHED_CLASS_EXT=y' >>"$tree/.config"
 program uname 7.3.4-other
 accepts "another kernel's tree than the one that runs"
 
-# What dpkg knows of: all packages but FIRST, the source in version SECOND.
+# Debian's headers, and what dpkg knows of: all packages but FIRST, the source in version
+# SECOND.
 packages() {
+	local headers=$root/usr/src/linux-headers-7.3.4+deb13-amd64
+	mkdir -p "$headers"
+	printf 'CONFIG_RUST=y\nCONFIG_GCC_VERSION=140200\nCONFIG_RUSTC_VERSION_TEXT="rustc 1.85.1 (abc)"\n' \
+		>"$headers/.config"
 	cat >"$work/bin/dpkg-query" <<-END
 		#!/bin/sh
 		for package; do :; done
@@ -166,8 +171,20 @@ fresh
 packages pahole 7.3.4-1
 says "a thin tree without pahole" "packages that are not here" "apt install pahole"
 fresh
-packages linux-headers-7.3.4+deb13-amd64 7.3.4-1
+packages gcc-14 7.3.4-1
+says "a thin tree without the kernel's compiler" "apt install gcc-14"
+fresh
+packages pahole 7.3.4-1
+rm "$root/usr/src/linux-headers-7.3.4+deb13-amd64/.config"
 says "a thin tree without headers" "apt install linux-headers-7.3.4+deb13-amd64"
+fresh
+packages pahole 7.3.4-1
+sed -i /CONFIG_RUST=/d "$root/usr/src/linux-headers-7.3.4+deb13-amd64/.config"
+says "a thin tree of a kernel without Rust" "has no Rust (CONFIG_RUST)"
+fresh
+packages linux-source-6.12 7.3.4-1
+checker=("$LAB/thin-tree.sh" 6.12.118+deb13-amd64)
+says "a thin tree of an older kernel" "is Linux 6.12.118+deb13-amd64" "7.3 or newer"
 fresh
 packages none 7.3.5-1
 says "headers and source of two versions" "is of version 7.3.4-1" "of 7.3.5-1" "apt install linux-source-7.3=7.3.4-1"

@@ -3,13 +3,13 @@
 #
 # check-tree.sh TREE: whether the module can be built for the kernel whose tree that is.
 # What it lacks is said in one sentence, with what to do about it, and the exit status
-# is 1. ROOT=/path is where to look for what the system says of itself.
+# is 1. MINIVMX_ROOT=/path is where to look for what the system says of itself.
 
 set -euo pipefail
 
 here=$(dirname "$0")
 tree=$1
-ROOT=${ROOT:-}
+root=${MINIVMX_ROOT:-}
 
 refuse() {
 	printf 'minivmx: %s.\n' "$*" >&2
@@ -36,7 +36,7 @@ option() {
 distribution() {
 	local ID='' ID_LIKE='' name
 	# shellcheck disable=SC1091 # the system's
-	[ ! -e "$ROOT/etc/os-release" ] || . "$ROOT/etc/os-release"
+	[ ! -e "$root/etc/os-release" ] || . "$root/etc/os-release"
 	for name in $ID $ID_LIKE; do
 		case $name in
 		debian | ubuntu | arch | fedora)
@@ -50,7 +50,7 @@ distribution() {
 # For a distribution's kernel, or one's own.
 is_distributions() {
 	case $(realpath "$tree") in
-	"$(realpath -m "$ROOT/usr")"/* | "$(realpath -m "$ROOT/lib")"/*) ;;
+	"$(realpath -m "$root/usr")"/* | "$(realpath -m "$root/lib")"/*) ;;
 	*) false ;;
 	esac
 }
@@ -130,7 +130,7 @@ check_bindgen() {
 # running_config: that of the kernel that runs, where it says so.
 running_config() {
 	local file
-	for file in "$ROOT/proc/config.gz" "$ROOT/boot/config-$1" "$ROOT/lib/modules/$1/config"; do
+	for file in "$root/proc/config.gz" "$root/boot/config-$1" "$root/lib/modules/$1/config"; do
 		if [ -r "$file" ]; then
 			zcat -f "$file"
 			return

@@ -10,7 +10,7 @@
 . "$(dirname "$0")/common.sh"
 
 release=${1:-$(uname -r)}
-headers=/usr/src/linux-headers-$release
+headers=${MINIVMX_ROOT:-}/usr/src/linux-headers-$release
 series=$(echo "$release" | sed -nE 's/^([0-9]+\.[0-9]+).*/\1/p')
 
 refuse() {
@@ -18,20 +18,42 @@ refuse() {
 	exit 1
 }
 
-# Those that the kernel's own makefiles ask for in the way to the metadata.
-needed=("linux-headers-$release" "linux-source-$series" rustc rust-src bindgen pahole
-	gcc make bc bison flex libelf-dev libssl-dev python3 xz-utils)
+option() {
+	sed -n "s/^CONFIG_$1=//p" "$headers/.config" | tr -d '"'
+}
 
 version_of() {
 	# shellcheck disable=SC2016 # the fields are dpkg's
 	dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'
 }
 
-check_packages() {
-	local package missing=()
+check_debian() {
 	command -v dpkg-query >/dev/null ||
 		refuse "a tree from Debian's packages is made on Debian: here the kernel's headers may have what is needed (make KDIR=/lib/modules/\$(uname -r)/build)"
-	for package in "${needed[@]}"; do
+}
+
+check_release() {
+	[ "$(printf '%s\n' "$series" 7.3 | sort -V | head -n 1)" = 7.3 ] ||
+		refuse "the kernel is Linux $release: minivmx needs 7.3 or newer, where the kernel's Rust has what it uses"
+	[ -e "$headers/.config" ] ||
+		refuse "the headers of the kernel $release are not here: apt install linux-headers-$release"
+	[ "$(option RUST)" = y ] || refuse "the kernel $release has no Rust (CONFIG_RUST)"
+}
+
+# Those that the kernel's own makefiles ask for in the way to the metadata, and the compiler
+# that the kernel was made by.
+needed_packages() {
+	echo "linux-headers-$release" "linux-source-$series" rustc rust-src bindgen pahole \
+		"gcc-$(gcc_series)" make bc bison flex libelf-dev libssl-dev python3 xz-utils
+}
+
+gcc_series() {
+	echo $(($(option GCC_VERSION) / 10000))
+}
+
+check_packages() {
+	local package missing=()
+	for package in $(needed_packages); do
 		[ -n "$(version_of "$package")" ] || missing+=("$package")
 	done
 	[ ${#missing[@]} = 0 ] || refuse "the kernel $release wants packages that are not here: apt install ${missing[*]}"
@@ -48,8 +70,7 @@ check_versions() {
 
 check_rustc() {
 	local wanted found
-	wanted=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$headers/.config")
-	[ -n "$wanted" ] || refuse "the kernel $release has no Rust (CONFIG_RUST)"
+	wanted=$(option RUSTC_VERSION_TEXT)
 	found=$(/usr/bin/rustc --version)
 	[ "$found" = "$wanted" ] ||
 		refuse "the kernel $release was built by $wanted, and Debian's rustc here is ${found#rustc }"
@@ -58,7 +79,7 @@ check_rustc() {
 what_goes_in() {
 	local package
 	cat "$LAB/thin-tree.sh" "$LAB/differing-options.sh"
-	for package in "${needed[@]}"; do
+	for package in $(needed_packages); do
 		echo "$package $(version_of "$package")"
 	done
 }
@@ -74,7 +95,7 @@ unpack() {
 
 kernel_make() {
 	nice make -s -C "$1/source" O="$1/objects" ARCH=x86 LOCALVERSION="${release#"${release%%+*}"}" \
-		CC=x86_64-linux-gnu-gcc-14 RUSTC=/usr/bin/rustc BINDGEN=/usr/bin/bindgen "${@:2}"
+		CC="x86_64-linux-gnu-gcc-$(gcc_series)" RUSTC=/usr/bin/rustc BINDGEN=/usr/bin/bindgen "${@:2}"
 }
 
 # An option whose tool is missing, as pahole may be, is dropped without a word.
@@ -114,9 +135,11 @@ make_with_step() {
 	step "Rust metadata of $release" make_tree "$1"
 }
 
+check_debian
+check_release
 check_packages
 check_versions
 check_rustc
-tree=$CACHE/tree-$release-$(what_goes_in | key)
+tree=$(cached "tree-$release-$(what_goes_in | key)")
 once "$tree" make_with_step
 echo "$tree"
