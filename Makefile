@@ -10,7 +10,8 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo program check bench bench-growth compare run module bindings format fuzz profile
+lab_commands := demo program check bench bench-growth compare run module bindings format \
+	fuzz profile
 
 .PHONY: all help modules stock modules_install tool install uninstall clean check-env \
 	$(lab_commands)
@@ -34,7 +35,8 @@ stock:
 # Headers have neither the key that the kernel's modules are signed with, nor the map of
 # symbols without which the kernel's own makefiles leave out depmod.
 modules_install:
-	@[ -e minivmx.ko ] || { echo "minivmx: there is no module to install yet: make stock, or make KDIR=." >&2; exit 1; }
+	@[ -e minivmx.ko ] || { \
+		echo "minivmx: there is no module to install yet: make stock, or make KDIR=." >&2; exit 1; }
 	$(MAKE) -C build/tree M=$(CURDIR) modules_install INSTALL_MOD_PATH=$(DESTDIR) DEPMOD=: \
 		$(if $(wildcard build/tree/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
 	depmod -b "$(DESTDIR)/" "$$(cat build/tree/include/config/kernel.release)"
@@ -48,49 +50,59 @@ install:
 uninstall:
 	@lab/install.sh --remove
 
-# The cache of base and kernels stays: it serves every checkout of this user.
+# What a kernel's makefiles left beside the sources goes without that kernel, which may be
+# gone. The cache of base and kernels stays: it serves every checkout of this user.
 clean:
 	rm -rf build
-ifdef KDIR
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
-endif
+	find . -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \
+		-o -name '*_generated.rs' -o -name Module.symvers -o -name modules.order \) \
+		-exec rm {} +
 
 help:
 	@sed -n 's/^#: \?//p' Makefile
 
 #: make demo         a real firmware under EPT, in an emulated machine
-#: make check        all tests; with T=part only selftests with that in their names, or
-#:                   with ENGINE= all of them, in one boot
+#: make check        all tests; with T=part only selftests with that in their
+#:                   names, or with ENGINE= all of them, in one boot
 #: make bench        the figures of build/bench.json, beside KVM's
-#: make profile      what the host executes for a row of the benchmark: dear instructions
-#: make bench-growth what events cost as there is more of something, in build/growth.html
-#: make compare      EPT and shadow paging: tables, and charts in build/ept-vs-shadow.html
-#: make fuzz         FUZZ=ioctl,guest,entry on the debug kernel; FUZZ=walk or shadow: userspace
+#: make profile      what the host executes for a row of the benchmark
+#: make bench-growth what events cost as there is more of something
+#: make compare      EPT and shadow paging: tables, and a page with charts
+#: make fuzz         FUZZ=ioctl,guest,entry,diff in the machine, with the debug
+#:                   kernel; FUZZ=walk or shadow: in userspace
 #: make run          a shell on the emulated machine, module loaded
 #: make program      SRC=hello.c or hello.rs for that machine, in build/program
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
-#: make bindings     the library's form of uapi/minivmx.h, after a change of that
+#: make bindings     the library's form of uapi/minivmx.h, after a change of it
 #: make format       all Rust sources in the kernel's format
 #: make check-env    what this machine has and lacks for the above
-#: make clean        remove build/
+#: make clean        remove build/, and what was built beside the sources
 #:
 #: For this machine's own kernel:
-#: make stock        minivmx.ko for Debian's kernel that runs, or KVER=…, by Debian's packages
+#: make stock        minivmx.ko for Debian's kernel that runs, or KVER=…, by
+#:                   Debian's packages
 #: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
 #: make tool         the tool, in build/bin
-#: make install, modules_install, uninstall    tool and module, with PREFIX= and DESTDIR=
+#: make install, modules_install, uninstall
+#:                   tool and module, with PREFIX= and DESTDIR=
 #:
-#: ADD=DIRECTORY           with make run, demo, bench: the files in it, in /add of the machine;
-#:                         its own demo or bench, if it has one, in place of the lab's
-#: ENGINE=bochs|vng|tcg    who runs the machine (default: vng with nested VMX, else bochs)
-#:       =nested            Bochs, and in it KVM, whose nested VMX is a second opinion
-#: CPU_MODEL=penryn|arrandale|haswell|skylake, CPUS=n    which machine; these models: Bochs
-#: KVM=own|borrow          without kvm_intel, or with it loaded
-#: MMU=ept,vtlb,wp,…       with T=part: once for each of these (default: ept)
-#: KERNEL=debug|stock, ROUNDS=n  with T=part: on that kernel (stock: Debian's own); each selftest n times
-#: LIMIT=seconds           of the machine's own clock, for a boot longer than the rungs of make check
-#: WATCH=1                 with T=part: how long were interrupts off?
-#: CHECK_ENTRIES=1         with T=part: the module checks each VM entry before the CPU
-#: SEED=number             with T=stress: only the guest program of that seed
-#: DURATION=seconds, SEED=number, ROUND=number   for each run of make fuzz
-#: MINIVMX_CACHE=/path     where base and kernels are kept (default: ~/.cache/minivmx)
+#: ADD=DIRECTORY     with make run, demo, bench: the files in it, in /add of the
+#:                   machine; its own demo or bench in place of the lab's
+#: ENGINE=           who runs the machine: bochs, vng, tcg, or nested, which is
+#:                   Bochs, and in it KVM, whose nested VMX is a second opinion
+#:                   (default: vng where there is nested VMX, else bochs)
+#: CPU_MODEL=        penryn, arrandale, haswell or skylake, of Bochs
+#: CPUS=number       of the machine
+#: KVM=own|borrow    without kvm_intel, or with it loaded
+#: MMU=ept,vtlb,…    with T=part: once for each of these, of ept, vtlb, wp,
+#:                   unsync, pv (default: ept)
+#: KERNEL=           with T=part: on that kernel: debug, or stock: Debian's own
+#: ROUNDS=number     with T=part: each selftest so many times
+#: LIMIT=seconds     of the machine's own clock, for a boot longer than those
+#:                   of make check
+#: WATCH=1           with T=part: how long were interrupts off?
+#: CHECK_ENTRIES=1   with T=part: the module checks each VM entry before the CPU
+#: SEED=number       with T=stress: only the guest program of that seed
+#: DURATION=seconds, SEED=number, ROUND=number    for each run of make fuzz
+#: MINIVMX_CACHE=/path    where base and kernels are (default: ~/.cache/minivmx)

@@ -12,11 +12,18 @@ kernel=$("$LAB/kernel.sh" "$name")
 tree=$BUILD/module/${MODULE_TREE:-$name}
 
 # Kbuild puts objects beside their sources, so each kernel gets a tree of links
-# of its own: two kernels never share an object, and nothing is copied.
+# of its own: two kernels never share an object, and nothing is copied. Of what another
+# kernel's makefiles may have left beside the sources, nothing is linked.
 link_sources() {
+	local directory
 	mkdir -p "$tree"
-	cp -rsf "$TOP/Kbuild" "$TOP/rust" "$TOP/src" "$TOP/uapi" "$tree"
-	find "$tree" -xtype l -delete
+	find "$tree" -type l -delete
+	ln -s "$TOP/Kbuild" "$tree"
+	(cd "$TOP" && find rust src uapi -type d) | while read -r directory; do
+		mkdir -p "$tree/$directory"
+		find "$TOP/$directory" -maxdepth 1 \( -name '*.rs' -o -name '*.[chS]' \) \
+			! -name '*_generated.rs' -exec ln -s -t "$tree/$directory" {} +
+	done
 }
 
 # shellcheck disable=SC2046 # words

@@ -41,7 +41,7 @@ macro_rules! is_on {
             // SAFETY: The jump goes where the key says, and nothing else happens.
             unsafe {
                 kernel::asm!(
-                    include!(concat!(env!("MINIVMX_GENERATED"), "/static_branch.rs"));
+                    include!(concat!(env!("MINIVMX_GENERATED"), "/static_branch_generated.rs"));
                     l_yes = label {
                         break 'is_on true;
                     },
