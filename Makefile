@@ -13,6 +13,14 @@ endif
 lab_commands := demo program check bench bench-growth compare run module bindings format \
 	fuzz profile
 
+# By such short names an environment may mean something else.
+ifneq ($(origin ADD),command line)
+unexport ADD
+endif
+ifneq ($(origin SRC),command line)
+unexport SRC
+endif
+
 .PHONY: all help modules stock modules_install tool install uninstall clean check-env \
 	$(lab_commands)
 

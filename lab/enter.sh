@@ -23,12 +23,12 @@ namespaces=(--mount --pid --fork --kill-child=KILL)
 # they have places of their own.
 if [ -n "${ADD:-}" ]; then
 	[ -d "$ADD" ] || die "ADD=$ADD is not a directory"
-	LEND_ADD=$(realpath "$ADD") ADD=/mnt
+	LEND_ADD=$(realpath "$ADD") ADD=/lent/add
 fi
 if [ -n "${SRC:-}" ]; then
 	[ -f "$SRC" ] || die "SRC=$SRC is not a file"
 	SRC=$(realpath "$SRC")
-	LEND_SRC=${SRC%/*} SRC=/srv/${SRC##*/}
+	LEND_SRC=${SRC%/*} SRC=/lent/src/${SRC##*/}
 fi
 
 BASE=$("$LAB/base.sh")
@@ -43,11 +43,9 @@ done
 # shellcheck disable=SC2016 # expands inside
 exec unshare "${namespaces[@]}" bash -euc '
 	here() { mkdir -p "$BASE$1"; mount --bind "$1" "$BASE$1"; }
-	here "$TOP"
-	here "$MINIVMX_CACHE"
-	lend() { [ -z "$1" ] || mount -o bind,ro "$1" "$BASE$2"; }
-	lend "${LEND_ADD:-}" /mnt
-	lend "${LEND_SRC:-}" /srv
+	lend() { [ -z "$1" ] || { mkdir -p "$BASE$2"; mount -o bind,ro "$1" "$BASE$2"; }; }
+	lend "${LEND_ADD:-}" /lent/add
+	lend "${LEND_SRC:-}" /lent/src
 	# make puts a FIFO there, named by a process number that other namespaces have too.
 	mount -t tmpfs tmpfs "$BASE/tmp"
 	mount --rbind /dev "$BASE/dev"
@@ -57,5 +55,8 @@ exec unshare "${namespaces[@]}" bash -euc '
 	mount --bind "$(realpath /etc/resolv.conf)" "$BASE/etc/resolv.conf"
 	# A host behind a proxy that inspects TLS has a certificate of its own.
 	[ ! -d /etc/ssl/certs ] || mount -o bind,ro /etc/ssl/certs "$BASE/etc/ssl/certs"
+	# Last, lest another mount hide them.
+	here "$TOP"
+	here "$MINIVMX_CACHE"
 	exec chroot "$BASE" env -i --chdir="$TOP" "$@"
 ' bash "${environment[@]}" "$@"
