@@ -49,10 +49,12 @@ mod stats;
 
 // Why a guest stopped, and how it goes on.
 mod answer;
+mod event;
 mod exit;
 mod exit_information;
 mod reason;
 mod traps;
+mod windows;
 
 // The guest's memory, and what it can begin with.
 mod field;
@@ -142,6 +144,7 @@ pub use vm::{
     MapFlags,
     Vm, //
 };
+pub use windows::Windows;
 
 /// The crate that [`GuestMemory::view`] speaks, in the version that it speaks.
 pub use vm_memory;

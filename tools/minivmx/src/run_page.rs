@@ -73,6 +73,18 @@ impl RunPage {
         unsafe { &mut (*self.run()).event }
     }
 
+    #[inline]
+    pub(crate) fn set_windows(&mut self, windows: u32) {
+        // SAFETY: As in `regs_mut()`.
+        unsafe { (*self.run()).windows = windows };
+    }
+
+    #[inline]
+    pub(crate) fn ready(&self) -> u32 {
+        // SAFETY: As in `regs()`.
+        unsafe { (*self.run()).ready }
+    }
+
     pub(crate) fn violation(&self) -> &minivmx_violation {
         // SAFETY: As in `regs()`.
         unsafe { &(*self.run()).violation }

@@ -29,7 +29,8 @@ use crate::{
     },
     traps::Traps,
     uapi,
-    violation::Violation, //
+    violation::Violation,
+    windows::Windows, //
 };
 
 /// A virtual CPU.
@@ -99,6 +100,18 @@ impl Vcpu {
     /// The same, to be changed: what is here is what the guest gets before its next instruction.
     pub fn event_mut(&mut self) -> &mut uapi::minivmx_event {
         self.page.event_mut()
+    }
+
+    /// Asks for an end of [`Self::run`] as soon as the guest can take one of these, with
+    /// [`Reason::INTERRUPT_WINDOW`](crate::Reason::INTERRUPT_WINDOW) or
+    /// [`Reason::NMI_WINDOW`](crate::Reason::NMI_WINDOW).
+    pub fn set_windows(&mut self, windows: Windows) {
+        self.page.set_windows(windows.bits());
+    }
+
+    /// What the guest can take where it is now: such an event can be left in [`Self::event_mut`].
+    pub fn ready(&self) -> Windows {
+        Windows::from(self.page.ready())
     }
 
     /// Reads the system registers.
