@@ -18,6 +18,7 @@ use clap_complete::Shell;
 
 use crate::{
     bench,
+    boot,
     info,
     lab,
     manual,
@@ -37,6 +38,7 @@ pub struct Cli {
 enum Command {
     Info(info::Arguments),
     Run(run::Arguments),
+    Boot(boot::Arguments),
     Stats(stats::Arguments),
     Bench(bench::Arguments),
     #[command(subcommand)]
@@ -69,6 +71,7 @@ impl Command {
         match self {
             Self::Info(arguments) => info::show(arguments)?,
             Self::Run(arguments) => return run::run(arguments),
+            Self::Boot(arguments) => return boot::boot(arguments),
             Self::Stats(arguments) => stats::show(arguments)?,
             Self::Bench(arguments) => bench::run(arguments)?,
             Self::Lab(experiment) => return lab::run(experiment),
@@ -105,6 +108,8 @@ mod tests {
             ("minivmx run --bios b --timeout 0", "--timeout"),
             ("minivmx run --bios b --memory -1", "-1"),
             ("minivmx run --bios b --mmu npt", "vtlb"),
+            ("minivmx boot", "--kernel"),
+            ("minivmx boot --kernel k --memory 2T", "2T is not"),
             ("minivmx bench --events sleep", "sleep"),
             ("minivmx lab ept-vs-shadow --workloads idle", "idle"),
         ] {

@@ -4,6 +4,7 @@
 
 // The command line, and what it leads to.
 mod bench;
+mod boot;
 mod cli;
 mod info;
 mod lab;

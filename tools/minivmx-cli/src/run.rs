@@ -4,13 +4,13 @@
 
 mod arguments;
 mod breakpoint;
-mod dump;
+pub mod dump;
 mod filter;
-mod layout;
+pub mod layout;
 mod lost;
-mod machine;
-mod outcome;
-mod signals;
+pub mod machine;
+pub mod outcome;
+pub mod signals;
 mod trace;
 
 use std::{

@@ -2,7 +2,11 @@
 
 //! What is typed for the guest, without waiting for it.
 
-use std::os::fd::AsRawFd;
+use std::{
+    os::fd::AsRawFd,
+    ptr,
+    time::Duration, //
+};
 
 use super::terminal::KeyByKey;
 
@@ -10,6 +14,9 @@ use super::terminal::KeyByKey;
 pub trait Input {
     /// Takes what is there, at most as much as there is room for; says how much.
     fn read(&mut self, room: &mut [u8]) -> usize;
+
+    /// Waits until something is there, or for a signal; no longer than this.
+    fn wait(&mut self, limit: Duration);
 }
 
 /// Standard input; a terminal is in key-by-key mode as long as this lives.
@@ -30,7 +37,7 @@ impl Standard {
 
 impl Input for Standard {
     fn read(&mut self, room: &mut [u8]) -> usize {
-        if self.ended || room.is_empty() || !is_ready() {
+        if self.ended || room.is_empty() || !is_ready(Duration::ZERO) {
             return 0;
         }
         let stdin = std::io::stdin().as_raw_fd();
@@ -39,16 +46,37 @@ impl Input for Standard {
         self.ended = count == 0;
         usize::try_from(count).unwrap_or(0)
     }
+
+    fn wait(&mut self, limit: Duration) {
+        match self.ended {
+            true => sleep(limit),
+            false => _ = is_ready(limit),
+        }
+    }
 }
 
-fn is_ready() -> bool {
+/// Unlike that of the library, it ends for a signal.
+fn sleep(limit: Duration) {
+    // SAFETY: No elements are said to be there, and the time is only read.
+    unsafe { libc::ppoll(ptr::null_mut(), 0, &timespec(limit), ptr::null()) };
+}
+
+/// Whether there is something to be read, at the latest after this time.
+fn is_ready(limit: Duration) -> bool {
     let mut poll = libc::pollfd {
         fd: std::io::stdin().as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
     };
-    // SAFETY: One element is lent, and one is said to be there. The time limit is 0.
-    unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    // SAFETY: One element is lent, and one is said to be there; the time is only read.
+    unsafe { libc::ppoll(&mut poll, 1, &timespec(limit), ptr::null()) == 1 }
+}
+
+fn timespec(duration: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +91,8 @@ pub mod tests {
             *self = later;
             now.len()
         }
+
+        fn wait(&mut self, _limit: Duration) {}
     }
 
     #[test]

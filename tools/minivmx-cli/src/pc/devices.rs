@@ -34,6 +34,10 @@ trait Device {
     fn write(&mut self, port: u16, width: u8, value: u32);
 }
 
+/// The lines of the interrupt controllers.
+const CLOCK_LINE: u8 = 0;
+const SERIAL_LINE: u8 = 4;
+
 /// Time since the machine was switched on.
 type Clock = Rc<dyn Fn() -> Duration>;
 
@@ -43,6 +47,7 @@ pub struct Devices {
     debug_port: debug_port::DebugPort,
     cmos: cmos::Cmos,
     pit: pit::Pit,
+    clock: Clock,
     pic: pic::Pic,
     pci: pci::Pci,
     reset: reset::Reset,
@@ -53,11 +58,13 @@ impl Devices {
     /// The devices of a machine with so many bytes of memory.
     pub fn new(memory: u64, input: Box<dyn Input>, serial: Sink, debug: Sink) -> Self {
         let start = Instant::now();
+        let clock: Clock = Rc::new(move || start.elapsed());
         Self {
             serial: serial::SerialPort::new(input, serial),
             debug_port: debug_port::DebugPort::new(debug),
             cmos: cmos::Cmos::new(memory),
-            pit: pit::Pit::new(Rc::new(move || start.elapsed())),
+            pit: pit::Pit::new(Rc::clone(&clock)),
+            clock,
             pic: pic::Pic::default(),
             pci: pci::Pci::default(),
             reset: reset::Reset::default(),
@@ -114,15 +121,56 @@ impl Devices {
         self.reset.requested
     }
 
+    /// Takes what was typed.
+    pub fn receive(&mut self) {
+        self.serial.receive();
+    }
+
+    /// Lets what has happened since the last call raise interrupt lines: the clock's tick, what was received, and
+    /// what the guest enabled in its serial port.
+    pub fn raise_lines(&mut self) {
+        if self.serial.take_interrupt() {
+            self.pic.pulse(SERIAL_LINE);
+        }
+        if self.take_tick().is_some() {
+            self.pic.pulse(CLOCK_LINE);
+        }
+    }
+
+    /// Whether an interrupt waits for the CPU.
+    pub fn has_interrupt(&self) -> bool {
+        self.pic.is_pending()
+    }
+
+    /// The CPU takes it: its vector.
+    pub fn acknowledge(&mut self) -> Option<u8> {
+        self.pic.acknowledge()
+    }
+
+    /// Waits until something is typed, or for a signal; no longer than this.
+    pub fn wait(&mut self, limit: Duration) {
+        self.serial.wait(limit);
+    }
+
+    /// Time since the machine was switched on.
+    pub fn now(&self) -> Duration {
+        (self.clock)()
+    }
+
+    /// When the next clock tick is due, by that time, if the guest listens to them.
+    pub fn tick_due(&self) -> Option<Duration> {
+        self.pic.vector(CLOCK_LINE)?;
+        self.pit.tick_due()
+    }
+
     /// Time until the next clock tick, if the guest listens to them.
     pub fn next_tick(&self) -> Option<Duration> {
-        self.pic.vector(0)?;
-        self.pit.next_tick()
+        Some(self.tick_due()?.saturating_sub(self.now()))
     }
 
     /// The interrupt vector of a clock tick that is due, once.
     pub fn take_tick(&mut self) -> Option<u8> {
-        let vector = self.pic.vector(0)?;
+        let vector = self.pic.vector(CLOCK_LINE)?;
         self.pit.take_tick().then_some(vector)
     }
 }
@@ -175,6 +223,22 @@ mod tests {
             }
         }
         assert!(devices.reset_requested(), "0x92 was among them");
+    }
+
+    /// What Linux does before its console is there.
+    #[test]
+    fn an_interrupt_of_the_serial_port_has_line_4() {
+        let mut devices = devices();
+        for (port, value) in [(0x20, 0x11), (0x21, 0x30), (0x21, 4), (0x21, 1)] {
+            devices.write(port, 1, value);
+        }
+        devices.raise_lines();
+        assert!(!devices.has_interrupt());
+        devices.write(0x3f9, 1, 0x02);
+        devices.raise_lines();
+        assert!(devices.has_interrupt());
+        assert_eq!(devices.acknowledge(), Some(0x34));
+        assert_eq!(devices.acknowledge(), None);
     }
 
     #[test]

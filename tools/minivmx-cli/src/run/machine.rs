@@ -115,7 +115,7 @@ impl Machine {
 }
 
 /// A refusal alone does not say what the CPU lacks, nor what else there is.
-fn create_vm(device: &Device, mmu: Mmu) -> Result<Vm> {
+pub fn create_vm(device: &Device, mmu: Mmu) -> Result<Vm> {
     let info = device.info()?;
     let created = device.create_vm(mmu);
     if info.supports(mmu) {

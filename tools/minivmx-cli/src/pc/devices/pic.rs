@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Two 8259A interrupt controllers, as far as a guest sets them up.
+//! Two 8259A interrupt controllers, the second behind line 2 of the first (Intel
+//! 8259A data sheet).
 //!
-//! They keep what they are told, masks and vectors; nothing is pending in them
-//! (Intel 8259A data sheet, "Programming the 8259A").
+//! By hand, as no crate has them. Lines are edge-triggered, and line 0 comes first:
+//! rotating priorities, polling and the special modes are not offered, as no guest
+//! of ours asks for them.
 
 use super::Device;
 
 const ICW1: u8 = 1 << 4;
 const ICW1_NEEDS_ICW4: u8 = 1 << 0;
 const ICW1_SINGLE: u8 = 1 << 1;
+const ICW4_AUTO_END: u8 = 1 << 1;
+const OCW3: u8 = 1 << 3;
+const OCW3_READS: u8 = 1 << 1;
+const OCW3_IN_SERVICE: u8 = 1 << 0;
+const END_OF_INTERRUPT: u8 = 1 << 5;
+const END_OF_NAMED: u8 = 1 << 6;
+
+/// The line of the master that the slave is behind.
+const CASCADE: u8 = 2;
+const LINES: u8 = 8;
 
 /// Master at 0x20 and slave at 0xa0.
 #[derive(Default)]
@@ -26,6 +38,35 @@ impl Pic {
         unmasked.then_some(base | line)
     }
 
+    /// Raises one of the lines 0 to 15, for a moment.
+    pub fn pulse(&mut self, line: u8) {
+        match line {
+            0..LINES => self.master.requested |= 1 << line,
+            _ => self.slave.requested |= 1 << (line % LINES),
+        }
+    }
+
+    /// Whether the CPU is asked to take an interrupt.
+    pub fn is_pending(&self) -> bool {
+        self.master.first(self.cascade()).is_some()
+    }
+
+    /// The CPU takes the interrupt that comes first: its vector.
+    pub fn acknowledge(&mut self) -> Option<u8> {
+        let line = self.master.first(self.cascade())?;
+        let vector = self.master.acknowledge(line);
+        if line == CASCADE {
+            let line = self.slave.first(0)?;
+            return self.slave.acknowledge(line);
+        }
+        vector
+    }
+
+    /// What the slave asks of the master, as a bit of its lines.
+    fn cascade(&self) -> u8 {
+        u8::from(self.slave.first(0).is_some()) << CASCADE
+    }
+
     fn chip(&mut self, port: u16) -> &mut Chip {
         match port & 0x80 {
             0 => &mut self.master,
@@ -36,10 +77,13 @@ impl Pic {
 
 impl Device for Pic {
     fn read(&mut self, port: u16, _width: u8) -> u32 {
-        match port & 1 {
-            0 => 0,
-            _ => self.chip(port).mask.into(),
-        }
+        let chip = self.chip(port);
+        let register = match port & 1 {
+            0 if chip.reads_in_service => chip.in_service,
+            0 => chip.requested,
+            _ => chip.mask,
+        };
+        register.into()
     }
 
     fn write(&mut self, port: u16, _width: u8, value: u32) {
@@ -61,20 +105,60 @@ enum Expects {
     Icw4,
 }
 
+/// Registers have a bit for each line.
 #[derive(Default)]
 struct Chip {
     expects: Expects,
     icw1: u8,
     mask: u8,
+    requested: u8,
+    in_service: u8,
+    /// Interrupts end when they are taken.
+    ends_by_itself: bool,
+    reads_in_service: bool,
     /// Vector of line 0; `None` before the initialization.
     base: Option<u8>,
 }
 
 impl Chip {
+    /// The line whose interrupt the CPU is to take: of those that are requested, here or by `others`, the
+    /// first, if no interrupt in service comes before it.
+    fn first(&self, others: u8) -> Option<u8> {
+        self.base?;
+        let line = first_of((self.requested | others) & !self.mask)?;
+        let running = first_of(self.in_service).unwrap_or(LINES);
+        (line < running).then_some(line)
+    }
+
+    fn acknowledge(&mut self, line: u8) -> Option<u8> {
+        self.requested &= !(1 << line);
+        if !self.ends_by_itself {
+            self.in_service |= 1 << line;
+        }
+        Some(self.base? | line)
+    }
+
     fn command(&mut self, value: u8) {
-        if value & ICW1 != 0 {
-            (self.icw1, self.mask) = (value, 0);
-            self.expects = Expects::Base;
+        match value {
+            _ if value & ICW1 != 0 => self.initialize(value),
+            _ if value & OCW3 != 0 => self.choose_register(value),
+            _ if value & END_OF_INTERRUPT == 0 => {}
+            _ if value & END_OF_NAMED != 0 => self.in_service &= !(1 << (value % LINES)),
+            _ => self.in_service &= self.in_service.wrapping_sub(1),
+        }
+    }
+
+    fn initialize(&mut self, icw1: u8) {
+        *self = Self {
+            expects: Expects::Base,
+            icw1,
+            ..Self::default()
+        };
+    }
+
+    fn choose_register(&mut self, ocw3: u8) {
+        if ocw3 & OCW3_READS != 0 {
+            self.reads_in_service = ocw3 & OCW3_IN_SERVICE != 0;
         }
     }
 
@@ -82,7 +166,8 @@ impl Chip {
         match self.expects {
             Expects::Mask => self.mask = value,
             Expects::Base => self.base = Some(value & 0xf8),
-            Expects::Cascade | Expects::Icw4 => {}
+            Expects::Cascade => {}
+            Expects::Icw4 => self.ends_by_itself = value & ICW4_AUTO_END != 0,
         }
         self.expects = self.next();
     }
@@ -98,9 +183,27 @@ impl Chip {
     }
 }
 
+/// The line that comes first of these.
+fn first_of(lines: u8) -> Option<u8> {
+    // CAST: At most 7.
+    (lines != 0).then_some(lines.trailing_zeros() as u8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As Linux sets them up, with vectors from 0x30, and nothing masked.
+    fn ready() -> Pic {
+        let mut pic = Pic::default();
+        for (chip, base, cascade) in [(0x20, 0x30, 0x04), (0xa0, 0x38, 0x02)] {
+            pic.write(chip, 1, 0x11);
+            for value in [base, cascade, 0x01] {
+                pic.write(chip + 1, 1, value);
+            }
+        }
+        pic
+    }
 
     #[test]
     fn a_line_has_a_vector_once_it_is_set_up_and_unmasked() {
@@ -128,5 +231,77 @@ mod tests {
         pic.write(0x21, 1, 0xb8);
         pic.write(0x20, 1, 0x20);
         assert_eq!(pic.read(0x21, 1), 0xb8);
+    }
+
+    #[test]
+    fn a_chip_without_vectors_asks_for_nothing() {
+        let mut pic = Pic::default();
+        pic.pulse(0);
+        assert!(!pic.is_pending());
+        assert_eq!(pic.acknowledge(), None);
+    }
+
+    #[test]
+    fn an_interrupt_is_taken_once_and_the_next_waits_for_its_end() {
+        let mut pic = ready();
+        pic.pulse(4);
+        assert!(pic.is_pending());
+        assert_eq!(pic.acknowledge(), Some(0x34));
+        assert!(!pic.is_pending());
+        pic.pulse(4);
+        pic.pulse(6);
+        assert!(!pic.is_pending(), "4 is in service");
+        pic.write(0x20, 1, 0x60 | 4);
+        assert_eq!(pic.acknowledge(), Some(0x34), "an edge is not lost");
+        pic.write(0x20, 1, 0x20);
+        assert_eq!(pic.acknowledge(), Some(0x36));
+    }
+
+    #[test]
+    fn what_comes_first_interrupts_what_is_in_service() {
+        let mut pic = ready();
+        pic.pulse(4);
+        assert_eq!(pic.acknowledge(), Some(0x34));
+        pic.pulse(0);
+        assert_eq!(pic.acknowledge(), Some(0x30));
+        // The end without a name is that of the first in service.
+        pic.write(0x20, 1, 0x20);
+        pic.write(0x20, 1, 0x0b);
+        assert_eq!(pic.read(0x20, 1), 0x10);
+    }
+
+    #[test]
+    fn a_masked_line_remembers_its_edge() {
+        let mut pic = ready();
+        pic.write(0x21, 1, 0xff);
+        pic.pulse(0);
+        assert!(!pic.is_pending());
+        assert_eq!(pic.read(0x20, 1), 1, "it is requested");
+        pic.write(0x21, 1, 0xfe);
+        assert_eq!(pic.acknowledge(), Some(0x30));
+    }
+
+    #[test]
+    fn the_slave_comes_through_line_2() {
+        let mut pic = ready();
+        pic.pulse(8);
+        pic.pulse(3);
+        assert_eq!(pic.acknowledge(), Some(0x38));
+        assert!(!pic.is_pending(), "line 2 comes before line 3");
+        pic.write(0xa0, 1, 0x60);
+        pic.write(0x20, 1, 0x60 | 2);
+        assert_eq!(pic.acknowledge(), Some(0x33));
+    }
+
+    #[test]
+    fn an_interrupt_may_end_by_itself() {
+        let mut pic = ready();
+        for (port, value) in [(0x20, 0x11), (0x21, 0x30), (0x21, 0x04), (0x21, 0x03)] {
+            pic.write(port, 1, value);
+        }
+        for _ in 0..2 {
+            pic.pulse(5);
+            assert_eq!(pic.acknowledge(), Some(0x35));
+        }
     }
 }

@@ -30,7 +30,6 @@ pub struct Pit {
     clock: Clock,
     counters: [Counter; 3],
     control: u8,
-    ticks_taken: u64,
 }
 
 impl Pit {
@@ -39,22 +38,18 @@ impl Pit {
             clock,
             counters: [Counter::default(); 3],
             control: 0,
-            ticks_taken: 0,
         }
     }
 
     /// Whether counter 0, the clock tick, has ended a period since the last
     /// call that said so. Ticks that pile up become one.
     pub fn take_tick(&mut self) -> bool {
-        let ticks = self.counters[0].periods((self.clock)());
-        let due = ticks > self.ticks_taken;
-        self.ticks_taken = ticks;
-        due
+        self.counters[0].take_period((self.clock)())
     }
 
-    /// Time until the next tick; `None` if counter 0 does not run.
-    pub fn next_tick(&self) -> Option<Duration> {
-        self.counters[0].until_period((self.clock)())
+    /// When the next tick is due, by its clock; `None` if counter 0 does not run.
+    pub fn tick_due(&self) -> Option<Duration> {
+        self.counters[0].period_end((self.clock)())
     }
 
     fn command(&mut self, value: u8) {
@@ -105,10 +100,6 @@ impl Device for Pit {
         match port {
             CONTROL => self.write_control(value),
             COMMAND => self.command(value),
-            0x40 => {
-                self.counters[0].write(value, (self.clock)());
-                self.ticks_taken = 0;
-            }
             _ => self.counters[usize::from(port % 4)].write(value, (self.clock)()),
         }
     }
@@ -130,6 +121,8 @@ struct Counter {
     /// The count that was written, 1 to 65536; 0: none yet.
     reload: u32,
     started: Duration,
+    /// Periods since then that have been taken.
+    taken: u64,
     /// The first byte of two.
     low: Option<u8>,
     latched: Option<u16>,
@@ -165,7 +158,7 @@ impl Counter {
     }
 
     fn restart(&mut self, now: Duration) {
-        self.started = now;
+        (self.started, self.taken) = (now, 0);
     }
 
     fn latch(&mut self, now: Duration) {
@@ -234,16 +227,23 @@ impl Counter {
         }
     }
 
-    fn until_period(&self, now: Duration) -> Option<Duration> {
-        let (elapsed, reload) = (self.elapsed(now), u64::from(self.reload));
-        let counts = match reload {
-            0 => return None,
-            _ if self.is_periodic() => reload - elapsed % reload,
-            _ => reload.checked_sub(elapsed).filter(|left| *left != 0)?,
-        };
-        Some(Duration::from_nanos(
-            counts * 1_000_000_000 / FREQUENCY as u64 + 1,
-        ))
+    fn take_period(&mut self, now: Duration) -> bool {
+        let ended = self.periods(now);
+        let due = ended > self.taken;
+        self.taken = ended;
+        due
+    }
+
+    /// When the present period ends; `None` if it does not.
+    fn period_end(&self, now: Duration) -> Option<Duration> {
+        let periods = self.periods(now);
+        if self.reload == 0 || (periods != 0 && !self.is_periodic()) {
+            return None;
+        }
+        let counts = u128::from(periods + 1) * u128::from(self.reload);
+        let nanoseconds = (counts * 1_000_000_000).div_ceil(FREQUENCY);
+        let since_start = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        Some(self.started.saturating_add(since_start))
     }
 }
 
@@ -290,12 +290,12 @@ mod tests {
     #[test]
     fn the_tick_comes_18_times_a_second() {
         let (mut pit, time) = pit();
-        assert_eq!(pit.next_tick(), None);
+        assert_eq!(pit.tick_due(), None);
         pit.write(0x43, 1, 0x34);
         pit.write(0x40, 1, 0);
         pit.write(0x40, 1, 0);
         assert!(!pit.take_tick());
-        let next = pit.next_tick().expect("it runs");
+        let next = pit.tick_due().expect("it runs");
         assert_eq!(next.as_millis(), 54);
         time.set(next);
         assert!(pit.take_tick());
@@ -314,7 +314,41 @@ mod tests {
         time.set(Duration::from_secs(1));
         assert!(pit.take_tick());
         assert!(!pit.take_tick());
-        assert_eq!(pit.next_tick(), None);
+        assert_eq!(pit.tick_due(), None);
+    }
+
+    /// What Linux does for each event.
+    #[test]
+    fn a_new_count_is_no_tick_of_the_old_one() {
+        let (mut pit, time) = pit();
+        pit.write(0x43, 1, 0x38);
+        pit.write(0x40, 1, 0xff);
+        pit.write(0x40, 1, 0x00);
+        time.set(Duration::from_millis(1));
+        assert!(pit.take_tick());
+        pit.write(0x40, 1, 0xff);
+        assert!(!pit.take_tick(), "half a count changes nothing");
+        pit.write(0x40, 1, 0x00);
+        assert!(!pit.take_tick());
+        time.set(pit.tick_due().expect("it runs"));
+        assert!(pit.take_tick());
+    }
+
+    /// The same time each time it is asked for.
+    #[test]
+    fn the_end_of_a_period_does_not_wander() {
+        let (mut pit, time) = pit();
+        pit.write(0x43, 1, 0x34);
+        pit.write(0x40, 1, 0x9c);
+        pit.write(0x40, 1, 0x2e);
+        let end = Duration::from_nanos(10_000_151);
+        for microseconds in [0, 1, 4999, 10_000] {
+            time.set(Duration::from_micros(microseconds));
+            assert_eq!(pit.tick_due(), Some(end));
+        }
+        time.set(end);
+        assert!(pit.take_tick());
+        assert_eq!(pit.tick_due(), Some(Duration::from_nanos(20_000_302)));
     }
 
     #[test]

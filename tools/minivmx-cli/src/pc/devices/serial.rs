@@ -2,7 +2,12 @@
 
 //! The serial port: `vm-superio`'s 16550A between the guest and the terminal.
 
-use std::convert::Infallible;
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    rc::Rc,
+    time::Duration, //
+};
 
 use vm_superio::{
     serial::NoEvents,
@@ -20,28 +25,46 @@ const BASE: u16 = 0x3f8;
 const DATA: u8 = 0;
 const LINE_STATUS: u8 = 5;
 
-/// COM1, without interrupts.
+/// COM1.
 pub struct SerialPort {
-    uart: Serial<NoInterrupt, NoEvents, Sink>,
+    uart: Serial<Line, NoEvents, Sink>,
+    line: Line,
     input: Box<dyn Input>,
 }
 
-/// The guest polls: the driver cannot inject interrupts yet.
-struct NoInterrupt;
+/// The interrupt line: whether it has risen.
+#[derive(Clone, Default)]
+struct Line(Rc<Cell<bool>>);
 
-impl Trigger for NoInterrupt {
+impl Trigger for Line {
     type E = Infallible;
 
     fn trigger(&self) -> Result<(), Infallible> {
+        self.0.set(true);
         Ok(())
     }
 }
 
 impl SerialPort {
     pub fn new(input: Box<dyn Input>, output: Sink) -> Self {
+        let line = Line::default();
         Self {
-            uart: Serial::new(NoInterrupt, output),
+            uart: Serial::new(line.clone(), output),
+            line,
             input,
+        }
+    }
+
+    /// Whether the interrupt line has risen since the last call.
+    pub fn take_interrupt(&mut self) -> bool {
+        self.line.0.take()
+    }
+
+    /// Waits for something to be typed, if there is room for it, or a signal; no longer than this.
+    pub fn wait(&mut self, limit: Duration) {
+        match self.uart.fifo_capacity() {
+            0 => std::thread::sleep(limit),
+            _ => self.input.wait(limit),
         }
     }
 
@@ -55,8 +78,8 @@ impl SerialPort {
         self.uart.writer()
     }
 
-    /// Takes what was typed as soon as the guest asks whether there is something.
-    fn receive(&mut self) {
+    /// Takes what was typed.
+    pub fn receive(&mut self) {
         let mut bytes = [0; 16];
         let room = self.uart.fifo_capacity().min(bytes.len());
         let count = self.input.read(&mut bytes[..room]);
@@ -68,6 +91,7 @@ impl SerialPort {
 impl Device for SerialPort {
     fn read(&mut self, port: u16, _width: u8) -> u32 {
         let register = (port - BASE) as u8;
+        // A guest that polls asks for it.
         if matches!(register, DATA | LINE_STATUS) {
             self.receive();
         }
@@ -75,7 +99,7 @@ impl Device for SerialPort {
     }
 
     fn write(&mut self, port: u16, _width: u8, value: u32) {
-        // The sink keeps its own errors; there is no interrupt that could fail.
+        // The sink keeps its own errors, and the line cannot fail.
         let _ = self.uart.write((port - BASE) as u8, value as u8);
     }
 }
@@ -102,5 +126,21 @@ mod tests {
     fn the_transmitter_is_always_ready() {
         let mut serial = SerialPort::new(typed(b""), Sink::captured(None));
         assert_eq!(serial.read(0x3fd, 1) & 0x60, 0x60);
+    }
+
+    /// What Linux tells its console apart from a polled port by.
+    #[test]
+    fn what_is_enabled_raises_the_line() {
+        let mut serial = SerialPort::new(typed(b"k"), Sink::captured(None));
+        serial.write(0x3f8, 1, u32::from(b'!'));
+        assert!(!serial.take_interrupt(), "nothing is enabled");
+        serial.write(0x3f9, 1, 0x01);
+        assert!(!serial.take_interrupt());
+        serial.receive();
+        assert!(serial.take_interrupt(), "data came");
+        assert!(!serial.take_interrupt());
+        assert_eq!(serial.read(0x3fa, 1) & 0x0f, 0x04);
+        serial.write(0x3f9, 1, 0x03);
+        assert!(serial.take_interrupt(), "the transmitter is empty");
     }
 }

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `minivmx boot` is told.
+
+use std::{
+    path::PathBuf,
+    time::Duration, //
+};
+
+use clap::Args;
+use minivmx::Mmu;
+
+use crate::{
+    mmu,
+    run::layout::MIB, //
+};
+
+/// Boot Linux with its console on the terminal
+///
+/// The guest has one CPU, a serial port, two interrupt controllers, a timer and a clock, and no
+/// ACPI, as of a PC before 1996. At the end exits are counted by reason. The status is 0 if the guest
+/// halted or rebooted, or printed what --until waits for.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The kernel, a bzImage for 64-bit CPUs
+    #[arg(long, value_name = "FILE")]
+    pub kernel: PathBuf,
+    /// Its initial RAM disk
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Its command line
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "console=ttyS0 acpi=off reboot=pci"
+    )]
+    pub cmdline: String,
+    /// Memory of the guest: MiB, or with M or G behind it
+    #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "128M", value_parser = size)]
+    pub memory: u64,
+    /// How its memory is translated; `minivmx info` says what each is, and which this machine has
+    #[arg(long, value_name = "NAME", default_value_t = Mmu::Ept, value_parser = mmu::parser())]
+    pub mmu: Mmu,
+    /// End when the guest has printed this
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub until: Option<String>,
+    /// Fail after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: Option<u32>,
+    /// Print what the guest printed, and the counts, as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Show the whole VMCS if the guest ends badly
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+impl Arguments {
+    /// The time limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+            .map(|seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+/// Bytes, from a number with its unit.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix('G') {
+        Some(digits) => (digits, 1024 * MIB),
+        None => (text.strip_suffix('M').unwrap_or(text), MIB),
+    };
+    let number = digits.parse::<u64>().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| format!("{text} is not a size such as 256M or 1G"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("256M", 256 * MIB), ("64", 64 * MIB), ("1G", 1024 * MIB)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "M", "1T", "-1", "99999999999999G"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}
