@@ -3,11 +3,10 @@
 //! The FPU, lent to a guest.
 //!
 //! While a [`GuestFpu`] is loaded, the x87, SSE and AVX registers are the guest's, and XCR0, if the guest
-//! can use it. All of it
-//! happens with interrupts off, so nobody else comes to see the registers meanwhile: they are swapped
-//! for the guest's and swapped back, whosever they were, and the kernel has nothing to know of it.
-//! kernel_fpu_begin() would leave it to the way back to user mode to load them again, which takes
-//! longer.
+//! can use it. All of it happens with interrupts off, so nobody else comes to see the registers
+//! meanwhile: they are swapped for the guest's and swapped back, whosever they were, and the kernel has
+//! nothing to know of it. kernel_fpu_begin() would leave it to the way back to user mode to load them
+//! again, which takes longer.
 
 use super::{
     cpu::{

@@ -111,9 +111,9 @@ TRACE_EVENT(exit,
 /*
  * A page fault under shadow paging, an EPT violation, or a page fault that exits for a
  * program that traps it. "code" is the error code that the CPU raised it with, by the
- * tables that it has, or the exit qualification of the EPT violation. The guest-physical address is 0 where the guest's
- * tables lead to none, the guest-virtual one where the CPU loads a register from a table
- * ("by=load").
+ * tables that it has, or the exit qualification of the EPT violation. The guest-physical
+ * address is 0 where the guest's tables lead to none, the guest-virtual one where the CPU
+ * loads a register from a table ("by=load").
  */
 TRACE_EVENT(page_fault,
 	TP_PROTO(u32 vcpu, u32 kind, u32 action, u32 by, u32 access, u64 gva, u64 gpa,
@@ -151,8 +151,7 @@ TRACE_EVENT(page_fault,
 				   { MINIVMX_FAULT_SUPERVISOR_WRITE, "supervisor_write" },
 				   { MINIVMX_FAULT_ALLOCATE, "allocate" },
 				   { MINIVMX_FAULT_ABSENT, "absent" }),
-		  __print_symbolic(__entry->action,
-				   MINIVMX_ACTION_NAMES),
+		  __print_symbolic(__entry->action, MINIVMX_ACTION_NAMES),
 		  __print_symbolic(__entry->by,
 				   { MINIVMX_BY_ACCESS, "access" },
 				   { MINIVMX_BY_WALK, "walk" },
@@ -184,30 +183,34 @@ TRACE_EVENT(table_write,
 	),
 
 	TP_printk("vcpu=%u action=%s gva=0x%llx gpa=0x%llx",
-		  __entry->vcpu, __print_symbolic(__entry->action,
-				   MINIVMX_ACTION_NAMES),
+		  __entry->vcpu,
+		  __print_symbolic(__entry->action, MINIVMX_ACTION_NAMES),
 		  __entry->gva, __entry->gpa)
 );
 
 /*
- * Translations are dropped from this CPU: those of a VPID, which is one vCPU's, or those
- * of a VM's extended page tables, and then it is 0.
+ * Translations are dropped from the CPU that a vCPU comes to or runs on: those of a VPID,
+ * which is its own, or those of its VM's extended page tables, and then the VPID is 0.
  */
 TRACE_EVENT(flush,
-	TP_PROTO(u32 by, u32 vpid),
-	TP_ARGS(by, vpid),
+	TP_PROTO(u32 vcpu, u32 by, u32 vpid),
+	TP_ARGS(vcpu, by, vpid),
 
 	TP_STRUCT__entry(
+		__field(u32, vcpu)
 		__field(u8, by)
 		__field(u16, vpid)
 	),
 
 	TP_fast_assign(
+		__entry->vcpu = vcpu;
 		__entry->by = by;
 		__entry->vpid = vpid;
 	),
 
-	TP_printk("by=%s vpid=%u", __print_symbolic(__entry->by,
+	TP_printk("vcpu=%u by=%s vpid=%u",
+		  __entry->vcpu,
+		  __print_symbolic(__entry->by,
 				   { MINIVMX_FLUSH_INVEPT, "invept" },
 				   { MINIVMX_FLUSH_INVVPID, "invvpid" }),
 		  __entry->vpid)

@@ -5,6 +5,10 @@
 //! Each has a function to tell it something, and one that says whether somebody listens. That is a NOP in
 //! the code, which the kernel replaces by a jump when somebody begins to: what a tracepoint is told need
 //! not be found out before. `trace.h` says what it means.
+//!
+//! All of them are told with interrupts off and the guest's state in the CPU. A listener may read a program's
+//! memory and fault, which is what [`keep_cr2`] is for. It must not use the FPU, whose registers are the
+//! guest's, though `irq_fpu_usable()` would allow it: nothing that can listen in Linux 7.3 does.
 
 #[cfg(CONFIG_TRACEPOINTS)]
 use super::bindings;
@@ -112,5 +116,5 @@ tracepoints! {
     /// A write to a guest page table.
     table_write(vcpu: u32, action: u32, gva: u64, gpa: u64);
     /// Translations are dropped.
-    flush(by: u32, vpid: u32);
+    flush(vcpu: u32, by: u32, vpid: u32);
 }

@@ -248,7 +248,7 @@ TEST_F(trace, entries_and_exits)
 	EXPECT_EVENTS(1, trace, "exit: reason=IO_INSTRUCTION qualification=0x%x rip=0x%llx",
 		      UCALL_PORT << 16 | 0x43,
 		      vmread(&self->vm.vcpu, 0x681e));
-	EXPECT_EVENTS(stats.out_flushes, trace, "flush:");
+	EXPECT_EVENTS(stats.out_flushes, trace, "flush: vcpu=0");
 	free(trace);
 
 	/* Whoever does not look, sees nothing. */

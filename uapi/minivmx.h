@@ -861,6 +861,8 @@ enum minivmx_window {
  *	None while an event waits, or a debug trap of the last instruction, which
  *	comes first; nor before an instruction whose exit waits for its answer, if
  *	it is going to have one or ends what blocks them. Ask for the window then.
+ *	It is what holds for MINIVMX_ANSWER_FINISH: an exception that is left to
+ *	the driver's answer has no room for another event.
  * @__reserved2: 0
  *
  * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,

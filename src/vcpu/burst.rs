@@ -131,6 +131,7 @@ impl Vcpu {
         cpu::set_cr2(irqs, state.guest.cr2);
         vm.machine.barriers.before_burst(irqs, self.branches);
         let tlb = Tlb {
+            vcpu: state.guest.identity.id,
             vmcs: &vmcs,
             capabilities,
             counters,

@@ -215,6 +215,7 @@ impl<'a> Context<'a> {
     /// Drops all translations that the CPU made from the guest's own tables.
     pub(crate) fn flush_guest_tlb(&self) {
         self.guest.tags.drop_guests(&Tlb {
+            vcpu: self.guest.identity.id,
             vmcs: self.vmcs,
             capabilities: &self.vm.machine.capabilities,
             counters: self.counters,

@@ -21,6 +21,8 @@ use crate::{
 
 /// Drops translations as narrowly as the CPU can, and counts it.
 pub(crate) struct Tlb<'a> {
+    /// Whose they are.
+    pub(crate) vcpu: u32,
     /// Proof of VMX operation.
     pub(crate) vmcs: &'a CurrentVmcs<'a>,
     /// What the CPU can.
@@ -33,15 +35,15 @@ impl Tlb<'_> {
     #[inline(always)]
     fn trace(&self, by: u32, vpid: u16) {
         if trace::flush::is_on() {
-            tell(self.vmcs.irqs(), by, vpid);
+            tell(self.vmcs.irqs(), self.vcpu, by, vpid);
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn tell(irqs: &IrqsDisabled, by: u32, vpid: u16) {
-    trace::keep_cr2(irqs, || trace::flush::tell(by, vpid.into()));
+fn tell(irqs: &IrqsDisabled, vcpu: u32, by: u32, vpid: u16) {
+    trace::keep_cr2(irqs, || trace::flush::tell(vcpu, by, vpid.into()));
 }
 
 impl Invalidate for Tlb<'_> {
