@@ -5,7 +5,7 @@
 # there, print what is said beside them. MINIVMX_EXAMPLES (../examples) has them.
 
 examples=${MINIVMX_EXAMPLES:-$(dirname "$0")/../examples}
-programs='exits hello page_tables sum two_vcpus'
+programs='exits hello page_tables pager sum two_vcpus'
 said=/tmp/example.said
 
 # A CPU that should have VMX has the device.

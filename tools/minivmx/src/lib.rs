@@ -27,6 +27,7 @@
 //! - `sum.rs`: the one above, in [64-bit mode](LongMode), with answers to its input and memory that comes late
 //! - `page_tables.rs`: page tables that the program makes for its guest, and what the CPU leaves in them
 //! - `exits.rs`: exits that the program [asks to see](Traps), counted by [`Reason`]
+//! - `pager.rs`: guest memory that is in a file, brought in and thrown out by the program
 //! - `two_vcpus.rs`: two vCPUs, a thread each, and one memory
 //!
 //! A program needs this crate and nothing else: no bindgen, no C compiler.
