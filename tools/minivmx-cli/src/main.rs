@@ -23,6 +23,7 @@ mod counts;
 mod host;
 mod lines;
 mod mmu;
+mod numbers;
 mod page;
 
 fn main() -> std::process::ExitCode {

@@ -4,13 +4,16 @@
 
 mod arguments;
 mod breakpoint;
+mod cpuid;
 pub mod dump;
 mod filter;
+mod histogram;
 pub mod layout;
 mod lost;
 pub mod machine;
 pub mod outcome;
 pub mod signals;
+mod steps;
 mod trace;
 
 use std::{
@@ -26,7 +29,8 @@ use minivmx::{
     Answer,
     Device,
     Exit,
-    Reason, //
+    Reason,
+    Trap, //
 };
 use serde_json::json;
 
@@ -46,8 +50,11 @@ use crate::{
     walk,
 };
 pub use arguments::Arguments;
+use filter::Filter;
+use histogram::Histogram;
 use machine::Machine;
 use outcome::Outcome;
+use steps::Steps;
 
 /// Runs a guest as the command line says, and reports how it ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -62,8 +69,12 @@ struct Run<'a> {
     machine: Machine,
     devices: Devices,
     msrs: Msrs,
-    /// The exits that are seen only because of `--trace` and `--break`.
+    /// The exits that are seen only because of `--trace` and others that want to see them.
     traced: Vec<Reason>,
+    /// What `--step` has begun.
+    steps: Option<Steps>,
+    /// What `--histogram` counts.
+    histogram: Option<Histogram>,
     exits: u64,
 }
 
@@ -77,11 +88,18 @@ impl<'a> Run<'a> {
             &arguments.image(),
         )?;
         let info = device.info()?;
-        let mut traps = filter::traps(&arguments.trace, &info);
+        let seen = match arguments.histogram {
+            true => &[Filter::All],
+            false => arguments.trace.as_slice(),
+        };
+        let mut traps = filter::traps(seen, &info);
         if let Some(address) = arguments.look.breakpoint {
             breakpoint::set(&machine.vcpu, address)?;
-            traps = breakpoint::trap(traps);
         }
+        if arguments.look.breakpoint.is_some() || arguments.step.is_some() {
+            traps = traps.with(Trap::DEBUG);
+        }
+        machine.vcpu.set_cpuid(&arguments.cpuid)?;
         let traced = filter::trapped(&traps, &info);
         machine.vcpu.set_traps(traps)?;
         signals::stop_on_signals(machine.vcpu.immediate_exit())?;
@@ -94,6 +112,10 @@ impl<'a> Run<'a> {
             machine,
             msrs: Msrs::default(),
             traced,
+            steps: (arguments.step)
+                .filter(|_| arguments.look.breakpoint.is_none())
+                .map(Steps::new),
+            histogram: arguments.histogram.then(Histogram::default),
             exits: 0,
         })
     }
@@ -102,6 +124,11 @@ impl<'a> Run<'a> {
         loop {
             if let Some(stop) = signals::stopped() {
                 return Ok(stop.into());
+            }
+            if let Some(steps) = &mut self.steps {
+                if let Some(line) = steps.begin(&mut self.machine)? {
+                    eprintln!("{line}");
+                }
             }
             match self.machine.vcpu.run() {
                 Ok(_) => self.exits += 1,
@@ -119,8 +146,14 @@ impl<'a> Run<'a> {
         if self.is_shown() {
             eprintln!("{}", trace::line(&mut self.machine, self.exits));
         }
+        if let Some(histogram) = &mut self.histogram {
+            histogram.count(&self.machine)?;
+        }
+        if self.steps.is_some() && Steps::is_end(&mut self.machine.vcpu) {
+            return Ok(self.end_step());
+        }
         if self.arguments.look.breakpoint.is_some() && breakpoint::is_hit(&mut self.machine.vcpu) {
-            return Ok(Some(Outcome::AtBreakpoint));
+            return self.at_breakpoint();
         }
         let reason = self.machine.vcpu.exit_information().reason();
         let outcome = self.answer()?;
@@ -128,6 +161,23 @@ impl<'a> Run<'a> {
             self.machine.vcpu.set_answer(Answer::Default);
         }
         Ok(outcome.or_else(|| self.limit()))
+    }
+
+    /// From the breakpoint on the guest is stepped, or it is the end.
+    fn at_breakpoint(&mut self) -> Result<Option<Outcome>> {
+        let Some(limit) = self.arguments.step else {
+            return Ok(Some(Outcome::AtBreakpoint));
+        };
+        breakpoint::clear(&self.machine.vcpu)?;
+        self.steps = Some(Steps::new(limit));
+        Ok(None)
+    }
+
+    /// Counts an instruction that `--step` has shown, and says whether it was the last.
+    fn end_step(&mut self) -> Option<Outcome> {
+        let steps = self.steps.as_mut()?;
+        steps.end();
+        steps.all().map(Outcome::Stepped)
     }
 
     /// Does `--trace` show the last exit?
@@ -203,9 +253,10 @@ impl<'a> Run<'a> {
         };
         let completed = absent_memory::complete(regs, width, instruction, access)
             .with_context(|| format!("access to absent memory at {gpa:#x}"));
-        Ok(completed
-            .err()
-            .map(|error| Outcome::Failed(format!("{error:#}"))))
+        Ok(match completed {
+            Ok(()) => self.end_step(),
+            Err(error) => Some(Outcome::Failed(format!("{error:#}"))),
+        })
     }
 
     /// A halted guest goes on at the next clock tick, where it can be given one.
@@ -224,7 +275,7 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    /// An exit that only `--trace` or `--break` should have brought here.
+    /// An exit that only a trap should have brought here.
     fn unexpected(&self) -> Option<Outcome> {
         let information = self.machine.vcpu.exit_information();
         let reason = information.reason();
@@ -244,7 +295,7 @@ impl<'a> Run<'a> {
         }
         let sentence = outcome.sentence(self.arguments.until.as_deref(), self.awaited_seen());
         if self.arguments.json {
-            let object = json!({
+            let mut object = json!({
                 "outcome": outcome.name(),
                 "sentence": sentence,
                 "serial": self.devices.serial().text(),
@@ -252,9 +303,15 @@ impl<'a> Run<'a> {
                 "absent_ports": self.devices.absent_ports().collect::<Vec<_>>(),
                 "stats": counts::json(&stats, self.machine.vm.mmu()),
             });
+            if let Some(histogram) = &self.histogram {
+                object["histogram"] = histogram.json();
+            }
             println!("{object:#}");
         } else {
             println!("\n{}", counts::Table(&stats, self.machine.vm.mmu()));
+            if let Some(histogram) = &self.histogram {
+                println!("\n{histogram}");
+            }
             if let Some(lost) = lost::sentence(self.devices.absent_ports()) {
                 println!("{lost}");
             }
@@ -273,7 +330,8 @@ impl<'a> Run<'a> {
 
 fn devices(arguments: &Arguments) -> Devices {
     let until = arguments.until.as_deref();
-    let (serial, debug) = match (arguments.json, !arguments.trace.is_empty()) {
+    let is_told = !arguments.trace.is_empty() || arguments.step.is_some();
+    let (serial, debug) = match (arguments.json, is_told) {
         (true, _) => (Sink::captured(until), Sink::captured(until)),
         (_, true) => (
             Sink::lines(io::stdout(), until),

@@ -49,14 +49,22 @@ pub fn bytes(memory: &GuestMemoryMmap, sregs: &Sregs, rip: u64) -> Vec<u8> {
 
 /// The instruction at RIP as text; a sentence where there is none.
 pub fn at_rip(memory: &GuestMemoryMmap, sregs: &Sregs, regs: &Regs) -> String {
-    let bytes = bytes(memory, sregs, regs.rip);
+    let (_, text) = with_bytes(memory, sregs, regs);
+    text
+}
+
+/// The same, with its bytes.
+pub fn with_bytes(memory: &GuestMemoryMmap, sregs: &Sregs, regs: &Regs) -> (Vec<u8>, String) {
+    let mut bytes = bytes(memory, sregs, regs.rip);
     let width = registers::code_width(&sregs.cs, sregs.efer);
     let instruction = Decoder::with_ip(width, &bytes, regs.rip, DecoderOptions::NONE).decode();
-    match (bytes.is_empty(), instruction.is_invalid()) {
+    let text = match (bytes.is_empty(), instruction.is_invalid()) {
         (true, _) => "(not in memory)".into(),
         (_, true) => format!("(no instruction: {bytes:02x?})"),
         _ => text(&instruction),
-    }
+    };
+    bytes.truncate(instruction.len());
+    (bytes, text)
 }
 
 #[cfg(test)]

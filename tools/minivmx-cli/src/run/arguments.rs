@@ -3,20 +3,26 @@
 //! What `minivmx run` is told.
 
 use std::{
-    num::ParseIntError,
     path::PathBuf,
     time::Duration, //
 };
 
 use clap::Args;
-use minivmx::Mmu;
+use minivmx::{
+    CpuidEntry,
+    Mmu, //
+};
 
-use super::filter::{
-    self,
-    Filter, //
+use super::{
+    cpuid,
+    filter::{
+        self,
+        Filter, //
+    }, //
 };
 use crate::{
     mmu,
+    numbers::number,
     walk::arguments::LookArgs, //
 };
 
@@ -39,6 +45,20 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, value_delimiter = ',',
           default_missing_value = "all", value_parser = filter::parse)]
     pub trace: Vec<Filter>,
+    /// Carry out the guest's instructions one by one, and print each to standard error before: its linear
+    /// address, bytes and text; with a number, so many of them, and end. With --break the first is the one
+    /// there. The guest can see that RFLAGS.TF is set, and its handlers of exceptions and interrupts go by
+    /// as a whole
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "18446744073709551615",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub step: Option<u64>,
+    /// Let CPUID answer so to the guest, in place of what this CPU does; may be given for several leaves
+    #[arg(long, value_name = "LEAF[.SUB]=EAX,EBX,ECX,EDX", value_parser = cpuid::parse)]
+    pub cpuid: Vec<CpuidEntry>,
+    /// At the end, show the ten instructions that exited most often, counting also exits that the driver
+    /// would answer by itself
+    #[arg(long)]
+    pub histogram: bool,
     /// End when the guest has printed this
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub until: Option<String>,
@@ -123,13 +143,6 @@ fn flat_image(text: &str) -> Result<Image, String> {
     })
 }
 
-fn number(text: &str) -> Result<u64, ParseIntError> {
-    match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => text.parse(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +179,20 @@ mod tests {
         assert_eq!(parse("run --trace --elf e").trace, [Filter::All]);
         let two = [Filter::Reason(Reason::CPUID), Filter::PageFaults];
         assert_eq!(parse("run --elf e --trace=cpuid,page-fault").trace, two);
+    }
+
+    #[test]
+    fn steps_have_a_number_or_no_end() {
+        assert_eq!(parse("run --elf e").step, None);
+        assert_eq!(parse("run --step --elf e").step, Some(u64::MAX));
+        assert_eq!(parse("run --elf e --step 20").step, Some(20));
+    }
+
+    #[test]
+    fn each_leaf_of_cpuid_has_its_answer() {
+        let arguments = parse("run --elf e --cpuid 0=1,2,3,4 --cpuid 4.1=0,0,0,0");
+        let leaves = arguments.cpuid.iter().map(|entry| entry.leaf);
+        assert_eq!(leaves.collect::<Vec<_>>(), [0, 4]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use minivmx::{
     Traps, //
 };
 
+use crate::lines;
+
 /// Vectors that are not exceptions of the guest's own: NMI and machine check
 /// belong to the host.
 const NOT_THE_GUESTS: u32 = (1 << 2) | (1 << 18);
@@ -52,21 +54,11 @@ pub fn parse(text: &str) -> Result<Filter, String> {
     found.map(Filter::Reason).ok_or_else(names)
 }
 
-/// A sentence of all names, in lines of 80 columns.
+/// A sentence of all names, in lines for a terminal.
 fn names() -> String {
     let words = [ALL.to_owned(), PAGE_FAULTS.to_owned()].into_iter();
-    let words = words.chain(reasons().filter_map(word));
-    let mut lines = vec!["there are these:".to_owned()];
-    for word in words {
-        let fits = lines
-            .last()
-            .is_some_and(|line| line.len() + word.len() < 76 && lines.len() > 1);
-        match lines.last_mut().filter(|_| fits) {
-            Some(line) => *line += &format!(" {word}"),
-            None => lines.push(format!("  {word}")),
-        }
-    }
-    lines.join("\n")
+    let words: Vec<_> = words.chain(reasons().filter_map(word)).collect();
+    format!("there are these:\n{}", lines::broken(&words.join(" ")))
 }
 
 impl Filter {

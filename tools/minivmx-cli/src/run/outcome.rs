@@ -15,6 +15,8 @@ pub enum Outcome {
     Seen,
     /// As many exits came as `--stop-after` allows.
     StoppedAfter(u64),
+    /// As many instructions were carried out as `--step` allows.
+    Stepped(u64),
     /// The guest came to the instruction of `--break`.
     AtBreakpoint,
     /// The guest asked for a reset.
@@ -37,6 +39,7 @@ impl Outcome {
             Self::Halted => "halted",
             Self::Seen => "seen",
             Self::StoppedAfter(_) => "stopped",
+            Self::Stepped(_) => "stepped",
             Self::AtBreakpoint => "breakpoint",
             Self::Reset => "reset",
             Self::Timeout => "timeout",
@@ -51,6 +54,8 @@ impl Outcome {
             Self::Halted => "the guest halted".into(),
             Self::Seen => "the guest printed what was waited for".into(),
             Self::StoppedAfter(exits) => format!("stopped after {exits} exits"),
+            Self::Stepped(1) => "stopped after an instruction".into(),
+            Self::Stepped(steps) => format!("stopped after {steps} instructions"),
             Self::AtBreakpoint => "the guest came to the breakpoint".into(),
             Self::Reset => "the guest asked for a reset".into(),
             Self::Timeout => "the time is over and the guest still runs".into(),

@@ -5,7 +5,9 @@
 use minivmx::{
     Exit,
     ExitInformation,
-    Reason, //
+    Reason,
+    Regs,
+    Vcpu, //
 };
 
 use super::machine::Machine;
@@ -14,12 +16,7 @@ use crate::guest::code;
 /// The exit that was reported last, in a line: number, reason, RIP, details, instruction.
 pub fn line(machine: &mut Machine, number: u64) -> String {
     let information = machine.vcpu.exit_information();
-    let mut regs = *machine.vcpu.regs();
-    if information.reason() == Reason::HLT {
-        // The driver has moved RIP behind it.
-        let length = information.instruction_length.into();
-        regs.rip = regs.rip.wrapping_sub(length);
-    }
+    let regs = regs_at_exit(&machine.vcpu);
     let code = match machine.vcpu.sregs() {
         Ok(sregs) => code::at_rip(machine.memory.view(), &sregs, &regs),
         Err(error) => format!("({error})"),
@@ -30,6 +27,18 @@ pub fn line(machine: &mut Machine, number: u64) -> String {
         information.reason(),
         regs.rip
     )
+}
+
+/// The registers with RIP at the instruction that exited last.
+pub fn regs_at_exit(vcpu: &Vcpu) -> Regs {
+    let information = vcpu.exit_information();
+    let mut regs = *vcpu.regs();
+    if information.reason() == Reason::HLT {
+        // The driver has moved RIP behind it.
+        let length = information.instruction_length.into();
+        regs.rip = regs.rip.wrapping_sub(length);
+    }
+    regs
 }
 
 fn details(exit: &Exit<'_>, information: &ExitInformation) -> String {
@@ -113,7 +122,7 @@ fn ept_violation(information: &ExitInformation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minivmx::{Access, IoForm, Regs};
+    use minivmx::{Access, IoForm};
 
     fn plain(exit: Exit<'_>) -> String {
         details(&exit, &ExitInformation::default())

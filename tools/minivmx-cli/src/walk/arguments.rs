@@ -2,10 +2,7 @@
 
 //! What of a guest is to be shown when it has stopped.
 
-use std::{
-    num::ParseIntError,
-    path::PathBuf, //
-};
+use std::path::PathBuf;
 
 use clap::Args;
 use minivmx::{
@@ -14,10 +11,13 @@ use minivmx::{
     Question, //
 };
 
+use crate::numbers::number;
+
 /// What of translation is to be shown at the end.
 #[derive(Args, Debug)]
 pub struct LookArgs {
-    /// End when the guest comes to the instruction at this linear address (it uses DR0)
+    /// End when the guest comes to the instruction at this linear address (it uses DR0); with --step, go on
+    /// from there one by one
     #[arg(long = "break", value_name = "ADDRESS", value_parser = number)]
     pub breakpoint: Option<u64>,
     /// At the end, draw how linear addresses are translated: every entry of every table, numbered.
@@ -49,13 +49,6 @@ fn question(text: &str) -> Result<Question, String> {
         }
     }
     Ok(question)
-}
-
-fn number(text: &str) -> Result<u64, ParseIntError> {
-    match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => text.parse(),
-    }
 }
 
 #[cfg(test)]
