@@ -59,13 +59,21 @@ check_keyring() {
 	fi
 }
 
+# Where a base is, the kernels are still to come, or the next base.
 check_disk() {
+	local wanted=10
+	! finished_base >/dev/null || wanted=5
+	check_free "disk of the cache" $wanted "$CACHE" " (MINIVMX_CACHE= names another place)"
+	check_free "disk of the checkout" 3 "$BUILD"
+}
+
+check_free() {
 	local free
-	free=$(df --output=avail -BG "$CACHE" | tail -n 1 | tr -dc 0-9)
-	if [ "$free" -ge 10 ] || finished_base >/dev/null; then
-		found "disk" "$free GiB free in $CACHE"
+	free=$(df --output=avail -BG "$3" | tail -n 1 | tr -dc 0-9)
+	if [ "$free" -ge "$2" ]; then
+		found "$1" "$free GiB free in $3"
 	else
-		lacks "disk" "$free GiB free in $CACHE, 10 GiB wanted (MINIVMX_CACHE= names another place)"
+		lacks "$1" "$free GiB free in $3, $2 GiB wanted${4:-}"
 	fi
 }
 

@@ -39,9 +39,16 @@ has_nothing() {
 	! find "$root" ! -type d | grep .
 }
 
+# is_for_all: files and directories that everyone can read.
+is_for_all() {
+	! find "$root/usr" ! -perm -a=r -o -type d ! -perm -a=x | grep .
+}
+
 echo '#@ run install'
-echo 1..6
+echo 1..7
+umask 077
 ok "make install" make -s -C "$TOP" install DESTDIR="$root" PREFIX=/usr
+ok "everyone can read what is installed" is_for_all
 ok "tool, headers, pages and completions are there" \
 	has usr/bin/minivmx usr/include/minivmx.h usr/share/man/man1/minivmx.1 \
 	usr/share/man/man1/minivmx-lab-ept-vs-shadow.1 usr/share/zsh/site-functions/_minivmx \

@@ -6,6 +6,8 @@
 # and the module that modules_install has put beside the kernel's.
 
 set -euo pipefail
+# What is installed is for all users, whatever root's files are else.
+umask 022
 
 top=$(cd "$(dirname "$0")/.." && pwd -P)
 tool=$top/build/bin/minivmx

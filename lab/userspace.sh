@@ -28,6 +28,7 @@ build_tool() {
 build_examples() {
 	local example program
 	build_crate minivmx --examples
+	rm -rf "$BUILD/examples"
 	mkdir -p "$BUILD/examples"
 	for example in "$TOP"/tools/minivmx/examples/*.rs; do
 		program=$(basename "$example" .rs)

@@ -50,10 +50,13 @@ fn text(mut page: clap::Command) -> String {
     page.render_long_help().to_string()
 }
 
-/// Shows text by PAGER, or by less, which ends by itself where all of it is seen at once.
+/// Shows text by PAGER, which may be a command with options, or by less, which ends by itself
+/// where all of it is seen at once.
 fn page_by_page(text: &str) -> Result<()> {
-    let pager = env::var("PAGER").unwrap_or_else(|_| "less".into());
-    let mut child = Command::new(pager)
+    let pager = env::var("PAGER").unwrap_or_default();
+    let mut words = pager.split_whitespace();
+    let mut child = Command::new(words.next().unwrap_or("less"))
+        .args(words)
         .env("LESS", env::var("LESS").unwrap_or_else(|_| "FRX".into()))
         .stdin(Stdio::piped())
         .spawn()?;
