@@ -13,11 +13,41 @@
 
 LIMIT=${LIMIT:-300}
 CONSOLE='file'
+told=0
 complaints='WARNING: |BUG: |Oops: |KASAN: |UBSAN: |Call Trace:|general protection|Kernel panic|INFO: task .* blocked|INFO: .*(lock|RCU)|detected stall|suspicious RCU|possible .* (deadlock|locking|recursion)|inconsistent lock state|bad unlock balance|hard LOCKUP'
 
 follow_output() {
 	[ "${SHOW:-0}" = 1 ] || return 0
-	tail --pid="$1" -s 0.2 -n +1 -f "$BOOT/output.log" | sed -u '/^#@ json$/,$d; /^#@ /d'
+	tail --pid="$1" -s 0.2 -n +1 -f "$BOOT/output.log" | sed -u '/^#@ json$/,$d; /^#@ /d' |
+		show_lines
+}
+
+# Standard input, and while nothing comes, how long the machine has been running.
+show_lines() {
+	local line='' part
+	while :; do
+		if IFS= read -r -t 1 part; then
+			clear_line
+			printf '%s\n' "$line$part"
+			line=''
+		elif [ $? -gt 128 ]; then
+			line+=$part
+			show_time
+		else
+			break
+		fi
+	done
+	clear_line
+	printf '%s' "$line$part"
+}
+
+show_time() {
+	if [ -t 2 ]; then
+		move_line "  the machine has been running for $(clock "$SECONDS")"
+	elif [ $((SECONDS - told)) -ge 60 ]; then
+		told=$SECONDS
+		printf '  …       the machine has been running for %s\n' "$(clock "$SECONDS")" >&2
+	fi
 }
 
 reported_status() {

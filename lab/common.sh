@@ -107,11 +107,20 @@ report_step() {
 	local title=$1 status=$2 seconds=$3 log=$4
 	clear_line
 	if [ "$status" = 0 ]; then
-		printf '  done    %-40s %s\n' "$title" "$(clock "$seconds")" >&2
+		printf '  %s    %-40s %s\n' "$(paint 32 'done')" "$title" "$(clock "$seconds")" >&2
 	else
-		printf '  FAILED  %-40s %s (status %s), the end of %s:\n' \
-			"$title" "$(clock "$seconds")" "$status" "$log" >&2
+		printf '  %s  %-40s %s (status %s), the end of %s:\n' \
+			"$(paint 31 FAILED)" "$title" "$(clock "$seconds")" "$status" "$log" >&2
 		tail -n 30 "$log" >&2
+	fi
+}
+
+# paint CODE TEXT: for standard error, in that colour if it is a terminal.
+paint() {
+	if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
+		printf '\033[%sm%s\033[m' "$1" "$2"
+	else
+		printf '%s' "$2"
 	fi
 }
 

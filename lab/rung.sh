@@ -93,11 +93,13 @@ run_host() {
 }
 
 report() {
-	local passed failed skipped
+	local passed failed skipped line
 	read -r passed failed skipped <"$results.count"
-	clear_line
-	printf '  %-12s %4d passed, %d failed, %d skipped  %s\n' \
+	printf -v line '%-12s %4d passed, %d failed, %d skipped  %s' \
 		"$name" "$passed" "$failed" "$skipped" "$(clock "$SECONDS")"
+	[ "$failed" = 0 ] || line=$(paint 31 "$line")
+	clear_line
+	printf '  %s\n' "$line"
 	[ "$failed" = 0 ] || cat "$results.failures" "$results.verdict"
 }
 
