@@ -11,7 +11,7 @@ endif
 
 # The lab's commands are scripts of the same name.
 lab_commands := demo program check bench bench-growth compare run module bindings format \
-	fuzz profile
+	fuzz profile deb
 
 # By such short names an environment may mean something else.
 ifneq ($(origin ADD),command line)
@@ -92,6 +92,8 @@ help:
 #:                   Debian's packages
 #: make KDIR=/path   minivmx.ko for a kernel tree with CONFIG_RUST=y
 #: make tool         the tool, in build/bin
+#: make deb          Debian packages of the tool, and of the module for DKMS, in
+#:                   build/deb
 #: make install, modules_install, uninstall
 #:                   tool and module, with PREFIX= and DESTDIR=
 #:

@@ -92,6 +92,10 @@ run_host() {
 	"$LAB/host.sh"
 }
 
+run_deb() {
+	"$LAB/deb.sh" 2>>"$results.verdict" && "$LAB/deb-test.sh"
+}
+
 report() {
 	local passed failed skipped line
 	read -r passed failed skipped <"$results.count"

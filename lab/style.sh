@@ -12,7 +12,8 @@ check_rustfmt() {
 }
 
 check_shellcheck() {
-	(cd "$LAB" && shellcheck ./*.sh init nested-init vng-job udevd demo bench compare growth ../.ci/run)
+	(cd "$LAB" && shellcheck ./*.sh init nested-init vng-job udevd demo bench compare growth \
+		deb/minivmx-dkms/{postinst,prerm} ../.ci/run)
 	find "$TOP/selftests" -name '*.sh' -exec shellcheck {} +
 }
 
