@@ -34,11 +34,23 @@ copy_modules() {
 	strip --strip-debug "$1"/*.ko
 }
 
+# A Linux that is a guest in the machine: the lab's kernel, whatever the machine's is.
+add_linux() {
+	local guest=$image/guest
+	rm -rf "$guest"
+	mkdir -p "$guest"/{bin,dev,proc,sys,tmp} "$root/guests/linux"
+	cp "$LAB/guest-init" "$guest/init"
+	cp "$LAB/guest-work" /bin/busybox "$guest/bin"
+	cp "$LAB/guest-work" "$root/guests/linux/work"
+	pack "$guest" "$root/guests/linux/initramfs"
+	cp "$("$LAB/kernel.sh" lab)/arch/x86/boot/bzImage" "$root/guests/linux"
+}
+
 fill_root() {
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,lib/modules,guests,examples,selftests}
-	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" "$LAB/bench" \
-		"$LAB/compare" "$LAB/growth" "$root/bin"
+	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" \
+		"$LAB/bench" "$LAB/compare" "$LAB/growth" "$root/bin"
 	cp "$LAB/init" "$root/init"
 	cp "$LAB/welcome" "$root/etc/motd"
 	copy_modules "$root/lib/modules"
@@ -49,14 +61,15 @@ fill_root() {
 	mv "$root/selftests/irqs_off" "$root/selftests/kexec" "$root/bin"
 }
 
-# The kernel reads lz4's old ("legacy") frame only.
+# pack DIRECTORY FILE. The kernel reads lz4's old ("legacy") frame only.
 pack() {
-	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) | lz4 -q -l -1 >"$image/initramfs.partial"
-	mv "$image/initramfs.partial" "$image/initramfs"
-	cp "$bzImage" "$image/bzImage"
+	(cd "$1" && find . | cpio --quiet -o -H newc -R 0:0) | lz4 -q -l -1 >"$2.partial"
+	mv "$2.partial" "$2"
 }
 
 step "module for kernel '$name'" "$LAB/module.sh" "$name"
 "$LAB/userspace.sh"
 fill_root
-pack
+add_linux
+pack "$root" "$image/initramfs"
+cp "$bzImage" "$image/bzImage"

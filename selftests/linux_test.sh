@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# An unmodified Linux as the guest: `minivmx boot`, as a user has it. What its processes
+# do, lab/guest-work, comes out as it does here; it hears what is typed; its clock has the
+# right pace; its end is seen.
+
+linux=${MINIVMX_GUESTS:-/guests}/linux
+mmu=${MINIVMX_MMU:-ept}
+said=/tmp/linux.said
+test=0
+
+# Why there is nothing to be tested, if so.
+reason_to_skip() {
+	if [ ! -e /dev/minivmx ] && [ "${MINIVMX_EXPECT:-no-vmx}" = no-vmx ]; then
+		echo "no /dev/minivmx"
+	elif [ ! -e "$linux" ] && [ -z "$MINIVMX_EXPECT" ]; then
+		echo "no $linux"
+	elif [ "$mmu" = pv ]; then
+		echo "Linux does not call the hypervisor of minivmx_pv.h"
+	elif [ "$mmu" = ept ]; then
+		case ,$MINIVMX_EXPECT, in
+		*,no-ept,*) echo "this CPU has no EPT" ;;
+		esac
+	fi
+}
+
+# result NAME COMMAND…
+result() {
+	name=$1
+	shift
+	test=$((test + 1))
+	if "$@"; then
+		echo "ok $test $name"
+	else
+		sed 's/^/# /' "$said"
+		echo "not ok $test $name"
+	fi
+}
+
+# When the guest listens. If it never does, its time limit comes first.
+type_a_line() {
+	for _ in $(seq 600); do
+		if says '^guest: ends'; then
+			echo 'what was typed'
+			return
+		fi
+		sleep 0.2
+	done
+}
+
+boot() {
+	: >"$said"
+	type_a_line | minivmx boot --kernel "$linux/bzImage" --initrd "$linux/initramfs" --memory 96M \
+		--mmu "$mmu" --timeout 120 \
+		--cmdline 'console=ttyS0 acpi=off reboot=pci panic=-1 JOB=work' \
+		>"$said" 2>&1
+	sed -i 's/\r//' "$said"
+	says '^minivmx: the guest asked for a reset$'
+}
+
+says() {
+	grep -q -- "$1" "$said"
+}
+
+# The kernel's messages come between the lines.
+works_as_here() {
+	sed '1,/^guest: begins$/d; /^guest: ends$/,$d' "$said" | grep -v '^\[ ' >/tmp/linux.there
+	"$linux/work" >/tmp/linux.here
+	diff /tmp/linux.here /tmp/linux.there >>"$said"
+}
+
+hears() {
+	says '^guest: heard what was typed$'
+}
+
+# sleep has to be started, too, which takes a while in an emulator.
+keeps_time() {
+	sed -n 's/^guest: two seconds from \(.*\) to \(.*\)$/\1 \2/p' "$said" |
+		awk '{ passed = $2 - $1 } END { exit !(passed >= 2.0 && passed <= 2.2) }'
+}
+
+complains() {
+	grep -E 'WARNING: |BUG: |Oops|Call Trace:|general protection|unchecked MSR|Kernel panic' "$said"
+}
+
+is_content() {
+	says 'Linux version' && ! complains >/dev/null
+}
+
+waits_in_hlt() {
+	says '^ *[0-9]* *HLT (12)$'
+}
+
+echo TAP version 13
+echo 1..6
+reason=$(reason_to_skip)
+if [ "$reason" ]; then
+	for test in 1 2 3 4 5 6; do
+		echo "ok $test # SKIP $reason"
+	done
+	exit
+fi
+result boots_and_reboots boot
+result content is_content
+result work works_as_here
+result input hears
+result time keeps_time
+result idle waits_in_hlt
+sed -n '/exit reason$/,$s/^/# /p' "$said"
