@@ -18,6 +18,7 @@ pub(crate) mod irq;
 pub(crate) mod msr;
 pub(crate) mod page;
 pub(crate) mod per_cpu;
+pub(crate) mod random;
 pub(crate) mod ratelimit;
 pub(crate) mod sampling;
 pub(crate) mod speculation;

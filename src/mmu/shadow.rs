@@ -29,6 +29,7 @@
 
 mod grant;
 mod guest_memory;
+mod hash;
 mod key;
 mod list;
 mod page;
@@ -154,15 +155,16 @@ pub(crate) struct Shadow<P: Frame + 'static> {
 }
 
 impl<P: Frame> Shadow<P> {
-    /// No tables, with room for so many. `pae` are pages for one of them, the first below 4 GiB. May
-    /// sleep.
+    /// No tables, with room for so many. `random` are numbers that the guest does not know, `pae` pages for
+    /// one of the tables, the first below 4 GiB. May sleep.
     pub(crate) fn new(
         policy: &'static dyn ShadowPolicy<P>,
         limit: usize,
+        random: [u64; 2],
         pae: [P; PAGES_PER_TABLE],
     ) -> Result<Self, AllocError> {
         Ok(Self {
-            tables: Tables::new(limit, policy.protects_tables(), pae)?,
+            tables: Tables::new(limit, policy.protects_tables(), random, pae)?,
             policy,
             counts: Counts::default(),
             last: (Cause::Miss, Gpa::new(0)),
@@ -512,8 +514,6 @@ pub(crate) struct Glance {
     pub(crate) unsync: usize,
     /// Entries that the last operation changed, or as much in other work.
     pub(crate) work: u32,
-    /// Tables that the search for one meets at most.
-    pub(crate) longest_search: usize,
 }
 
 #[cfg(any(test, fuzzing))]
@@ -524,8 +524,12 @@ impl<P: Frame> Shadow<P> {
             reclaims: self.tables.reclaims,
             unsync: self.tables.unsync_count(),
             work: self.tables.work.last,
-            longest_search: self.tables.longest_search(),
         }
+    }
+
+    /// Tables that a search meets at most, and is not for.
+    pub(crate) fn longest_search(&self) -> usize {
+        self.tables.longest_search()
     }
 
     /// Operations may do less than they usually do.

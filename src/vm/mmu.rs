@@ -24,7 +24,10 @@ use crate::{
         }, //
     },
     module_parameters,
-    support::page::KernelPage, //
+    support::{
+        page::KernelPage,
+        random, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -86,7 +89,8 @@ impl Mmu {
             KernelPage::new()?,
             KernelPage::new()?,
         ];
-        let shadow = Shadow::new(policy, max_tables(), pae)?;
+        let random = [random::word(), random::word()];
+        let shadow = Shadow::new(policy, max_tables(), random, pae)?;
         let shadow = KBox::new(shadow, GFP_KERNEL_ACCOUNT)?;
         Ok(CpuTables::Shadow(shadow))
     }

@@ -17,6 +17,8 @@ impl TableNumber {
 pub(super) enum Kind {
     /// Tables in use with keys of the same hash.
     Key,
+    /// Shadows in use of guest tables in frames of the same hash.
+    Frame,
     /// Tables in use, or those that are not.
     Use,
     /// Tables whose guest table may differ.
@@ -26,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// The tables before and behind one, by [`Kind`].
-pub(super) type AllNeighbours = [Neighbours; 4];
+pub(super) type AllNeighbours = [Neighbours; 5];
 
 /// The tables before and behind one.
 #[derive(Clone, Copy, Default)]

@@ -6,10 +6,11 @@
 //! and stay here to be used again.
 //!
 //! Taking a table into use, ending its use and finding it take the same time however many there are: there
-//! is a list for each, by hash. (All shadows of a guest frame have the same.) So does ending the use of all at
+//! are lists by hash, one for keys and one for the frames of guest tables. So does ending the use of all at
 //! once: that begins another *epoch*, and what is of an earlier one is cleared when it is used again.
 
 use super::{
+    hash::Hash,
     key::Key,
     list::{
         self,
@@ -47,7 +48,8 @@ pub(crate) struct Pool<P> {
     limit: usize,
     /// Rises when the use of all tables ends. It lasts for centuries.
     epoch: u64,
-    by_key: KVVec<Bucket>,
+    hash: Hash,
+    buckets: KVVec<Bucket>,
     by_table: KVVec<Option<TableNumber>>,
     in_use: List,
     free: List,
@@ -56,34 +58,39 @@ pub(crate) struct Pool<P> {
     roots: List,
 }
 
-/// Tables in use whose keys have the same hash, if it is of this epoch.
+/// What of the tables in use has the same hash, if it is of this epoch.
 #[derive(Clone, Copy)]
 struct Bucket {
     epoch: u64,
-    list: List,
+    /// Tables, by their keys.
+    keys: List,
+    /// Shadows of guest tables, by the frames of those.
+    frames: List,
 }
 
 impl Bucket {
-    const NONE: Self = Self {
-        epoch: 0,
-        list: List::EMPTY,
-    };
-
-    /// The first table, in this epoch.
-    #[inline]
-    fn first(&self, epoch: u64) -> Option<TableNumber> {
-        (self.epoch == epoch).then(|| self.list.first())?
+    /// With nothing in it.
+    const fn empty(epoch: u64) -> Self {
+        Self {
+            epoch,
+            keys: List::EMPTY,
+            frames: List::EMPTY,
+        }
     }
 
-    /// The list, in this epoch.
-    fn list(&mut self, epoch: u64) -> &mut List {
+    /// If it is of this epoch: else nothing is in it.
+    #[inline]
+    fn at(&self, epoch: u64) -> Option<&Self> {
+        (self.epoch == epoch).then_some(self)
+    }
+
+    /// As it is in this epoch.
+    #[inline]
+    fn at_mut(&mut self, epoch: u64) -> &mut Self {
         if self.epoch != epoch {
-            *self = Self {
-                epoch,
-                list: List::EMPTY,
-            };
+            *self = Self::empty(epoch);
         }
-        &mut self.list
+        self
     }
 }
 
@@ -94,6 +101,7 @@ impl<P: Frame> Pool<P> {
     /// With room for so many tables, and with one that is always in use. May sleep.
     pub(super) fn new(
         limit: usize,
+        random: [u64; 2],
         key: Key,
         pages: [P; PAGES_PER_TABLE],
     ) -> Result<Self, AllocError> {
@@ -102,7 +110,8 @@ impl<P: Frame> Pool<P> {
             pages: KVVec::with_capacity(limit, GFP_KERNEL_ACCOUNT)?,
             limit,
             epoch: 1,
-            by_key: filled(lists, Bucket::NONE)?,
+            hash: Hash::new(lists, random),
+            buckets: filled(lists, Bucket::empty(0))?,
             by_table: filled(lists, None)?,
             in_use: List::EMPTY,
             free: List::EMPTY,
@@ -143,7 +152,7 @@ impl<P: Frame> Pool<P> {
         // CAST: The limit is far less.
         let table = TableNumber(self.pages.len() as u16);
         let mut page = ShadowPage::new(key, pages);
-        let hash = self.hash(page.hpa().frame());
+        let hash = self.hash.list(page.hpa().frame(), 0);
         page.next_by_table = self.by_table[hash];
         if self.pages.push_within_capacity(page).is_ok() {
             self.by_table[hash] = Some(table);
@@ -168,7 +177,7 @@ impl<P: Frame> Pool<P> {
 
     /// The table with this key.
     pub(super) fn find(&self, key: &Key) -> Option<TableNumber> {
-        let mut next = self.by_key[self.hash(key.frame)].first(self.epoch);
+        let mut next = self.bucket(key.frame, key.linear)?.keys.first();
         while let Some(table) = next {
             if self[table].key == *key {
                 return Some(table);
@@ -181,32 +190,33 @@ impl<P: Frame> Pool<P> {
     /// The first shadow of a guest table in this frame, after `after` if that is given.
     pub(super) fn shadow_of(&self, frame: u64, after: Option<TableNumber>) -> Option<TableNumber> {
         let mut next = match after {
-            None => self.by_key[self.hash(frame)].first(self.epoch),
-            Some(table) => list::behind(self, Kind::Key, table),
+            None => self.bucket(frame, 0)?.frames.first(),
+            Some(table) => list::behind(self, Kind::Frame, table),
         };
         while let Some(table) = next {
-            let page = &self[table];
-            if page.key.frame == frame && page.key.is_guest_table() {
+            if self[table].key.frame == frame {
                 return Some(table);
             }
-            next = list::behind(self, Kind::Key, table);
+            next = list::behind(self, Kind::Frame, table);
         }
         None
     }
 
-    /// The list for a frame. Page tables tend to lie close together, and tables for parts of large pages have
-    /// frames that are multiples of 512: bits from all over the product are good enough for both.
-    fn hash(&self, frame: u64) -> usize {
-        /// 2^64 divided by the golden ratio.
-        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mixed = frame.wrapping_mul(MULTIPLIER) >> 32;
-        // CAST: 32 bits.
-        mixed as usize & (self.by_key.len() - 1)
+    /// What is there for a frame, and an address where that makes a difference.
+    #[inline]
+    fn bucket(&self, frame: u64, linear: u64) -> Option<&Bucket> {
+        self.buckets[self.hash.list(frame, linear >> 12)].at(self.epoch)
+    }
+
+    /// The same, to be changed, with the tables that the lists go through.
+    fn bucket_mut(&mut self, frame: u64, linear: u64) -> (&mut Bucket, &mut [ShadowPage<P>]) {
+        let bucket = &mut self.buckets[self.hash.list(frame, linear >> 12)];
+        (bucket.at_mut(self.epoch), &mut self.pages)
     }
 
     /// The table that a CPU finds at this address.
     pub(super) fn at_table(&self, hpa: Hpa) -> Option<TableNumber> {
-        let mut next = self.by_table[self.hash(hpa.frame())];
+        let mut next = self.by_table[self.hash.list(hpa.frame(), 0)];
         while let Some(table) = next {
             if self[table].hpa() == hpa {
                 return Some(table);
@@ -222,12 +232,16 @@ impl<P: Frame> Pool<P> {
         self.free.remove(&mut self.pages, Kind::Use, table);
         self.free_count -= 1;
         self.in_use.push(&mut self.pages, Kind::Use, table);
-        let (hash, epoch) = (self.hash(key.frame), self.epoch);
-        let list = self.by_key[hash].list(epoch);
-        list.push(&mut self.pages, Kind::Key, table);
+        let (bucket, pages) = self.bucket_mut(key.frame, key.linear);
+        bucket.keys.push(pages, Kind::Key, table);
+        if key.is_guest_table() {
+            let (bucket, pages) = self.bucket_mut(key.frame, 0);
+            bucket.frames.push(pages, Kind::Frame, table);
+        }
         if key.is_root() {
             self.roots.push(&mut self.pages, Kind::Roots, table);
         }
+        let epoch = self.epoch;
         self[table].begin(key, epoch);
         Ok(table)
     }
@@ -239,9 +253,12 @@ impl<P: Frame> Pool<P> {
         if key.is_root() {
             self.roots.remove(&mut self.pages, Kind::Roots, table);
         }
-        let (hash, epoch) = (self.hash(key.frame), self.epoch);
-        let list = self.by_key[hash].list(epoch);
-        list.remove(&mut self.pages, Kind::Key, table);
+        let (bucket, pages) = self.bucket_mut(key.frame, key.linear);
+        bucket.keys.remove(pages, Kind::Key, table);
+        if key.is_guest_table() {
+            let (bucket, pages) = self.bucket_mut(key.frame, 0);
+            bucket.frames.remove(pages, Kind::Frame, table);
+        }
         self.in_use.remove(&mut self.pages, Kind::Use, table);
         self.free.push(&mut self.pages, Kind::Use, table);
         self.free_count += 1;
@@ -313,21 +330,37 @@ impl<P: Frame> Pool<P> {
             Kind::Roots => self.roots.first(),
             _ => self.in_use.first(),
         };
-        core::iter::successors(first, |table| list::behind(self, kind, *table)).count()
+        self.all(kind, first).count()
     }
 
-    /// Tables that [`Self::find`] and [`Self::at_table`] look at, at most.
+    /// Tables that a search looks at, at most, and is not for.
     #[cfg(any(test, fuzzing))]
     pub(super) fn longest_search(&self) -> usize {
-        let by_key = self.by_key.iter().map(|bucket| {
-            let behind = |table: &TableNumber| list::behind(self, Kind::Key, *table);
-            core::iter::successors(bucket.first(self.epoch), behind).count()
+        let buckets = || self.buckets.iter().flat_map(|bucket| bucket.at(self.epoch));
+        let keys = buckets().map(|bucket| self.all(Kind::Key, bucket.keys.first()).count());
+        let frames = buckets().map(|bucket| {
+            let tables = self.all(Kind::Frame, bucket.frames.first());
+            let mut frames: Vec<_> = tables.map(|table| self[table].key.frame).collect();
+            frames.sort_unstable();
+            frames.dedup();
+            frames.len()
         });
         let by_table = self.by_table.iter().map(|first| {
             let behind = |table: &TableNumber| self[*table].next_by_table;
             core::iter::successors(*first, behind).count()
         });
-        by_key.chain(by_table).max().unwrap_or(0)
+        let longest = keys.chain(frames).chain(by_table).max();
+        longest.map_or(0, |longest| longest.saturating_sub(1))
+    }
+
+    /// The tables of a list.
+    #[cfg(any(test, fuzzing))]
+    fn all(
+        &self,
+        kind: Kind,
+        first: Option<TableNumber>,
+    ) -> impl Iterator<Item = TableNumber> + '_ {
+        core::iter::successors(first, move |table| list::behind(self, kind, *table))
     }
 
     /// The table in use behind this one; `None` begins with the first.

@@ -24,6 +24,9 @@
 //!    changed in it.
 //!  - Dropping all tables: what the root has. What else they have goes when they are used again.
 //!
+//! A search for a table meets a few others by chance ([`hash`](super::hash)), and those that it is for: a
+//! guest frame has many shadows only where each serves for one address, and where all are visited, that counts.
+//!
 //! What would cost more than [`work`](super::work) allows drops all tables instead.
 
 #[cfg(any(test, fuzzing))]
@@ -118,6 +121,7 @@ impl<P: Frame> Tables<P> {
     pub(super) fn new(
         limit: usize,
         protects: bool,
+        random: [u64; 2],
         pae: [P; PAGES_PER_TABLE],
     ) -> Result<Self, AllocError> {
         let key = Key {
@@ -128,7 +132,7 @@ impl<P: Frame> Tables<P> {
             linear: 0,
         };
         Ok(Self {
-            pool: Pool::new(limit.max(FEWEST), key, pae)?,
+            pool: Pool::new(limit.max(FEWEST), random, key, pae)?,
             protects,
             root: None,
             shortcuts: Shortcuts::default(),
@@ -471,7 +475,8 @@ impl<P: Frame> Tables<P> {
         self.work.end();
     }
 
-    /// Ends what was granted for one instruction, and synchronises what it may have written to.
+    /// Ends what was granted for one instruction, and synchronises what it may have written to, if tables
+    /// are protected.
     pub(super) fn revoke(&mut self, written: Written, memory: &dyn GuestMemory) {
         let mut number = 0;
         while let Some(grant) = self.grants.get(number) {
@@ -484,7 +489,7 @@ impl<P: Frame> Tables<P> {
             number += 1;
         }
         number = 0;
-        while let Some(grant) = self.grants.get(number) {
+        while let Some(grant) = self.grants.get(number).filter(|_| self.protects) {
             match written {
                 Written::Once => self.sync_around(grant.gpa, memory),
                 Written::Anything => self.sync_frame(grant.gpa.frame(), memory),

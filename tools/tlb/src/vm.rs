@@ -84,8 +84,9 @@ impl Vm {
         policy: &'static dyn ShadowPolicy<KernelPage>,
         tables: usize,
     ) -> Arc<Self> {
+        const RANDOM: [u64; 2] = [0x1234_5678_9abc_def1, 0xfedc_ba98_7654_3211];
         let pae = [(); PAGES_PER_TABLE].map(|()| KernelPage::new().unwrap());
-        let shadow = Shadow::new(policy, tables, pae).unwrap();
+        let shadow = Shadow::new(policy, tables, RANDOM, pae).unwrap();
         let shadow = KBox::new(shadow, GFP_KERNEL).unwrap();
         Self::new(CpuTables::Shadow(shadow), None)
     }

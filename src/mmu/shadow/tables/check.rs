@@ -18,7 +18,7 @@ impl<P: Frame> Tables<P> {
         self.used().filter(|table| self.pool[*table].unsync).count()
     }
 
-    /// Tables that the search for one meets at most.
+    /// Tables that a search meets at most, and is not for.
     pub(in crate::mmu::shadow) fn longest_search(&self) -> usize {
         self.pool.longest_search()
     }

@@ -39,12 +39,11 @@ impl<P: Frame> Tables<P> {
         false
     }
 
-    /// Is a step granted a write to a table that takes long to be compared?
+    /// Is a step granted a write to a protected table that takes long to be compared?
     pub(in crate::mmu::shadow) fn has_granted_dense_tables(&self) -> bool {
         let is_dense = |tables: &Self, table| tables.pool[table].is_dense();
-        self.grants
-            .iter()
-            .any(|grant| self.any_shadow(grant.gpa.frame(), is_dense))
+        let mut grants = self.grants.iter().filter(|_| self.protects);
+        grants.any(|grant| self.any_shadow(grant.gpa.frame(), is_dense))
     }
 
     /// Makes all entries that map a frame read-only.

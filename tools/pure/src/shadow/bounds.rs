@@ -4,7 +4,7 @@
 //! is.
 
 use super::{
-    host::{Host, TablePage},
+    host::{Host, TablePage, RANDOM},
     ram::Ram,
 };
 use crate::mmu::{
@@ -12,7 +12,7 @@ use crate::mmu::{
     guest_walk::{Access, Mode, Paging},
     shadow::{
         policy::{Unsync, Vtlb, Wp},
-        Fault, GuestMemory, Shadow, ShadowPolicy, PAGES_PER_TABLE,
+        Fault, GuestMemory, Shadow, ShadowPolicy, Written, PAGES_PER_TABLE,
     },
 };
 use std::rc::Rc;
@@ -52,7 +52,7 @@ impl Guest {
         }
         let pae = [(); PAGES_PER_TABLE].map(|()| host.allocate_table());
         let mut guest = Self {
-            shadow: Shadow::new(policy, 2000, pae).unwrap(),
+            shadow: Shadow::new(policy, 2000, RANDOM, pae).unwrap(),
             host,
             ram,
             paging: Paging {
@@ -92,22 +92,25 @@ impl Guest {
 
     /// An access. Returns what the driver did for it.
     fn touch(&mut self, linear: u64, write: bool) -> u32 {
+        assert_eq!(self.fault(linear, write), Fault::Filled);
+        self.work()
+    }
+
+    fn fault(&mut self, linear: u64, write: bool) -> Fault {
         self.enter();
         let access = Access {
             write,
             ..Access::default()
         };
         let mut pages = || Some(self.host.allocate_table());
-        let fault = self.shadow.fault(
+        self.shadow.fault(
             &self.paging,
             Gva::new(linear),
             access,
             false,
             &self.ram,
             &mut pages,
-        );
-        assert_eq!(fault, Fault::Filled);
-        self.work()
+        )
     }
 
     fn enter(&mut self) {
@@ -217,6 +220,60 @@ fn dropping_all_is_free() {
     }
 }
 
+/// Tables that a search meets by chance at most, however many there are.
+const SEARCH: usize = 8;
+
+// To find a table takes a few steps, if many stand for the same guest table, too.
+#[test]
+fn shadows_of_one_table_are_found_at_once() {
+    for policy in [&Vtlb as &dyn ShadowPolicy<TablePage>, &Wp, &Unsync] {
+        let mut guest = Guest::new(policy);
+        guest.write(PAGE_TABLES, 0, DATA);
+        for index in 0..512 {
+            guest.write(DIRECTORY, index, PAGE_TABLES);
+            guest.touch(index << 21, false);
+        }
+        assert!(guest.shadow.longest_search() <= SEARCH);
+        guest.check();
+    }
+}
+
+// Where nobody watches writes to tables, those of a single-stepped instruction are nothing to look at, either.
+#[test]
+fn a_step_does_not_look_at_what_is_not_protected() {
+    const READ_ONLY: u64 = OPEN & !2;
+    let mut guest = Guest::new(&Vtlb);
+    guest.paging.write_protect = false;
+    let entry = PAGE_TABLES << 12 | READ_ONLY;
+    guest.ram.store(PAGE_TABLES << 12, entry, u64::MAX);
+    for index in 0..512 {
+        guest.write(DIRECTORY, index, PAGE_TABLES);
+        guest.touch(index << 21, false);
+    }
+    assert_eq!(guest.fault(0, true), Fault::Step);
+    assert!(!guest.shadow.steps_at_dense_tables());
+    guest.shadow.end_step(Written::Anything, &guest.ram);
+    // The entry of the page itself, which many map.
+    assert_eq!(guest.work(), ONE_OF_MANY);
+    guest.check();
+}
+
+// A guest that knows how frames are spread over lists does not know by what numbers.
+#[test]
+fn frames_do_not_meet_on_purpose() {
+    const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+    let meets = |frame: &u64| frame.wrapping_mul(GOLDEN_RATIO) >> 32 & 2047 == 0;
+    let mut guest = Guest::new(&Wp);
+    for (index, frame) in (0..512).zip((5000..).filter(meets)) {
+        guest.ram.populate_other(frame);
+        guest.write(frame, 0, DATA);
+        guest.write(DIRECTORY, index, frame);
+        guest.touch(index << 21, false);
+    }
+    assert!(guest.shadow.longest_search() <= SEARCH);
+    guest.check();
+}
+
 // To find a table takes a few steps, if it is for a part of a large page, too.
 #[test]
 fn a_table_is_found_at_once() {
@@ -231,7 +288,7 @@ fn a_table_is_found_at_once() {
         guest.ram.populate(index * 512);
         guest.touch(index << 21, false);
     }
-    assert!(guest.shadow.glance().longest_search <= 2);
+    assert!(guest.shadow.longest_search() <= 2);
 }
 
 // What would be too much ends all tables instead.

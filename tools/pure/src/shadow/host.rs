@@ -12,6 +12,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+/// Numbers that no guest knows.
+pub(super) const RANDOM: [u64; 2] = [0x2545_f491_4f6c_dd1d, 0xd134_2543_de82_ef95];
+
 /// A page of host memory.
 pub(super) struct HostPage {
     hpa: u64,

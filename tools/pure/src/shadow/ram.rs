@@ -10,7 +10,7 @@ use crate::mmu::{
     node::Entries,
     shadow::{GuestMemory, GuestPage, Referrers},
 };
-use std::{cell::Cell, rc::Rc, sync::atomic::Ordering::Relaxed};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::atomic::Ordering::Relaxed};
 
 /// Frames from 0 on.
 pub(super) const LOW_FRAMES: u64 = 40;
@@ -25,6 +25,8 @@ const HIGH_FRAMES: u64 = 3;
 pub(super) struct Ram {
     host: Rc<Host>,
     pages: Vec<Option<Rc<HostPage>>>,
+    /// Pages of other frames, which programs do not have.
+    others: BTreeMap<u64, Rc<HostPage>>,
     /// Rises whenever a word changes.
     version: Cell<u64>,
 }
@@ -59,6 +61,7 @@ impl Ram {
         Self {
             host,
             pages: frames().map(|_| None).collect(),
+            others: BTreeMap::new(),
             version: Cell::new(0),
         }
     }
@@ -77,7 +80,10 @@ impl Ram {
 
     /// The page of a frame, if it is allocated.
     pub(super) fn host_page(&self, frame: u64) -> Option<&Rc<HostPage>> {
-        self.pages[place(frame)?].as_ref()
+        match place(frame) {
+            Some(place) => self.pages[place].as_ref(),
+            None => self.others.get(&frame),
+        }
     }
 
     /// Allocates a page, if there can be one.
@@ -90,6 +96,12 @@ impl Ram {
             self.change();
         }
         true
+    }
+
+    /// Allocates a page of any frame.
+    pub(super) fn populate_other(&mut self, frame: u64) {
+        let page = self.host.allocate(Some(frame));
+        self.others.insert(frame, page);
     }
 
     /// The page is not allocated any more.
