@@ -53,13 +53,13 @@ pub(crate) use self::{
         OutOfPages,
         PAGES_PER_TABLE, //
     },
-    referrers::Referrers, //
+    referrers::Referrers,
+    tables::Tables, //
 };
 
 use self::{
     grant::Granted,
-    policy::TableWrite,
-    tables::Tables, //
+    policy::TableWrite, //
 };
 use super::{
     address::{

@@ -4,5 +4,6 @@
 
 mod economy;
 mod omissions;
+mod policies;
 mod random;
 mod small;

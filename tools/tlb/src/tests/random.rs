@@ -37,14 +37,31 @@ const WRITABLE: u64 = 1 << 1;
 /// XD.
 const NO_EXECUTE: u64 = 1 << 63;
 
+/// A policy of shadow paging.
+pub(super) type Policy = &'static dyn ShadowPolicy<KernelPage>;
+
+/// All of them.
+const POLICIES: [Policy; 4] = [&Vtlb, &Wp, &Unsync, &Pv];
+
 /// Runs a program with this seed on so many CPUs, with a step left out. Returns the steps that there were.
 pub(super) fn run(seed: u64, processors: usize, omission: Option<Step>) -> BTreeSet<Step> {
+    run_with(&POLICIES, seed, processors, omission)
+}
+
+/// As above, where shadow paging is by one of these policies.
+pub(super) fn run_with(
+    policies: &'static [Policy],
+    seed: u64,
+    processors: usize,
+    omission: Option<Step>,
+) -> BTreeSet<Step> {
     let world = World::enter(Engine::dice(seed), processors, omission);
     let mut dice = Dice::of_seed(!seed);
     let vpids = Arc::new(Mutex::new(vec![1, 2, 3]));
     let threads: Vec<_> = (0..1 + dice.below(2))
         .map(|_| {
             let life = Life {
+                policies,
                 dice: Dice::of_seed(dice.word()),
                 vpids: vpids.clone(),
                 processors: processors as u64,
@@ -61,6 +78,7 @@ pub(super) fn run(seed: u64, processors: usize, omission: Option<Step>) -> BTree
 
 /// One VM after another.
 struct Life {
+    policies: &'static [Policy],
     dice: Dice,
     /// VPIDs that are free.
     vpids: Arc<Mutex<Vec<u16>>>,
@@ -127,8 +145,7 @@ impl Life {
     }
 
     fn shadow(&mut self) {
-        const POLICIES: [&'static dyn ShadowPolicy<KernelPage>; 4] = [&Vtlb, &Wp, &Unsync, &Pv];
-        let policy = self.dice.pick(&POLICIES);
+        let policy = self.dice.pick(self.policies);
         let tables = self.dice.pick(&[9, 10, 12, 30]) as usize;
         let vm = Vm::with_shadow(policy, tables);
         Guest::prepare(&vm);
