@@ -226,6 +226,35 @@ TEST_F(loaded, failed_entry_in_log)
 	load_again("");
 }
 
+static void guest_syncs(void)
+{
+	for (;;)
+		GUEST_SYNC(1);
+}
+
+/*
+ * With check_entries=N the rules are held against an entry whose turn it is not, if the
+ * program has changed what they are about: here RIP, which no emulator looks at.
+ */
+TEST_F(loaded, changed_run_page_is_checked)
+{
+	const char *reason;
+	struct vm vm;
+
+	load_again("check_entries=1000000");
+	reason = create_vm(&vm);
+	if (reason)
+		SKIP(return, "%s", reason);
+	start_guest(&vm, guest_syncs);
+	run_to_sync(&vm.vcpu, 1);
+	run_to_sync(&vm.vcpu, 1);
+	vm.vcpu.run->regs.rip = BIT(63);
+	run_to_exit(&vm.vcpu, EXIT_INVALID_GUEST);
+	EXPECT_STREQ("rip_is_in_range_in_64_bit_mode", vm.vcpu.run->violation.rule);
+	close_vm(&vm);
+	load_again("");
+}
+
 TEST_F(loaded, kernel_did_not_complain)
 {
 	static const char *const complaints[] = {

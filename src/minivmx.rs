@@ -63,7 +63,7 @@ module! {
         },
         check_entries: u32 {
             default: 0,
-            description: "Check VM entries before the CPU does, and log what breaks a rule: the first after each call that concerns a vCPU, and each so many further on (1: all, 0: none)",
+            description: "Check VM entries before the CPU does, and log what breaks a rule: the first after each call that concerns a vCPU, or a change of the run page, and each so many further on (1: all, 0: none)",
         },
     },
 }

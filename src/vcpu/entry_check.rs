@@ -10,6 +10,7 @@ use super::{
     },
     event,
     guest_fields,
+    state::Guest,
     trace, //
 };
 use crate::{
@@ -92,6 +93,17 @@ fn class(failure: Failure) -> &'static str {
         Failure::Instruction(7) => "invalid control fields",
         Failure::Instruction(_) => "invalid host-state fields",
         Failure::GuestState(_) => "invalid guest state",
+    }
+}
+
+/// Makes a change for the program. The rules are held against the next entry if that is of what they are about.
+#[cold]
+pub(super) fn watch(guest: &mut Guest, change: impl FnOnce(&mut Guest)) {
+    let subject = |guest: &Guest| (guest.frame.rip, guest.frame.rflags, guest.event);
+    let before = subject(guest);
+    change(guest);
+    if subject(guest) != before {
+        guest.checked = None;
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
         RunPage, //
     },
     state::{
+        Guest,
         Pending,
         State, //
     },
@@ -42,7 +43,8 @@ use crate::{
         error,
         exit::ExitReason,
         root, //
-    }, //
+    },
+    x86::event::Waiting, //
 };
 use kernel::prelude::*;
 
@@ -55,8 +57,10 @@ impl Vcpu {
         let windows = self.windows()?;
         answer::check(&state.guest, &event, request.answer)?;
         self.member.counters.runs.count();
-        self.page.read_frame(&mut state.guest.frame);
-        state.guest.event = event;
+        match self.vm.machine.checks_entries() {
+            true => entry_check::watch(&mut state.guest, |guest| self.take(guest, event)),
+            false => self.take(&mut state.guest, event),
+        }
         state.guest.ready = Windows::NONE;
         let result = self.run_guest(&mut state, &request, windows);
         self.page.set_frame(&state.guest.frame);
@@ -77,6 +81,13 @@ impl Vcpu {
             state.guest.report.has_cause = false;
         }
         Ok(())
+    }
+
+    /// Gives the guest the registers of the run page, and the event that was read from there.
+    #[inline(always)]
+    fn take(&self, guest: &mut Guest, event: Waiting) {
+        self.page.read_frame(&mut guest.frame);
+        guest.event = event;
     }
 
     /// What the program waits for; `EINVAL` if it is not defined, `EOPNOTSUPP` if this CPU cannot tell.

@@ -73,7 +73,7 @@ impl Interruption {
 }
 
 /// An event that the next VM entry delivers, if there is one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waiting {
     /// Which event.
     pub(crate) info: Interruption,
