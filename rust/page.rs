@@ -7,6 +7,7 @@ use core::{
     mem::ManuallyDrop,
     ptr::NonNull,
     sync::atomic::{
+        AtomicI64,
         AtomicU16,
         AtomicU32,
         AtomicU64,
@@ -21,7 +22,8 @@ use kernel::{
         page,
         PAGE_SIZE, //
     },
-    prelude::*, //
+    prelude::*,
+    warn_on, //
 };
 
 /// 64-bit words in a page.
@@ -42,6 +44,29 @@ fn direct_map(phys: u64) -> *mut c_void {
     // CAST: `usize` is 64 bits wide.
     let address = (phys as usize).wrapping_add(DIRECT_MAP.load(Ordering::Relaxed));
     core::ptr::with_exposed_provenance_mut(address)
+}
+
+/// References that there are as [`KernelPage`], on a kernel that looks for leaks: kmemleak does not know of pages.
+static REFERENCES: AtomicI64 = AtomicI64::new(0);
+
+#[inline(always)]
+fn count_references(more: i64) {
+    if cfg!(CONFIG_DEBUG_KMEMLEAK) {
+        REFERENCES.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// Complains when it is dropped if a page was lost. To be dropped when there can be none any more.
+pub(crate) struct NoneIsLost;
+
+impl Drop for NoneIsLost {
+    fn drop(&mut self) {
+        let lost = REFERENCES.load(Ordering::Relaxed);
+        if lost != 0 {
+            pr_err!("{lost} pages are lost\n");
+            warn_on!(true);
+        }
+    }
 }
 
 /// A zeroed page of 4 KiB, owned by reference count: the page lives until the last mapping of it
@@ -88,6 +113,7 @@ impl KernelPage {
         // SAFETY: By the allocation above this is an unshared block of that order, not compound.
         unsafe { bindings::ext_split_page(first.page(), ORDER_2M) };
         let start = ManuallyDrop::new(first).0;
+        count_references((1 << ORDER_2M) - 1);
         for index in 0..1usize << ORDER_2M {
             // SAFETY: The block has that many pages, which follow each other in the direct map.
             let address = unsafe { start.add(index) };
@@ -120,6 +146,7 @@ impl KernelPage {
         let phys = unsafe { bindings::ext_virt_to_phys(address) };
         let offset = address.expose_provenance().wrapping_sub(phys as usize);
         DIRECT_MAP.store(offset, Ordering::Relaxed);
+        count_references(1);
         // INVARIANT: The allocation comes with one reference.
         NonNull::new(address.cast()).map(Self).ok_or(AllocError)
     }
@@ -247,12 +274,14 @@ impl KernelPage {
     pub(crate) fn share(&self) -> Self {
         // SAFETY: By the type invariant this is a page with a reference.
         unsafe { bindings::ext_get_page(self.page()) };
+        count_references(1);
         // INVARIANT: The reference was taken in the line above.
         Self(self.0)
     }
 
     /// Gives the page with its reference to code of the kernel.
     pub(super) fn into_raw(self) -> *mut page {
+        count_references(-1);
         ManuallyDrop::new(self).page()
     }
 }
@@ -271,6 +300,7 @@ pub(crate) fn total_memory() -> u64 {
 
 impl Drop for KernelPage {
     fn drop(&mut self) {
+        count_references(-1);
         // SAFETY: By the type invariant this value holds a reference, which ends here.
         unsafe { bindings::ext_put_page(self.page()) };
     }

@@ -73,6 +73,8 @@ module! {
 struct MinivmxModule {
     #[pin]
     _registration: support::file::Registration<machine::Machine>,
+    // Goes last: with the machine, all pages must have gone.
+    _pages: support::page::NoneIsLost,
 }
 
 impl kernel::InPlaceModule for MinivmxModule {
@@ -80,6 +82,7 @@ impl kernel::InPlaceModule for MinivmxModule {
         let machine = machine::Machine::new();
         try_pin_init!(Self {
             _registration <- support::file::Registration::new(machine?),
+            _pages: support::page::NoneIsLost,
         })
     }
 }
