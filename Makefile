@@ -21,7 +21,7 @@ ifneq ($(origin SRC),command line)
 unexport SRC
 endif
 
-.PHONY: all help modules stock modules_install tool install uninstall clean check-env \
+.PHONY: all help modules stock modules_install tool install uninstall clean check-env cache.tar.zst \
 	$(lab_commands)
 
 $(lab_commands):
@@ -29,6 +29,9 @@ $(lab_commands):
 
 check-env:
 	@lab/check-env.sh
+
+cache.tar.zst:
+	@lab/cache.sh $@
 
 # The last tree stays known, to modules_install.
 modules:
@@ -85,6 +88,8 @@ help:
 #: make bindings     the library's form of uapi/minivmx.h, after a change of it
 #: make format       all Rust sources in the kernel's format
 #: make check-env    what this machine has and lacks for the above
+#: make cache.tar.zst
+#:                   base and kernel for others, and with KERNEL= that one too
 #: make clean        remove build/, and what was built beside the sources
 #:
 #: For this machine's own kernel:
@@ -115,4 +120,7 @@ help:
 #: CHECK_ENTRIES=1   with T=part: the module checks each VM entry before the CPU
 #: SEED=number       with T=stress: only the guest program of that seed
 #: DURATION=seconds, SEED=number, ROUND=number    for each run of make fuzz
-#: MINIVMX_CACHE=/path    where base and kernels are (default: ~/.cache/minivmx)
+#: MINIVMX_CACHE_SHARED=/path
+#:                   an unpacked cache.tar.zst, which is only read
+#: MINIVMX_CACHE=/path
+#:                   where base and kernels are (default: ~/.cache/minivmx)

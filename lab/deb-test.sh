@@ -16,7 +16,7 @@ in_a_copy() {
 	mkdir -p "$copy"
 	mount -t tmpfs tmpfs "$copy"
 	mkdir "$copy"/{new,work,root}
-	mount -t overlay overlay -o "lowerdir=/,upperdir=$copy/new,workdir=$copy/work" "$copy/root"
+	mount -t overlay overlay -o "lowerdir=$("$LAB/base.sh"),upperdir=$copy/new,workdir=$copy/work" "$copy/root"
 	mount --rbind /proc "$copy/root/proc"
 	mount --rbind /dev "$copy/root/dev"
 	mkdir -p "$copy/root$TOP" "$copy/root$CACHE"

@@ -9,7 +9,7 @@
 # The variables that mean something inside; everything else stays outside, so
 # that a build does not depend on whose shell it was started from.
 passed=(ADD SRC T SEED ROUNDS WATCH CHECK_ENTRIES FUZZ DURATION ROUND LIMIT KERNEL KVM MMU CPU_MODEL
-	CPUS ENGINE CI TERM NO_COLOR MINIVMX_CACHE http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
+	CPUS ENGINE CI TERM NO_COLOR MINIVMX_CACHE MINIVMX_CACHE_SHARED http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
 
 # chroot is not in an ordinary user's path.
 PATH=$PATH:/usr/sbin:/sbin
@@ -32,7 +32,11 @@ if [ -n "${SRC:-}" ]; then
 fi
 
 BASE=$("$LAB/base.sh")
-export BASE TOP LEND_ADD LEND_SRC
+if [ -n "$SHARED" ]; then
+	LEND_CACHE=$(realpath "$SHARED") MINIVMX_CACHE_SHARED=/lent/cache
+	[ -d "$CACHE/cargo" ] || [ ! -d "$SHARED/cargo" ] || cp -R "$SHARED/cargo" "$CACHE"
+fi
+export BASE BUILD TOP LEND_ADD LEND_SRC LEND_CACHE
 
 environment=(HOME=/root LANG=C.UTF-8 CARGO_HOME="$CACHE/cargo"
 	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
@@ -43,9 +47,22 @@ done
 # shellcheck disable=SC2016 # expands inside
 exec unshare "${namespaces[@]}" bash -euc '
 	here() { mkdir -p "$BASE$1"; mount --bind "$1" "$BASE$1"; }
+	# In a base that is only read no directory can be made to mount at: its root is another.
+	if [ -n "${LEND_CACHE:-}" ]; then
+		root=$BUILD/root
+		mkdir -p "$root"
+		mount -t tmpfs tmpfs "$root"
+		cp -dR "$BASE"/{bin,lib,lib64,sbin} "$root"
+		mkdir "$root"/{dev,etc,proc,root,run,sys,tmp,usr,var}
+		for name in etc usr var; do
+			mount -o bind,ro "$BASE/$name" "$root/$name"
+		done
+		BASE=$root
+	fi
 	lend() { [ -z "$1" ] || { mkdir -p "$BASE$2"; mount -o bind,ro "$1" "$BASE$2"; }; }
 	lend "${LEND_ADD:-}" /lent/add
 	lend "${LEND_SRC:-}" /lent/src
+	lend "${LEND_CACHE:-}" /lent/cache
 	# make puts a FIFO there, named by a process number that other namespaces have too.
 	mount -t tmpfs tmpfs "$BASE/tmp"
 	mount --rbind /dev "$BASE/dev"

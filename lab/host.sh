@@ -27,4 +27,5 @@ END { print "1.." n + 0 }
 echo "#@ status cargo-test $status"
 "$LAB/check-test.sh"
 "$LAB/check-tree-test.sh"
+"$LAB/pack-test.sh"
 "$LAB/install-test.sh"
