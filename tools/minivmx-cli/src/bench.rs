@@ -37,6 +37,7 @@ use figure::{
     Table, //
 };
 use hypervisor::Hypervisor;
+pub use measure::time_stamp;
 
 use crate::host::{
     self,

@@ -7,6 +7,7 @@ pub mod chart;
 mod check;
 mod guest;
 mod measurement;
+mod own_guest;
 mod page;
 mod results;
 mod table;
@@ -24,7 +25,10 @@ use anyhow::{
     Result, //
 };
 use clap::ValueEnum;
-use minivmx::Device;
+use minivmx::{
+    Device,
+    Mmu, //
+};
 use serde_json::json;
 
 use arguments::EptVsShadow;
@@ -33,6 +37,7 @@ use check::{
     Finding,
     Verdict, //
 };
+use own_guest::Runs;
 use results::Results;
 use workload::Workload;
 
@@ -56,6 +61,9 @@ pub fn run(experiment: &Experiment) -> Result<ExitCode> {
 }
 
 fn ept_vs_shadow(arguments: &EptVsShadow) -> Result<ExitCode> {
+    if let Some(elf) = &arguments.elf {
+        return own_guest(elf, arguments);
+    }
     let workloads = match arguments.workloads.as_slice() {
         [] => Workload::value_variants(),
         some => some,
@@ -85,13 +93,39 @@ fn ept_vs_shadow(arguments: &EptVsShadow) -> Result<ExitCode> {
     })
 }
 
-/// One guest at a time, each in a VM of its own.
-fn measure(workloads: &[Workload]) -> Result<Results> {
-    let device = Device::open()?;
+/// The user's own guest in place of the workloads: there is no theory of it, but that it does the same with
+/// each MMU.
+fn own_guest(elf: &Path, arguments: &EptVsShadow) -> Result<ExitCode> {
+    let host = Host::here();
+    host::stay_on_this_cpu()?;
+    let runs = Runs::new(elf, &mmus(&Device::open()?)?, arguments.timeout)?;
+    println!("{}, CPUs: {}\n\n{runs}\n\n{TICKS}", host.model, host.cpus);
+    let faults = runs.faults();
+    for fault in &faults {
+        println!("\n{fault}");
+    }
+    if let Some(path) = &arguments.json {
+        let object = json!({"host": host, "ticks": TICKS, "runs": runs, "faults": faults});
+        write(path, &format!("{object:#}\n"))?;
+    }
+    Ok(match faults.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn mmus(device: &Device) -> Result<Vec<Mmu>> {
     let mmus = device.info()?.mmus();
     if mmus.is_empty() {
         bail!("this machine has no MMU for a guest; `minivmx info` says why");
     }
+    Ok(mmus)
+}
+
+/// One guest at a time, each in a VM of its own.
+fn measure(workloads: &[Workload]) -> Result<Results> {
+    let device = Device::open()?;
+    let mmus = mmus(&device)?;
     let mut measurements = Vec::new();
     for workload in workloads {
         for mmu in &mmus {

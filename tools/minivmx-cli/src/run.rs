@@ -35,6 +35,7 @@ use minivmx::{
 use serde_json::json;
 
 use crate::{
+    bench::time_stamp,
     console::{
         input,
         sink::Sink, //
@@ -59,7 +60,9 @@ use steps::Steps;
 /// Runs a guest as the command line says, and reports how it ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut run = Run::new(arguments)?;
+    let begin = time_stamp();
     let outcome = run.until_end()?;
+    run.ticks = time_stamp().wrapping_sub(begin);
     run.report(&outcome)?;
     Ok(outcome.status(arguments.until.as_deref(), run.awaited_seen()))
 }
@@ -76,6 +79,8 @@ struct Run<'a> {
     /// What `--histogram` counts.
     histogram: Option<Histogram>,
     exits: u64,
+    /// Ticks of the time-stamp counter from the first instruction to the end.
+    ticks: u64,
 }
 
 impl<'a> Run<'a> {
@@ -117,6 +122,7 @@ impl<'a> Run<'a> {
                 .map(Steps::new),
             histogram: arguments.histogram.then(Histogram::default),
             exits: 0,
+            ticks: 0,
         })
     }
 
@@ -301,6 +307,7 @@ impl<'a> Run<'a> {
                 "serial": self.devices.serial().text(),
                 "debug": self.devices.debug().text(),
                 "absent_ports": self.devices.absent_ports().collect::<Vec<_>>(),
+                "ticks": self.ticks,
                 "stats": counts::json(&stats, self.machine.vm.mmu()),
             });
             if let Some(histogram) = &self.histogram {

@@ -34,6 +34,14 @@ pub struct EptVsShadow {
     /// Also write a page with charts to a file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Run this guest, as `minivmx run --elf` does, in place of the workloads: nothing is checked then but
+    /// that it does the same with each MMU
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["workloads", "html", "short"])]
+    pub elf: Option<PathBuf>,
+    /// Give that guest so many seconds with each MMU
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "elf",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: u32,
     /// Only these workloads
     #[arg(long, value_name = "WORKLOAD", value_delimiter = ',')]
     pub workloads: Vec<Workload>,
