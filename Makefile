@@ -10,7 +10,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo program check bench bench-growth compare run module bindings format \
+lab_commands := demo linux program check bench bench-growth compare run module bindings format \
 	fuzz profile deb
 
 # By such short names an environment may mean something else.
@@ -74,6 +74,8 @@ help:
 	@sed -n 's/^#: \?//p' Makefile
 
 #: make demo         a real firmware under EPT, in an emulated machine
+#: make linux        Linux as a guest of minivmx in that machine, and what it costs
+#:                   under EPT and under shadow paging
 #: make check        all tests; with T=part only selftests with that in their
 #:                   names, or with ENGINE= all of them, in one boot
 #: make bench        the figures of build/bench.json, beside KVM's

@@ -49,7 +49,7 @@ add_linux() {
 fill_root() {
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,lib/modules,guests,examples,selftests}
-	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" \
+	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" "$LAB/linux" \
 		"$LAB/bench" "$LAB/compare" "$LAB/growth" "$root/bin"
 	cp "$LAB/init" "$root/init"
 	cp "$LAB/welcome" "$root/etc/motd"
