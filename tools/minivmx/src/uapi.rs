@@ -572,7 +572,7 @@ pub struct minivmx_run {
     pub windows: u32,
     /// Must be 0.
     pub __reserved: u32,
-    /// `minivmx_window`: which of these the guest can take where it is now. None while an event waits, or a debug trap of the last instruction, which comes first; nor before an instruction whose exit waits for its answer, if it is going to have one or ends what blocks them. Ask for the window then.
+    /// `minivmx_window`: which of these the guest can take where it is now. None while an event waits, or a debug trap of the last instruction, which comes first; nor before an instruction whose exit waits for its answer, if it is going to have one or ends what blocks them. Ask for the window then. It is what holds for `MINIVMX_ANSWER_FINISH`: an exception that is left to the driver's answer has no room for another event.
     pub ready: u32,
     /// 0.
     pub __reserved2: u32,
