@@ -32,6 +32,12 @@ struct page *ext_alloc_zeroed_page_below_4g(void)
 	return alloc_page(GFP_MODEST | __GFP_RETRY_MAYFAIL | __GFP_DMA32);
 }
 
+/* Rust's own form of this takes a file that distributions do not ship. */
+void ext_warn_of_lost_pages(s64 pages)
+{
+	WARN(1, "minivmx: %lld pages are lost\n", pages);
+}
+
 bool ext_cpu_has(unsigned int feature)
 {
 	return boot_cpu_has(feature);

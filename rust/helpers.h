@@ -15,6 +15,7 @@
 
 struct page *ext_alloc_zeroed_pages(unsigned int order);
 struct page *ext_alloc_zeroed_page_below_4g(void);
+void ext_warn_of_lost_pages(s64 pages);
 bool ext_memory_is_short(void);
 u64 ext_total_memory(void);
 bool ext_cpu_has(unsigned int feature);

@@ -22,8 +22,7 @@ use kernel::{
         page,
         PAGE_SIZE, //
     },
-    prelude::*,
-    warn_on, //
+    prelude::*, //
 };
 
 /// 64-bit words in a page.
@@ -63,8 +62,8 @@ impl Drop for NoneIsLost {
     fn drop(&mut self) {
         let lost = REFERENCES.load(Ordering::Relaxed);
         if lost != 0 {
-            pr_err!("{lost} pages are lost\n");
-            warn_on!(true);
+            // SAFETY: It only says so.
+            unsafe { bindings::ext_warn_of_lost_pages(lost) };
         }
     }
 }
