@@ -644,8 +644,8 @@ static void set_segment(const struct vcpu *vcpu, const struct element *element)
 
 /*
  * Exceptions end in a HLT whose address tells which. Behind a NOP: if the first
- * instruction after a VM entry faults and the first of the handler exits, Bochs 3.0
- * with two CPUs says the former's address.
+ * instruction of a handler exits, Bochs 3.0 with two CPUs says the address of the one
+ * that raised the exception (see work() of move_test.c).
  */
 static void build_handlers(const struct vm *vm)
 {
