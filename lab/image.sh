@@ -57,7 +57,7 @@ fill_root() {
 	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/*.elf "$root/guests"
 	cp "$BUILD"/examples/* "$root/examples"
 	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
-	cp "$TOP"/selftests/*_test.sh "$root/selftests"
+	cp "$TOP"/selftests/{*_test,tool}.sh "$root/selftests"
 	mv "$root/selftests/irqs_off" "$root/selftests/kexec" "$root/bin"
 }
 

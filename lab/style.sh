@@ -14,7 +14,7 @@ check_rustfmt() {
 check_shellcheck() {
 	(cd "$LAB" && shellcheck ./*.sh init nested-init vng-job udevd demo linux bench compare growth \
 		guest-init guest-work deb/minivmx-dkms/{postinst,prerm} ../.ci/run)
-	find "$TOP/selftests" -name '*.sh' -exec shellcheck {} +
+	(cd "$TOP/selftests" && shellcheck ./*.sh)
 }
 
 # checkpatch_of DIRECTORY… [-- OPTION…]

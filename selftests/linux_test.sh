@@ -6,37 +6,9 @@
 # right pace; its end is seen.
 
 linux=${MINIVMX_GUESTS:-/guests}/linux
-mmu=${MINIVMX_MMU:-ept}
 said=/tmp/linux.said
-test=0
-
-# Why there is nothing to be tested, if so.
-reason_to_skip() {
-	if [ ! -e /dev/minivmx ] && [ "${MINIVMX_EXPECT:-no-vmx}" = no-vmx ]; then
-		echo "no /dev/minivmx"
-	elif [ ! -e "$linux" ] && [ -z "$MINIVMX_EXPECT" ]; then
-		echo "no $linux"
-	elif [ "$mmu" = pv ]; then
-		echo "Linux does not call the hypervisor of minivmx_pv.h"
-	elif [ "$mmu" = ept ]; then
-		case ,$MINIVMX_EXPECT, in
-		*,no-ept,*) echo "this CPU has no EPT" ;;
-		esac
-	fi
-}
-
-# result NAME COMMAND…
-result() {
-	name=$1
-	shift
-	test=$((test + 1))
-	if "$@"; then
-		echo "ok $test $name"
-	else
-		sed 's/^/# /' "$said"
-		echo "not ok $test $name"
-	fi
-}
+needed=$linux
+. "$(dirname "$0")/tool.sh"
 
 # When the guest listens. If it never does, its time limit comes first.
 type_a_line() {
@@ -57,10 +29,6 @@ boot() {
 		>"$said" 2>&1
 	sed -i 's/\r//' "$said"
 	says '^minivmx: the guest asked for a reset$'
-}
-
-says() {
-	grep -q -- "$1" "$said"
 }
 
 # The kernel's messages come between the lines.
@@ -92,15 +60,9 @@ waits_in_hlt() {
 	says '^ *[0-9]* *HLT (12)$'
 }
 
-echo TAP version 13
-echo 1..6
-reason=$(reason_to_skip)
-if [ "$reason" ]; then
-	for test in 1 2 3 4 5 6; do
-		echo "ok $test # SKIP $reason"
-	done
-	exit
-fi
+reason=
+[ "$mmu" != pv ] || reason="Linux does not call the hypervisor of minivmx_pv.h"
+plan 6 "$reason"
 result boots_and_reboots boot
 result content is_content
 result work works_as_here

@@ -5,45 +5,15 @@
 # MINIVMX_GUESTS (/guests) has them: tools/guests/endless.S and paging.c.
 
 guests=${MINIVMX_GUESTS:-/guests}
-mmu=${MINIVMX_MMU:-ept}
 said=/tmp/run.said
-test=0
-
-# Why there is nothing to be tested, if so.
-reason_to_skip() {
-	if [ ! -e /dev/minivmx ] && [ "${MINIVMX_EXPECT:-no-vmx}" = no-vmx ]; then
-		echo "no /dev/minivmx"
-	elif [ ! -e "$guests/endless.elf" ] && [ -z "$MINIVMX_EXPECT" ]; then
-		echo "no guests in $guests"
-	elif [ "$mmu" = ept ]; then
-		case ,$MINIVMX_EXPECT, in
-		*,no-ept,*) echo "this CPU has no EPT" ;;
-		esac
-	fi
-}
+needed=$guests/endless.elf
+. "$(dirname "$0")/tool.sh"
 
 # run GUEST OPTION…
 run() {
 	guest=$1
 	shift
 	minivmx run --elf "$guests/$guest.elf" --mmu "$mmu" --timeout 60 "$@" >"$said" 2>&1
-}
-
-# result NAME COMMAND…
-result() {
-	name=$1
-	shift
-	test=$((test + 1))
-	if "$@"; then
-		echo "ok $test $name"
-	else
-		sed 's/^/# /' "$said"
-		echo "not ok $test $name"
-	fi
-}
-
-says() {
-	grep -q -- "$1" "$said"
 }
 
 # Twice around, with the one that exits and the driver carries out.
@@ -112,15 +82,7 @@ refuses() {
 	! run endless --cpuid 0=1,2 && says 'EAX,EBX,ECX,EDX' && ! run endless --step 0
 }
 
-echo TAP version 13
-echo 1..8
-reason=$(reason_to_skip)
-if [ "$reason" ]; then
-	for test in 1 2 3 4 5 6 7 8; do
-		echo "ok $test # SKIP $reason"
-	done
-	exit
-fi
+plan 8
 result step steps_one_by_one
 result break steps_from_a_breakpoint
 result exits steps_over_exits

@@ -5,39 +5,9 @@
 # tools/guests/endless.S, whose exits are those of CPUID.
 
 guest=${MINIVMX_GUESTS:-/guests}/endless.elf
-mmu=${MINIVMX_MMU:-ept}
 said=/tmp/stats.said
-test=0
-
-# Why there is nothing to be tested, if so.
-reason_to_skip() {
-	if [ ! -e /dev/minivmx ] && [ "${MINIVMX_EXPECT:-no-vmx}" = no-vmx ]; then
-		echo "no /dev/minivmx"
-	elif [ ! -e "$guest" ] && [ -z "$MINIVMX_EXPECT" ]; then
-		echo "no $guest"
-	elif [ "$mmu" = ept ]; then
-		case ,$MINIVMX_EXPECT, in
-		*,no-ept,*) echo "this CPU has no EPT" ;;
-		esac
-	fi
-}
-
-# result NAME COMMAND…
-result() {
-	name=$1
-	shift
-	test=$((test + 1))
-	if "$@"; then
-		echo "ok $test $name"
-	else
-		sed 's/^/# /' "$said"
-		echo "not ok $test $name"
-	fi
-}
-
-says() {
-	grep -q -- "$1" "$said"
-}
+needed=$guest
+. "$(dirname "$0")/tool.sh"
 
 stats() {
 	minivmx stats "$@" >"$said" 2>&1
@@ -100,15 +70,7 @@ says_that_there_is_none() {
 	! stats && says 'there is no VM in any program'
 }
 
-echo TAP version 13
-echo 1..7
-reason=$(reason_to_skip)
-if [ "$reason" ]; then
-	for test in 1 2 3 4 5 6 7; do
-		echo "ok $test # SKIP $reason"
-	done
-	exit
-fi
+plan 7
 minivmx run --elf "$guest" --mmu "$mmu" --timeout 60 >/dev/null 2>&1 &
 pid=$!
 result runs sees_a_guest_that_runs

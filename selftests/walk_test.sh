@@ -5,49 +5,19 @@
 # tables are known. MINIVMX_GUESTS (/guests) has it: tools/guests/paging.c.
 
 guest=${MINIVMX_GUESTS:-/guests}/paging.elf
-mmu=${MINIVMX_MMU:-ept}
 said=/tmp/walk.said
 page=/tmp/walk.html
-test=0
-
-# Why there is nothing to be tested, if so.
-reason_to_skip() {
-	if [ ! -e /dev/minivmx ] && [ "${MINIVMX_EXPECT:-no-vmx}" = no-vmx ]; then
-		echo "no /dev/minivmx"
-	elif [ ! -e "$guest" ] && [ -z "$MINIVMX_EXPECT" ]; then
-		echo "no $guest"
-	elif [ "$mmu" = ept ]; then
-		case ,$MINIVMX_EXPECT, in
-		*,no-ept,*) echo "this CPU has no EPT" ;;
-		esac
-	fi
-}
+needed=$guest
+. "$(dirname "$0")/tool.sh"
 
 run() {
 	minivmx run --elf "$guest" --mmu "$mmu" --timeout 60 "$@" >"$said" 2>&1
-}
-
-# result NAME COMMAND…
-result() {
-	name=$1
-	shift
-	test=$((test + 1))
-	if "$@"; then
-		echo "ok $test $name"
-	else
-		sed 's/^/# /' "$said"
-		echo "not ok $test $name"
-	fi
 }
 
 # A page that the guest has written to, one of its tables, and one that is not mapped.
 walks() {
 	run --walk 0xffff800000005008,0x103000:write,0xffff900000000000 \
 		--walk-page "$page" --tables
-}
-
-says() {
-	grep -q -- "$1" "$said"
 }
 
 shows_all_references() {
@@ -93,15 +63,7 @@ stops_at_a_breakpoint() {
 		says 'in a page of 2 MiB'
 }
 
-echo TAP version 13
-echo 1..8
-reason=$(reason_to_skip)
-if [ "$reason" ]; then
-	for test in 1 2 3 4 5 6 7 8; do
-		echo "ok $test # SKIP $reason"
-	done
-	exit
-fi
+plan 8
 result walks walks
 result references shows_all_references
 result end says_where_the_way_ends
