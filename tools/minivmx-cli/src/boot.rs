@@ -18,10 +18,7 @@ use std::{
     time::Duration, //
 };
 
-use anyhow::{
-    Context,
-    Result, //
-};
+use anyhow::Result;
 use minivmx::{
     Device,
     Event,
@@ -33,15 +30,15 @@ use minivmx::{
 use serde_json::json;
 
 use crate::{
+    bench::time_stamp,
     console::{
         input,
         sink::Sink, //
     },
     counts,
-    guest::registers,
     pc::{
-        absent_memory,
         devices::Devices,
+        exits,
         msrs::Msrs, //
     },
     run::{
@@ -67,9 +64,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Boots a guest as the command line says, and reports how it ended.
 pub fn boot(arguments: &Arguments) -> Result<ExitCode> {
     let mut boot = Boot::new(arguments)?;
-    let start = tsc::ticks();
+    let start = time_stamp();
     let outcome = boot.until_end()?;
-    let ticks = tsc::ticks().wrapping_sub(start);
+    let ticks = time_stamp().wrapping_sub(start);
     boot.report(&outcome, ticks)?;
     Ok(outcome.status(arguments.until.as_deref(), boot.awaited_seen()))
 }
@@ -145,49 +142,14 @@ impl<'a> Boot<'a> {
     }
 
     fn answer(&mut self) -> Result<Option<Outcome>> {
-        match self.machine.vcpu.exit() {
-            Exit::IoIn { port, form, data } => *data = self.devices.read(port, form.width),
-            Exit::IoOut { port, form, data } => self.devices.write(port, form.width, data),
-            Exit::Rdmsr {
-                index,
-                value,
-                fault,
-            } => match self.msrs.read(index) {
-                Some(kept) => *value = kept,
-                None => *fault = 1,
-            },
-            Exit::Wrmsr {
-                index,
-                value,
-                fault,
-            } => {
-                *fault = u32::from(self.msrs.write(index, value).is_none());
-            }
-            Exit::Memory { .. } => return self.absent_memory(),
-            Exit::Hlt => return Ok(self.halt()),
-            Exit::Other(Reason::INTERRUPT_WINDOW) => {}
-            other => return Ok(Some(failure(&other))),
+        let exit = self.machine.vcpu.exit();
+        match exits::answer(exit, &mut self.devices, &mut self.msrs) {
+            None | Some(Exit::Other(Reason::INTERRUPT_WINDOW)) => Ok(None),
+            Some(Exit::Memory { .. }) => Ok(exits::access_absent_memory(&mut self.machine.vcpu)?
+                .map(|error| Outcome::Failed(format!("{error:#}")))),
+            Some(Exit::Hlt) => Ok(self.halt()),
+            Some(other) => Ok(Some(failure(&other))),
         }
-        Ok(None)
-    }
-
-    fn absent_memory(&mut self) -> Result<Option<Outcome>> {
-        let sregs = self.machine.vcpu.sregs()?;
-        let width = registers::code_width(&sregs.cs, sregs.efer);
-        let Exit::Memory {
-            gpa,
-            access,
-            instruction,
-            regs,
-        } = self.machine.vcpu.exit()
-        else {
-            return Ok(None);
-        };
-        let completed = absent_memory::complete(regs, width, instruction, access)
-            .with_context(|| format!("access to absent memory at {gpa:#x}"));
-        Ok(completed
-            .err()
-            .map(|error| Outcome::Failed(format!("{error:#}"))))
     }
 
     /// Waits in the guest's place, until an interrupt comes that it can take.
@@ -272,14 +234,9 @@ fn devices(arguments: &Arguments) -> Devices {
     )
 }
 
-/// What no guest can go on after.
+/// What this guest cannot go on after.
 fn failure(exit: &Exit<'_>) -> Outcome {
-    Outcome::Failed(match exit {
-        Exit::TripleFault => "triple fault".into(),
-        Exit::EntryFailed { error, cause } => {
-            format!("the CPU refused to enter the guest: {cause} ({error:#x})")
-        }
-        Exit::Internal { cause } => (*cause).into(),
-        other => format!("{other:?} is not something that this guest may do"),
+    Outcome::of_fatal(exit).unwrap_or_else(|| {
+        Outcome::Failed(format!("{exit:?} is not something that this guest may do"))
     })
 }

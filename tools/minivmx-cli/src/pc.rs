@@ -4,5 +4,6 @@
 
 pub mod absent_memory;
 pub mod devices;
+pub mod exits;
 pub mod msrs;
 pub mod tick;

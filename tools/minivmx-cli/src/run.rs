@@ -21,10 +21,7 @@ use std::{
     process::ExitCode, //
 };
 
-use anyhow::{
-    Context,
-    Result, //
-};
+use anyhow::Result;
 use minivmx::{
     Answer,
     Device,
@@ -41,10 +38,9 @@ use crate::{
         sink::Sink, //
     },
     counts,
-    guest::registers,
     pc::{
-        absent_memory,
         devices::Devices,
+        exits,
         msrs::Msrs,
         tick, //
     },
@@ -213,55 +209,25 @@ impl<'a> Run<'a> {
     }
 
     fn answer(&mut self) -> Result<Option<Outcome>> {
-        match self.machine.vcpu.exit() {
-            Exit::IoIn { port, form, data } => *data = self.devices.read(port, form.width),
-            Exit::IoOut { port, form, data } => self.devices.write(port, form.width, data),
-            Exit::Rdmsr {
-                index,
-                value,
-                fault,
-            } => match self.msrs.read(index) {
-                Some(kept) => *value = kept,
-                None => *fault = 1,
-            },
-            Exit::Wrmsr {
-                index,
-                value,
-                fault,
-            } => {
-                *fault = u32::from(self.msrs.write(index, value).is_none());
-            }
-            Exit::Memory { .. } => return self.absent_memory(),
-            Exit::Hlt => return self.halt(),
-            Exit::TripleFault => return Ok(Some(Outcome::Failed("triple fault".into()))),
-            Exit::EntryFailed { error, cause } => {
-                let failed = format!("the CPU refused to enter the guest: {cause} ({error:#x})");
-                return Ok(Some(Outcome::Failed(failed)));
-            }
-            Exit::Internal { cause } => return Ok(Some(Outcome::Failed(cause.into()))),
-            // Nothing else comes but by a trap.
-            _ => return Ok(self.unexpected()),
+        let exit = self.machine.vcpu.exit();
+        let Some(exit) = exits::answer(exit, &mut self.devices, &mut self.msrs) else {
+            return Ok(None);
+        };
+        if let Some(outcome) = Outcome::of_fatal(&exit) {
+            return Ok(Some(outcome));
         }
-        Ok(None)
+        match exit {
+            Exit::Memory { .. } => self.absent_memory(),
+            Exit::Hlt => self.halt(),
+            // Nothing else comes but by a trap.
+            _ => Ok(self.unexpected()),
+        }
     }
 
     fn absent_memory(&mut self) -> Result<Option<Outcome>> {
-        let sregs = self.machine.vcpu.sregs()?;
-        let width = registers::code_width(&sregs.cs, sregs.efer);
-        let Exit::Memory {
-            gpa,
-            access,
-            instruction,
-            regs,
-        } = self.machine.vcpu.exit()
-        else {
-            return Ok(self.unexpected());
-        };
-        let completed = absent_memory::complete(regs, width, instruction, access)
-            .with_context(|| format!("access to absent memory at {gpa:#x}"));
-        Ok(match completed {
-            Ok(()) => self.end_step(),
-            Err(error) => Some(Outcome::Failed(format!("{error:#}"))),
+        Ok(match exits::access_absent_memory(&mut self.machine.vcpu)? {
+            None => self.end_step(),
+            Some(error) => Some(Outcome::Failed(format!("{error:#}"))),
         })
     }
 

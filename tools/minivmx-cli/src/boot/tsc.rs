@@ -7,10 +7,7 @@
 //! exits that take longer than what it measures.
 
 use std::{
-    arch::x86_64::{
-        __cpuid,
-        _rdtsc, //
-    },
+    arch::x86_64::__cpuid,
     thread,
     time::{
         Duration,
@@ -20,6 +17,8 @@ use std::{
 
 use minivmx::CpuidEntry;
 
+use crate::bench::time_stamp;
+
 /// How long the counter is watched.
 const WATCHED: Duration = Duration::from_millis(20);
 
@@ -28,17 +27,11 @@ const VENDOR: u32 = 0;
 const TSC: u32 = 0x15;
 const FREQUENCY: u32 = 0x16;
 
-/// The counter.
-pub fn ticks() -> u64 {
-    // SAFETY: Each CPU with VMX has it, and Linux lets programs read it.
-    unsafe { _rdtsc() }
-}
-
 /// Its frequency in Hz, by the clock of the host.
 pub fn frequency() -> u64 {
-    let (start, first) = (Instant::now(), ticks());
+    let (start, first) = (Instant::now(), time_stamp());
     thread::sleep(WATCHED);
-    let (elapsed, last) = (start.elapsed(), ticks());
+    let (elapsed, last) = (start.elapsed(), time_stamp());
     per_second(last.wrapping_sub(first), elapsed)
 }
 

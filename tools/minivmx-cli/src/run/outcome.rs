@@ -4,6 +4,8 @@
 
 use std::process::ExitCode;
 
+use minivmx::Exit;
+
 use super::signals::Stop;
 
 /// How a run ended.
@@ -33,6 +35,18 @@ pub enum Outcome {
 const INTERRUPTED: u8 = 130;
 
 impl Outcome {
+    /// Of an exit that no guest goes on after.
+    pub fn of_fatal(exit: &Exit<'_>) -> Option<Self> {
+        Some(Self::Failed(match exit {
+            Exit::TripleFault => "triple fault".into(),
+            Exit::EntryFailed { error, cause } => {
+                format!("the CPU refused to enter the guest: {cause} ({error:#x})")
+            }
+            Exit::Internal { cause } => (*cause).into(),
+            _ => return None,
+        }))
+    }
+
     /// Name for `--json`.
     pub fn name(&self) -> &'static str {
         match self {
