@@ -13,6 +13,7 @@ toolchain() {
 
 what_goes_in() {
 	toolchain "bindgen|$compiler|linux-source-7.3|rust-src|rustc"
+	kernel_arguments "$name"
 	cat "${fragments[@]}"
 }
 
