@@ -1,24 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# emulator.sh: builds the emulator of the base once more, from Debian's own source and with
-# an instrumentation that counts, and prints the program. Runs inside the base.
+# emulator.sh several-cpus|counting: builds the emulator of the base once more, from Debian's
+# own source, and prints the program. Mended, so that a machine with several CPUs is right;
+# "counting" also has an instrumentation that counts, and is slower. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
+kind=$1
 version=$(dpkg-query -W -f '${source:Version}' bochs)
-emulator=$CACHE/bochs-profile-$({
-	echo "$version"
-	cat "$LAB"/emulator.sh "$LAB"/profile/instrument.*
-} | key)
 
 # The machine that lab/bochsrc describes, as Debian configures it, without displays,
 # sound, and the debugger.
 options=(--with-rfb --disable-docbook --enable-a20-pin --enable-all-optimizations
 	--enable-amx --enable-avx --enable-cdrom --enable-cet --enable-cpu-level=6
-	--enable-evex --enable-fpu --enable-instrumentation=instrument/minivmx
-	--enable-memtype --enable-pci --enable-protection-keys --enable-repeat-speedups
-	--enable-smp --enable-svm --enable-uintr --enable-vmx=2 --enable-x86-64)
+	--enable-evex --enable-fpu --enable-memtype --enable-pci --enable-protection-keys
+	--enable-repeat-speedups --enable-smp --enable-svm --enable-uintr --enable-vmx=2
+	--enable-x86-64)
+instrumentation=()
+case $kind in
+several-cpus) ;;
+counting)
+	options+=(--enable-instrumentation=instrument/minivmx)
+	instrumentation=("$LAB"/profile/instrument.*)
+	;;
+*) die "no emulator is called '$kind': several-cpus or counting" ;;
+esac
+
+emulator=$(cached "bochs-$kind-$({
+	echo "$version"
+	cat "$LAB"/emulator.sh "$LAB/bochs-several-cpus.patch" "${instrumentation[@]}"
+} | key)")
 
 # The base has package lists of binaries only. Debian's patches leave the emulator alone,
 # so that the upstream archive will do; apt knows its checksum by the signed lists.
@@ -39,8 +51,9 @@ build() {
 	local source
 	fetch "$1"
 	source=$(echo "$1"/bochs-*/)
+	patch -d "$source" -p 1 <"$LAB/bochs-several-cpus.patch"
 	mkdir "$source/instrument/minivmx"
-	cp "$source/instrument/stubs/Makefile.in" "$LAB"/profile/instrument.* \
+	cp "$source/instrument/stubs/Makefile.in" "${instrumentation[@]}" \
 		"$source/instrument/minivmx"
 	(cd "$source" && ./configure "${options[@]}" CFLAGS=-O2 CXXFLAGS=-O2 && make -j"$(nproc)")
 	cp "$source/bochs" "$1"
@@ -48,7 +61,7 @@ build() {
 }
 
 make_emulator() {
-	step "an emulator that counts" build "$1"
+	step "emulator '$kind'" build "$1"
 }
 
 once "$emulator" make_emulator

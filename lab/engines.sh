@@ -7,8 +7,9 @@
 # $CONSOLE is "terminal", the terminal; COM2 is $BOOT/output.log. Sourced by boot.sh and
 # run.sh.
 
-# Bochs emulates VMX in software.
+# Bochs emulates VMX in software; Debian's is wrong with several CPUs.
 run_bochs() {
+	[ "${CPUS:-1}" = 1 ] || BOCHS=$("$LAB/emulator.sh" several-cpus)
 	case $CMDLINE in
 	*JOB=kexec*)
 		next_kernel

@@ -9,7 +9,7 @@
 
 boot=$BUILD/boot/profile
 
-BOCHS=$("$LAB/emulator.sh")
+BOCHS=$("$LAB/emulator.sh" counting)
 "$LAB/image.sh"
 export BOCHS MINIVMX_PROFILE=$BUILD/boot/profile.windows
 ENGINE=bochs CPUS=1 LIMIT=600 "$LAB/boot.sh" profile lab JOB=profile KVM=borrow

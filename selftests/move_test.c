@@ -108,13 +108,7 @@ static u64 read_cr8(void)
 	return value;
 }
 
-/*
- * A bit of everything that is kept from one exit to the next. What it saw is not on the
- * stack: if an interrupt comes between the delivery of an exception and the first
- * instruction of the handler, Bochs 3.0 with two CPUs reports the exit at the instruction
- * that raised it, but on the stack of the handler. The exception comes once more, and its
- * frame leads to that stack for good.
- */
+/* A bit of everything that is kept from one exit to the next. */
 static void work(u64 round)
 {
 	struct gprs gprs = { .d = PORT };

@@ -56,6 +56,41 @@ MINIVMX_TEST(alarm_with_interrupts_off, guest_spins_without_interrupts)
 	expect_alarms_to_end_runs(_metadata, vm);
 }
 
+static inline u64 stack_pointer(void)
+{
+	u64 value;
+
+	asm volatile("movq %%rsp, %0" : "=r"(value));
+	return value;
+}
+
+static void guest_raises_exceptions(void)
+{
+	struct gprs gprs = {};
+	const u64 before = stack_pointer();
+
+	for (;;) {
+		GUEST_ASSERT(GUEST_TRY("ud2", &gprs) == VECTOR_UD);
+		GUEST_ASSERT(stack_pointer() == before);
+	}
+}
+
+/*
+ * An interrupt before the first instruction of a handler: the exit has to be from there.
+ * Debian's Bochs 3.0 with several CPUs reports the instruction that raised the exception, with
+ * the handler's stack, and the guest takes a second frame (lab/bochs-several-cpus.patch).
+ */
+MINIVMX_TEST(between_exception_and_handler, guest_raises_exceptions)
+{
+	catch_signal(SIGALRM, no_action);
+	set_ticks(500);
+	for (int i = 0; i < 300; i++) {
+		ASSERT_EQ(EINTR, run_error(vcpu))
+			TH_LOG("run %d: %s", i, describe_exit(vcpu));
+	}
+	set_ticks(0);
+}
+
 static void guest_counts(void)
 {
 	for (u64 i = 0; ; i++)
