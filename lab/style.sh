@@ -46,7 +46,8 @@ check_clippy() {
 }
 
 check_tools_clippy() {
-	CARGO_TARGET_DIR=$BUILD/cargo cargo clippy --quiet --all-targets \
+	KSRC=$source_tree CARGO_TARGET_DIR=$BUILD/cargo cargo clippy --quiet --all-targets \
+		--package minivmx --package minivmx-cli --package pure --package tlb \
 		--manifest-path "$TOP/tools/Cargo.toml" -- -D warnings
 }
 

@@ -16,8 +16,8 @@
 //! hotplug, suspend, reboot or kexec, and no state of a vCPU is left on a CPU but translations in
 //! its TLB.
 //!
-//! `SDM` in comments means the Intel 64 and IA-32 Architectures Software Developer's Manual, edition
-//! 085 (October 2024), cited by volume and section title.
+//! `SDM` in comments means the Intel 64 and IA-32 Architectures Software Developer's Manual of the edition
+//! that `uapi/minivmx.h` names, cited by volume and section title.
 
 pub(crate) mod capability;
 mod capability_msrs;

@@ -21,7 +21,7 @@ impl Dice {
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         Self {
             state: 0,
-            bytes: Some(bytes.to_vec().into_iter()),
+            bytes: Some(Vec::from(bytes).into_iter()),
         }
     }
 

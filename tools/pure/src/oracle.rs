@@ -288,7 +288,7 @@ pub(crate) fn may(paging: &Paging, access: Access, allowed: Allowed) -> bool {
     }
     let smap_forbids = allowed.user && paging.smap && !access.may_touch_users;
     let read_only = !allowed.write && paging.write_protect;
-    !smap_forbids && !(access.write && read_only)
+    !(smap_forbids || access.write && read_only)
 }
 
 /// The error code with what the access itself adds.
