@@ -302,6 +302,21 @@ static void load_cr(struct code *code)
 	byte(code, 0xc0 | (pick(code->dice, numbers) & 7) << 3);
 }
 
+/* MOV EAX, CR4; OR EAX, OSXSAVE; MOV CR4, EAX; and with that, XSETBV of XCR0, mostly. */
+static void set_xcr0(struct code *code)
+{
+	PUT(code, "\x0f\x20\xe0");
+	if (code->width == 16)
+		byte(code, 0x66);
+	byte(code, 0x0d);
+	bytes(code, BIT(18), 4);
+	PUT(code, "\x0f\x22\xe0");
+	load(code, CX, one_in(code->dice, 8) ? odd_value(code->dice) : 0);
+	load(code, AX, one_in(code->dice, 2) ? below(code->dice, 8) : (u32)odd_value(code->dice));
+	load(code, DX, one_in(code->dice, 4) ? (u32)odd_value(code->dice) : 0);
+	PUT(code, "\x0f\x01\xd1");
+}
+
 static void load_dr(struct code *code)
 {
 	load(code, AX, one_in(code->dice, 2) ? world_address(code->dice) : odd_value(code->dice));
@@ -384,8 +399,8 @@ typedef void kind(struct code *code);
 static kind *const all_kinds[] = {
 	system_instruction, system_instruction, system_instruction, ordinary_instruction,
 	ordinary_instruction, ordinary_instruction, ordinary_instruction, anything, access_msr,
-	toggle_bit_of_cr, load_cr, load_dr, write_table, write_table, string_instruction,
-	load_segment, access_memory, access_memory, call_hypervisor,
+	toggle_bit_of_cr, load_cr, set_xcr0, load_dr, write_table, write_table,
+	string_instruction, load_segment, access_memory, access_memory, call_hypervisor,
 };
 
 static kind *const tame_kinds[] = {
