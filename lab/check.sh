@@ -40,7 +40,7 @@ one_boot() {
 }
 
 images() {
-	rungs | awk '$2 == "boot" { print $3 }' | sort -u
+	rungs | awk '$2 == "boot" { print $3 } $2 == "demo" { print $2 }' | sort -u
 }
 
 # Once more at the end, where a person looks first.

@@ -6,5 +6,5 @@
 
 . "$(dirname "$0")/common.sh"
 
-"$LAB/image.sh"
-SHOW=1 exec "$LAB/boot.sh" demo lab JOB=demo KVM="${KVM:-own}"
+"$LAB/image.sh" demo
+SHOW=1 exec "$LAB/boot.sh" demo demo JOB=demo KVM="${KVM:-own}"

@@ -1,20 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# image.sh [KERNEL]: makes build/image/KERNEL/{bzImage,initramfs}, with everything
-# that goes into them. Runs inside the base.
+# image.sh [IMAGE]: makes build/image/IMAGE/{bzImage,initramfs}. An image is called after its
+# kernel, lab (the default), debug or stock, and has everything; or it is "demo": Debian's
+# kernel and what `make demo` shows, which is made soonest where there is nothing yet. Runs
+# inside the base.
 
 . "$(dirname "$0")/common.sh"
 
-name=${1:-lab}
+name=${1:-lab} kernel_name=$name parts=()
+[ "$name" != demo ] || kernel_name=stock parts=(tool guests)
 image=$BUILD/image/$name
 root=$image/root
 
 # One that is there was built now, and to the end.
 rm -f "$image/bzImage"
-kernel=$("$LAB/kernel.sh" "$name")
+kernel=$("$LAB/kernel.sh" "$kernel_name")
 
-case $name in
+case $kernel_name in
 stock)
 	installed=/lib/modules/$(cat "$kernel/include/config/kernel.release")
 	kvm=$installed/kernel
@@ -28,7 +31,7 @@ esac
 
 # minivmx and KVM, without what only a debugger reads.
 copy_modules() {
-	cp "$BUILD/module/$name/minivmx.ko" "$1"
+	cp "$BUILD/module/$kernel_name/minivmx.ko" "$1"
 	find "$kvm/virt/lib" "$kvm/arch/x86/kvm" \( -name '*.ko' -o -name '*.ko.xz' \) -exec cp -t "$1" {} +
 	find "$1" -name '*.xz' -exec unxz {} +
 	strip --strip-debug "$1"/*.ko
@@ -48,13 +51,17 @@ add_linux() {
 
 fill_root() {
 	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,lib/modules,guests,examples,selftests}
-	cp /bin/busybox "$BUILD/bin/minivmx" "$BUILD/fuzzers/fuzz" "$LAB/demo" "$LAB/linux" \
-		"$LAB/bench" "$LAB/compare" "$LAB/growth" "$root/bin"
+	mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,lib/modules,guests}
+	cp /bin/busybox "$BUILD/bin/minivmx" "$LAB/demo" "$root/bin"
 	cp "$LAB/init" "$root/init"
 	cp "$LAB/welcome" "$root/etc/motd"
 	copy_modules "$root/lib/modules"
 	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/*.elf "$root/guests"
+}
+
+add_tests() {
+	mkdir "$root"/{examples,selftests}
+	cp "$BUILD/fuzzers/fuzz" "$LAB/linux" "$LAB/bench" "$LAB/compare" "$LAB/growth" "$root/bin"
 	cp "$BUILD"/examples/* "$root/examples"
 	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
 	cp "$TOP"/selftests/{*_test,tool}.sh "$root/selftests"
@@ -67,9 +74,12 @@ pack() {
 	mv "$2.partial" "$2"
 }
 
-step "module for kernel '$name'" "$LAB/module.sh" "$name"
-"$LAB/userspace.sh"
+step "module for kernel '$kernel_name'" "$LAB/module.sh" "$kernel_name"
+"$LAB/userspace.sh" "${parts[@]}"
 fill_root
-add_linux
+if [ "$name" != demo ]; then
+	add_tests
+	add_linux
+fi
 pack "$root" "$image/initramfs"
 cp "$bzImage" "$image/bzImage"

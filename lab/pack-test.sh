@@ -12,7 +12,7 @@ own=$work/own
 shared=$work/shared
 number=0
 
-mkdir -p "$work/lab" "$shared" "$own"/{base-1/usr/lib,linux-1,kernel-lab-1/rust,kernel-lab-2,cargo}
+mkdir -p "$work/lab" "$shared" "$own"/{base-1/usr/lib,linux-1,kernel-lab-1/rust,kernel-stock-1,kernel-lab-2,cargo}
 cp "$LAB"/{common,pack}.sh "$work/lab"
 cat >"$work/lab/base.sh" <<-END
 	#!/bin/sh
@@ -23,7 +23,8 @@ cat >"$work/lab/kernel.sh" <<-END
 	[ \$1 = --source ] && echo "$own/linux-1" || echo "$own/kernel-\$1-1"
 END
 chmod +x "$work/lab"/*.sh
-touch "$own"/{base-1,linux-1,kernel-lab-1,kernel-lab-2}/.finished
+touch "$own"/{base-1,linux-1,kernel-lab-1,kernel-stock-1,kernel-lab-2}/.finished
+touch "$own/kernel-stock-1/Makefile"
 touch "$own"/base-1/usr/lib/crt1.o "$own"/kernel-lab-1/{vmlinux,rust/{core.o,.core.o.cmd,libcore.rmeta}}
 chmod 600 "$own/base-1/usr/lib/crt1.o"
 ln -s "$own/linux-1" "$own/kernel-lab-1/source"
@@ -55,6 +56,8 @@ has_what_is_needed() {
 		./kernel-lab-1/Makefile
 		./kernel-lab-1/rust/libcore.rmeta
 		./kernel-lab-1/source
+		./kernel-stock-1/.finished
+		./kernel-stock-1/Makefile
 		./linux-1/.finished
 	END
 }

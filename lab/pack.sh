@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # pack.sh: writes an archive to standard output, of what the cache has for this checkout:
-# base, kernel source, the lab kernel and with KERNEL=debug or stock that too, and the
-# crates. Unpacked anywhere, it serves others as MINIVMX_CACHE_SHARED. Runs inside the base.
+# base, kernel source, the lab kernel, the tree for Debian's, with KERNEL=debug that kernel
+# too, and the crates. Unpacked anywhere, it serves others as MINIVMX_CACHE_SHARED. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -34,7 +34,7 @@ rewritten=()
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 packed=("$(basename "$("$LAB/base.sh")")" "$(basename "$("$LAB/kernel.sh" --source)")")
-for name in lab ${KERNEL:-}; do
+for name in lab stock ${KERNEL:-}; do
 	kernel=$("$LAB/kernel.sh" "$name")
 	packed+=("${kernel##*/}")
 	moved "$kernel"

@@ -55,6 +55,16 @@ run_growth() {
 	one_result "costs do not grow but as theory says" "$status"
 }
 
+# Each of its parts ends the machine's work if it fails.
+run_demo() {
+	local status=0 output=$BUILD/boot/$name/output.log
+	ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" demo JOB=demo KVM=own \
+		2>"$results.verdict" || status=$?
+	[ "$(grep -c '^24 references' "$output")" = 2 ] &&
+		[ "$(grep -c '^4 entries' "$output")" = 2 ] || status=1
+	one_result "the demo runs, and walks under EPT and under shadow paging" "$status"
+}
+
 # own_programs DIRECTORY: some in C and in Rust, a demo of them, and a link that leads nowhere.
 own_programs() {
 	SRC=$TOP/Documentation/hello.c "$LAB/program.sh" &&
