@@ -7,9 +7,11 @@
 //! driver is asked to say when. A guest that computes is stopped when its clock is
 //! due; one that waits does so here.
 
+mod accelerator;
 mod alarm;
 mod arguments;
 mod kernel;
+mod kvm;
 mod tsc;
 
 use std::{
@@ -18,31 +20,40 @@ use std::{
     time::Duration, //
 };
 
-use anyhow::Result;
+use anyhow::{
+    ensure,
+    Result, //
+};
 use minivmx::{
     Device,
-    Event,
-    Exit,
-    ImmediateExit,
-    Reason,
-    Windows, //
+    Mmu, //
 };
 use serde_json::json;
 
 use crate::{
     bench::time_stamp,
     console::{
-        input,
-        sink::Sink, //
+        escape::{
+            self,
+            Command,
+            Commands,
+            Escape, //
+        },
+        input::{
+            Input,
+            Standard, //
+        },
+        sink::Sink,
+        terminal::{
+            self,
+            Keys, //
+        },
     },
-    counts,
     pc::{
         devices::Devices,
-        exits,
         msrs::Msrs, //
     },
     run::{
-        dump,
         layout::Layout,
         machine::{
             self,
@@ -52,14 +63,20 @@ use crate::{
         signals, //
     },
 };
+use accelerator::{
+    Accel,
+    Accelerator,
+    Stop, //
+};
 use alarm::Alarm;
 pub use arguments::Arguments;
 use kernel::Kernel;
+use kvm::Kvm;
 
-/// Interrupts are enabled.
-const IF: u64 = 1 << 9;
 /// A guest that waits is looked after so often, whatever happens: a signal may have come just before.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// So often somebody looks for keys that are for the program, even if the guest does nothing.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Boots a guest as the command line says, and reports how it ended.
 pub fn boot(arguments: &Arguments) -> Result<ExitCode> {
@@ -73,92 +90,103 @@ pub fn boot(arguments: &Arguments) -> Result<ExitCode> {
 
 struct Boot<'a> {
     arguments: &'a Arguments,
-    machine: Machine,
+    guest: Box<dyn Accelerator>,
     devices: Devices,
     msrs: Msrs,
-    kick: ImmediateExit,
     alarm: Alarm,
+    /// What is typed for the program.
+    commands: Commands,
+    /// When somebody is to look for that, at a terminal.
+    look_due: Option<Duration>,
 }
 
 impl<'a> Boot<'a> {
     fn new(arguments: &'a Arguments) -> Result<Self> {
-        let machine = load(arguments)?;
-        let kick = machine.vcpu.immediate_exit();
-        signals::stop_on_signals(kick.clone())?;
+        let guest = load(arguments)?;
+        let (input, commands) = input();
+        signals::stop_on_signals(guest.kick())?;
         if let Some(limit) = arguments.timeout() {
             signals::stop_after(limit)?;
         }
         Ok(Self {
-            devices: devices(arguments),
+            devices: devices(arguments, input),
             arguments,
-            machine,
+            alarm: Alarm::new(guest.kick())?,
+            guest,
             msrs: Msrs::default(),
-            alarm: Alarm::new(kick.clone())?,
-            kick,
+            commands,
+            look_due: terminal::is_terminal().then_some(LOOK),
         })
     }
 
     fn until_end(&mut self) -> Result<Outcome> {
         loop {
             // In this order no kick is lost: what it was for is looked at afterwards.
-            self.kick.clear();
+            self.guest.clear_kick();
             if let Some(stop) = signals::stopped() {
                 return Ok(stop.into());
             }
+            self.look();
             self.devices.raise_lines();
-            self.offer_interrupt();
-            self.alarm
-                .set(self.devices.tick_due(), self.devices.now())?;
-            match self.machine.vcpu.run() {
-                Ok(_) => {}
-                Err(error) if error.is_interrupted() => {
+            self.offer_interrupt()?;
+            let due = earlier(self.devices.tick_due(), self.look_due);
+            self.alarm.set(due, self.devices.now())?;
+            let outcome = match self.guest.run(&mut self.devices, &mut self.msrs)? {
+                Stop::Answered => None,
+                Stop::Interrupted => {
                     self.alarm.rang();
                     self.devices.receive();
-                    continue;
+                    None
                 }
-                Err(error) => return Err(error.into()),
-            }
-            if let Some(outcome) = self.answer()?.or_else(|| self.end_asked_for()) {
+                Stop::Halted => self.halt(),
+                Stop::Failed(outcome) => Some(outcome),
+            };
+            self.carry_out_command()?;
+            if let Some(outcome) = outcome.or_else(|| self.end_asked_for()) {
                 return Ok(outcome);
             }
         }
     }
 
-    /// Leaves the interrupt that comes first to the guest, or asks when it can be taken.
-    fn offer_interrupt(&mut self) {
-        let vcpu = &mut self.machine.vcpu;
-        let can_take = vcpu.ready().contains(Windows::INTERRUPT) && !vcpu.event().is_some();
-        if self.devices.has_interrupt() && can_take {
-            *vcpu.event_mut() = self
-                .devices
-                .acknowledge()
-                .map(Event::interrupt)
-                .unwrap_or_default();
+    /// Looks for what was typed, if that is due, whether or not the alarm has rung for it: it may have done
+    /// so while the program waited in the guest's place.
+    fn look(&mut self) {
+        let now = self.devices.now();
+        if self.look_due.is_some_and(|due| due <= now) {
+            self.devices.receive();
+            self.look_due = Some(now + LOOK);
         }
-        vcpu.set_windows(match self.devices.has_interrupt() {
-            true => Windows::INTERRUPT,
-            false => Windows::NONE,
-        });
     }
 
-    fn answer(&mut self) -> Result<Option<Outcome>> {
-        let exit = self.machine.vcpu.exit();
-        match exits::answer(exit, &mut self.devices, &mut self.msrs) {
-            None | Some(Exit::Other(Reason::INTERRUPT_WINDOW)) => Ok(None),
-            Some(Exit::Memory { .. }) => Ok(exits::access_absent_memory(&mut self.machine.vcpu)?
-                .map(|error| Outcome::Failed(format!("{error:#}")))),
-            Some(Exit::Hlt) => Ok(self.halt()),
-            Some(other) => Ok(Some(failure(&other))),
+    /// All but the end.
+    fn carry_out_command(&mut self) -> Result<()> {
+        match self.commands.get() {
+            None | Some(Command::End) => return Ok(()),
+            Some(Command::Help) => eprintln!("{}", escape::HELP),
+            Some(Command::Counts) => eprintln!("\n{}", self.guest.counts()?.table),
         }
+        self.commands.set(None);
+        Ok(())
+    }
+
+    /// Leaves the interrupt that comes first to the guest, or asks when it can be taken.
+    fn offer_interrupt(&mut self) -> Result<()> {
+        if self.guest.can_take_interrupt() {
+            if let Some(vector) = self.devices.acknowledge() {
+                self.guest.interrupt(vector)?;
+            }
+        }
+        self.guest.ask_for_window(self.devices.has_interrupt());
+        Ok(())
     }
 
     /// Waits in the guest's place, until an interrupt comes that it can take.
     fn halt(&mut self) -> Option<Outcome> {
-        if self.machine.vcpu.regs().rflags & IF == 0 {
+        if !self.guest.has_interrupts_enabled() {
             return Some(Outcome::Halted);
         }
         self.devices.raise_lines();
-        while !self.devices.has_interrupt() && signals::stopped().is_none() {
+        while !self.devices.has_interrupt() && !self.is_asked() {
             let tick = self.devices.next_tick();
             self.devices
                 .wait(tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
@@ -168,8 +196,14 @@ impl<'a> Boot<'a> {
         None
     }
 
+    /// Whether a signal or a key wants something of the program.
+    fn is_asked(&self) -> bool {
+        signals::stopped().is_some() || self.commands.get().is_some()
+    }
+
     fn end_asked_for(&self) -> Option<Outcome> {
         match () {
+            () if self.commands.get() == Some(Command::End) => Some(Outcome::Ended),
             () if self.awaited_seen() => Some(Outcome::Seen),
             () if self.devices.reset_requested() => Some(Outcome::Reset),
             () => None,
@@ -182,9 +216,9 @@ impl<'a> Boot<'a> {
 
     fn report(&mut self, outcome: &Outcome, ticks: u64) -> Result<()> {
         self.devices.end_lines()?;
-        let (stats, mmu) = (self.machine.vm.stats()?, self.machine.vm.mmu());
+        let counts = self.guest.counts()?;
         if let Outcome::Failed(_) = outcome {
-            eprint!("\n{}", dump::state(&self.machine, self.arguments.verbose));
+            eprint!("\n{}", self.guest.state(self.arguments.verbose));
         }
         let sentence = outcome.sentence(self.arguments.until.as_deref(), self.awaited_seen());
         if self.arguments.json {
@@ -194,11 +228,11 @@ impl<'a> Boot<'a> {
                 "serial": self.devices.serial().text(),
                 "absent_ports": self.devices.absent_ports().collect::<Vec<_>>(),
                 "ticks": ticks,
-                "stats": counts::json(&stats, mmu),
+                "stats": counts.json,
             });
             println!("{object:#}");
         } else {
-            println!("\n{}\nticks {ticks}", counts::Table(&stats, mmu));
+            println!("\n{}\nticks {ticks}", counts.table);
         }
         eprintln!("minivmx: {sentence}");
         Ok(())
@@ -206,18 +240,48 @@ impl<'a> Boot<'a> {
 }
 
 /// A machine with the kernel in its memory, about to begin.
-fn load(arguments: &Arguments) -> Result<Machine> {
-    let vm = machine::create_vm(&Device::open()?, arguments.mmu)?;
-    let memory = Layout::new(arguments.memory)?.map(&vm)?;
-    let kernel = Kernel::load(memory.view(), arguments)?;
-    let mut vcpu = vm.create_vcpu(0)?;
-    vcpu.set_cpuid(&tsc::cpuid(tsc::frequency()))?;
-    vcpu.set_sregs(&kernel.sregs(&vcpu.sregs()?))?;
-    *vcpu.regs_mut() = kernel.regs();
+fn load(arguments: &Arguments) -> Result<Box<dyn Accelerator>> {
+    let layout = Layout::new(arguments.memory)?;
+    let mut guest: Box<dyn Accelerator> = match arguments.accel {
+        Accel::Minivmx => Box::new(of_minivmx(&layout, arguments.mmu.unwrap_or(Mmu::Ept))?),
+        Accel::Kvm => {
+            ensure!(
+                arguments.mmu.is_none(),
+                "how KVM translates is said when kvm_intel is loaded (ept=0), not by --mmu"
+            );
+            Box::new(Kvm::new(&layout)?)
+        }
+    };
+    let kernel = Kernel::load(guest.memory(), arguments)?;
+    guest.begin(&kernel, &tsc::cpuid(tsc::frequency()))?;
+    Ok(guest)
+}
+
+fn of_minivmx(layout: &Layout, mmu: Mmu) -> Result<Machine> {
+    let vm = machine::create_vm(&Device::open()?, mmu)?;
+    let memory = layout.map(&vm)?;
+    let vcpu = vm.create_vcpu(0)?;
     Ok(Machine { vcpu, memory, vm })
 }
 
-fn devices(arguments: &Arguments) -> Devices {
+/// A terminal has keys for the program; what is not typed is all the guest's.
+fn input() -> (Box<dyn Input>, Commands) {
+    let input = Standard::new(Keys::All);
+    if !terminal::is_terminal() {
+        return (Box::new(input), Commands::default());
+    }
+    eprintln!("minivmx: {}", escape::HINT);
+    let input = Escape::new(input);
+    let commands = input.commands();
+    (Box::new(input), commands)
+}
+
+/// The one that comes first.
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
+}
+
+fn devices(arguments: &Arguments, input: Box<dyn Input>) -> Devices {
     let until = arguments.until.as_deref();
     let (serial, debug) = match arguments.json {
         true => (Sink::captured(until), Sink::captured(None)),
@@ -226,17 +290,5 @@ fn devices(arguments: &Arguments) -> Devices {
             Sink::stream(io::stderr(), None),
         ),
     };
-    Devices::new(
-        arguments.memory,
-        Box::new(input::Standard::new()),
-        serial,
-        debug,
-    )
-}
-
-/// What this guest cannot go on after.
-fn failure(exit: &Exit<'_>) -> Outcome {
-    Outcome::of_fatal(exit).unwrap_or_else(|| {
-        Outcome::Failed(format!("{exit:?} is not something that this guest may do"))
-    })
+    Devices::new(arguments.memory, input, serial, debug)
 }

@@ -2,6 +2,7 @@
 
 //! The guest's text: what it prints, and what is typed for it.
 
+pub mod escape;
 pub mod input;
 pub mod sink;
-mod terminal;
+pub mod terminal;

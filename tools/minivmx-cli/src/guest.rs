@@ -3,5 +3,6 @@
 //! What a guest is doing: its registers, its page tables, its code.
 
 pub mod code;
+pub mod kvm;
 pub mod paging;
 pub mod registers;

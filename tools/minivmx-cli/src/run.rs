@@ -35,7 +35,8 @@ use crate::{
     bench::time_stamp,
     console::{
         input,
-        sink::Sink, //
+        sink::Sink,
+        terminal::Keys, //
     },
     counts,
     pc::{
@@ -103,7 +104,8 @@ impl<'a> Run<'a> {
         machine.vcpu.set_cpuid(&arguments.cpuid)?;
         let traced = filter::trapped(&traps, &info);
         machine.vcpu.set_traps(traps)?;
-        signals::stop_on_signals(machine.vcpu.immediate_exit())?;
+        let kick = machine.vcpu.immediate_exit();
+        signals::stop_on_signals(Box::new(move || kick.request()))?;
         if let Some(limit) = arguments.timeout() {
             signals::stop_after(limit)?;
         }
@@ -317,7 +319,7 @@ fn devices(arguments: &Arguments) -> Devices {
     };
     Devices::new(
         arguments.memory(),
-        Box::new(input::Standard::new()),
+        Box::new(input::Standard::new(Keys::Most)),
         serial,
         debug,
     )

@@ -2,18 +2,12 @@
 
 //! The benchmark's guest on `/dev/kvm`.
 
-use std::fs;
-
 use anyhow::{
     bail,
     Context,
     Result, //
 };
 use kvm_bindings::{
-    kvm_dtable,
-    kvm_regs,
-    kvm_segment,
-    kvm_sregs,
     kvm_userspace_memory_region,
     KVM_MAX_CPUID_ENTRIES, //
 };
@@ -26,9 +20,7 @@ use kvm_ioctls::{
 use minivmx::{
     LongMode,
     Regs,
-    Segment,
-    Sregs,
-    Table, //
+    Sregs, //
 };
 use vm_memory::{
     Bytes,
@@ -42,6 +34,7 @@ use super::hypervisor::{
     Stop,
     MEMORY, //
 };
+use crate::guest::kvm;
 
 /// A guest of KVM.
 pub struct Kvm {
@@ -63,13 +56,14 @@ impl Kvm {
         let cpuid = device.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?;
         vcpu.set_cpuid2(&cpuid).context("KVM_SET_CPUID2")?;
         let before = vcpu.get_sregs().context("KVM_GET_SREGS")?;
-        vcpu.set_sregs(&long_mode(before))
+        let long = LongMode::sregs(&Sregs::default());
+        vcpu.set_sregs(&kvm::sregs(&long, before))
             .context("KVM_SET_SREGS")?;
         Ok(Self {
             vcpu,
             _vm: vm,
             memory,
-            mmu: mmu(),
+            mmu: kvm::mmu(),
         })
     }
 }
@@ -96,14 +90,6 @@ fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
     unsafe { vm.set_user_memory_region(region) }.context("KVM_SET_USER_MEMORY_REGION")
 }
 
-/// KVM on Intel says there whether it uses EPT.
-fn mmu() -> &'static str {
-    match fs::read_to_string("/sys/module/kvm_intel/parameters/ept") {
-        Ok(text) if text.trim() == "N" => "shadow",
-        _ => "ept",
-    }
-}
-
 impl Hypervisor for Kvm {
     fn subject(&self) -> &'static str {
         "kvm"
@@ -118,15 +104,7 @@ impl Hypervisor for Kvm {
     }
 
     fn set_regs(&mut self, regs: &Regs) -> Result<()> {
-        let regs = kvm_regs {
-            rip: regs.rip,
-            rsp: regs.rsp,
-            rsi: regs.rsi,
-            rdi: regs.rdi,
-            rflags: regs.rflags,
-            ..kvm_regs::default()
-        };
-        self.vcpu.set_regs(&regs).context("KVM_SET_REGS")
+        self.vcpu.set_regs(&kvm::regs(regs)).context("KVM_SET_REGS")
     }
 
     fn run(&mut self) -> Result<Stop> {
@@ -135,69 +113,5 @@ impl Hypervisor for Kvm {
             VcpuExit::IoOut(..) => Ok(Stop::Out),
             other => bail!("the guest stopped with {other:?}"),
         }
-    }
-}
-
-/// The same system registers as in [`LongMode::sregs`], in KVM's form.
-fn long_mode(before: kvm_sregs) -> kvm_sregs {
-    let long = LongMode::sregs(&Sregs::default());
-    kvm_sregs {
-        cs: segment(&long.cs),
-        ds: segment(&long.ds),
-        es: segment(&long.es),
-        fs: segment(&long.fs),
-        gs: segment(&long.gs),
-        ss: segment(&long.ss),
-        tr: segment(&long.tr),
-        ldt: segment(&long.ldtr),
-        gdt: table(&long.gdtr),
-        idt: table(&long.idtr),
-        cr0: long.cr0,
-        cr3: long.cr3,
-        cr4: long.cr4,
-        efer: long.efer,
-        ..before
-    }
-}
-
-fn segment(segment: &Segment) -> kvm_segment {
-    let bits = |shift: u32, mask: u32| ((segment.access_rights >> shift) & mask) as u8;
-    kvm_segment {
-        base: segment.base,
-        limit: segment.limit,
-        selector: segment.selector,
-        type_: bits(0, 15),
-        s: bits(4, 1),
-        dpl: bits(5, 3),
-        present: bits(7, 1),
-        avl: bits(12, 1),
-        l: bits(13, 1),
-        db: bits(14, 1),
-        g: bits(15, 1),
-        unusable: bits(16, 1),
-        padding: 0,
-    }
-}
-
-fn table(table: &Table) -> kvm_dtable {
-    kvm_dtable {
-        base: table.base,
-        limit: table.limit as u16,
-        padding: [0; 3],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn access_rights_are_taken_apart() {
-        let sregs = long_mode(kvm_sregs::default());
-        let code = sregs.cs;
-        let fields = (code.type_, code.s, code.present, code.l, code.db, code.g);
-        assert_eq!(fields, (11, 1, 1, 1, 0, 1));
-        assert_eq!((sregs.ldt.unusable, sregs.tr.type_), (1, 11));
-        assert_eq!(sregs.cr3, LongMode::PML4);
     }
 }

@@ -11,10 +11,11 @@ use std::{
     time::Duration, //
 };
 
-use minivmx::ImmediateExit;
 use vmm_sys_util::signal::register_signal_handler;
 
-static VCPU: OnceLock<ImmediateExit> = OnceLock::new();
+use crate::run::signals::Kick;
+
+static VCPU: OnceLock<Kick> = OnceLock::new();
 
 /// A timer that rings once for each time it is set to.
 pub struct Alarm {
@@ -24,9 +25,9 @@ pub struct Alarm {
 
 impl Alarm {
     /// One that stops this vCPU, the only one of the process.
-    pub fn new(vcpu: ImmediateExit) -> io::Result<Self> {
+    pub fn new(kick: Kick) -> io::Result<Self> {
         // A second guest of the process would be stopped by its own signal.
-        let _ = VCPU.set(vcpu);
+        let _ = VCPU.set(kick);
         let signal = libc::SIGRTMIN();
         register_signal_handler(signal, handler)
             .map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
@@ -93,9 +94,9 @@ fn start(timer: libc::timer_t, wait: Duration) -> io::Result<()> {
     }
 }
 
-/// Does nothing but an atomic store, so that it may interrupt anything.
+/// Does nothing but atomic stores, as [`Kick`].
 extern "C" fn handler(_signal: i32, _info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    if let Some(vcpu) = VCPU.get() {
-        vcpu.request();
+    if let Some(kick) = VCPU.get() {
+        kick();
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use clap::Args;
 use minivmx::Mmu;
 
+use super::accelerator::Accel;
 use crate::{
     mmu,
     run::layout::MIB, //
@@ -20,6 +21,9 @@ use crate::{
 /// The guest has one CPU, a serial port, two interrupt controllers, a timer and a clock, and no
 /// ACPI, as of a PC before 1996. At the end exits are counted by reason. The status is 0 if the guest
 /// halted or rebooted, or printed what --until waits for.
+///
+/// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
+/// Ctrl-A s shows what was counted so far, Ctrl-A Ctrl-A is Ctrl-A for the guest, Ctrl-A ? shows this.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// The kernel, a bzImage for 64-bit CPUs
@@ -38,9 +42,13 @@ pub struct Arguments {
     /// Memory of the guest: MiB, or with M or G behind it
     #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "128M", value_parser = size)]
     pub memory: u64,
-    /// How its memory is translated; `minivmx info` says what each is, and which this machine has
-    #[arg(long, value_name = "NAME", default_value_t = Mmu::Ept, value_parser = mmu::parser())]
-    pub mmu: Mmu,
+    /// How its memory is translated (default: ept); `minivmx info` says what each is, and which this
+    /// machine has
+    #[arg(long, value_name = "NAME", value_parser = mmu::parser())]
+    pub mmu: Option<Mmu>,
+    /// What runs it: this driver, or KVM, with the same devices
+    #[arg(long, value_name = "DRIVER", default_value = "minivmx")]
+    pub accel: Accel,
     /// End when the guest has printed this
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub until: Option<String>,

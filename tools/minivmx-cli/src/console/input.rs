@@ -8,7 +8,10 @@ use std::{
     time::Duration, //
 };
 
-use super::terminal::KeyByKey;
+use super::terminal::{
+    KeyByKey,
+    Keys, //
+};
 
 /// A source of bytes that never blocks.
 pub trait Input {
@@ -19,7 +22,7 @@ pub trait Input {
     fn wait(&mut self, limit: Duration);
 }
 
-/// Standard input; a terminal is in key-by-key mode as long as this lives.
+/// Standard input; a terminal gives key by key as long as this lives.
 pub struct Standard {
     /// The end has been read: there is no need to look again.
     ended: bool,
@@ -27,10 +30,11 @@ pub struct Standard {
 }
 
 impl Standard {
-    pub fn new() -> Self {
+    /// What the guest gets of a terminal are these keys.
+    pub fn new(keys: Keys) -> Self {
         Self {
             ended: false,
-            _terminal: KeyByKey::new(),
+            _terminal: KeyByKey::new(keys),
         }
     }
 }
@@ -97,6 +101,6 @@ pub mod tests {
 
     #[test]
     fn no_room_takes_nothing() {
-        assert_eq!(Standard::new().read(&mut []), 0);
+        assert_eq!(Standard::new(Keys::Most).read(&mut []), 0);
     }
 }

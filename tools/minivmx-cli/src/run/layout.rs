@@ -59,6 +59,11 @@ impl Layout {
         let ranges: Vec<_> = self.ram.iter().chain(&self.rom).copied().collect();
         Ok(GuestMemory::map(vm, &ranges)?)
     }
+
+    /// Where RAM is.
+    pub fn ram(&self) -> &[(u64, u64)] {
+        &self.ram
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub enum Outcome {
     Reset,
     /// The time of `--timeout` is over.
     Timeout,
+    /// The user ended it at the terminal.
+    Ended,
     /// Ctrl-C, or SIGTERM.
     Interrupted,
     /// The guest cannot go on, for this reason.
@@ -57,6 +59,7 @@ impl Outcome {
             Self::AtBreakpoint => "breakpoint",
             Self::Reset => "reset",
             Self::Timeout => "timeout",
+            Self::Ended => "ended",
             Self::Interrupted => "interrupted",
             Self::Failed(_) => "failed",
         }
@@ -73,6 +76,7 @@ impl Outcome {
             Self::AtBreakpoint => "the guest came to the breakpoint".into(),
             Self::Reset => "the guest asked for a reset".into(),
             Self::Timeout => "the time is over and the guest still runs".into(),
+            Self::Ended => "ended at the terminal".into(),
             Self::Interrupted => "interrupted".into(),
             Self::Failed(why) => format!("the guest cannot go on: {why}"),
         };

@@ -14,7 +14,6 @@ use std::{
     time::Duration,
 };
 
-use minivmx::ImmediateExit;
 use vmm_sys_util::signal::register_signal_handler;
 
 /// Why the run is to end.
@@ -26,13 +25,17 @@ pub enum Stop {
     Timeout,
 }
 
+/// Makes a vCPU that runs return to the program. It may interrupt anything, so that it does nothing but
+/// atomic stores.
+pub type Kick = Box<dyn Fn() + Send + Sync>;
+
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
-static VCPU: OnceLock<ImmediateExit> = OnceLock::new();
+static VCPU: OnceLock<Kick> = OnceLock::new();
 
 /// Makes the signals end the run of this vCPU, the only one of the process.
-pub fn stop_on_signals(vcpu: ImmediateExit) -> io::Result<()> {
+pub fn stop_on_signals(kick: Kick) -> io::Result<()> {
     // A second run of the process would be stopped by the flag alone.
-    let _ = VCPU.set(vcpu);
+    let _ = VCPU.set(kick);
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGALRM] {
         register_signal_handler(signal, handler)
             .map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
@@ -68,11 +71,11 @@ pub fn stopped() -> Option<Stop> {
     }
 }
 
-/// Does nothing but two atomic stores, so that it may interrupt anything.
+/// Does nothing but atomic stores, as [`Kick`].
 extern "C" fn handler(signal: i32, _info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     SIGNAL.store(signal, Ordering::Release);
-    if let Some(vcpu) = VCPU.get() {
-        vcpu.request();
+    if let Some(kick) = VCPU.get() {
+        kick();
     }
 }
 

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What runs the guest: `/dev/minivmx`, or `/dev/kvm` with as much of it as there is in
+//! minivmx. The guest and its devices are the same, so that nothing but the driver is
+//! compared.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use minivmx::{
+    CpuidEntry,
+    Event,
+    Exit,
+    Reason,
+    Windows, //
+};
+use serde_json::Value;
+use vm_memory::GuestMemoryMmap;
+
+use super::kernel::Kernel;
+use crate::{
+    counts,
+    pc::{
+        devices::Devices,
+        exits,
+        msrs::Msrs, //
+    },
+    run::{
+        dump,
+        machine::Machine,
+        outcome::Outcome,
+        signals::Kick, //
+    },
+};
+
+/// Interrupts are enabled.
+const IF: u64 = 1 << 9;
+
+/// A driver, by its name on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Accel {
+    /// The driver of this project
+    Minivmx,
+    /// KVM, without its own interrupt controllers and timer
+    Kvm,
+}
+
+/// Why a guest no longer runs.
+pub enum Stop {
+    /// It goes on as it is.
+    Answered,
+    /// A signal came.
+    Interrupted,
+    /// HLT.
+    Halted,
+    /// It cannot go on.
+    Failed(Outcome),
+}
+
+/// What was counted, for people and for programs.
+pub struct Counts {
+    pub table: String,
+    pub json: Value,
+}
+
+/// A guest with one vCPU, whose interrupt controllers are the program's.
+pub trait Accelerator {
+    /// The guest's memory.
+    fn memory(&self) -> &GuestMemoryMmap;
+
+    /// Lets it begin at the kernel's first instruction; these leaves of CPUID take the place of others.
+    fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()>;
+
+    /// What makes [`Self::run`] return at once, as long as [`Self::clear_kick`] is not called.
+    fn kick(&self) -> Kick;
+
+    fn clear_kick(&mut self);
+
+    /// Runs the guest until something needs the program, and answers what is the PC's to answer.
+    fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop>;
+
+    /// Whether it can take an interrupt before its next instruction.
+    fn can_take_interrupt(&self) -> bool;
+
+    /// Gives it one, when it can take it.
+    fn interrupt(&mut self, vector: u8) -> Result<()>;
+
+    /// [`Self::run`] is to end as soon as it can take one, or no longer.
+    fn ask_for_window(&mut self, wanted: bool);
+
+    /// Whether an interrupt could wake it from HLT.
+    fn has_interrupts_enabled(&self) -> bool;
+
+    fn counts(&self) -> Result<Counts>;
+
+    /// Registers, for a guest that ended badly; with all that the driver knows of it if so wanted.
+    fn state(&self, verbose: bool) -> String;
+}
+
+impl Accelerator for Machine {
+    fn memory(&self) -> &GuestMemoryMmap {
+        self.memory.view()
+    }
+
+    fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()> {
+        self.vcpu.set_cpuid(cpuid)?;
+        self.vcpu.set_sregs(&kernel.sregs(&self.vcpu.sregs()?))?;
+        *self.vcpu.regs_mut() = kernel.regs();
+        Ok(())
+    }
+
+    fn kick(&self) -> Kick {
+        let kick = self.vcpu.immediate_exit();
+        Box::new(move || kick.request())
+    }
+
+    fn clear_kick(&mut self) {
+        self.vcpu.immediate_exit().clear();
+    }
+
+    fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop> {
+        let exit = match self.vcpu.run() {
+            Ok(exit) => exit,
+            Err(error) if error.is_interrupted() => return Ok(Stop::Interrupted),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(match exits::answer(exit, devices, msrs) {
+            None | Some(Exit::Other(Reason::INTERRUPT_WINDOW)) => Stop::Answered,
+            Some(Exit::Memory { .. }) => match exits::access_absent_memory(&mut self.vcpu)? {
+                None => Stop::Answered,
+                Some(error) => Stop::Failed(Outcome::Failed(format!("{error:#}"))),
+            },
+            Some(Exit::Hlt) => Stop::Halted,
+            Some(other) => Stop::Failed(failure(&other)),
+        })
+    }
+
+    fn can_take_interrupt(&self) -> bool {
+        self.vcpu.ready().contains(Windows::INTERRUPT) && !self.vcpu.event().is_some()
+    }
+
+    fn interrupt(&mut self, vector: u8) -> Result<()> {
+        *self.vcpu.event_mut() = Event::interrupt(vector);
+        Ok(())
+    }
+
+    fn ask_for_window(&mut self, wanted: bool) {
+        self.vcpu.set_windows(match wanted {
+            true => Windows::INTERRUPT,
+            false => Windows::NONE,
+        });
+    }
+
+    fn has_interrupts_enabled(&self) -> bool {
+        self.vcpu.regs().rflags & IF != 0
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        let (stats, mmu) = (self.vm.stats()?, self.vm.mmu());
+        Ok(Counts {
+            table: counts::Table(&stats, mmu).to_string(),
+            json: counts::json(&stats, mmu),
+        })
+    }
+
+    fn state(&self, verbose: bool) -> String {
+        dump::state(self, verbose)
+    }
+}
+
+/// What this guest cannot go on after.
+fn failure(exit: &Exit<'_>) -> Outcome {
+    Outcome::of_fatal(exit).unwrap_or_else(|| {
+        Outcome::Failed(format!("{exit:?} is not something that this guest may do"))
+    })
+}

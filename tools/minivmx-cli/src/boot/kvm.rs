@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest on `/dev/kvm`: its run page and its exits, in the words of
+//! [`Accelerator`].
+//!
+//! KVM's own interrupt controllers and timer are not made, as minivmx has none.
+
+mod cpuid;
+mod kick;
+mod stats;
+
+use std::sync::Arc;
+
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use kvm_bindings::{
+    kvm_interrupt,
+    kvm_msr_entry,
+    kvm_run,
+    kvm_userspace_memory_region,
+    CpuId,
+    Msrs,
+    KVMIO,
+    KVM_MAX_CPUID_ENTRIES, //
+};
+use kvm_ioctls::{
+    Kvm as Device,
+    VcpuExit,
+    VcpuFd,
+    VmFd, //
+};
+use minivmx::{
+    CpuidEntry,
+    Sregs, //
+};
+use serde_json::json;
+use vm_memory::{
+    GuestAddress,
+    GuestMemory,
+    GuestMemoryMmap,
+    GuestMemoryRegion, //
+};
+use vmm_sys_util::{
+    ioctl::ioctl_with_ref,
+    ioctl_iow_nr, //
+};
+
+use super::{
+    accelerator::{
+        Accelerator,
+        Counts,
+        Stop, //
+    },
+    kernel::Kernel,
+};
+use crate::{
+    guest::kvm,
+    lines,
+    pc::{
+        devices::Devices,
+        msrs, //
+    },
+    run::{
+        layout::Layout,
+        outcome::Outcome,
+        signals, //
+    },
+    x86::misc_enable,
+};
+use kick::Kick;
+
+/// Bit 11 of IA32_APIC_BASE.
+const APIC_ENABLED: u64 = 1 << 11;
+const PLATFORM_INFO: u32 = 0xce;
+const MISC_ENABLE: u32 = 0x1a0;
+
+ioctl_iow_nr!(KVM_INTERRUPT, KVMIO, 0x86, kvm_interrupt);
+
+/// A guest of KVM.
+pub struct Kvm {
+    // KVM looks at the memory as long as the VM lives: it goes last.
+    kick: Arc<Kick>,
+    vcpu: VcpuFd,
+    vm: VmFd,
+    memory: GuestMemoryMmap,
+    supported: CpuId,
+}
+
+impl Kvm {
+    /// A guest with this memory.
+    pub fn new(layout: &Layout) -> Result<Self> {
+        let device = Device::new().context("/dev/kvm")?;
+        let vm = device.create_vm().context("KVM_CREATE_VM")?;
+        let memory = map(layout)?;
+        give(&vm, &memory)?;
+        let vcpu = vm.create_vcpu(0).context("KVM_CREATE_VCPU")?;
+        Ok(Self {
+            kick: Arc::new(Kick::new(&vcpu, device.get_vcpu_mmap_size()?)?),
+            vcpu,
+            vm,
+            memory,
+            supported: device.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?,
+        })
+    }
+
+    /// What Linux looks for features in, as minivmx has it.
+    fn set_msrs(&self) -> Result<()> {
+        let values = [(PLATFORM_INFO, 0), (MISC_ENABLE, misc_enable::AFTER_RESET)];
+        let entries = values.map(|(index, data)| kvm_msr_entry {
+            index,
+            data,
+            ..Default::default()
+        });
+        let msrs = Msrs::from_entries(&entries).ok().context("two MSRs")?;
+        let written = self.vcpu.set_msrs(&msrs).context("KVM_SET_MSRS")?;
+        ensure!(written == entries.len(), "KVM refuses the value of an MSR");
+        Ok(())
+    }
+}
+
+fn map(layout: &Layout) -> Result<GuestMemoryMmap> {
+    let ram = layout.ram().iter();
+    let ranges: Vec<_> = ram
+        .map(|(gpa, length)| (GuestAddress(*gpa), *length as usize))
+        .collect();
+    Ok(GuestMemoryMmap::from_ranges(&ranges)?)
+}
+
+/// A slot for each region.
+fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
+    for (slot, region) in (0..).zip(memory.iter()) {
+        let address = memory.get_host_address(region.start_addr())?;
+        let region = kvm_userspace_memory_region {
+            slot,
+            flags: 0,
+            guest_phys_addr: region.start_addr().0,
+            memory_size: region.len(),
+            userspace_addr: address.addr() as u64,
+        };
+        // SAFETY: The memory stays mapped until after the VM is gone: see `Kvm`.
+        unsafe { vm.set_user_memory_region(region) }.context("KVM_SET_USER_MEMORY_REGION")?;
+    }
+    Ok(())
+}
+
+impl Accelerator for Kvm {
+    fn memory(&self) -> &GuestMemoryMmap {
+        &self.memory
+    }
+
+    fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()> {
+        let cpuid = cpuid::of_guest(&self.supported, cpuid)?;
+        self.vcpu.set_cpuid2(&cpuid).context("KVM_SET_CPUID2")?;
+        self.set_msrs()?;
+        let mut before = self.vcpu.get_sregs().context("KVM_GET_SREGS")?;
+        // KVM shows in CPUID whether the local APIC is enabled there.
+        before.apic_base &= !APIC_ENABLED;
+        let sregs = kvm::sregs(&kernel.sregs(&Sregs::default()), before);
+        self.vcpu.set_sregs(&sregs).context("KVM_SET_SREGS")?;
+        let regs = kvm::regs(&kernel.regs());
+        self.vcpu.set_regs(&regs).context("KVM_SET_REGS")
+    }
+
+    fn kick(&self) -> signals::Kick {
+        let kick = Arc::clone(&self.kick);
+        Box::new(move || kick.request())
+    }
+
+    fn clear_kick(&mut self) {
+        self.kick.clear();
+    }
+
+    /// MSRs are KVM's: it refuses those that it does not have.
+    fn run(&mut self, devices: &mut Devices, _msrs: &mut msrs::Msrs) -> Result<Stop> {
+        let exit = match self.vcpu.run() {
+            Ok(exit) => exit,
+            Err(error) if error.errno() == libc::EINTR => return Ok(Stop::Interrupted),
+            Err(error) => return Err(error).context("KVM_RUN"),
+        };
+        match exit {
+            VcpuExit::IoIn(port, data) => {
+                for element in data.chunks_mut(io_width(self.kick.run())) {
+                    // CAST: 1, 2 or 4.
+                    let value = devices.read(port, element.len() as u8).to_le_bytes();
+                    element.copy_from_slice(&value[..element.len()]);
+                }
+            }
+            VcpuExit::IoOut(port, data) => {
+                for element in data.chunks(io_width(self.kick.run())) {
+                    let mut value = [0; 4];
+                    value[..element.len()].copy_from_slice(element);
+                    // CAST: As above.
+                    devices.write(port, element.len() as u8, u32::from_le_bytes(value));
+                }
+            }
+            // Memory that is not there, as in `pc::absent_memory`.
+            VcpuExit::MmioRead(_, data) => data.fill(0xff),
+            VcpuExit::MmioWrite(..) | VcpuExit::IrqWindowOpen => {}
+            VcpuExit::Hlt => return Ok(Stop::Halted),
+            VcpuExit::Shutdown => return Ok(failed("triple fault")),
+            other => return Ok(failed(&format!("KVM stopped with {other:?}"))),
+        }
+        Ok(Stop::Answered)
+    }
+
+    fn can_take_interrupt(&self) -> bool {
+        self.kick.run().ready_for_interrupt_injection != 0
+    }
+
+    fn interrupt(&mut self, vector: u8) -> Result<()> {
+        let interrupt = kvm_interrupt { irq: vector.into() };
+        // SAFETY: The structure is the one that this call reads.
+        match unsafe { ioctl_with_ref(&self.vcpu, KVM_INTERRUPT(), &interrupt) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()).context("KVM_INTERRUPT"),
+        }
+    }
+
+    fn ask_for_window(&mut self, wanted: bool) {
+        self.vcpu.get_kvm_run().request_interrupt_window = wanted.into();
+    }
+
+    fn has_interrupts_enabled(&self) -> bool {
+        self.kick.run().if_flag != 0
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        let mut counters = stats::read(&self.vcpu)?;
+        counters.extend(stats::read(&self.vm)?);
+        counters.retain(|(_, value)| *value != 0);
+        let words: Vec<_> = counters
+            .iter()
+            .map(|(name, value)| format!("{} {value}", name.replace('_', " ")))
+            .collect();
+        let mut json: serde_json::Map<_, _> = counters
+            .into_iter()
+            .map(|(name, value)| (name, json!(value)))
+            .collect();
+        json.insert("mmu".into(), kvm::mmu().into());
+        Ok(Counts {
+            table: lines::broken_after(", ", &words.join(", ")),
+            json: json.into(),
+        })
+    }
+
+    fn state(&self, _verbose: bool) -> String {
+        let (regs, sregs) = (self.vcpu.get_regs(), self.vcpu.get_sregs());
+        format!("{regs:#x?}\n{sregs:#x?}\n")
+    }
+}
+
+/// Bytes of each access to the port.
+fn io_width(run: &kvm_run) -> usize {
+    // SAFETY: KVM has written this member, as the exit is for I/O.
+    usize::from(unsafe { run.__bindgen_anon_1.io.size }).max(1)
+}
+
+fn failed(why: &str) -> Stop {
+    Stop::Failed(Outcome::Failed(why.into()))
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The same guest in KVM's form: registers, and how KVM translates its memory.
+
+use std::fs;
+
+use kvm_bindings::{
+    kvm_dtable,
+    kvm_regs,
+    kvm_segment,
+    kvm_sregs, //
+};
+use minivmx::{
+    Regs,
+    Segment,
+    Sregs,
+    Table, //
+};
+
+/// KVM on Intel says there whether it uses EPT.
+pub fn mmu() -> &'static str {
+    match fs::read_to_string("/sys/module/kvm_intel/parameters/ept") {
+        Ok(text) if text.trim() == "N" => "shadow",
+        _ => "ept",
+    }
+}
+
+/// General registers.
+pub fn regs(regs: &Regs) -> kvm_regs {
+    kvm_regs {
+        rax: regs.rax,
+        rbx: regs.rbx,
+        rcx: regs.rcx,
+        rdx: regs.rdx,
+        rsi: regs.rsi,
+        rdi: regs.rdi,
+        rsp: regs.rsp,
+        rbp: regs.rbp,
+        r8: regs.r8,
+        r9: regs.r9,
+        r10: regs.r10,
+        r11: regs.r11,
+        r12: regs.r12,
+        r13: regs.r13,
+        r14: regs.r14,
+        r15: regs.r15,
+        rip: regs.rip,
+        rflags: regs.rflags,
+    }
+}
+
+/// System registers; those that KVM alone has stay as in `before`.
+pub fn sregs(sregs: &Sregs, before: kvm_sregs) -> kvm_sregs {
+    kvm_sregs {
+        cs: segment(&sregs.cs),
+        ds: segment(&sregs.ds),
+        es: segment(&sregs.es),
+        fs: segment(&sregs.fs),
+        gs: segment(&sregs.gs),
+        ss: segment(&sregs.ss),
+        tr: segment(&sregs.tr),
+        ldt: segment(&sregs.ldtr),
+        gdt: table(&sregs.gdtr),
+        idt: table(&sregs.idtr),
+        cr0: sregs.cr0,
+        cr3: sregs.cr3,
+        cr4: sregs.cr4,
+        efer: sregs.efer,
+        ..before
+    }
+}
+
+fn segment(segment: &Segment) -> kvm_segment {
+    let bits = |shift: u32, mask: u32| ((segment.access_rights >> shift) & mask) as u8;
+    kvm_segment {
+        base: segment.base,
+        limit: segment.limit,
+        selector: segment.selector,
+        type_: bits(0, 15),
+        s: bits(4, 1),
+        dpl: bits(5, 3),
+        present: bits(7, 1),
+        avl: bits(12, 1),
+        l: bits(13, 1),
+        db: bits(14, 1),
+        g: bits(15, 1),
+        unusable: bits(16, 1),
+        padding: 0,
+    }
+}
+
+fn table(table: &Table) -> kvm_dtable {
+    kvm_dtable {
+        base: table.base,
+        limit: table.limit as u16,
+        padding: [0; 3],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minivmx::LongMode;
+
+    #[test]
+    fn access_rights_are_taken_apart() {
+        let sregs = sregs(&LongMode::sregs(&Sregs::default()), kvm_sregs::default());
+        let code = sregs.cs;
+        let fields = (code.type_, code.s, code.present, code.l, code.db, code.g);
+        assert_eq!(fields, (11, 1, 1, 1, 0, 1));
+        assert_eq!((sregs.ldt.unusable, sregs.tr.type_), (1, 11));
+        assert_eq!(sregs.cr3, LongMode::PML4);
+    }
+}
