@@ -511,9 +511,12 @@ static void begin_populate(struct populater *populater)
 	require(!pthread_create(&populater->thread, NULL, populate_much,
 				populater), "pthread_create");
 	be_first(SCHED_FIFO, 1);
-	/* Longer and longer: it has to get on where the kernel is slow, too. */
+	/*
+	 * Longer and longer, since it has to get on where the kernel is slow, too; but so
+	 * little that it cannot come to its end between two looks.
+	 */
 	for (useconds_t pause = 100;
-	     get_stats(populater->vm).out_pages < pages + 100; pause *= 2)
+	     get_stats(populater->vm).out_pages < pages + 100; pause += pause / 8)
 		usleep(pause);
 }
 
