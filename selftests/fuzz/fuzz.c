@@ -84,6 +84,24 @@ static struct dice dice_of(u64 seed, u64 round)
 	return dice;
 }
 
+/* Where the process is, and what it waits for. */
+static void show_process(pid_t process)
+{
+	static const char *const names[] = { "stat", "syscall", "stack" };
+	char path[64], line[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/%s", process, names[i]);
+		file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			printf("# %s: %s", names[i], line);
+		if (file)
+			fclose(file);
+	}
+}
+
 /* The status of the process, or -1 if it does not come to an end. */
 static int wait_for(pid_t child)
 {
@@ -93,6 +111,7 @@ static int wait_for(pid_t child)
 	require(end.fd >= 0, "pidfd_open: %s", strerrorname_np(errno));
 	if (poll(&end, 1, ROUND_SECONDS * 1000) <= 0) {
 		ksft_print_msg("the round does not end\n");
+		show_process(child);
 		return -1;
 	}
 	close(end.fd);
