@@ -94,6 +94,19 @@ run_program() {
 	one_result "a user's own programs run in the machine" "$status"
 }
 
+# As it comes in Debian's package.
+run_debian_guest() {
+	local status=0 own=$results.add
+	rm -rf "$own"
+	mkdir "$own"
+	cp /lib/modules/*/vmlinuz "$own"
+	cp "$LAB/debian-guest" "$own/demo"
+	ADD=$own ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=demo KVM=own \
+		2>>"$results.verdict" || status=$?
+	[ "$status" = 0 ] || tail -n 20 "$BUILD/boot/$name/output.log" >>"$results.verdict"
+	one_result "Debian's own kernel is a guest, and works" "$status"
+}
+
 run_style() {
 	"$LAB/style.sh"
 }

@@ -13,7 +13,7 @@ check_rustfmt() {
 
 check_shellcheck() {
 	(cd "$LAB" && shellcheck ./*.sh init nested-init vng-job udevd demo linux bench compare growth \
-		guest-init guest-work deb/minivmx-dkms/{postinst,prerm} ../.ci/run)
+		guest-init guest-work debian-guest deb/minivmx-dkms/{postinst,prerm} ../.ci/run)
 	(cd "$TOP/selftests" && shellcheck ./*.sh)
 }
 
