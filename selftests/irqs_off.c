@@ -32,6 +32,7 @@ typedef __s64 s64;
 #define PAGE_SIZE	4096UL
 #define PLACES		16
 #define NAME_LENGTH	64
+#define SYMBOL_LENGTH	512	/* KSYM_NAME_LEN: those of Rust are long */
 #define MODULES		0xffffffffc0000000UL	/* where modules are */
 
 static u64 period, limit;		/* nanoseconds */
@@ -217,16 +218,16 @@ static void allow_samples(void)
 static void find_symbols(void)
 {
 	FILE *file = fopen("/proc/kallsyms", "r");
-	char line[256];
+	char line[SYMBOL_LENGTH + 128];
 
 	if (!file)
 		die("/proc/kallsyms");
 	while (fgets(line, sizeof(line), file)) {
-		char symbol[128] = "", module[32] = "";
+		char symbol[SYMBOL_LENGTH] = "", module[64] = "";
 		u64 address;
 		char type;
 
-		if (sscanf(line, "%llx %c %127s %31s", &address, &type, symbol,
+		if (sscanf(line, "%llx %c %511s %63s", &address, &type, symbol,
 			   module) < 3)
 			continue;
 		for (struct place *place = places; place < places + PLACES;
@@ -255,7 +256,8 @@ static void show(const struct place *place)
 {
 	printf("# %5llu us, in %s: %s\n", place->late / 1000, place->program,
 	       place->ip >= MODULES && !strchr(place->name, '[') ?
-	       "a module that is gone" : place->name);
+	       "a module that is gone" : place->name[0] ? place->name :
+	       "user space");
 }
 
 static void report(void)
