@@ -103,8 +103,8 @@ struct Boot<'a> {
 impl<'a> Boot<'a> {
     fn new(arguments: &'a Arguments) -> Result<Self> {
         let guest = load(arguments)?;
-        let (input, commands) = input();
         signals::stop_on_signals(guest.kick())?;
+        let (input, commands) = input();
         if let Some(limit) = arguments.timeout() {
             signals::stop_after(limit)?;
         }

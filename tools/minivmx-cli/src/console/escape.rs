@@ -24,7 +24,7 @@ Ctrl-A ?       shows this
 All other keys are the guest's, Ctrl-C among them.";
 
 const CTRL_A: u8 = 1;
-/// Most that is kept for a guest that does not look.
+/// Most that is kept for a guest that does not look. What is typed beyond waits in the terminal.
 const KEPT: usize = 4096;
 
 /// What is asked of the program.
@@ -67,32 +67,41 @@ impl<I: Input> Escape<I> {
         if !std::mem::take(&mut self.begun) {
             self.begun = key == CTRL_A;
             return if !self.begun {
-                self.keep(key)
+                self.kept.push_back(key)
             };
         }
         match key {
-            CTRL_A => self.keep(key),
-            b'x' => self.commands.set(Some(Command::End)),
-            b's' => self.commands.set(Some(Command::Counts)),
-            b'?' | b'h' => self.commands.set(Some(Command::Help)),
+            CTRL_A => self.kept.push_back(key),
+            b'x' => self.ask(Command::End),
+            b's' => self.ask(Command::Counts),
+            b'?' | b'h' => self.ask(Command::Help),
             _ => {}
         }
     }
 
-    fn keep(&mut self, key: u8) {
-        if self.kept.len() < KEPT {
-            self.kept.push_back(key);
+    /// After the end nothing else counts.
+    fn ask(&self, command: Command) {
+        if self.commands.get() != Some(Command::End) {
+            self.commands.set(Some(command));
+        }
+    }
+
+    fn look(&mut self) {
+        let mut keys = [0; 64];
+        let room = keys.len().min(KEPT.saturating_sub(self.kept.len()));
+        if room == 0 {
+            return;
+        }
+        let count = self.input.read(&mut keys[..room]);
+        for key in &keys[..count] {
+            self.take(*key);
         }
     }
 }
 
 impl<I: Input> Input for Escape<I> {
     fn read(&mut self, room: &mut [u8]) -> usize {
-        let mut keys = [0; 64];
-        let count = self.input.read(&mut keys);
-        for key in &keys[..count] {
-            self.take(*key);
-        }
+        self.look();
         let count = room.len().min(self.kept.len());
         for (place, key) in room.iter_mut().zip(self.kept.drain(..count)) {
             *place = key;
@@ -131,6 +140,27 @@ mod tests {
         assert_eq!(typed(b"\x01?"), (vec![], Some(Command::Help)));
         assert_eq!(typed(b"\x01\x01x"), (b"\x01x".into(), None));
         assert_eq!(typed(b"\x01q"), (vec![], None));
+    }
+
+    #[test]
+    fn the_end_is_the_end() {
+        assert_eq!(typed(b"\x01x\x01s"), (vec![], Some(Command::End)));
+    }
+
+    /// By a guest that looks twice for each byte that it takes.
+    #[test]
+    fn nothing_of_a_long_paste_is_lost() {
+        let keys: Vec<_> = (b' '..=b'~').cycle().take(3 * KEPT).collect();
+        let pasted: &'static [u8] = keys.leak();
+        let mut escape = Escape::new(pasted);
+        let mut heard: Vec<u8> = Vec::new();
+        let mut room = [0_u8; 1];
+        for _ in 0..pasted.len() {
+            escape.read(&mut []);
+            let count = escape.read(&mut room);
+            heard.extend_from_slice(&room[..count]);
+        }
+        assert_eq!(heard, pasted);
     }
 
     /// Such as one that hangs.

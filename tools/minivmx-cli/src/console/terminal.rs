@@ -36,8 +36,8 @@ pub enum Keys {
     All,
 }
 
-/// The terminal at standard input, changed. Dropping it puts the terminal back, and so does
-/// whatever the program dies of, SIGKILL excepted.
+/// The terminal at standard input, changed. Dropping it puts the terminal back, and so do the
+/// signals that a program usually dies of.
 pub struct KeyByKey(());
 
 impl KeyByKey {
