@@ -7,10 +7,7 @@ use anyhow::{
     Context,
     Result, //
 };
-use kvm_bindings::{
-    kvm_userspace_memory_region,
-    KVM_MAX_CPUID_ENTRIES, //
-};
+use kvm_bindings::KVM_MAX_CPUID_ENTRIES;
 use kvm_ioctls::{
     Kvm as Device,
     VcpuExit,
@@ -38,7 +35,7 @@ use crate::guest::kvm;
 
 /// A guest of KVM.
 pub struct Kvm {
-    // KVM looks at the memory as long as the VM lives: it goes last.
+    // The memory goes after the vCPU, which may use it.
     vcpu: VcpuFd,
     _vm: VmFd,
     memory: GuestMemoryMmap,
@@ -50,7 +47,9 @@ impl Kvm {
     pub fn new(device: &Device) -> Result<Self> {
         let vm = device.create_vm().context("KVM_CREATE_VM")?;
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY as usize)])?;
-        give(&vm, &memory)?;
+        // SAFETY: The memory goes after the vCPU: see `Kvm`.
+        unsafe { kvm::give(&vm, &memory) }?;
+        populate(&memory)?;
         memory.write_slice(&LongMode::image(), GuestAddress(LongMode::PML4))?;
         let vcpu = vm.create_vcpu(0).context("KVM_CREATE_VCPU")?;
         let cpuid = device.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?;
@@ -68,26 +67,16 @@ impl Kvm {
     }
 }
 
-/// Allocates the memory in 4 KiB pages and gives it to the VM.
-fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
+/// Allocates all of the memory.
+fn populate(memory: &GuestMemoryMmap) -> Result<()> {
     let address = memory.get_host_address(GuestAddress(0))?;
-    for advice in [libc::MADV_NOHUGEPAGE, libc::MADV_POPULATE_WRITE] {
-        // SAFETY: The range is the mapping's own, and neither advice changes its contents.
-        let answer = unsafe { libc::madvise(address.cast(), MEMORY as usize, advice) };
-        // A kernel without transparent huge pages knows no MADV_NOHUGEPAGE and needs none.
-        if answer != 0 && advice != libc::MADV_NOHUGEPAGE {
-            return Err(std::io::Error::last_os_error()).context("allocating guest memory");
-        }
+    // SAFETY: The range is the mapping's own, and its contents stay as they are.
+    let answer =
+        unsafe { libc::madvise(address.cast(), MEMORY as usize, libc::MADV_POPULATE_WRITE) };
+    match answer {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()).context("allocating guest memory"),
     }
-    let region = kvm_userspace_memory_region {
-        slot: 0,
-        flags: 0,
-        guest_phys_addr: 0,
-        memory_size: MEMORY,
-        userspace_addr: address.addr() as u64,
-    };
-    // SAFETY: The memory stays mapped until after the VM is gone: see `Kvm`.
-    unsafe { vm.set_user_memory_region(region) }.context("KVM_SET_USER_MEMORY_REGION")
 }
 
 impl Hypervisor for Kvm {

@@ -20,7 +20,6 @@ use kvm_bindings::{
     kvm_interrupt,
     kvm_msr_entry,
     kvm_run,
-    kvm_userspace_memory_region,
     CpuId,
     Msrs,
     KVMIO,
@@ -39,9 +38,7 @@ use minivmx::{
 use serde_json::json;
 use vm_memory::{
     GuestAddress,
-    GuestMemory,
-    GuestMemoryMmap,
-    GuestMemoryRegion, //
+    GuestMemoryMmap, //
 };
 use vmm_sys_util::{
     ioctl::ioctl_with_ref,
@@ -81,7 +78,7 @@ ioctl_iow_nr!(KVM_INTERRUPT, KVMIO, 0x86, kvm_interrupt);
 
 /// A guest of KVM.
 pub struct Kvm {
-    // KVM looks at the memory as long as the VM lives: it goes last.
+    // The memory goes after the vCPU, which may use it.
     kick: Arc<Kick>,
     vcpu: VcpuFd,
     vm: VmFd,
@@ -95,7 +92,8 @@ impl Kvm {
         let device = Device::new().context("/dev/kvm")?;
         let vm = device.create_vm().context("KVM_CREATE_VM")?;
         let memory = map(layout)?;
-        give(&vm, &memory)?;
+        // SAFETY: The memory goes after the vCPU: see `Kvm`.
+        unsafe { kvm::give(&vm, &memory) }?;
         let vcpu = vm.create_vcpu(0).context("KVM_CREATE_VCPU")?;
         Ok(Self {
             kick: Arc::new(Kick::new(&vcpu, device.get_vcpu_mmap_size()?)?),
@@ -127,23 +125,6 @@ fn map(layout: &Layout) -> Result<GuestMemoryMmap> {
         .map(|(gpa, length)| (GuestAddress(*gpa), *length as usize))
         .collect();
     Ok(GuestMemoryMmap::from_ranges(&ranges)?)
-}
-
-/// A slot for each region.
-fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
-    for (slot, region) in (0..).zip(memory.iter()) {
-        let address = memory.get_host_address(region.start_addr())?;
-        let region = kvm_userspace_memory_region {
-            slot,
-            flags: 0,
-            guest_phys_addr: region.start_addr().0,
-            memory_size: region.len(),
-            userspace_addr: address.addr() as u64,
-        };
-        // SAFETY: The memory stays mapped until after the VM is gone: see `Kvm`.
-        unsafe { vm.set_user_memory_region(region) }.context("KVM_SET_USER_MEMORY_REGION")?;
-    }
-    Ok(())
 }
 
 impl Accelerator for Kvm {

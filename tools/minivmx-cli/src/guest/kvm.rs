@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The same guest in KVM's form: registers, and how KVM translates its memory.
+//! The same guest in KVM's form: registers, memory, and how KVM translates that.
 
 use std::fs;
 
+use anyhow::{
+    Context,
+    Result, //
+};
 use kvm_bindings::{
     kvm_dtable,
     kvm_regs,
     kvm_segment,
-    kvm_sregs, //
+    kvm_sregs,
+    kvm_userspace_memory_region, //
 };
+use kvm_ioctls::VmFd;
 use minivmx::{
     Regs,
     Segment,
     Sregs,
     Table, //
+};
+use vm_memory::{
+    GuestMemory,
+    GuestMemoryMmap,
+    GuestMemoryRegion, //
 };
 
 /// KVM on Intel says there whether it uses EPT.
@@ -23,6 +34,30 @@ pub fn mmu() -> &'static str {
         Ok(text) if text.trim() == "N" => "shadow",
         _ => "ept",
     }
+}
+
+/// Gives a VM its memory, a slot for each region, and in pages of 4 KiB, as minivmx has it.
+///
+/// # Safety
+///
+/// The memory stays mapped as long as a vCPU of the VM can run.
+pub unsafe fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
+    for (slot, region) in (0..).zip(memory.iter()) {
+        let address = memory.get_host_address(region.start_addr())?;
+        // A kernel without transparent huge pages does not know this, and needs it not.
+        // SAFETY: The range is the mapping's own, and its contents stay as they are.
+        unsafe { libc::madvise(address.cast(), region.len() as usize, libc::MADV_NOHUGEPAGE) };
+        let region = kvm_userspace_memory_region {
+            slot,
+            flags: 0,
+            guest_phys_addr: region.start_addr().0,
+            memory_size: region.len(),
+            userspace_addr: address.addr() as u64,
+        };
+        // SAFETY: By the requirement of this function.
+        unsafe { vm.set_user_memory_region(region) }.context("KVM_SET_USER_MEMORY_REGION")?;
+    }
+    Ok(())
 }
 
 /// General registers.
