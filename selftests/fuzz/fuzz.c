@@ -84,22 +84,30 @@ static struct dice dice_of(u64 seed, u64 round)
 	return dice;
 }
 
-/* Where the process is, and what it waits for. */
+static void show_file(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file))
+		printf("# %s: %s", path, line);
+	if (file)
+		fclose(file);
+}
+
+/* Where the process is, and whether its CPU's timer is still running. */
 static void show_process(pid_t process)
 {
-	static const char *const names[] = { "stat", "syscall", "stack" };
-	char path[64], line[256];
+	static const char *const names[] = { "stat", "status", "syscall", "stack" };
+	char path[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		FILE *file;
-
 		snprintf(path, sizeof(path), "/proc/%d/%s", process, names[i]);
-		file = fopen(path, "r");
-		while (file && fgets(line, sizeof(line), file))
-			printf("# %s: %s", names[i], line);
-		if (file)
-			fclose(file);
+		show_file(path);
 	}
+	show_file("/proc/interrupts");
+	show_file("/proc/timer_list");
+	fflush(stdout);
 }
 
 /* The status of the process, or -1 if it does not come to an end. */
@@ -111,7 +119,11 @@ static int wait_for(pid_t child)
 	require(end.fd >= 0, "pidfd_open: %s", strerrorname_np(errno));
 	if (poll(&end, 1, ROUND_SECONDS * 1000) <= 0) {
 		ksft_print_msg("the round does not end\n");
+		/* Twice, to see what stands still; healthy() would set it going. */
 		show_process(child);
+		usleep(100000);
+		show_process(child);
+		kill(-child, SIGKILL);
 		return -1;
 	}
 	close(end.fd);
