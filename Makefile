@@ -113,7 +113,8 @@ help:
 #: CPUS=number       of the machine
 #: KVM=own|borrow    without kvm_intel, or with it loaded
 #: MMU=ept,vtlb,…    with T=part: once for each of these, of ept, vtlb, wp,
-#:                   unsync, pv (default: ept)
+#:                   unsync, pv (default: ept); with make linux kvm-ept and
+#:                   kvm-shadow, too
 #: KERNEL=           with T=part: on that kernel: debug, or stock: Debian's own
 #: ROUNDS=number     with T=part: each selftest so many times
 #: LIMIT=seconds     of the machine's own clock, for a boot longer than those

@@ -15,8 +15,9 @@ pack() {
 
 # Whatever is missing is made before, and seen.
 "$LAB/enter.sh" true
-for name in lab ${KERNEL:-}; do
+for name in $(packed_kernels); do
 	"$LAB/enter.sh" "$LAB/kernel.sh" "$name" >/dev/null
 done
+"$LAB/enter.sh" "$LAB/emulator.sh" several-cpus >/dev/null
 step "$1" pack "$1"
 ls -sh "$1"

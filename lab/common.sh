@@ -68,6 +68,11 @@ kernel_arguments() {
 	esac
 }
 
+# What a cache that is handed out has, and with KERNEL= that kernel too.
+packed_kernels() {
+	printf '%s\n' lab stock ${KERNEL:+"$KERNEL"} | sort -u
+}
+
 # Some directories of a Debian root may not be written even by their owner.
 remove_tree() {
 	[ ! -e "$1" ] || chmod -R u+rwX "$1"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `make linux`: boots the lab machine, and in it Linux as the guest of minivmx, once for
-# each of the MMUs named, and shows what that cost. Runs inside the base.
+# `make linux`: boots the lab machine, and in it Linux as the guest of minivmx and of KVM,
+# once for each mode, or each that MMU names, and shows what that cost. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 

@@ -12,7 +12,7 @@ own=$work/own
 shared=$work/shared
 number=0
 
-mkdir -p "$work/lab" "$shared" "$own"/{base-1/usr/lib,linux-1,kernel-lab-1/rust,kernel-stock-1,kernel-lab-2,cargo}
+mkdir -p "$work/lab" "$shared" "$own"/{base-1/usr/lib,linux-1,kernel-lab-1/rust,kernel-stock-1,kernel-lab-2,bochs-1,cargo}
 cp "$LAB"/{common,pack}.sh "$work/lab"
 cat >"$work/lab/base.sh" <<-END
 	#!/bin/sh
@@ -22,9 +22,13 @@ cat >"$work/lab/kernel.sh" <<-END
 	#!/bin/sh
 	[ \$1 = --source ] && echo "$own/linux-1" || echo "$own/kernel-\$1-1"
 END
+cat >"$work/lab/emulator.sh" <<-END
+	#!/bin/sh
+	echo "$own/bochs-1/bochs"
+END
 chmod +x "$work/lab"/*.sh
-touch "$own"/{base-1,linux-1,kernel-lab-1,kernel-stock-1,kernel-lab-2}/.finished
-touch "$own/kernel-stock-1/Makefile"
+touch "$own"/{base-1,linux-1,kernel-lab-1,kernel-stock-1,kernel-lab-2,bochs-1}/.finished
+touch "$own/kernel-stock-1/Makefile" "$own/bochs-1/bochs"
 touch "$own"/base-1/usr/lib/crt1.o "$own"/kernel-lab-1/{vmlinux,rust/{core.o,.core.o.cmd,libcore.rmeta}}
 chmod 600 "$own/base-1/usr/lib/crt1.o"
 ln -s "$own/linux-1" "$own/kernel-lab-1/source"
@@ -44,7 +48,7 @@ ok() {
 }
 
 packs() {
-	MINIVMX_CACHE=$own "$work/lab/pack.sh" | tar -x -C "$shared"
+	MINIVMX_CACHE=$own KERNEL=stock "$work/lab/pack.sh" | tar -x -C "$shared"
 }
 
 # What is current, and of the kernel what modules are built from.
@@ -52,6 +56,8 @@ has_what_is_needed() {
 	diff <(cd "$shared" && find . -type f -o -type l | LC_ALL=C sort) - <<-END
 		./base-1/.finished
 		./base-1/usr/lib/crt1.o
+		./bochs-1/.finished
+		./bochs-1/bochs
 		./kernel-lab-1/.finished
 		./kernel-lab-1/Makefile
 		./kernel-lab-1/rust/libcore.rmeta

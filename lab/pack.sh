@@ -3,7 +3,7 @@
 #
 # pack.sh: writes an archive to standard output, of what the cache has for this checkout:
 # base, kernel source, the lab kernel, the tree for Debian's, with KERNEL=debug that kernel
-# too, and the crates. Unpacked anywhere, it serves others as MINIVMX_CACHE_SHARED. Runs inside the base.
+# too, the emulator for several CPUs, and the crates. Unpacked anywhere, it serves others as MINIVMX_CACHE_SHARED. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 
@@ -34,11 +34,12 @@ rewritten=()
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 packed=("$(basename "$("$LAB/base.sh")")" "$(basename "$("$LAB/kernel.sh" --source)")")
-for name in lab stock ${KERNEL:-}; do
+for name in $(packed_kernels); do
 	kernel=$("$LAB/kernel.sh" "$name")
 	packed+=("${kernel##*/}")
 	moved "$kernel"
 done
+packed+=("$(basename "$(dirname "$("$LAB/emulator.sh" several-cpus)")")")
 [ ! -d "$CACHE/cargo" ] || packed+=(cargo)
 
 tar -c --owner=0 --group=0 --mode=u+rw,a+rX -C "$CACHE" "${excluded[@]}" "${packed[@]}" \
