@@ -71,10 +71,7 @@ compares_a_guest() {
 once() {
 	case $mmu in
 	ept | vtlb) result "$@" ;;
-	*)
-		test=$((test + 1))
-		echo "ok $test $1 # SKIP done with other MMUs"
-		;;
+	*) skip "$1" "done with other MMUs" ;;
 	esac
 }
 

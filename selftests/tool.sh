@@ -35,6 +35,12 @@ plan() {
 	exit
 }
 
+# skip NAME REASON, in the place of a result.
+skip() {
+	test=$((test + 1))
+	echo "ok $test $1 # SKIP $2"
+}
+
 # result NAME COMMAND…
 result() {
 	name=$1
