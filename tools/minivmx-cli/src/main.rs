@@ -25,6 +25,7 @@ mod lines;
 mod mmu;
 mod numbers;
 mod page;
+mod signal;
 
 /// What the driver tells guests of the CPU, by its own file: a guest of KVM is to hear the same. The
 /// kernel's rules ask for fewer parentheses.

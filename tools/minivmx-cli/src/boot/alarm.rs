@@ -11,9 +11,10 @@ use std::{
     time::Duration, //
 };
 
-use vmm_sys_util::signal::register_signal_handler;
-
-use crate::run::signals::Kick;
+use crate::{
+    run::signals::Kick,
+    signal, //
+};
 
 static VCPU: OnceLock<Kick> = OnceLock::new();
 
@@ -28,11 +29,10 @@ impl Alarm {
     pub fn new(kick: Kick) -> io::Result<Self> {
         // A second guest of the process would be stopped by its own signal.
         let _ = VCPU.set(kick);
-        let signal = libc::SIGRTMIN();
-        register_signal_handler(signal, handler)
-            .map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+        let rings = libc::SIGRTMIN();
+        signal::handle(rings, handler)?;
         Ok(Self {
-            timer: create(signal)?,
+            timer: create(rings)?,
             set_to: None,
         })
     }

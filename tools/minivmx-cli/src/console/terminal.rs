@@ -11,7 +11,7 @@ use std::{
     sync::OnceLock, //
 };
 
-use vmm_sys_util::signal::register_signal_handler;
+use crate::signal;
 
 /// How the terminal was; in a place where a signal handler finds it.
 static BEFORE: OnceLock<libc::termios> = OnceLock::new();
@@ -73,9 +73,8 @@ fn changed(before: &libc::termios, keys: Keys) -> libc::termios {
 }
 
 fn put_back_when_dying() -> io::Result<()> {
-    for signal in FATAL {
-        register_signal_handler(signal, die)
-            .map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+    for fatal in FATAL {
+        signal::handle(fatal, die)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use vmm_sys_util::signal::register_signal_handler;
+use crate::signal;
 
 /// Why the run is to end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,9 +36,8 @@ static VCPU: OnceLock<Kick> = OnceLock::new();
 pub fn stop_on_signals(kick: Kick) -> io::Result<()> {
     // A second run of the process would be stopped by the flag alone.
     let _ = VCPU.set(kick);
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGALRM] {
-        register_signal_handler(signal, handler)
-            .map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+    for ending in [libc::SIGINT, libc::SIGTERM, libc::SIGALRM] {
+        signal::handle(ending, handler)?;
     }
     Ok(())
 }
