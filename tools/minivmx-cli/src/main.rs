@@ -35,12 +35,14 @@ mod machine {
     pub(crate) mod cpuid;
 }
 
-/// What that stands on, of which not all is used here.
-#[allow(dead_code)]
+/// The architecture, by the driver's own files, of which not all is used here.
+#[allow(dead_code, clippy::precedence)]
 #[path = "../../../src/x86"]
 mod x86 {
     pub(crate) mod cpuid;
     pub(crate) mod misc_enable;
+    pub(crate) mod msr;
+    pub(crate) mod rflags;
 }
 
 fn main() -> std::process::ExitCode {

@@ -30,10 +30,8 @@ use crate::{
         outcome::Outcome,
         signals::Kick, //
     },
+    x86::rflags,
 };
-
-/// Interrupts are enabled.
-const IF: u64 = 1 << 9;
 
 /// A driver, by its name on the command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -151,7 +149,7 @@ impl Accelerator for Machine {
     }
 
     fn has_interrupts_enabled(&self) -> bool {
-        self.vcpu.regs().rflags & IF != 0
+        self.vcpu.regs().rflags & rflags::IF != 0
     }
 
     fn counts(&self) -> Result<Counts> {

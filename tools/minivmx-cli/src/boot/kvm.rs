@@ -65,14 +65,16 @@ use crate::{
         outcome::Outcome,
         signals, //
     },
-    x86::misc_enable,
+    x86::{
+        misc_enable,
+        msr, //
+    },
 };
 use kick::Kick;
 
 /// Bit 11 of IA32_APIC_BASE.
 const APIC_ENABLED: u64 = 1 << 11;
 const PLATFORM_INFO: u32 = 0xce;
-const MISC_ENABLE: u32 = 0x1a0;
 
 ioctl_iow_nr!(KVM_INTERRUPT, KVMIO, 0x86, kvm_interrupt);
 
@@ -106,7 +108,10 @@ impl Kvm {
 
     /// What Linux looks for features in, as minivmx has it.
     fn set_msrs(&self) -> Result<()> {
-        let values = [(PLATFORM_INFO, 0), (MISC_ENABLE, misc_enable::AFTER_RESET)];
+        let values = [
+            (PLATFORM_INFO, 0),
+            (msr::MISC_ENABLE, misc_enable::AFTER_RESET),
+        ];
         let entries = values.map(|(index, data)| kvm_msr_entry {
             index,
             data,

@@ -7,15 +7,18 @@
 
 use std::collections::BTreeMap;
 
+use crate::x86::msr::{
+    BIOS_SIGN_ID,
+    MISC_ENABLE, //
+};
+
 /// The values by number (SDM Vol. 4, "IA-32 Architectural MSRs").
 pub struct Msrs(BTreeMap<u32, u64>);
 
 const PLATFORM_ID: u32 = 0x17;
 const APIC_BASE: u32 = 0x1b;
 const FEATURE_CONTROL: u32 = 0x3a;
-const BIOS_SIGN_ID: u32 = 0x8b;
 const MTRRCAP: u32 = 0xfe;
-const MISC_ENABLE: u32 = 0x1a0;
 const MTRR_VARIABLE: std::ops::RangeInclusive<u32> = 0x200..=0x20f;
 const MTRR_FIXED: [u32; 11] = [
     0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,

@@ -20,11 +20,14 @@ use vm_memory::{
     GuestMemoryMmap, //
 };
 
-use crate::guest::registers;
-
-const TF: u64 = 1 << 8;
-const IF: u64 = 1 << 9;
-const AC: u64 = 1 << 18;
+use crate::{
+    guest::registers,
+    x86::rflags::{
+        AC,
+        IF,
+        TF, //
+    }, //
+};
 
 /// Whether a halted guest can be woken this way.
 pub fn can_wake(regs: &Regs, sregs: &Sregs) -> bool {
