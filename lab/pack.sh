@@ -3,7 +3,8 @@
 #
 # pack.sh: writes an archive to standard output, of what the cache has for this checkout:
 # base, kernel source, the lab kernel, the tree for Debian's, with KERNEL=debug that kernel
-# too, the emulator for several CPUs, and the crates. Unpacked anywhere, it serves others as MINIVMX_CACHE_SHARED. Runs inside the base.
+# too, the emulator for several CPUs, and the crates. Unpacked anywhere, it serves others as
+# MINIVMX_CACHE_SHARED. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
 

@@ -37,11 +37,15 @@ run_kexec() {
 	job=kexec run_boot "$@"
 }
 
+# boot_model MODEL IMAGE VAR=VALUE…: in Bochs.
+boot_model() {
+	ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" "$2" KVM=own "${@:3}" 2>>"$results.verdict"
+}
+
 # The tool itself checks its figures against theory.
 run_compare() {
 	local status=0
-	ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=compare KVM=own \
-		2>"$results.verdict" || status=$?
+	boot_model "$1" lab JOB=compare || status=$?
 	grep -A 1 '^FAILS' "$BUILD/boot/$name/output.log" >>"$results.verdict" || :
 	one_result "the figures are what theory says of EPT and shadow paging" "$status"
 }
@@ -49,8 +53,7 @@ run_compare() {
 # So does this one.
 run_growth() {
 	local status=0
-	ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=growth SHORT=1 \
-		2>"$results.verdict" || status=$?
+	boot_model "$1" lab JOB=growth SHORT=1 || status=$?
 	grep -A 1 'too much$' "$BUILD/boot/$name/output.log" >>"$results.verdict" || :
 	one_result "costs do not grow but as theory says" "$status"
 }
@@ -58,8 +61,7 @@ run_growth() {
 # Each of its parts ends the machine's work if it fails.
 run_demo() {
 	local status=0 output=$BUILD/boot/$name/output.log
-	ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" demo JOB=demo KVM=own \
-		2>"$results.verdict" || status=$?
+	boot_model "$1" demo JOB=demo || status=$?
 	[ "$(grep -c '^24 references' "$output")" = 2 ] &&
 		[ "$(grep -c '^4 entries' "$output")" = 2 ] || status=1
 	one_result "the demo runs, and walks under EPT and under shadow paging" "$status"
@@ -81,8 +83,7 @@ run_program() {
 	rm -rf "$own"
 	mkdir "$own"
 	if own_programs "$own" >>"$results.verdict" 2>&1; then
-		ADD=$own ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=demo KVM=own \
-			2>>"$results.verdict" || status=$?
+		ADD=$own boot_model "$1" lab JOB=demo || status=$?
 	else
 		status=1
 	fi
@@ -101,8 +102,7 @@ run_debian_guest() {
 	mkdir "$own"
 	cp /lib/modules/*/vmlinuz "$own"
 	cp "$LAB/debian-guest" "$own/demo"
-	ADD=$own ENGINE=bochs CPU_MODEL=$1 "$LAB/boot.sh" "$name" lab JOB=demo KVM=own \
-		2>>"$results.verdict" || status=$?
+	ADD=$own boot_model "$1" lab JOB=demo || status=$?
 	[ "$status" = 0 ] || tail -n 20 "$BUILD/boot/$name/output.log" >>"$results.verdict"
 	one_result "Debian's own kernel is a guest, and works" "$status"
 }
