@@ -543,6 +543,7 @@ TEST_F(vm, undone_alone)
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
 		struct populater populater = { .vm = vm };
 		u64 *shared;
+		int error;
 
 		begin_populate(&populater);
 		unmap_memory(vm, taken[i].gpa, taken[i].length);
@@ -551,7 +552,10 @@ TEST_F(vm, undone_alone)
 		*shared = PATTERN;
 		munmap(shared, PAGE_4K);
 		pthread_kill(populater.thread, SIGUSR1);
-		EXPECT_EQ(EINTR, end_populate(&populater));
+		error = end_populate(&populater);
+		/* Where all is gone, it may come to its end before it sees the signal. */
+		if (error || taken[i].length < MUCH)
+			EXPECT_EQ(EINTR, error);
 
 		/* All that is there now is the page that was written. */
 		EXPECT_EQ(pages + 1, get_stats(vm).out_pages);
