@@ -37,7 +37,7 @@ impl Counter {
 }
 
 /// The machine that figures are of.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Host {
     /// CPUs that are online.
     pub cpus: usize,

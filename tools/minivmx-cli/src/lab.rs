@@ -5,7 +5,9 @@
 mod arguments;
 pub mod chart;
 mod check;
+mod child;
 mod guest;
+mod linux_boot;
 mod measurement;
 mod own_guest;
 mod page;
@@ -57,6 +59,7 @@ real chip.";
 pub fn run(experiment: &Experiment) -> Result<ExitCode> {
     match experiment {
         Experiment::EptVsShadow(arguments) => ept_vs_shadow(arguments),
+        Experiment::LinuxBoot(arguments) => linux_boot::run(arguments),
     }
 }
 

@@ -221,14 +221,13 @@ impl Accelerator for Kvm {
             .iter()
             .map(|(name, value)| format!("{} {value}", name.replace('_', " ")))
             .collect();
-        let mut json: serde_json::Map<_, _> = counters
+        let counters: serde_json::Map<_, _> = counters
             .into_iter()
             .map(|(name, value)| (name, json!(value)))
             .collect();
-        json.insert("mmu".into(), kvm::mmu().into());
         Ok(Counts {
             table: lines::broken_after(", ", &words.join(", ")),
-            json: json.into(),
+            json: json!({"mmu": kvm::mmu(), "kvm": counters}),
         })
     }
 

@@ -9,12 +9,16 @@ use clap::{
     Subcommand, //
 };
 
-use super::workload::Workload;
+use super::{
+    linux_boot::mode::Mode,
+    workload::Workload, //
+};
 
 /// Experiments that show how virtualisation works
 #[derive(Debug, Subcommand)]
 pub enum Experiment {
     EptVsShadow(EptVsShadow),
+    LinuxBoot(LinuxBoot),
 }
 
 /// Compare EPT and the policies of shadow paging, workload by workload
@@ -45,4 +49,46 @@ pub struct EptVsShadow {
     /// Only these workloads
     #[arg(long, value_name = "WORKLOAD", value_delimiter = ',')]
     pub workloads: Vec<Workload>,
+}
+
+/// Boot one Linux by EPT, by each policy of shadow paging, and by KVM, and compare what it took
+///
+/// Each boot is one of `minivmx boot`, with the same devices whatever runs the guest, up to what
+/// --until waits for. How KVM translates is said when kvm_intel is loaded (ept=0): to have both
+/// ways in one table, boot by one, load it anew, and --add what was written before. Where both
+/// are there, and the counter counts instructions of one CPU, the status is 0 only if minivmx
+/// stays within its budget, a share of what KVM takes in the same mode.
+#[derive(Args, Debug)]
+pub struct LinuxBoot {
+    /// The kernel, a bzImage for 64-bit CPUs
+    #[arg(long, value_name = "FILE")]
+    pub kernel: PathBuf,
+    /// Its initial RAM disk
+    #[arg(long, value_name = "FILE")]
+    pub initrd: PathBuf,
+    /// Its command line (default: as of `minivmx boot`)
+    #[arg(long, value_name = "WORDS")]
+    pub cmdline: Option<String>,
+    /// Its memory (default: as of `minivmx boot`)
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// What it prints when it is there
+    #[arg(long, value_name = "TEXT")]
+    pub until: String,
+    /// Fail if that takes so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: u32,
+    /// Only these: kvm, ept, vtlb, wp, unsync (default: what this machine has)
+    #[arg(long, value_name = "MODE", value_delimiter = ',')]
+    pub modes: Vec<Mode>,
+    /// Put the boots that --json wrote before into the table, too
+    #[arg(long, value_name = "FILE")]
+    pub add: Option<PathBuf>,
+    /// Also write all figures to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Also write a page with charts to a file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }

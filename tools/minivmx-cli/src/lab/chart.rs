@@ -10,6 +10,7 @@ use anyhow::{
 use plotters::prelude::*;
 
 use super::table::rounded;
+use crate::page::escaped;
 
 const WIDTH: u32 = 460;
 const BAR: u32 = 26;
@@ -73,6 +74,24 @@ pub fn svg(bars: &[Bar], unit: &str) -> Result<String> {
     let mut text = String::new();
     draw(&mut text, bars, unit).map_err(|error| anyhow!("drawing a chart: {error}"))?;
     Ok(text)
+}
+
+/// Says in words what a chart shows, for those who do not see it.
+pub fn labelled(svg: &str, label: &str) -> String {
+    let attributes = format!("<svg role=\"img\" aria-label=\"{}\" ", escaped(label));
+    svg.replacen("<svg ", &attributes, 1)
+}
+
+/// Says which colour is for what.
+pub fn legend<N: AsRef<str>>(names: impl Iterator<Item = (RGBColor, N)>) -> String {
+    let item = |(RGBColor(red, green, blue), name): (_, N)| {
+        let name = escaped(name.as_ref());
+        format!(
+            "<li><span class=\"swatch\" style=\"background:#{red:02x}{green:02x}{blue:02x}\"></span>{name}</li>\n"
+        )
+    };
+    let items: String = names.map(item).collect();
+    format!("<ul class=\"legend\">\n{items}</ul>\n")
 }
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;

@@ -4,14 +4,12 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    ffi::OsStr,
     fmt,
-    path::Path,
-    process::Command, //
+    path::Path, //
 };
 
 use anyhow::{
-    anyhow,
     Context,
     Result, //
 };
@@ -19,39 +17,9 @@ use minivmx::{
     Mmu,
     Reason, //
 };
-use serde::{
-    Deserialize,
-    Serialize, //
-};
+use serde::Serialize;
 
-use super::measurement::is_for_host;
-
-/// What `minivmx run --json` says of a run.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Run {
-    outcome: String,
-    sentence: String,
-    serial: String,
-    debug: String,
-    ticks: u64,
-    stats: Stats,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Stats {
-    mmu: String,
-    exits: Vec<Exits>,
-    /// The others by name.
-    #[serde(flatten)]
-    counters: BTreeMap<String, u64>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Exits {
-    reason: u32,
-    name: String,
-    count: u64,
-}
+use super::child::Run;
 
 /// Runs of a guest, one with each MMU.
 #[derive(Debug, Serialize)]
@@ -72,7 +40,7 @@ impl Runs {
             let mmu = &run.stats.mmu;
             if matches!(run.outcome.as_str(), "failed" | "timeout" | "interrupted") {
                 faults.push(format!("{mmu}: {}", run.sentence));
-            } else if first.is_some_and(|first| !run.did_the_same(first)) {
+            } else if first.is_some_and(|first| !did_the_same(run, first)) {
                 faults.push(format!("{mmu}: the guest did not do what it did before"));
             }
         }
@@ -104,26 +72,8 @@ impl Runs {
     }
 }
 
-impl Run {
-    /// Exits that the guest caused, and not the host.
-    fn caused(&self) -> impl Iterator<Item = &Exits> {
-        let exits = self.stats.exits.iter();
-        exits.filter(|exits| !is_for_host(Reason(exits.reason)))
-    }
-
-    fn exits_for(&self, reason: u32) -> u64 {
-        let exits = self.caused().filter(|exits| exits.reason == reason);
-        exits.map(|exits| exits.count).sum()
-    }
-
-    /// What another MMU does not have, it has not counted.
-    fn counter(&self, name: &str) -> u64 {
-        self.stats.counters.get(name).copied().unwrap_or_default()
-    }
-
-    fn did_the_same(&self, other: &Run) -> bool {
-        (&self.outcome, &self.serial, &self.debug) == (&other.outcome, &other.serial, &other.debug)
-    }
+fn did_the_same(one: &Run, other: &Run) -> bool {
+    (&one.outcome, &one.serial, &one.debug) == (&other.outcome, &other.serial, &other.debug)
 }
 
 /// What is counted besides exits, as in `uapi/minivmx.h`, and in words.
@@ -149,7 +99,7 @@ impl fmt::Display for Runs {
         self.row(f, "exits that the guest caused", all)?;
         for (reason, name) in self.reasons() {
             let label = format!("  {name} ({reason})");
-            self.row(f, &label, |run| run.exits_for(reason))?;
+            self.row(f, &label, |run| run.exits_for(Reason(reason)))?;
         }
         self.row(f, "ticks", |run| run.ticks)?;
         for (name, words) in COUNTERS {
@@ -160,16 +110,10 @@ impl fmt::Display for Runs {
 }
 
 fn run(elf: &Path, mmu: Mmu, seconds: u32) -> Result<Run> {
-    let output = Command::new(env::current_exe()?)
-        .args(["run", "--json", "--mmu", mmu.name()])
-        .args(["--timeout", &seconds.to_string()])
-        .arg("--elf")
-        .arg(elf)
-        .output()?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        anyhow!("{}", said.trim_end().trim_start_matches("minivmx: "))
-    })
+    let seconds = seconds.to_string();
+    let options = ["run", "--json", "--mmu", mmu.name(), "--timeout", &seconds];
+    let options = options.map(OsStr::new).into_iter();
+    Run::new(options.chain(["--elf".as_ref(), elf.as_os_str()]))
 }
 
 #[cfg(test)]

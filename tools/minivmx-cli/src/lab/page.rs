@@ -97,15 +97,15 @@ fn section(page: &mut String, results: &Results, workload: Workload) -> Result<(
         workload.title(),
         escaped(workload.explanation())
     )?;
-    legend(page, &results.reasons(workload))?;
+    page.push_str(&legend(&results.reasons(workload)));
     writeln!(
         page,
         "<figure>\n{}{}</figure>",
-        labelled(
+        chart::labelled(
             &chart::svg(&exits, "exits")?,
             &format!("exits of {}", workload.name())
         ),
-        labelled(
+        chart::labelled(
             &chart::svg(&ticks, "ticks")?,
             &format!("ticks of {}", workload.name())
         ),
@@ -149,20 +149,9 @@ fn colour(reason: Reason) -> RGBColor {
     PALETTE[rank(reason)]
 }
 
-fn legend(page: &mut String, reasons: &[Reason]) -> Result<()> {
-    writeln!(page, "<ul class=\"legend\">")?;
-    for reason in reasons {
-        let RGBColor(red, green, blue) = colour(*reason);
-        writeln!(
-            page,
-            "<li><span class=\"swatch\" style=\"background:#{red:02x}{green:02x}{blue:02x}\"></span>\
-             {} ({})</li>",
-            escaped(&reason.to_string()),
-            reason.0
-        )?;
-    }
-    writeln!(page, "</ul>")?;
-    Ok(())
+fn legend(reasons: &[Reason]) -> String {
+    let name = |reason: &Reason| format!("{reason} ({})", reason.0);
+    chart::legend(reasons.iter().map(|reason| (colour(*reason), name(reason))))
 }
 
 /// Tables for 1, 10 and 100 processes.
@@ -181,7 +170,7 @@ fn memory(page: &mut String, results: &Results) -> Result<()> {
          <p>Shadow tables that are kept cost memory for each process, beside the tables that the \
          guest has itself. EPT has one set of tables for all of guest memory, however many \
          processes the guest has.</p>\n<figure>\n{}</figure>",
-        labelled(&chart::svg(&bars, "KiB")?, "memory for page tables")
+        chart::labelled(&chart::svg(&bars, "KiB")?, "memory for page tables")
     )?;
     Ok(())
 }
@@ -223,12 +212,6 @@ fn checks(page: &mut String, findings: &[Finding]) -> Result<()> {
     }
     writeln!(page, "</table>")?;
     Ok(())
-}
-
-/// Says in words what a chart shows, for those who do not see it.
-fn labelled(svg: &str, label: &str) -> String {
-    let attributes = format!("<svg role=\"img\" aria-label=\"{}\" ", escaped(label));
-    svg.replacen("<svg ", &attributes, 1)
 }
 
 #[cfg(test)]
