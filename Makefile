@@ -74,8 +74,8 @@ help:
 	@sed -n 's/^#: \?//p' Makefile
 
 #: make demo         a real firmware under EPT, in an emulated machine
-#: make linux        Linux as a guest of minivmx in that machine, and what it costs
-#:                   under EPT and under shadow paging
+#: make linux        Linux as a guest of minivmx and of KVM in that machine: what it
+#:                   takes under EPT and under shadow paging, and a page with charts
 #: make check        all tests; with T=part only selftests with that in their
 #:                   names, or with ENGINE= all of them, in one boot
 #: make bench        the figures of build/bench.json, beside KVM's

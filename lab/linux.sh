@@ -2,10 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # `make linux`: boots the lab machine, and in it Linux as the guest of minivmx and of KVM,
-# once for each mode, or each that MMU names, and shows what that cost. Runs inside the base.
+# once for each mode, or each that MMU names, shows what that cost, and leaves its figures
+# in build/linux-boot.json and a page with charts in build/linux-boot.html. Runs inside the
+# base.
 
 . "$(dirname "$0")/common.sh"
 
 "$LAB/image.sh"
-SHOW=1 LIMIT=${LIMIT:-300} exec "$LAB/boot.sh" linux lab JOB=linux KVM="${KVM:-own}" \
-	${MMU:+MMU="$MMU"}
+status=0
+SHOW=1 LIMIT=${LIMIT:-300} "$LAB/boot.sh" linux lab JOB=linux KVM="${KVM:-own}" \
+	${MMU:+MMU="$MMU"} || status=$?
+part linux json "$BUILD/linux-boot.json"
+part linux html "$BUILD/linux-boot.html"
+python3 -m json.tool "$BUILD/linux-boot.json" /dev/null
+echo "The figures are in build/linux-boot.json, the charts in build/linux-boot.html."
+exit "$status"

@@ -50,6 +50,14 @@ run_compare() {
 	one_result "the figures are what theory says of EPT and shadow paging" "$status"
 }
 
+# And its budget.
+run_linux_boot() {
+	local status=0
+	boot_model "$1" lab JOB=linux MMU=kvm-ept,kvm-shadow,ept,unsync || status=$?
+	[ "$status" = 0 ] || sed '/^#@/,$d' "$BUILD/boot/$name/output.log" >>"$results.verdict"
+	one_result "Linux boots within a share of what KVM takes" "$status"
+}
+
 # So does this one.
 run_growth() {
 	local status=0
