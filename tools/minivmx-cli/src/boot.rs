@@ -10,6 +10,7 @@
 mod accelerator;
 mod alarm;
 mod arguments;
+mod gdb;
 mod kernel;
 mod kvm;
 mod tsc;
@@ -70,12 +71,13 @@ use accelerator::{
 };
 use alarm::Alarm;
 pub use arguments::Arguments;
+use gdb::Debugger;
 use kernel::Kernel;
 use kvm::Kvm;
 
 /// A guest that waits is looked after so often, whatever happens: a signal may have come just before.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// So often somebody looks for keys that are for the program, even if the guest does nothing.
+/// So often somebody looks for keys that are for the program, and for gdb, even if the guest does nothing.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Boots a guest as the command line says, and reports how it ended.
@@ -96,7 +98,7 @@ struct Boot<'a> {
     alarm: Alarm,
     /// What is typed for the program.
     commands: Commands,
-    /// When somebody is to look for that, at a terminal.
+    /// When somebody is to look for that, at a terminal, and for gdb.
     look_due: Option<Duration>,
 }
 
@@ -115,7 +117,7 @@ impl<'a> Boot<'a> {
             guest,
             msrs: Msrs::default(),
             commands,
-            look_due: terminal::is_terminal().then_some(LOOK),
+            look_due: (terminal::is_terminal() || arguments.gdb.is_some()).then_some(LOOK),
         })
     }
 
@@ -138,7 +140,7 @@ impl<'a> Boot<'a> {
                     self.devices.receive();
                     None
                 }
-                Stop::Halted => self.halt(),
+                Stop::Halted => self.halt()?,
                 Stop::Failed(outcome) => Some(outcome),
             };
             self.carry_out_command()?;
@@ -181,24 +183,30 @@ impl<'a> Boot<'a> {
     }
 
     /// Waits in the guest's place, until an interrupt comes that it can take.
-    fn halt(&mut self) -> Option<Outcome> {
+    fn halt(&mut self) -> Result<Option<Outcome>> {
         if !self.guest.has_interrupts_enabled() {
-            return Some(Outcome::Halted);
+            return Ok(Some(Outcome::Halted));
         }
         self.devices.raise_lines();
-        while !self.devices.has_interrupt() && !self.is_asked() {
+        let longest = if self.look_due.is_some() {
+            LOOK
+        } else {
+            LONGEST_WAIT
+        };
+        while !self.devices.has_interrupt() && !self.is_asked()? {
             let tick = self.devices.next_tick();
-            self.devices
-                .wait(tick.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+            self.devices.wait(tick.unwrap_or(longest).min(longest));
             self.devices.receive();
             self.devices.raise_lines();
         }
-        None
+        Ok(None)
     }
 
-    /// Whether a signal or a key wants something of the program.
-    fn is_asked(&self) -> bool {
-        signals::stopped().is_some() || self.commands.get().is_some()
+    /// Whether a signal, a key or gdb wants something of the program.
+    fn is_asked(&mut self) -> Result<bool> {
+        Ok(signals::stopped().is_some()
+            || self.commands.get().is_some()
+            || self.guest.is_called()?)
     }
 
     fn end_asked_for(&self) -> Option<Outcome> {
@@ -243,11 +251,21 @@ impl<'a> Boot<'a> {
 fn load(arguments: &Arguments) -> Result<Box<dyn Accelerator>> {
     let layout = Layout::new(arguments.memory)?;
     let mut guest: Box<dyn Accelerator> = match arguments.accel {
-        Accel::Minivmx => Box::new(of_minivmx(&layout, arguments.mmu.unwrap_or(Mmu::Ept))?),
+        Accel::Minivmx => {
+            let machine = of_minivmx(&layout, arguments.mmu.unwrap_or(Mmu::Ept))?;
+            match &arguments.gdb {
+                None => Box::new(machine),
+                Some(place) => Box::new(Debugger::new(machine, place)?),
+            }
+        }
         Accel::Kvm => {
             ensure!(
                 arguments.mmu.is_none(),
                 "how KVM translates is said when kvm_intel is loaded (ept=0), not by --mmu"
+            );
+            ensure!(
+                arguments.gdb.is_none(),
+                "--gdb is for guests of minivmx only, not for --accel kvm"
             );
             Box::new(Kvm::new(&layout)?)
         }
@@ -291,4 +309,26 @@ fn devices(arguments: &Arguments, input: Box<dyn Input>) -> Devices {
         ),
     };
     Devices::new(arguments.memory, input, serial, debug)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn a_guest_of_kvm_is_not_for_gdb() {
+        let words = "boot --kernel k --accel kvm --gdb 1234".split(' ');
+        let error = load(&Cli::parse_from(words).arguments).err();
+        assert_eq!(
+            error.expect("it is refused").to_string(),
+            "--gdb is for guests of minivmx only, not for --accel kvm"
+        );
+    }
 }

@@ -88,10 +88,39 @@ pub trait Accelerator {
     /// Whether an interrupt could wake it from HLT.
     fn has_interrupts_enabled(&self) -> bool;
 
+    /// Whether a debugger wants the guest to stand still, though it waits for an interrupt.
+    fn is_called(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
     fn counts(&self) -> Result<Counts>;
 
     /// Registers, for a guest that ended badly; with all that the driver knows of it if so wanted.
     fn state(&self, verbose: bool) -> String;
+}
+
+impl Machine {
+    /// Runs the guest to an exit; `false` if a signal came before.
+    pub fn enter(&mut self) -> Result<bool> {
+        match self.vcpu.run() {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_interrupted() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Answers that exit.
+    pub fn answer(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop> {
+        Ok(match exits::answer(self.vcpu.exit(), devices, msrs) {
+            None | Some(Exit::Other(Reason::INTERRUPT_WINDOW)) => Stop::Answered,
+            Some(Exit::Memory { .. }) => match exits::access_absent_memory(&mut self.vcpu)? {
+                None => Stop::Answered,
+                Some(error) => Stop::Failed(Outcome::Failed(format!("{error:#}"))),
+            },
+            Some(Exit::Hlt) => Stop::Halted,
+            Some(other) => Stop::Failed(failure(&other)),
+        })
+    }
 }
 
 impl Accelerator for Machine {
@@ -116,20 +145,10 @@ impl Accelerator for Machine {
     }
 
     fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop> {
-        let exit = match self.vcpu.run() {
-            Ok(exit) => exit,
-            Err(error) if error.is_interrupted() => return Ok(Stop::Interrupted),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(match exits::answer(exit, devices, msrs) {
-            None | Some(Exit::Other(Reason::INTERRUPT_WINDOW)) => Stop::Answered,
-            Some(Exit::Memory { .. }) => match exits::access_absent_memory(&mut self.vcpu)? {
-                None => Stop::Answered,
-                Some(error) => Stop::Failed(Outcome::Failed(format!("{error:#}"))),
-            },
-            Some(Exit::Hlt) => Stop::Halted,
-            Some(other) => Stop::Failed(failure(&other)),
-        })
+        match self.enter()? {
+            true => self.answer(devices, msrs),
+            false => Ok(Stop::Interrupted),
+        }
     }
 
     fn can_take_interrupt(&self) -> bool {

@@ -10,7 +10,10 @@ use std::{
 use clap::Args;
 use minivmx::Mmu;
 
-use super::accelerator::Accel;
+use super::{
+    accelerator::Accel,
+    gdb::Place, //
+};
 use crate::{
     mmu,
     run::layout::MIB, //
@@ -49,6 +52,13 @@ pub struct Arguments {
     /// What runs it: this driver, or KVM, with the same devices
     #[arg(long, value_name = "DRIVER", default_value = "minivmx")]
     pub accel: Accel,
+    /// Let gdb see the guest, at a port of 127.0.0.1, or at a socket with a file's name
+    ///
+    /// The guest waits for gdb at its first instruction. Before Linux has unpacked itself its functions are
+    /// not in memory: `hbreak start_kernel` works from the beginning on, `break` does later. The kernel's
+    /// command line needs nokaslr for its vmlinux to be right.
+    #[arg(long, value_name = "PORT|SOCKET")]
+    pub gdb: Option<Place>,
     /// End when the guest has printed this
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub until: Option<String>,

@@ -27,6 +27,8 @@ pub enum Outcome {
     Timeout,
     /// The user ended it at the terminal.
     Ended,
+    /// gdb ended it.
+    Killed,
     /// Ctrl-C, or SIGTERM.
     Interrupted,
     /// The guest cannot go on, for this reason.
@@ -60,6 +62,7 @@ impl Outcome {
             Self::Reset => "reset",
             Self::Timeout => "timeout",
             Self::Ended => "ended",
+            Self::Killed => "killed",
             Self::Interrupted => "interrupted",
             Self::Failed(_) => "failed",
         }
@@ -77,6 +80,7 @@ impl Outcome {
             Self::Reset => "the guest asked for a reset".into(),
             Self::Timeout => "the time is over and the guest still runs".into(),
             Self::Ended => "ended at the terminal".into(),
+            Self::Killed => "ended by gdb".into(),
             Self::Interrupted => "interrupted".into(),
             Self::Failed(why) => format!("the guest cannot go on: {why}"),
         };

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest in gdb's hands: what stops it, and what gdb does with it meanwhile.
+
+use std::mem;
+
+use anyhow::{
+    Error,
+    Result, //
+};
+use gdbstub::{
+    common::Signal,
+    stub::SingleThreadStopReason,
+    target::{
+        ext::{
+            base::{
+                singlethread::{
+                    SingleThreadBase,
+                    SingleThreadResume,
+                    SingleThreadResumeOps,
+                    SingleThreadSingleStep,
+                    SingleThreadSingleStepOps, //
+                },
+                BaseOps,
+            },
+            breakpoints::{
+                Breakpoints,
+                BreakpointsOps,
+                HwBreakpoint,
+                HwBreakpointOps,
+                HwWatchpoint,
+                HwWatchpointOps,
+                SwBreakpoint,
+                SwBreakpointOps,
+                WatchKind, //
+            },
+        },
+        Target, TargetError, TargetResult,
+    },
+};
+use minivmx::{
+    Answer,
+    Exit,
+    Reason,
+    Trap,
+    Traps, //
+};
+
+use super::{
+    breakpoints::{
+        Access,
+        Hardware,
+        Int3,
+        Watched, //
+    },
+    memory,
+    registers::{
+        Cpu,
+        Registers, //
+    },
+    step::Step,
+};
+use crate::{
+    boot::accelerator::Stop,
+    pc::{
+        devices::Devices,
+        msrs::Msrs, //
+    },
+    run::machine::Machine,
+    x86::rflags,
+};
+
+const DEBUG: u8 = 1;
+const BREAKPOINT: u8 = 3;
+/// DR6, and the exit qualification: it was a step.
+const DR6_STEP: u64 = 1 << 14;
+
+/// Why the guest stopped, for gdb.
+pub type StopReason = SingleThreadStopReason<u64>;
+
+/// What came of running it.
+pub enum Ran {
+    /// Nothing that is for gdb.
+    On(Stop),
+    /// It stopped for gdb.
+    Stopped(StopReason),
+}
+
+/// What another has while one of the two is the guest's: DR0 to DR3, and DR7.
+type DebugRegisters = ([u64; 4], u64);
+
+/// The guest.
+pub struct Debuggee {
+    pub machine: Machine,
+    step: Option<Step>,
+    hardware: Hardware,
+    int3: Vec<Int3>,
+    /// The guest's own, while its CPU has gdb's.
+    guests: Option<DebugRegisters>,
+}
+
+impl Debuggee {
+    /// A guest whose #DB, #BP and MOV DR are seen here first.
+    pub fn new(machine: Machine) -> Result<Self> {
+        let traps = [Trap::DEBUG, Trap::BREAKPOINT, Trap::MOV_DR];
+        machine.vcpu.set_traps(Traps::from(traps))?;
+        Ok(Self {
+            machine,
+            step: None,
+            hardware: Hardware::default(),
+            int3: Vec::new(),
+            guests: None,
+        })
+    }
+
+    /// Do interrupts wait until gdb's step is over?
+    pub fn holds_interrupts(&self) -> bool {
+        self.step.as_ref().is_some_and(|step| step.holds_interrupts)
+    }
+
+    /// Runs until something needs the program, or gdb, or until a signal.
+    pub fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
+        if !self.machine.enter()? {
+            return Ok(Ran::On(Stop::Interrupted));
+        }
+        let rip = self.machine.vcpu.regs().rip;
+        Ok(match self.machine.vcpu.exit() {
+            Exit::Exception {
+                vector: DEBUG,
+                qualification,
+                ..
+            } => self.debug(qualification),
+            Exit::Exception {
+                vector: BREAKPOINT, ..
+            } if self.int3.iter().any(|int3| int3.address == rip) => {
+                self.stop(StopReason::SwBreak(()))
+            }
+            Exit::Exception { .. } => self.give_back(),
+            Exit::Other(Reason::MOV_DR) => Ran::On(self.move_debug_register()?),
+            _ => self.answer(devices, msrs)?,
+        })
+    }
+
+    /// #DB is gdb's if gdb has asked for what it is of.
+    fn debug(&mut self, qualification: u64) -> Ran {
+        if let Some(watched) = self.hardware.met(qualification) {
+            return self.stop(reason(watched));
+        }
+        match self.step {
+            Some(_) if qualification & DR6_STEP != 0 => self.end_step(),
+            _ => self.give_back(),
+        }
+    }
+
+    /// The instruction that gdb wanted is over.
+    fn end_step(&mut self) -> Ran {
+        if let Some(step) = self.step.take() {
+            step.end(&mut self.machine, true);
+        }
+        Ran::Stopped(StopReason::DoneStep)
+    }
+
+    /// The guest is to have the exception.
+    fn give_back(&mut self) -> Ran {
+        self.machine.vcpu.set_answer(Answer::Default);
+        Ran::On(Stop::Answered)
+    }
+
+    /// The guest stops where it is.
+    fn stop(&mut self, reason: StopReason) -> Ran {
+        self.interrupt();
+        Ran::Stopped(reason)
+    }
+
+    /// Gives a step up that has not come to its end.
+    pub fn interrupt(&mut self) {
+        if let Some(step) = self.step.take() {
+            step.end(&mut self.machine, false);
+        }
+    }
+
+    /// What has nothing to do with gdb. A move that the program carries out leaves no trap behind it, and
+    /// what waits for an interrupt is no step any more.
+    fn answer(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
+        let is_move = matches!(self.machine.vcpu.exit(), Exit::Memory { .. });
+        let step = self.step.as_ref();
+        let was_at_start = step.is_some_and(|step| step.is_at_start(&self.machine));
+        let stop = self.machine.answer(devices, msrs)?;
+        if let (Stop::Halted, Some(step)) = (&stop, &mut self.step) {
+            step.holds_interrupts = false;
+        }
+        if is_move && was_at_start && matches!(stop, Stop::Answered) {
+            return Ok(self.end_step());
+        }
+        Ok(Ran::On(stop))
+    }
+
+    /// Lets the driver carry out MOV to or from a debug register: on the guest's own, wherever they are. A
+    /// kick without a signal ends the instruction and does not enter the guest.
+    fn move_debug_register(&mut self) -> Result<Stop> {
+        self.machine.vcpu.set_answer(Answer::Default);
+        let Some(guests) = self.guests.take() else {
+            return Ok(Stop::Answered);
+        };
+        self.exchange(guests)?;
+        self.machine.vcpu.immediate_exit().request();
+        self.machine.enter()?;
+        self.lend()?;
+        Ok(Stop::Interrupted)
+    }
+
+    /// Gives the CPU gdb's breakpoints, or the guest its own again if gdb has none.
+    fn lend(&mut self) -> Result<()> {
+        match (self.guests.take(), self.hardware.is_empty()) {
+            (None, true) => {}
+            (Some(guests), true) => _ = self.exchange(guests)?,
+            (guests, false) => {
+                let before = self.exchange((self.hardware.addresses(), self.hardware.dr7()))?;
+                self.guests = guests.or(Some(before));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes these to the CPU, and returns what was there.
+    fn exchange(&mut self, (addresses, dr7): DebugRegisters) -> Result<DebugRegisters> {
+        let mut sregs = self.machine.vcpu.sregs()?;
+        let [dr0, dr1, dr2, dr3, _, old_dr7] = &mut sregs.dr;
+        let mut old = [0; 4];
+        for ((register, new), old) in [dr0, dr1, dr2, dr3]
+            .into_iter()
+            .zip(addresses)
+            .zip(&mut old)
+        {
+            *old = mem::replace(register, new);
+        }
+        let old_dr7 = mem::replace(old_dr7, dr7);
+        self.machine.vcpu.set_sregs(&sregs)?;
+        Ok((old, old_dr7))
+    }
+
+    /// gdb is gone: nothing of it stays.
+    pub fn let_go(&mut self) -> Result<()> {
+        self.interrupt();
+        for int3 in mem::take(&mut self.int3) {
+            // It was there to be written once.
+            let _ = memory::write_physical(&self.machine, int3.gpa, &[int3.byte]);
+        }
+        self.hardware = Hardware::default();
+        self.lend()
+    }
+
+    /// The guest goes on with the instruction at RIP, though there is a breakpoint for it.
+    fn pass_breakpoint(&mut self) {
+        let regs = self.machine.vcpu.regs_mut();
+        if self.hardware.is_for_instruction(regs.rip) {
+            regs.rflags |= rflags::RF;
+        }
+    }
+
+    fn add(&mut self, watched: Watched) -> TargetResult<bool, Self> {
+        let is_added = self.hardware.add(watched).is_some();
+        self.lend().map_err(TargetError::Fatal)?;
+        Ok(is_added)
+    }
+
+    fn remove(&mut self, watched: Watched) -> TargetResult<bool, Self> {
+        let is_removed = self.hardware.remove(watched).is_some();
+        self.lend().map_err(TargetError::Fatal)?;
+        Ok(is_removed)
+    }
+}
+
+/// What gdb is told when this is met.
+fn reason(watched: Watched) -> StopReason {
+    let kind = match watched.access {
+        Access::Execute => return StopReason::HwBreak(()),
+        Access::Write => WatchKind::Write,
+        Access::ReadOrWrite => WatchKind::ReadWrite,
+    };
+    StopReason::Watch {
+        tid: (),
+        kind,
+        addr: watched.address,
+    }
+}
+
+/// What gdb asks for, if a CPU can watch for it: none can for reads only.
+fn watched(address: u64, length: u64, kind: WatchKind) -> Option<Watched> {
+    let access = match kind {
+        WatchKind::Write => Access::Write,
+        WatchKind::ReadWrite => Access::ReadOrWrite,
+        WatchKind::Read => return None,
+    };
+    Some(Watched {
+        address,
+        length,
+        access,
+    })
+}
+
+impl Target for Debuggee {
+    type Arch = Cpu;
+    type Error = Error;
+
+    fn base_ops(&mut self) -> BaseOps<'_, Cpu, Error> {
+        BaseOps::SingleThread(self)
+    }
+
+    fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Self>> {
+        Some(self)
+    }
+}
+
+impl SingleThreadBase for Debuggee {
+    fn read_registers(&mut self, registers: &mut Registers) -> TargetResult<(), Self> {
+        let vcpu = &self.machine.vcpu;
+        let sregs = vcpu.sregs().map_err(fatal)?;
+        *registers = Registers::new(vcpu.regs(), &sregs);
+        Ok(())
+    }
+
+    fn write_registers(&mut self, registers: &Registers) -> TargetResult<(), Self> {
+        let sregs = self.machine.vcpu.sregs().map_err(fatal)?;
+        let set = registers.set(self.machine.vcpu.regs_mut(), &sregs);
+        set.ok_or(TargetError::NonFatal)
+    }
+
+    fn read_addrs(&mut self, start: u64, data: &mut [u8]) -> TargetResult<usize, Self> {
+        match memory::read(&self.machine, start, data) {
+            0 => Err(TargetError::NonFatal),
+            count => Ok(count),
+        }
+    }
+
+    fn write_addrs(&mut self, start: u64, data: &[u8]) -> TargetResult<(), Self> {
+        memory::write(&self.machine, start, data).ok_or(TargetError::NonFatal)
+    }
+
+    fn support_resume(&mut self) -> Option<SingleThreadResumeOps<'_, Self>> {
+        Some(self)
+    }
+}
+
+fn fatal(error: minivmx::Error) -> TargetError<Error> {
+    TargetError::Fatal(error.into())
+}
+
+/// A signal would be for a process.
+impl SingleThreadResume for Debuggee {
+    fn resume(&mut self, _signal: Option<Signal>) -> Result<()> {
+        self.pass_breakpoint();
+        Ok(())
+    }
+
+    fn support_single_step(&mut self) -> Option<SingleThreadSingleStepOps<'_, Self>> {
+        Some(self)
+    }
+}
+
+impl SingleThreadSingleStep for Debuggee {
+    fn step(&mut self, _signal: Option<Signal>) -> Result<()> {
+        self.pass_breakpoint();
+        self.step = Some(Step::begin(&mut self.machine)?);
+        Ok(())
+    }
+}
+
+impl Breakpoints for Debuggee {
+    fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_hw_breakpoint(&mut self) -> Option<HwBreakpointOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Self>> {
+        Some(self)
+    }
+}
+
+impl SwBreakpoint for Debuggee {
+    fn add_sw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
+        let mut byte = [0];
+        let Some(gpa) = memory::physical(&self.machine, address)
+            .filter(|_| memory::read(&self.machine, address, &mut byte) == 1)
+        else {
+            return Ok(false);
+        };
+        let written = memory::write_physical(&self.machine, gpa, &[Int3::OPCODE]);
+        let [byte] = byte;
+        self.int3
+            .extend(written.map(|()| Int3 { address, gpa, byte }));
+        Ok(written.is_some())
+    }
+
+    fn remove_sw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
+        let found = self.int3.iter().position(|int3| int3.address == address);
+        let Some(int3) = found.map(|found| self.int3.swap_remove(found)) else {
+            return Ok(false);
+        };
+        Ok(memory::write_physical(&self.machine, int3.gpa, &[int3.byte]).is_some())
+    }
+}
+
+impl HwBreakpoint for Debuggee {
+    fn add_hw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
+        self.add(Watched::instruction(address))
+    }
+
+    fn remove_hw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
+        self.remove(Watched::instruction(address))
+    }
+}
+
+impl HwWatchpoint for Debuggee {
+    fn add_hw_watchpoint(
+        &mut self,
+        address: u64,
+        length: u64,
+        kind: WatchKind,
+    ) -> TargetResult<bool, Self> {
+        watched(address, length, kind).map_or(Ok(false), |watched| self.add(watched))
+    }
+
+    fn remove_hw_watchpoint(
+        &mut self,
+        address: u64,
+        length: u64,
+        kind: WatchKind,
+    ) -> TargetResult<bool, Self> {
+        watched(address, length, kind).map_or(Ok(false), |watched| self.remove(watched))
+    }
+}
