@@ -37,16 +37,20 @@ copy_modules() {
 	strip --strip-debug "$1"/*.ko
 }
 
-# A Linux that is a guest in the machine: the lab's kernel, whatever the machine's is.
+# A Linux that is a guest in the machine: the lab's kernel, whatever the machine's is, and
+# where gdb_test finds what it looks for there.
 add_linux() {
-	local guest=$image/guest
+	local guest=$image/guest linux
+	local for_gdb='start_kernel|rest_init|kernel_init|linux_banner|_stext|_einittext'
 	rm -rf "$guest"
 	mkdir -p "$guest"/{bin,dev,proc,sys,tmp} "$root/guests/linux"
 	cp "$LAB/guest-init" "$guest/init"
 	cp "$LAB/guest-work" /bin/busybox "$guest/bin"
 	cp "$LAB/guest-work" "$root/guests/linux/work"
 	pack "$guest" "$root/guests/linux/initramfs"
-	cp "$("$LAB/kernel.sh" lab)/arch/x86/boot/bzImage" "$root/guests/linux"
+	linux=$("$LAB/kernel.sh" lab)
+	cp "$linux/arch/x86/boot/bzImage" "$root/guests/linux"
+	grep -wE "$for_gdb" "$linux/System.map" >"$root/guests/linux/System.map"
 }
 
 fill_root() {
