@@ -12,6 +12,7 @@
 #define PATIENCE	120
 
 /* Numbers of the registers that are 64 bits wide, each 16 digits, in 'g'. */
+#define GDB_RAX		0
 #define GDB_RSP		7
 #define GDB_RIP		16
 
@@ -152,14 +153,19 @@ static u64 get_register(struct gdb *gdb, int number)
 	return value;
 }
 
-u64 gdb_rip(struct gdb *gdb)
+u64 gdb_rax(struct gdb *gdb)
 {
-	return get_register(gdb, GDB_RIP);
+	return get_register(gdb, GDB_RAX);
 }
 
 u64 gdb_rsp(struct gdb *gdb)
 {
 	return get_register(gdb, GDB_RSP);
+}
+
+u64 gdb_rip(struct gdb *gdb)
+{
+	return get_register(gdb, GDB_RIP);
 }
 
 static void read_memory(struct gdb *gdb, u64 address, u8 *bytes, size_t count)

@@ -19,6 +19,9 @@
 #define MAP		"/System.map"
 #define CMDLINE		"console=ttyS0 acpi=off reboot=pci panic=-1 nokaslr"
 
+#define RFLAGS_FIXED	BIT(1)
+#define RFLAGS_TF	BIT(8)
+
 struct session {
 	struct gdb gdb;
 	pid_t tool;
@@ -186,6 +189,35 @@ static void step(struct __test_metadata *_metadata, struct gdb *gdb)
 	}
 }
 
+/* Registers as they were, of which gdb sends zeros for those it does not know. */
+static void put_registers(struct __test_metadata *_metadata, struct gdb *gdb,
+			  char *digits)
+{
+	for (char *digit = digits; *digit; digit++)
+		if (*digit == 'x')
+			*digit = '0';
+	EXPECT_STREQ("OK", gdb_ask(gdb, "G%s", digits));
+}
+
+/* Of the flag that it is stepped by, the guest sees nothing: PUSHFQ, POP RAX. */
+static void step_over_pushf(struct __test_metadata *_metadata, struct gdb *gdb)
+{
+	const u64 rip = gdb_rip(gdb);
+	char *registers = strdup(gdb_ask(gdb, "g"));
+	char *code = strdup(gdb_ask(gdb, "m%llx,2", rip));
+
+	EXPECT_STREQ("OK", gdb_ask(gdb, "M%llx,2:9c58", rip));
+	for (int i = 0; i < 2; i++)
+		EXPECT_TRUE(is_stop(gdb_ask(gdb, "vCont;s"), SIGTRAP));
+	EXPECT_EQ(rip + 2, gdb_rip(gdb));
+	EXPECT_EQ(RFLAGS_FIXED, gdb_rax(gdb) & (RFLAGS_FIXED | RFLAGS_TF));
+	EXPECT_STREQ("OK", gdb_ask(gdb, "M%llx,2:%s", rip, code));
+	put_registers(_metadata, gdb, registers);
+	EXPECT_EQ(rip, gdb_rip(gdb));
+	free(code);
+	free(registers);
+}
+
 /* Which is what Linux prints first: what gdb writes is what the guest reads. */
 static void change_banner(struct __test_metadata *_metadata, struct gdb *gdb)
 {
@@ -244,6 +276,7 @@ TEST_F_TIMEOUT(debugged, stops_and_goes_on, 240)
 	begin(_metadata, &self->session, "A shell in a guest");
 	stop_at_start_kernel(_metadata, gdb);
 	expect_caller(_metadata, gdb);
+	step_over_pushf(_metadata, gdb);
 	step(_metadata, gdb);
 	change_banner(_metadata, gdb);
 	EXPECT_STREQ("OK", gdb_ask(gdb, "z1,%llx,1", symbol("start_kernel")));
