@@ -270,6 +270,8 @@ TEST_F(vm, high_half_of_cr3)
 #define PD(n)		(0x21000 + (n) * PAGE_4K)
 #define GIB		BIT(30)
 #define MARK(n)		(0x5100 + (n))
+#define HOLE		(64 * MIB)
+#define RFLAGS_RF	BIT(16)
 
 GUEST_BLOB(pae, 32,
 	   "	mov	%edx, 0x20008\n"
@@ -280,9 +282,13 @@ GUEST_BLOB(pae, 32,
 	   "	nop\n"
 	   "	mov	%edx, 0x20008\n"
 	   "	outsw\n"
+	   "	hlt\n"
+	   "	mov	%ecx, %cr3\n"
 	   "	hlt\n");
 
+#define PAE_LOOK	(GUEST_BLOB_BASE + 12)
 #define PAE_OUTS	(GUEST_BLOB_BASE + 16)
+#define PAE_CR3		(GUEST_BLOB_BASE + 25)
 
 static void start_pae(const struct vm *vm)
 {
@@ -384,6 +390,53 @@ TEST_F(vm, pdptes_are_registers)
 				  vcpu->run->regs.rip);
 		EXPECT_EQ(sregs.cr0, get_sregs(vcpu).cr0);
 		EXPECT_EQ(sregs.cr4, get_sregs(vcpu).cr4);
+	}
+}
+
+/*
+ * The load ends by an access to memory that is not there, whoever makes it: RF keeps a
+ * breakpoint from being met once more when the instruction is tried again.
+ */
+TEST_F(vm, pdptes_in_a_hole)
+{
+	struct vm *vm = &self->vm;
+	struct minivmx_run *run = vm->vcpu.run;
+
+	start_pae(vm);
+	run->regs.rip = PAE_CR3;
+	run->regs.rcx = HOLE;
+	run_to_exit(&vm->vcpu, MINIVMX_EXIT_MEMORY);
+	EXPECT_EQ(PAE_CR3, run->regs.rip);
+	EXPECT_EQ(HOLE, run->memory.gpa);
+	EXPECT_TRUE(run->regs.rflags & RFLAGS_RF);
+	map_memory(vm, HOLE, PAGE_4K, 0);
+	*(u64 *)mmap_memory(vm, HOLE, PAGE_4K) = PD(0) | 1;
+	run_to_exit(&vm->vcpu, EXIT_HLT);
+	EXPECT_EQ(HOLE, get_sregs(&vm->vcpu).cr3);
+}
+
+/* An entry of 32-bit paging is where it is, not where the 8 bytes are that it is in. */
+TEST_F(vm, table_of_32_bits_in_a_hole)
+{
+	struct vm *vm = &self->vm;
+	struct minivmx_run *run = vm->vcpu.run;
+	u32 *directory = (u32 *)(vm->memory + PDPT);
+	struct minivmx_sregs sregs;
+
+	start_protected(vm, pae);
+	directory[0] = 0x83;
+	directory[1] = HOLE | 3;
+	sregs = get_sregs(&vm->vcpu);
+	sregs.cr3 = PDPT;
+	sregs.cr4 = CR4_PSE;
+	sregs.cr0 |= CR0_PG;
+	set_sregs(&vm->vcpu, &sregs);
+	run->regs.rip = PAE_LOOK;
+	for (u32 entry = 4; entry < 6; entry++) {
+		run->regs.rsi = 2 * PAGE_2M + entry * PAGE_4K;
+		run_to_exit(&vm->vcpu, MINIVMX_EXIT_MEMORY);
+		EXPECT_EQ(HOLE + 4 * entry, run->memory.gpa);
+		EXPECT_EQ(HOLE + 4 * entry, run->physical_address);
 	}
 }
 

@@ -442,7 +442,7 @@ impl<'a, F: ModeType> Walk<'a, F> {
         match self.paging.pdptes {
             // CAST: 0 to 3.
             Some(pdptes) if !slot.has_flags() => Ok(pdptes[(self.linear >> 30 & 3) as usize]),
-            _ => slot.read(memory).ok_or(Stop::entry(slot.gpa)),
+            _ => slot.read(memory).ok_or_else(|| Stop::entry(slot.address())),
         }
     }
 
@@ -512,7 +512,7 @@ impl<'a, F: ModeType> Walk<'a, F> {
             let entry = &mut self.entries[slot.place()];
             if *entry & flags != flags && slot.has_flags() {
                 slot.set(*entry, flags, memory)
-                    .ok_or(Stop::flag(slot.gpa))?;
+                    .ok_or_else(|| Stop::flag(slot.address()))?;
                 *entry |= flags;
             }
             table = *entry & ADDRESS;

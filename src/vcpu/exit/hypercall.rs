@@ -28,6 +28,7 @@ use crate::{
             Context,
             Next, //
         },
+        event,
         operand,
         paging,
         translation::{
@@ -74,7 +75,10 @@ fn pv(cx: &mut Context<'_>) -> Next {
             cx.skip()
         }
         // Something comes first, or instead; the call is made again after that.
-        Err(next) => next,
+        Err(next) => {
+            event::resume_instruction(cx.vmcs);
+            next
+        }
     }
 }
 

@@ -4,17 +4,21 @@
 //! do some changes of CR0 and CR4 (SDM Vol. 3A, "PDPTE Registers").
 
 use crate::{
-    mmu::guest_walk::{
-        self,
-        Access,
-        Mode,
-        PhysicalMemory, //
+    mmu::{
+        address::Gpa,
+        guest_walk::{
+            self,
+            Access,
+            Mode,
+            PhysicalMemory, //
+        }, //
     },
     vcpu::{
         context::{
             Context,
             Next, //
         },
+        event,
         memory,
         state::Translation, //
     },
@@ -48,13 +52,20 @@ fn take(cx: &mut Context<'_>, cr3: u64) -> Result<bool, Next> {
     let mut pdptes = [0; 4];
     for (pdpte, gpa) in pdptes.iter_mut().zip(guest_walk::pdptes_at(cr3)) {
         let entry = cx.vm.memory.lock().ram().read(gpa);
-        *pdpte = entry.ok_or_else(|| memory::absent(cx, gpa, Access::default()))?;
+        *pdpte = entry.ok_or_else(|| absent(cx, gpa))?;
     }
     let valid = guest_walk::pdptes_valid(&pdptes, cx.vm.machine.physical_bits());
     if valid {
         set(cx, pdptes);
     }
     Ok(valid)
+}
+
+/// The instruction that loads them is to be tried again.
+#[cold]
+fn absent(cx: &mut Context<'_>, gpa: Gpa) -> Next {
+    event::resume_instruction(cx.vmcs);
+    memory::absent(cx, gpa, Access::default())
 }
 
 fn set(cx: &mut Context<'_>, pdptes: [u64; 4]) {

@@ -110,7 +110,7 @@ fn width(mode: Mode) -> u64 {
 fn read(mode: Mode, gpa: u64, memory: &(impl PhysicalMemory + ?Sized)) -> Result<u64, Obstacle> {
     let word = memory
         .read(Gpa::new(gpa & !7))
-        .ok_or(Obstacle::Missing(gpa & !7))?;
+        .ok_or(Obstacle::Missing(gpa))?;
     Ok(match width(mode) {
         4 => word >> (8 * (gpa & 4)) & bits(31, 0),
         _ => word,
@@ -340,7 +340,7 @@ pub(crate) fn access(
         } else {
             0
         };
-        set(paging.mode, seen.gpa, A | dirty, memory).ok_or(Obstacle::Refused(seen.gpa & !7))?;
+        set(paging.mode, seen.gpa, A | dirty, memory).ok_or(Obstacle::Refused(seen.gpa))?;
     }
     Ok(page)
 }

@@ -71,7 +71,11 @@ impl Reference {
                 self.architecture.page_fault(linear);
                 Outcome::PageFault { code, cr2: linear }
             }
-            Err(Stop::Memory { gpa, write }) => Outcome::Memory { gpa, write },
+            // Told by the 8 bytes, as by the driver's machine.
+            Err(Stop::Memory { gpa, write }) => Outcome::Memory {
+                gpa: gpa & !7,
+                write,
+            },
         }
     }
 
