@@ -38,6 +38,9 @@ static const char *const count_names[COUNTS] = {
 
 bool fuzz_replays;
 
+/* Seconds that a round took. */
+static double longest;
+
 /* In memory that all processes share. */
 static u64 *counts;
 
@@ -165,9 +168,15 @@ static bool round_is_fine(const struct fuzzer *fuzzer, u64 seed, u64 round)
 /* Where the machine dies in a round, the last line of the output says in which. */
 static bool do_round(const struct fuzzer *fuzzer, u64 seed, u64 round)
 {
+	double start = now();
+	bool fine;
+
 	printf("# %s: round %llu\n", fuzzer->name, round);
 	fflush(stdout);
-	return round_is_fine(fuzzer, seed, round) & healthy();
+	fine = round_is_fine(fuzzer, seed, round);
+	if (longest < now() - start)
+		longest = now() - start;
+	return fine & healthy();
 }
 
 static u64 clock_seed(void)
@@ -185,7 +194,7 @@ static void print_counts(u64 rounds, double seconds)
 		if (counts[i])
 			printf(", %llu %s", counts[i], count_names[i]);
 	}
-	printf(", %.1f seconds\n", seconds);
+	printf(", %.1f seconds, %.2f for the longest\n", seconds, longest);
 }
 
 static bool something_was_tried(const struct fuzzer *fuzzer)

@@ -67,7 +67,8 @@ u64 world_address(struct dice *dice);
 
 /*
  * A guest. A tame one writes to its page tables at WORLD_WINDOW only and drops what a CPU
- * may remember of them, and asks nothing of which the answer may depend on the MMU.
+ * may remember of them, and asks nothing of which the answer may depend on the MMU, or
+ * on the time.
  */
 struct world {
 	enum mode mode;
