@@ -12,8 +12,8 @@
 //!    outcome under all policies, and memory is the same at the end, accessed and dirty flags included.
 //!  - What a *wild* guest sees is what its tables say (`wp`, `pv`), or what some CPU without a
 //!    hypervisor could have cached ([`architecture`]: `vtlb`, `unsync`).
-//!  - A *disturbed* guest is a wild one whose memory is taken away while an instruction is between two
-//!    exits; what it sees is what some CPU could have cached.
+//!  - A *disturbed* guest is a wild one whose memory is taken away or written to while an instruction is
+//!    between two exits, or while the driver makes a root; what it sees is what some CPU could have cached.
 //!
 //! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`). For some
 //! programs the driver may do little in one operation, so that it often has to give up and drop all tables.

@@ -161,25 +161,38 @@ impl<'a> Machine<'a> {
         );
     }
 
-    /// Before the CPU gets to the guest another thread can take memory away, and a signal can end the
-    /// step. Returns whether that was so.
+    /// Before the CPU gets to the guest other threads can take memory away or write to it, and a signal can
+    /// end the step; then the program can set registers. Returns whether that was so.
     fn let_others(&mut self) -> bool {
         let Some(others) = &mut self.others else {
             return false;
         };
-        match others.below(8) {
+        let what = others.below(16);
+        let frame = match others.one_in(2) {
+            true => self.registers.paging.cr3 >> 12,
+            false => layout::TABLES.start + others.below(16),
+        };
+        let (gpa, index) = (frame << 12 | others.below(256) << 3, others.below(256));
+        match what {
             0 => self.end_step(),
             1 => {
-                let frame = match others.one_in(2) {
-                    true => self.registers.paging.cr3 >> 12,
-                    false => layout::TABLES.start + others.below(16),
-                };
+                self.end_step();
+                self.shadow.drop_all();
+            }
+            2 => {
+                let value = self.ram.read(Gpa::new(frame << 12 | index << 3));
+                self.host_write(gpa, value.unwrap_or(0));
+                self.observe();
+                self.coverage.count("memory written in mid-instruction");
+            }
+            3 => {
                 self.remove(frame);
                 self.observe();
                 self.coverage.count("memory taken away in mid-instruction");
             }
             _ => return false,
         }
+        self.shadow.check(&self.ram);
         true
     }
 
@@ -193,7 +206,11 @@ impl<'a> Machine<'a> {
                 .renew(&self.registers.paging, &self.ram, &mut pages)
             {
                 Ok(renewal) => break renewal,
-                Err(OutOfPages) => self.fill_stock(),
+                Err(OutOfPages) => {
+                    self.fill_stock();
+                    self.shadow.check(&self.ram);
+                    self.let_others();
+                }
             }
         };
         if let Some(root) = renewal.root {
