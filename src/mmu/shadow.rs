@@ -49,16 +49,15 @@ pub(crate) use self::{
     },
     page::Frame,
     policy::ShadowPolicy,
-    pool::{
-        OutOfPages,
-        PAGES_PER_TABLE, //
-    },
+    pool::PAGES_PER_TABLE,
     referrers::Referrers,
-    tables::Tables, //
+    tables::Tables,
+    work::Unfinished, //
 };
 
 use self::{
     grant::Granted,
+    page::At,
     policy::TableWrite, //
 };
 use super::{
@@ -98,8 +97,8 @@ pub(crate) enum Fault {
     Step,
     /// The access, or the walk that it needs, touches memory that is not there, or not for that.
     Memory(Gpa, Access),
-    /// The access can be tried again when there are pages for tables.
-    OutOfPages,
+    /// The access can be tried again when there are pages for tables, and interrupts were let in.
+    Unfinished,
     /// One instruction would take more grants than there is room for.
     TooMuch,
 }
@@ -205,7 +204,7 @@ impl<P: Frame> Shadow<P> {
             _ => return Fault::Memory(walked.gpa, access),
         };
         if self.tables.reserve(memory, pages).is_err() {
-            return Fault::OutOfPages;
+            return Fault::Unfinished;
         }
         Filling {
             paging,
@@ -216,7 +215,7 @@ impl<P: Frame> Shadow<P> {
             memory,
         }
         .carry_out(self)
-        .unwrap_or(Fault::OutOfPages)
+        .unwrap_or(Fault::Unfinished)
     }
 
     /// Walks the guest's tables, from the lowest if that is known.
@@ -291,17 +290,15 @@ impl<P: Frame> Shadow<P> {
     }
 
     /// The guest loads CR3.
-    pub(crate) fn load_cr3(&mut self, memory: &dyn GuestMemory) {
-        self.policy.load_cr3(&mut self.tables, memory);
+    pub(crate) fn load_cr3(&mut self) {
+        self.policy.load_cr3(&mut self.tables);
         self.tables.forget_root();
-        self.tables.finish();
     }
 
     /// The guest changes bits of CR0, CR4 or IA32_EFER that paging depends on.
-    pub(crate) fn change_mode(&mut self, memory: &dyn GuestMemory) {
-        self.policy.change_mode(&mut self.tables, memory);
+    pub(crate) fn change_mode(&mut self) {
+        self.policy.change_mode(&mut self.tables);
         self.tables.forget_root();
-        self.tables.finish();
     }
 
     /// The guest executes INVLPG.
@@ -346,7 +343,7 @@ impl<P: Frame> Shadow<P> {
         paging: &Paging,
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
-    ) -> Result<Renewal, OutOfPages> {
+    ) -> Result<Renewal, Unfinished> {
         let root = match self.tables.has_root() {
             true => None,
             false => Some(self.make_root(paging, memory, pages)?),
@@ -369,13 +366,13 @@ impl<P: Frame> Shadow<P> {
         paging: &Paging,
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
-    ) -> Result<Hpa, OutOfPages> {
-        self.tables.reserve(memory, pages)?;
-        let root = self.tables.set_root(paging, memory);
+    ) -> Result<Hpa, Unfinished> {
+        let reserved = self.tables.reserve(memory, pages);
+        let root = reserved.and_then(|()| self.tables.set_root(paging, memory));
         self.tables.finish();
         match self.tables.has_root() {
             true => root,
-            false => Err(OutOfPages),
+            false => Err(Unfinished),
         }
     }
 
@@ -426,42 +423,55 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    fn carry_out<P: Frame>(&self, shadow: &mut Shadow<P>) -> Result<Fault, OutOfPages> {
+    fn carry_out<P: Frame>(&self, shadow: &mut Shadow<P>) -> Result<Fault, Unfinished> {
         shadow.last = (Cause::Miss, self.walked.gpa);
         if !self.can_go_on(shadow) {
             // What it needs went to make room.
             return Ok(Fault::Filled);
         }
+        // First what may be left unfinished: it protects tables that the policy then decides about.
+        let at = self.make_way(shadow)?;
         if self.access.write && !self.walked.rights.write {
             shadow.last.0 = Cause::SupervisorWrite;
             shadow.counts.supervisor_writes = shadow.counts.supervisor_writes.wrapping_add(1);
-            return self.step(shadow, self.supervisor_write(), false);
+            return Ok(self.step(shadow, at, self.supervisor_write(), false));
         }
-        let frame = self.walked.gpa.frame();
-        if self.access.write && shadow.tables.is_protected(frame) {
-            shadow.last.0 = Cause::TableWrite;
-            shadow.counts.table_writes = shadow.counts.table_writes.wrapping_add(1);
-            let write = shadow
-                .policy
-                .table_write(&mut shadow.tables, frame, self.memory);
-            if write == TableWrite::Step {
-                return self.step(shadow, self.walked.rights, true);
-            }
-            // What was let go may have been the way to this very page.
-            if !self.can_go_on(shadow) {
-                return Ok(Fault::Filled);
-            }
-        } else {
-            shadow.counts.misses = shadow.counts.misses.wrapping_add(1);
+        if self.access.write && shadow.tables.is_protected(self.walked.gpa.frame()) {
+            return self.write_table(shadow, at);
         }
-        shadow.tables.fill(
-            self.paging,
-            self.address,
-            &self.walked,
-            self.page,
-            self.memory,
-        )?;
+        shadow.counts.misses = shadow.counts.misses.wrapping_add(1);
+        self.fill(shadow, at);
         Ok(Fault::Filled)
+    }
+
+    /// The access is a write to a guest table that has a shadow.
+    fn write_table<P: Frame>(&self, shadow: &mut Shadow<P>, at: At) -> Result<Fault, Unfinished> {
+        shadow.last.0 = Cause::TableWrite;
+        // If the way is not finished, the write may be trapped once more, and counts once more.
+        shadow.counts.table_writes = shadow.counts.table_writes.wrapping_add(1);
+        let frame = self.walked.gpa.frame();
+        let write = shadow
+            .policy
+            .table_write(&mut shadow.tables, frame, self.memory);
+        if write == TableWrite::Step {
+            return Ok(self.step(shadow, at, self.walked.rights, true));
+        }
+        // What was let go may have been the way to this very page.
+        if self.can_go_on(shadow) {
+            let at = self.make_way(shadow)?;
+            self.fill(shadow, at);
+        }
+        Ok(Fault::Filled)
+    }
+
+    fn make_way<P: Frame>(&self, shadow: &mut Shadow<P>) -> Result<At, Unfinished> {
+        shadow
+            .tables
+            .make_way(self.paging, self.address, &self.walked, self.memory)
+    }
+
+    fn fill<P: Frame>(&self, shadow: &mut Shadow<P>, at: At) {
+        shadow.tables.fill(at, &self.walked, self.page, self.memory);
     }
 
     /// Is there a table to begin with, and the rest of the way where only its end was walked?
@@ -483,25 +493,22 @@ impl Filling<'_> {
     fn step<P: Frame>(
         &self,
         shadow: &mut Shadow<P>,
+        at: At,
         rights: Rights,
         read_only: bool,
-    ) -> Result<Fault, OutOfPages> {
+    ) -> Fault {
         if shadow.tables.grants.is_full() {
-            return Ok(Fault::TooMuch);
+            return Fault::TooMuch;
         }
         let granted = Granted {
             page: self.page,
             rights,
             read_only,
         };
-        shadow.tables.fill_for_step(
-            self.paging,
-            self.address,
-            &self.walked,
-            granted,
-            self.memory,
-        )?;
-        Ok(Fault::Step)
+        shadow
+            .tables
+            .fill_for_step(at, &self.walked, granted, self.memory);
+        Fault::Step
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Key,
     /// Shadows in use of guest tables in frames of the same hash.
     Frame,
-    /// Tables in use, or those that are not.
+    /// Tables in use, retired ones, or those that are neither.
     Use,
     /// Tables whose guest table may differ.
     OutOfDate,

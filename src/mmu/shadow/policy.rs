@@ -52,14 +52,14 @@ pub(crate) trait ShadowPolicy<P: Frame>: Sync {
     ) -> TableWrite;
 
     /// The guest loads CR3. The root follows by itself.
-    fn load_cr3(&self, tables: &mut Tables<P>, memory: &dyn GuestMemory);
+    fn load_cr3(&self, tables: &mut Tables<P>);
 
     /// The guest executes INVLPG.
     fn invlpg(&self, tables: &mut Tables<P>, address: Gva, memory: &dyn GuestMemory);
 
     /// The guest changes bits of CR0, CR4 or IA32_EFER that paging depends on, which flushes all
     /// translations.
-    fn change_mode(&self, tables: &mut Tables<P>, memory: &dyn GuestMemory) {
-        self.load_cr3(tables, memory);
+    fn change_mode(&self, tables: &mut Tables<P>) {
+        self.load_cr3(tables);
     }
 }

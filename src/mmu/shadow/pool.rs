@@ -6,8 +6,10 @@
 //! and stay here to be used again.
 //!
 //! Taking a table into use, ending its use and finding it take the same time however many there are: there
-//! are lists by hash, one for keys and one for the frames of guest tables. So does ending the use of all at
-//! once: that begins another *epoch*, and what is of an earlier one is cleared when it is used again.
+//! are lists by hash, one for keys and one for the frames of guest tables. A table whose use ends is *retired*:
+//! it stands for nothing any more, and its entries, of which there may be many, go when the table is needed.
+//! Ending the use of all at once takes the same time, too: that begins another *epoch*, and what is of an
+//! earlier one is cleared when it is used again.
 
 use super::{
     hash::Hash,
@@ -23,7 +25,8 @@ use super::{
         Frame,
         ShadowEntry,
         ShadowPage, //
-    }, //
+    },
+    work::Unfinished, //
 };
 use crate::mmu::address::Hpa;
 use core::ops::{
@@ -38,10 +41,6 @@ use kernel::{
 /// Pages of host memory that a shadow table takes.
 pub(crate) const PAGES_PER_TABLE: usize = 3;
 
-/// There are no pages to make a table of. The caller gets some, and tries again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct OutOfPages;
-
 /// The shadow tables of a VM.
 pub(crate) struct Pool<P> {
     pages: KVVec<ShadowPage<P>>,
@@ -52,6 +51,8 @@ pub(crate) struct Pool<P> {
     buckets: KVVec<Bucket>,
     by_table: KVVec<Option<TableNumber>>,
     in_use: List,
+    retired: List,
+    retired_count: usize,
     free: List,
     free_count: usize,
     out_of_date: List,
@@ -114,6 +115,8 @@ impl<P: Frame> Pool<P> {
             buckets: filled(lists, Bucket::empty(0))?,
             by_table: filled(lists, None)?,
             in_use: List::EMPTY,
+            retired: List::EMPTY,
+            retired_count: 0,
             free: List::EMPTY,
             free_count: 0,
             out_of_date: List::EMPTY,
@@ -129,7 +132,8 @@ impl<P: Frame> Pool<P> {
 
     /// Tables that are in use.
     pub(super) fn in_use(&self) -> usize {
-        self.pages.len().saturating_sub(self.free_count)
+        let others = self.free_count + self.retired_count;
+        self.pages.len().saturating_sub(others)
     }
 
     /// Pages of host memory that the tables take.
@@ -137,7 +141,7 @@ impl<P: Frame> Pool<P> {
         self.pages.len().saturating_mul(PAGES_PER_TABLE)
     }
 
-    /// Tables that are not in use.
+    /// Tables that can be taken into use.
     pub(super) fn free_count(&self) -> usize {
         self.free_count
     }
@@ -161,13 +165,13 @@ impl<P: Frame> Pool<P> {
         }
     }
 
-    /// Is the table in use?
+    /// Is the table in use, or retired?
     #[cfg(any(test, fuzzing))]
-    pub(super) fn is_in_use(&self, table: TableNumber) -> bool {
+    pub(super) fn has_entries(&self, table: TableNumber) -> bool {
         self[table].epoch == self.epoch
     }
 
-    /// An entry of a table in use, if it is present.
+    /// An entry of a table that is in use or retired, if it is present.
     #[inline]
     pub(super) fn entry(&self, at: At) -> Option<ShadowEntry> {
         let page = self.pages.get(at.table.index())?;
@@ -227,8 +231,8 @@ impl<P: Frame> Pool<P> {
     }
 
     /// Takes a table into use, empty.
-    pub(super) fn begin(&mut self, key: Key) -> Result<TableNumber, OutOfPages> {
-        let table = self.free.first().ok_or(OutOfPages)?;
+    pub(super) fn begin(&mut self, key: Key) -> Result<TableNumber, Unfinished> {
+        let table = self.free.first().ok_or(Unfinished)?;
         self.free.remove(&mut self.pages, Kind::Use, table);
         self.free_count -= 1;
         self.in_use.push(&mut self.pages, Kind::Use, table);
@@ -246,8 +250,8 @@ impl<P: Frame> Pool<P> {
         Ok(table)
     }
 
-    /// The table, which has no entries, is not in use any more.
-    pub(super) fn end(&mut self, table: TableNumber) {
+    /// The table, which no entry refers to, stands for nothing any more.
+    pub(super) fn retire(&mut self, table: TableNumber) {
         self.set_out_of_date(table, false);
         let key = self[table].key;
         if key.is_root() {
@@ -260,29 +264,42 @@ impl<P: Frame> Pool<P> {
             bucket.frames.remove(pages, Kind::Frame, table);
         }
         self.in_use.remove(&mut self.pages, Kind::Use, table);
+        self.retired.push(&mut self.pages, Kind::Use, table);
+        self.retired_count += 1;
+    }
+
+    /// A retired table, if there is one.
+    pub(super) fn retired(&self) -> Option<TableNumber> {
+        self.retired.first()
+    }
+
+    /// The retired table, which has no entries any more, can be taken into use.
+    pub(super) fn end(&mut self, table: TableNumber) {
+        self.retired.remove(&mut self.pages, Kind::Use, table);
+        self.retired_count -= 1;
         self.free.push(&mut self.pages, Kind::Use, table);
         self.free_count += 1;
         self[table].end();
     }
 
-    /// No table is in use any more but the first, which is empty.
+    /// No table is in use or retired any more but the first, which is empty.
     pub(super) fn end_all(&mut self) {
         self.epoch += 1;
         let epoch = self.epoch;
         let key = self[Self::FIRST].key;
         self[Self::FIRST].begin(key, epoch);
-        self.free.put_first(
-            &mut self.pages,
-            Kind::Use,
-            core::mem::take(&mut self.in_use),
-        );
+        for list in [&mut self.in_use, &mut self.retired] {
+            let list = core::mem::take(list);
+            self.free.put_first(&mut self.pages, Kind::Use, list);
+        }
+        self.retired_count = 0;
         self.free_count = self.pages.len() - 1;
         self.out_of_date = List::EMPTY;
         self.roots = List::EMPTY;
     }
 
-    /// Says whether the guest table may differ. Returns whether that is new.
-    pub(super) fn set_out_of_date(&mut self, table: TableNumber, unsync: bool) -> bool {
+    /// Says whether the guest table may differ.
+    pub(super) fn set_out_of_date(&mut self, table: TableNumber, unsync: bool) {
         let pages = &mut self.pages;
         let old = core::mem::replace(&mut pages[table.index()].unsync, unsync);
         match (old, unsync) {
@@ -290,13 +307,13 @@ impl<P: Frame> Pool<P> {
             (true, false) => self.out_of_date.remove(pages, Kind::OutOfDate, table),
             _ => {}
         }
-        old != unsync
     }
 
-    /// A table whose guest table may differ, if there is one.
+    /// The table whose guest table may differ for longest, if there is one. If the newest came first, one that
+    /// is written to again and again would keep the others from being synchronised.
     #[inline]
     pub(super) fn out_of_date(&self) -> Option<TableNumber> {
-        self.out_of_date.first()
+        self.out_of_date.last()
     }
 
     /// The table is used now, which matters if translation can begin with it.
@@ -363,13 +380,16 @@ impl<P: Frame> Pool<P> {
         core::iter::successors(first, move |table| list::behind(self, kind, *table))
     }
 
-    /// The table in use behind this one; `None` begins with the first.
+    /// All tables in use but the first.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn next_used(&self, after: Option<TableNumber>) -> Option<TableNumber> {
-        match after {
-            None => self.in_use.first(),
-            Some(table) => list::behind(self, Kind::Use, table),
-        }
+    pub(super) fn used(&self) -> impl Iterator<Item = TableNumber> + '_ {
+        self.all(Kind::Use, self.in_use.first())
+    }
+
+    /// All retired tables.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn all_retired(&self) -> impl Iterator<Item = TableNumber> + '_ {
+        self.all(Kind::Use, self.retired.first())
     }
 }
 

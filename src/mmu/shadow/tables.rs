@@ -5,9 +5,10 @@
 //!
 //! # Invariants
 //!
-//!  1. Every present entry of a table in use is in the reverse map, and no other is.
+//!  1. Every present entry of a table that is in use or *retired* is in the reverse map, and no other is.
 //!  2. An entry that refers to a table refers to one in use, of the next lower level; `parents` of
-//!     that table counts such entries. A table without parents is a root, or not in use.
+//!     that table counts such entries. A table in use without parents is a root. A retired one has none, but
+//!     its entries count: a table can be in use because of retired ones only.
 //!  3. Where guest tables are protected: while a frame has a shadow that is not `unsync`, no entry
 //!     maps the frame writable but a granted one, and every entry of the shadow says what the guest's
 //!     entry says that it was made from.
@@ -18,16 +19,17 @@
 //! Counted in entries that are changed, whatever else there is (`tools/pure/src/shadow/bounds.rs` asserts it):
 //!
 //!  - A fill: an entry for each level, and for each new table the mappings of the guest's table.
-//!  - Taking a page away or protecting it: its mappings.
-//!  - Freeing a table: the entries that refer to it and its own, and the same for each table that goes with it.
+//!  - Taking a page away or protecting it: its mappings, those of retired tables included.
+//!  - Retiring a table: the entries that refer to it, and its own if a CPU begins with it.
+//!  - Making room for a fill: the entries of as many retired tables as it takes, in pieces.
 //!  - Synchronisation: a comparison for each table that is out of date or that a step wrote to, and what has
-//!    changed in it.
+//!    changed in it; of all that are out of date in pieces, at a load of CR3 and at a new way to old entries.
 //!  - Dropping all tables: what the root has. What else they have goes when they are used again.
 //!
 //! A search for a table meets a few others by chance ([`hash`](super::hash)), and those that it is for: a
 //! guest frame has many shadows only where each serves for one address, and where all are visited, that counts.
 //!
-//! What would cost more than [`work`](super::work) allows drops all tables instead.
+//! What is not done in pieces and would cost more than [`work`](super::work) allows drops all tables instead.
 
 #[cfg(any(test, fuzzing))]
 mod check;
@@ -60,13 +62,15 @@ use super::{
         ShadowPage, //
     },
     pool::{
-        OutOfPages,
         Pool,
         PAGES_PER_TABLE, //
     },
     rmap,
     shortcut::Shortcuts,
-    work::Work, //
+    work::{
+        Unfinished,
+        Work, //
+    }, //
 };
 use crate::mmu::{
     address::{
@@ -105,6 +109,8 @@ pub(crate) struct Tables<P> {
     protects: bool,
     /// The table that the CPU begins with.
     root: Option<TableNumber>,
+    /// Must what is out of date be synchronised before there is another?
+    needs_resync: bool,
     shortcuts: Shortcuts,
     pub(super) grants: Grants,
     flush: Flush,
@@ -135,6 +141,7 @@ impl<P: Frame> Tables<P> {
             pool: Pool::new(limit.max(FEWEST), random, key, pae)?,
             protects,
             root: None,
+            needs_resync: false,
             shortcuts: Shortcuts::default(),
             grants: Grants::default(),
             flush: Flush::NotNeeded,
@@ -159,16 +166,21 @@ impl<P: Frame> Tables<P> {
         self.flush.take()
     }
 
-    /// Makes sure that there are tables for a fill: new ones as long as there may be more, else the
-    /// least recently used.
+    /// Makes sure that there are tables for a fill: retired ones, then new ones as long as there may be more,
+    /// else the least recently used.
     pub(super) fn reserve(
         &mut self,
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
-    ) -> Result<(), OutOfPages> {
+    ) -> Result<(), Unfinished> {
         while self.pool.free_count() < FOR_ONE_FILL {
-            if self.pool.may_grow() {
-                let mut take = || pages().ok_or(OutOfPages);
+            if self.work.is_enough() {
+                return Err(Unfinished);
+            }
+            if let Some(table) = self.pool.retired() {
+                self.empty(table, memory);
+            } else if self.pool.may_grow() {
+                let mut take = || pages().ok_or(Unfinished);
                 let pages = [take()?, take()?, take()?];
                 self.pool.grow(pages, self.pool[Self::PAE].key);
             } else {
@@ -178,19 +190,41 @@ impl<P: Frame> Tables<P> {
         Ok(())
     }
 
-    /// Drops the root that was used least recently; if there is only the current one, all below it.
+    /// Makes a retired table one that can be taken into use, as far as that can be done now. The tables below
+    /// that nothing else refers to retire.
+    fn empty(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
+        let before = self.pool.in_use();
+        let mut next = self.pool[table].next_present(0);
+        while let Some(index) = next.filter(|_| !self.work.is_enough()) {
+            self.drop_entry(At { table, index }, memory);
+            next = self.pool[table].next_present(index);
+        }
+        if next.is_none() {
+            self.pool.end(table);
+        }
+        self.count_reclaims(before);
+    }
+
+    /// Retires the root that was used least recently; if there is only the current one, drops all below it.
     fn reclaim(&mut self, memory: &dyn GuestMemory) {
         let before = self.pool.in_use();
         let current = self.root;
         let is_spare = |table, page: &ShadowPage<P>| page.parents == 0 && Some(table) != current;
         match self.pool.oldest_root(is_spare) {
-            Some(table) => self.free(table, memory),
+            Some(table) => self.retire(table, memory),
             None => self.drop_all(),
         }
-        self.end_if_too_much();
-        let dropped = before.saturating_sub(self.pool.in_use());
-        // CAST: `usize` is 64 bits wide.
-        self.reclaims = self.reclaims.wrapping_add(dropped as u64);
+        self.count_reclaims(before);
+    }
+
+    /// So many tables were in use. Those that are not any more could have been found again, and went for want of
+    /// room, if there may not be more of them.
+    fn count_reclaims(&mut self, before: usize) {
+        if !self.pool.may_grow() {
+            let dropped = before.saturating_sub(self.pool.in_use());
+            // CAST: `usize` is 64 bits wide.
+            self.reclaims = self.reclaims.wrapping_add(dropped as u64);
+        }
     }
 
     /// Makes the table for this way of paging the one that the CPU begins with.
@@ -198,7 +232,11 @@ impl<P: Frame> Tables<P> {
         &mut self,
         paging: &Paging,
         memory: &dyn GuestMemory,
-    ) -> Result<Hpa, OutOfPages> {
+    ) -> Result<Hpa, Unfinished> {
+        if self.needs_resync {
+            self.resync(memory)?;
+            self.needs_resync = false;
+        }
         let key = Key::root(paging);
         let table = if key.origin == Origin::Pae {
             self.drop_entries(Self::PAE, memory);
@@ -225,32 +263,27 @@ impl<P: Frame> Tables<P> {
         self.root.is_some()
     }
 
-    /// Makes the entries that lead to a page. Needs [`Self::reserve`] before, and a root.
+    /// Makes an entry map a page that [`Self::make_way`] led to.
     pub(super) fn fill(
         &mut self,
-        paging: &Paging,
-        address: Gva,
+        at: At,
         walked: &Walked,
         page: GuestPage<'_>,
         memory: &dyn GuestMemory,
-    ) -> Result<(), OutOfPages> {
-        let at = self.descend(paging, address, walked, memory)?;
+    ) {
         let (mut rights, source) = self.leaf(at, walked);
         rights.write &= page.writable && !self.is_protected(walked.gpa.frame());
         self.set_leaf(at, page, rights, source, memory);
-        Ok(())
     }
 
     /// As [`Self::fill`], for one instruction that is to be single-stepped.
     pub(super) fn fill_for_step(
         &mut self,
-        paging: &Paging,
-        address: Gva,
+        at: At,
         walked: &Walked,
         granted: Granted<'_>,
         memory: &dyn GuestMemory,
-    ) -> Result<(), OutOfPages> {
-        let at = self.descend(paging, address, walked, memory)?;
+    ) {
         let (_, source) = self.leaf(at, walked);
         self.set_leaf(at, granted.page, granted.rights, source, memory);
         self.grants.add(Grant {
@@ -258,7 +291,6 @@ impl<P: Frame> Tables<P> {
             gpa: walked.gpa,
             read_only: granted.read_only,
         });
-        Ok(())
     }
 
     /// Rights of the lowest entry, and the guest's entry that it is made from.
@@ -270,19 +302,20 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// Makes the tables on the way to an address; returns the entry in the lowest of them.
-    fn descend(
+    /// Makes the tables on the way to an address; returns the entry in the lowest of them. Needs
+    /// [`Self::reserve`] before, and a root.
+    pub(super) fn make_way(
         &mut self,
         paging: &Paging,
         address: Gva,
         walked: &Walked,
         memory: &dyn GuestMemory,
-    ) -> Result<At, OutOfPages> {
+    ) -> Result<At, Unfinished> {
         if let Some(at) = self.shortcut(address) {
             self.pool[at.table].writes = 0;
             return Ok(at);
         }
-        let mut table = self.root.ok_or(OutOfPages)?;
+        let mut table = self.root.ok_or(Unfinished)?;
         loop {
             let page = &mut self.pool[table];
             page.writes = 0;
@@ -301,7 +334,7 @@ impl<P: Frame> Tables<P> {
                 return Ok(at);
             };
             let child = self.find_or_begin(self.place(below, address, level), memory)?;
-            self.link(at, child, source, memory);
+            self.link(at, child, source, memory)?;
             table = child;
         }
     }
@@ -336,20 +369,27 @@ impl<P: Frame> Tables<P> {
         &mut self,
         key: Key,
         memory: &dyn GuestMemory,
-    ) -> Result<TableNumber, OutOfPages> {
+    ) -> Result<TableNumber, Unfinished> {
         if let Some(table) = self.pool.find(&key) {
             return Ok(table);
         }
-        let table = self.pool.begin(key)?;
-        if self.protects && key.is_guest_table() {
-            self.resync_frame(key.frame, memory);
-            self.write_protect(key.frame, memory);
+        if !self.protects || !key.is_guest_table() {
+            return self.pool.begin(key);
         }
-        Ok(table)
+        self.resync_frame(key.frame, memory)?;
+        self.protect(key.frame, memory);
+        self.pool.begin(key)
     }
 
-    /// Makes an entry refer to a table.
-    fn link(&mut self, at: At, child: TableNumber, source: u64, memory: &dyn GuestMemory) {
+    /// Makes an entry refer to a table. If that has entries, the way to them was never used before, so that
+    /// nobody has to invalidate anything before its first use: none of them may be out of date.
+    fn link(
+        &mut self,
+        at: At,
+        child: TableNumber,
+        source: u64,
+        memory: &dyn GuestMemory,
+    ) -> Result<(), Unfinished> {
         let hpa = self.pool[child].hpa();
         let new = if at.table == Self::PAE {
             ShadowEntry::pdpte(hpa)
@@ -357,17 +397,22 @@ impl<P: Frame> Tables<P> {
             ShadowEntry::table(hpa)
         };
         if self.pool[at.table].entry(at.index) != Some(new) {
+            let page = &self.pool[child];
+            let leads_to_old = || page.key.is_guest_table() && page.next_present(0).is_some();
+            if self.pool.out_of_date().is_some() && leads_to_old() {
+                self.resync(memory)?;
+            }
             // The child must not go when the only entry is replaced by the same.
             self.pool[child].parents += 1;
             self.drop_entry(at, memory);
             let referrers = &self.pool[child].referrers;
             referrers.insert(&self.pool, at, hpa);
-            self.sync_below(child, memory);
         }
         self.pool[at.table].set(at.index, new, source);
         if at.table == Self::PAE {
             self.pool.touch(child);
         }
+        Ok(())
     }
 
     /// Makes an entry of the lowest level map a page.
@@ -391,7 +436,7 @@ impl<P: Frame> Tables<P> {
         self.pool[at.table].set(at.index, new, source);
     }
 
-    /// Makes an entry not present. A table that no other entry refers to goes with it.
+    /// Makes an entry not present. A table that no other entry refers to retires with it.
     fn drop_entry(&mut self, at: At, memory: &dyn GuestMemory) {
         let Some(entry) = self.pool.entry(at) else {
             return;
@@ -415,7 +460,7 @@ impl<P: Frame> Tables<P> {
         let page = &mut self.pool[child];
         page.parents = page.parents.saturating_sub(1);
         if page.parents == 0 && !page.key.is_root() {
-            self.free(child, memory);
+            self.pool.retire(child);
         }
     }
 
@@ -427,10 +472,9 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// Ends the use of a table, wherever it is referred to. The depth of this recursion is that of
-    /// the tables, which is four.
-    fn free(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
-        // One that stays: its parents go first, and the last of them must not free it, too.
+    /// Ends the use of a table, wherever it is referred to.
+    fn retire(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
+        // One that stays: the last of its parents must not retire it, too.
         self.pool[table].parents += 1;
         let hpa = self.pool[table].hpa();
         while let Some(at) = self.pool[table].referrers.first(&self.pool, hpa) {
@@ -439,14 +483,16 @@ impl<P: Frame> Tables<P> {
             }
             self.drop_entry(at, memory);
         }
-        self.drop_entries(table, memory);
-        if self.work.is_too_much() {
-            return;
-        }
+        self.pool[table].parents = 0;
         if self.root == Some(table) {
+            // As long as its vCPU has not heard of it, a CPU begins with this one.
+            self.drop_entries(table, memory);
+            if self.work.is_too_much() {
+                return;
+            }
             self.forget_root();
         }
-        self.pool.end(table);
+        self.pool.retire(table);
     }
 
     /// Drops all entries of all tables, and all tables but the one for PAE paging.

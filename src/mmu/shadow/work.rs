@@ -3,12 +3,21 @@
 //! How much one operation may do: interrupts are off meanwhile, and a guest can make tables as awkward as
 //! it likes.
 //!
-//! Most operations do what they have to for a few entries. Some depend on what the guest made: how many
-//! entries map a page that is taken away, how many tables hang from one that goes, how many are out of date.
-//! So they count, stop in the middle when it becomes too much, and all tables are dropped instead, which takes
-//! no time ([`Pool::end_all`](super::pool::Pool::end_all)). Nothing that is left half-done outlives the
-//! operation. What was dropped for nothing comes back by page faults; those cost the guest more time than the
-//! work that led to it, and nobody else.
+//! Most operations do what they have to for a few entries. Some depend on what the guest made, so they count,
+//! and there are two ways to end them:
+//!
+//!  - What can be left half-done stops when it is enough, and goes on after interrupts were let in: emptying
+//!    tables that stand for nothing any more, to have them for others, and synchronising those that are out of
+//!    date before translation depends on it.
+//!  - What cannot stops when it is too much, and all tables are dropped instead, which takes no time
+//!    ([`Pool::end_all`](super::pool::Pool::end_all)): a page or a table goes that very many entries refer to, or
+//!    a page that very many map becomes a table. What was dropped for nothing comes back by page faults; those
+//!    cost the guest more time than the work that led to it, and nobody else.
+
+/// There are no pages to make a table of, or the rest would take long. The caller gets pages, lets interrupts
+/// in, and tries again: what was done need not be done once more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Unfinished;
 
 /// What an operation has done so far.
 pub(super) struct Work {
@@ -51,7 +60,13 @@ impl Work {
         self.add(if one_of_many { Self::ONE_OF_MANY } else { 1 });
     }
 
-    /// Is it time to stop?
+    /// Is it time to leave the rest for later? What the operation does besides has room then.
+    #[inline]
+    pub(super) fn is_enough(&self) -> bool {
+        self.done > self.most / 2
+    }
+
+    /// Is it time to drop everything?
     #[inline]
     pub(super) fn is_too_much(&self) -> bool {
         self.done > self.most

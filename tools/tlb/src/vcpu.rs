@@ -9,7 +9,7 @@ use crate::{
         address::{Gpa, Gva},
         guest_walk::{Access, Mode, Paging},
         page::Stock,
-        shadow::{Fault, OutOfPages, Renewal, Shadow, ShadowPolicy, Written, PAGES_FOR_ONE_FILL},
+        shadow::{Fault, Renewal, Shadow, ShadowPolicy, Unfinished, Written, PAGES_FOR_ONE_FILL},
         tags::Tags,
     },
     support::{irq::IrqsDisabled, page::KernelPage},
@@ -219,7 +219,7 @@ impl Vcpu {
     }
 
     /// As `translation/shadow/entry.rs`.
-    fn renew(&mut self, cpu: &Cpu<'_>) -> Result<(), OutOfPages> {
+    fn renew(&mut self, cpu: &Cpu<'_>) -> Result<(), Unfinished> {
         let renewal = self
             .with(|shadow, paging, ram, stock| shadow.renew(paging, ram, &mut || stock.take()))?;
         self.tell_cpu(cpu, renewal);
@@ -257,7 +257,7 @@ impl Vcpu {
                 self.state().stepping = true;
                 None
             }
-            Fault::OutOfPages => Some(Next::Pause),
+            Fault::Unfinished => Some(Next::Pause),
             Fault::Memory(gpa, access) => Some(self.absent(gpa, access.write)),
             Fault::TooMuch => panic!("too much for one instruction"),
         }
@@ -298,8 +298,8 @@ impl Vcpu {
     pub(crate) fn load_cr3(&mut self, cpu: usize, cr3: u64) {
         self.burst(cpu, |vcpu, cpu| {
             vcpu.state().paging.cr3 = cr3;
-            vcpu.with(|shadow, _, ram, _| shadow.load_cr3(ram));
-            // If there are no pages for the root, it is made before the next VM entry.
+            vcpu.with(|shadow, _, _, _| shadow.load_cr3());
+            // If the root is not finished, it is made before the next VM entry, which is in another burst.
             let _ = vcpu.renew(cpu);
         });
     }

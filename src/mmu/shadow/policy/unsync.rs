@@ -51,8 +51,8 @@ impl<P: Frame> ShadowPolicy<P> for Unsync {
         }
     }
 
-    fn load_cr3(&self, tables: &mut Tables<P>, memory: &dyn GuestMemory) {
-        tables.resync(memory);
+    fn load_cr3(&self, tables: &mut Tables<P>) {
+        tables.need_resync();
     }
 
     fn invlpg(&self, tables: &mut Tables<P>, address: Gva, memory: &dyn GuestMemory) {

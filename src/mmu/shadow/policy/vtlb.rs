@@ -46,7 +46,7 @@ impl<P: Frame> ShadowPolicy<P> for Vtlb {
         TableWrite::Allow
     }
 
-    fn load_cr3(&self, tables: &mut Tables<P>, _memory: &dyn GuestMemory) {
+    fn load_cr3(&self, tables: &mut Tables<P>) {
         tables.drop_all();
     }
 

@@ -49,7 +49,7 @@ impl<P: Frame> ShadowPolicy<P> for Wp {
         step_or_release(tables, frame, memory)
     }
 
-    fn load_cr3(&self, _tables: &mut Tables<P>, _memory: &dyn GuestMemory) {}
+    fn load_cr3(&self, _tables: &mut Tables<P>) {}
 
     fn invlpg(&self, _tables: &mut Tables<P>, _address: Gva, _memory: &dyn GuestMemory) {}
 }

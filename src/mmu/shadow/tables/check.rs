@@ -25,17 +25,22 @@ impl<P: Frame> Tables<P> {
 
     /// Panics unless the invariants hold, as far as the entries that are known to be present go.
     pub(in crate::mmu::shadow) fn check(&self, memory: &dyn GuestMemory) {
+        for table in self.used() {
+            let page = &self.pool[table];
+            assert!(self.is_used(table), "two of a kind");
+            assert!(page.parents != 0 || page.key.is_root());
+            assert!(!page.unsync || self.protects && page.key.level == Level::Pt);
+        }
+        for table in self.pool.all_retired() {
+            let page = &self.pool[table];
+            assert!(page.parents == 0 && !page.unsync);
+        }
         let (mut entries, mut in_rings) = (0, 0);
         let mut references = 0;
         let mut parents = 0;
-        for table in self.used() {
+        for table in self.used().chain(self.pool.all_retired()) {
             let page = &self.pool[table];
-            assert!(self.pool.is_in_use(table));
-            if table != Self::PAE {
-                assert_eq!(self.pool.find(&page.key), Some(table), "two of a kind");
-            }
-            assert!(page.parents != 0 || page.key.is_root());
-            assert!(!page.unsync || self.protects && page.key.level == Level::Pt);
+            assert!(self.pool.has_entries(table));
             parents += u64::from(page.parents);
             for index in self.present(table) {
                 let at = At { table, index };
@@ -47,7 +52,7 @@ impl<P: Frame> Tables<P> {
                     self.check_table(at);
                     references += 1;
                 }
-                if self.protects && !page.unsync && self.grants.iter().next().is_none() {
+                if self.must_agree(table) {
                     self.check_source(at, memory);
                 }
             }
@@ -71,16 +76,19 @@ impl<P: Frame> Tables<P> {
         assert_eq!(self.used().count(), self.pool.in_use());
     }
 
+    /// Does every entry of the table say what the guest's entry says?
+    fn must_agree(&self, table: TableNumber) -> bool {
+        let is_granted = self.grants.iter().next().is_some();
+        self.protects && !self.pool[table].unsync && self.is_used(table) && !is_granted
+    }
+
     /// It is found by its key; but the one for PAE paging, which is always in use, by none.
     fn is_used(&self, table: TableNumber) -> bool {
         table == Self::PAE || self.pool.find(&self.pool[table].key) == Some(table)
     }
 
     fn used(&self) -> impl Iterator<Item = TableNumber> + '_ {
-        let others = core::iter::successors(self.pool.next_used(None), |table| {
-            self.pool.next_used(Some(*table))
-        });
-        core::iter::once(Self::PAE).chain(others)
+        core::iter::once(Self::PAE).chain(self.pool.used())
     }
 
     fn present(&self, table: TableNumber) -> impl Iterator<Item = usize> + '_ {

@@ -46,8 +46,15 @@ impl<P: Frame> Tables<P> {
         grants.any(|grant| self.any_shadow(grant.gpa.frame(), is_dense))
     }
 
+    /// Nobody may write to the guest table in a frame any more.
+    pub(super) fn protect(&mut self, frame: u64, memory: &dyn GuestMemory) {
+        if !self.is_protected(frame) {
+            self.write_protect(frame, memory);
+        }
+    }
+
     /// Makes all entries that map a frame read-only.
-    pub(super) fn write_protect(&mut self, frame: u64, memory: &dyn GuestMemory) {
+    fn write_protect(&mut self, frame: u64, memory: &dyn GuestMemory) {
         let Some(page) = memory.page(Gpa::new(frame << 12)) else {
             return;
         };
@@ -91,7 +98,7 @@ impl<P: Frame> Tables<P> {
             if self.work.is_too_much() {
                 return;
             }
-            self.free(table, memory);
+            self.retire(table, memory);
         }
     }
 

@@ -21,37 +21,66 @@ use crate::mmu::{
             At,
             Frame, //
         },
-        work::Work,
+        work::{
+            Unfinished,
+            Work, //
+        }, //
     }, //
 };
 use core::ops::RangeInclusive;
 
 impl<P: Frame> Tables<P> {
-    /// Synchronises all guest tables that are writable, and protects them again.
-    pub(in crate::mmu::shadow) fn resync(&mut self, memory: &dyn GuestMemory) {
-        while let Some(table) = self.pool.out_of_date() {
-            if self.work.is_too_much() {
-                return;
-            }
-            let frame = self.pool[table].key.frame;
-            self.resync_frame(frame, memory);
-            self.write_protect(frame, memory);
-        }
+    /// What is out of date is to be synchronised before there is another root.
+    pub(in crate::mmu::shadow) fn need_resync(&mut self) {
+        self.needs_resync = true;
     }
 
-    pub(super) fn resync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
+    /// Synchronises all guest tables that are writable, and protects them again, as far as that can be done now.
+    pub(super) fn resync(&mut self, memory: &dyn GuestMemory) -> Result<(), Unfinished> {
+        while let Some(table) = self.pool.out_of_date() {
+            self.resync_table(table, memory)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::resync`], for the shadows of the guest table in a frame.
+    pub(super) fn resync_frame(
+        &mut self,
+        frame: u64,
+        memory: &dyn GuestMemory,
+    ) -> Result<(), Unfinished> {
         let mut next = self.pool.shadow_of(frame, None);
         while let Some(table) = next {
-            if self.pool.set_out_of_date(table, false) {
-                self.sync(table, memory);
+            if self.pool[table].unsync {
+                self.resync_table(table, memory)?;
             }
             next = self.pool.shadow_of(frame, Some(table));
         }
+        Ok(())
+    }
+
+    /// As [`Self::resync`], for one table, which is out of date. Its frame's mappings cannot be protected in
+    /// pieces: half of what an operation may do is left for them.
+    fn resync_table(
+        &mut self,
+        table: TableNumber,
+        memory: &dyn GuestMemory,
+    ) -> Result<(), Unfinished> {
+        if self.work.is_enough() {
+            return Err(Unfinished);
+        }
+        self.sync_until(table, Work::is_enough, memory)?;
+        self.protect(self.pool[table].key.frame, memory);
+        self.pool.set_out_of_date(table, false);
+        Ok(())
     }
 
     /// Drops every entry of a frame's shadows that the guest's entry does not stand for any more.
-    pub(in crate::mmu::shadow) fn sync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
-        self.for_each_shadow(frame, |tables, table| tables.sync(table, memory));
+    pub(super) fn sync_frame(&mut self, frame: u64, memory: &dyn GuestMemory) {
+        self.for_each_shadow(frame, |tables, table| {
+            // If it is too much, all tables are dropped.
+            let _unfinished = tables.sync_until(table, Work::is_too_much, memory);
+        });
     }
 
     /// As above, for the 8 bytes around an address that were written.
@@ -102,22 +131,29 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// As [`Self::sync_frame`], for one table.
-    pub(super) fn sync(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
+    /// As [`Self::sync_frame`], for one table, until it is time to stop.
+    fn sync_until(
+        &mut self,
+        table: TableNumber,
+        is_time: impl Fn(&Work) -> bool,
+        memory: &dyn GuestMemory,
+    ) -> Result<(), Unfinished> {
         let gpa = Gpa::new(self.pool[table].key.frame << 12);
         let Some(contents) = memory.contents(gpa) else {
-            return self.drop_entries(table, memory);
+            self.drop_entries(table, memory);
+            return Ok(());
         };
         self.work.add(Work::COMPARISON);
         let mut from = 0;
         while let Some(index) = self.pool[table].next_stale(from, contents) {
-            if self.work.is_too_much() {
-                return;
-            }
             self.drop_entry(At { table, index }, memory);
             self.syncs = self.syncs.wrapping_add(1);
+            if is_time(&self.work) {
+                return Err(Unfinished);
+            }
             from = index + 1;
         }
+        Ok(())
     }
 
     /// Drops an entry if the guest's entry is not what it was made from. Returns whether it did.
@@ -166,30 +202,6 @@ impl<P: Frame> Tables<P> {
                 Some(below) => table = below,
                 None => return,
             }
-        }
-    }
-
-    /// Synchronises a table and those below it that are not: a way that leads there from now on was
-    /// never used before, so that nobody has to invalidate anything before its first use. The depth of
-    /// this recursion is that of the tables.
-    pub(super) fn sync_below(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
-        if self.pool.out_of_date().is_none() {
-            return;
-        }
-        if self.pool[table].key.level == Level::Pt {
-            if self.pool[table].unsync {
-                self.sync(table, memory);
-            }
-            return;
-        }
-        let mut next = self.pool[table].next_present(0);
-        while let Some(index) = next.filter(|_| !self.work.is_too_much()) {
-            self.work.add(1);
-            let entry = self.pool[table].entry(index);
-            if let Some(below) = entry.and_then(|entry| self.pool.at_table(entry.hpa())) {
-                self.sync_below(below, memory);
-            }
-            next = self.pool[table].next_present(index + 1);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(in super::super) fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
         shadow.renew(&paging, ram, &mut || stock.take())
     });
     let Some(Ok(renewal)) = renewed else {
-        // More pages for tables come with the next burst.
+        // There are more pages for tables in the next burst, and more time.
         return Err(Next::Pause);
     };
     tell_cpu(cx, renewal);

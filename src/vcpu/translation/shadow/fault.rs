@@ -84,7 +84,7 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
             step::begin(cx, writes);
             Next::Enter
         }
-        Some(Fault::OutOfPages) => {
+        Some(Fault::Unfinished) => {
             told.tell(cx, trace::FAULT_MISS, trace::ACTION_RETRY, NONE);
             Next::Pause
         }

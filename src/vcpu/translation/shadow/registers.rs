@@ -11,6 +11,7 @@ use super::{
     }, //
 };
 use crate::{
+    mmu::shadow::Unfinished,
     vcpu::{
         context::Context,
         paging, //
@@ -25,20 +26,23 @@ pub(in super::super) fn load_cr3(cx: &mut Context<'_>, value: u64) {
         state.cr3 = value;
         state.paging.cr3 = value;
     }
-    // The root is made at once where there are pages for it, else before the next VM entry.
+    // The root is made at once if it can be, else before the next VM entry.
     let paging = paging::current(cx);
     let renewed = with(cx, |shadow, ram, stock| {
-        shadow.load_cr3(ram);
+        shadow.load_cr3();
         shadow.renew(&paging, ram, &mut || stock.take())
     });
-    if let Some(Ok(renewal)) = renewed {
-        tell_cpu(cx, renewal);
+    match renewed {
+        Some(Ok(renewal)) => tell_cpu(cx, renewal),
+        // The next piece comes after interrupts were let in.
+        Some(Err(Unfinished)) => cx.end_burst(),
+        None => {}
     }
 }
 
 /// What entries of the guest's tables mean has changed.
 pub(in super::super) fn change_mode(cx: &mut Context<'_>) {
-    with(cx, |shadow, ram, _| shadow.change_mode(ram));
+    with(cx, |shadow, _, _| shadow.change_mode());
 }
 
 /// What the CPU has in IA32_EFER while a guest with this one runs: in 64-bit mode or not, and with XD.

@@ -12,7 +12,7 @@ use crate::mmu::{
     guest_walk::{Access, Mode, Paging},
     shadow::{
         policy::{Unsync, Vtlb, Wp},
-        Fault, GuestMemory, Shadow, ShadowPolicy, Written, PAGES_PER_TABLE,
+        Fault, GuestMemory, Renewal, Shadow, ShadowPolicy, Unfinished, Written, PAGES_PER_TABLE,
     },
 };
 use std::rc::Rc;
@@ -45,6 +45,11 @@ struct Guest {
 
 impl Guest {
     fn new(policy: &'static dyn ShadowPolicy<TablePage>) -> Self {
+        Self::with_tables(policy, 2000)
+    }
+
+    /// The driver has so many tables at most.
+    fn with_tables(policy: &'static dyn ShadowPolicy<TablePage>, tables: usize) -> Self {
         let host = Rc::new(Host::default());
         let mut ram = Ram::new(host.clone());
         for frame in 0..40 {
@@ -52,7 +57,7 @@ impl Guest {
         }
         let pae = [(); PAGES_PER_TABLE].map(|()| host.allocate_table());
         let mut guest = Self {
-            shadow: Shadow::new(policy, 2000, RANDOM, pae).unwrap(),
+            shadow: Shadow::new(policy, tables, RANDOM, pae).unwrap(),
             host,
             ram,
             paging: Paging {
@@ -114,9 +119,12 @@ impl Guest {
     }
 
     fn enter(&mut self) {
+        assert!(self.renew().is_ok());
+    }
+
+    fn renew(&mut self) -> Result<Renewal, Unfinished> {
         let mut pages = || Some(self.host.allocate_table());
-        let renewed = self.shadow.renew(&self.paging, &self.ram, &mut pages);
-        assert!(renewed.is_ok());
+        self.shadow.renew(&self.paging, &self.ram, &mut pages)
     }
 
     /// What the last operation did.
@@ -135,10 +143,9 @@ impl Guest {
     /// The guest loads CR3, and goes on. Returns what the driver did for it.
     fn load_cr3(&mut self, frame: u64) -> u32 {
         self.paging.cr3 = frame << 12;
-        self.shadow.load_cr3(&self.ram);
-        let work = self.work();
+        self.shadow.load_cr3();
         self.enter();
-        work + self.work()
+        self.work()
     }
 
     fn check(&self) {
@@ -291,10 +298,91 @@ fn a_table_is_found_at_once() {
     assert!(guest.shadow.longest_search() <= 2);
 }
 
-// What would be too much ends all tables instead.
+/// What an operation does at most.
+const MOST: u32 = 640;
+
+// Room is made in pieces, from what was used least recently, and only as much as is needed.
+#[test]
+fn room_is_made_in_pieces() {
+    const OTHER: u64 = 33;
+    let mut guest = Guest::with_tables(&Wp, 30);
+    guest.map(0, 512 * TABLES, DATA);
+    guest.shadow.limit_work(MOST);
+    for table in OTHER..OTHER + 3 {
+        guest.write(table, 0, table + 1);
+    }
+    guest.write(OTHER + 3, 0, DATA + 1);
+    for index in 1..4 {
+        guest.write(OTHER + 2, index, OTHER + 3 + index);
+        guest.write(OTHER + 3 + index, 0, DATA + 1);
+    }
+    guest.load_cr3(OTHER);
+    // The tables of the higher levels make room for these.
+    for index in 0..3 {
+        guest.touch(index << 21, false);
+    }
+    // And the page tables, which are full, for this one.
+    let mut pieces = 0;
+    while guest.fault(3 << 21, false) == Fault::Unfinished {
+        assert!(guest.work() <= MOST);
+        guest.check();
+        pieces += 1;
+    }
+    assert!(pieces > 1);
+    assert!(guest.work() <= MOST);
+    // The others have their entries still.
+    guest.shadow.limit_work(u32::MAX);
+    let entries = 512 * (TABLES as u32 - 1);
+    assert_eq!(guest.remove(DATA), (entries - 1) * ONE_OF_MANY + 1);
+    guest.check();
+}
+
+// Tables that are out of date are synchronised in pieces, before the guest goes on, and none is dropped.
+#[test]
+fn tables_are_synchronised_in_pieces() {
+    let mut guest = Guest::new(&Unsync);
+    let windows = 512 * (TABLES - 1);
+    for table in 0..TABLES - 1 {
+        guest.map(windows + table, 1, PAGE_TABLES + table);
+    }
+    guest.map(0, windows, DATA);
+    for table in 0..TABLES - 1 {
+        guest.touch((windows + table) << 12, true);
+        (0..512).for_each(|index| guest.write(PAGE_TABLES + table, index, DATA + 1));
+    }
+    let tables = guest.shadow.counts().tables;
+    guest.shadow.limit_work(MOST);
+    guest.shadow.load_cr3();
+    let mut pieces = 0;
+    while guest.renew().is_err() {
+        assert!(guest.work() <= MOST);
+        guest.check();
+        pieces += 1;
+    }
+    assert!(pieces > 1);
+    assert!(guest.work() <= MOST);
+    assert_eq!(guest.shadow.glance().unsync, 0);
+    assert_eq!(guest.shadow.counts().tables, tables);
+    guest.check();
+}
+
+// A table that goes costs the entry that referred to it, whatever it has itself.
+#[test]
+fn a_table_that_goes_costs_an_entry() {
+    let mut guest = Guest::new(&Wp);
+    guest.map(0, 512 * TABLES, DATA);
+    let tables = guest.shadow.counts().tables;
+    guest.shadow.limit_work(MOST);
+    guest.write(ROOT, 0, DATA);
+    guest.shadow.written([Gpa::new(ROOT << 12)], &guest.ram);
+    assert!(guest.work() <= 8);
+    assert_eq!(guest.shadow.counts().tables, tables - 1);
+    guest.check();
+}
+
+// What would be too much and cannot be done in pieces ends all tables instead.
 #[test]
 fn no_operation_does_too_much() {
-    const MOST: u32 = 640;
     let mut guest = Guest::new(&Wp);
     guest.map(0, 3000, DATA);
     guest.shadow.limit_work(MOST);
@@ -304,10 +392,8 @@ fn no_operation_does_too_much() {
     guest.map(0, 3000, DATA);
     guest.shadow.limit_work(MOST);
     guest.paging.cr3 = DATA << 12;
-    guest.shadow.load_cr3(&guest.ram);
-    let mut pages = || Some(guest.host.allocate_table());
-    let renewed = guest.shadow.renew(&guest.paging, &guest.ram, &mut pages);
-    assert!(renewed.is_err());
+    guest.shadow.load_cr3();
+    assert!(guest.renew().is_err());
     assert_eq!(guest.work(), MOST + 1);
     // Once more, and it is little.
     guest.enter();

@@ -55,6 +55,7 @@ const SOMEWHERE: &[&str] = &[
     "resync",
     "step of a single store",
     "too much work",
+    "work left for later",
     "out of pages",
     "memory allocated",
     "memory outside",

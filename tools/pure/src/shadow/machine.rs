@@ -21,8 +21,8 @@ use crate::{
         inspect::{self, Address, Answer, End},
         pte::Trail,
         shadow::{
-            Fault, GuestMemory, OutOfPages, Shadow, ShadowPolicy, Written, PAGES_FOR_ONE_FILL,
-            PAGES_PER_TABLE,
+            Fault, GuestMemory, Renewal, Shadow, ShadowPolicy, Unfinished, Written,
+            PAGES_FOR_ONE_FILL, PAGES_PER_TABLE,
         },
     },
 };
@@ -199,14 +199,9 @@ impl<'a> Machine<'a> {
     /// Before a VM entry: a root, if there is none, and a flush, if it must be.
     fn enter(&mut self) {
         let renewal = loop {
-            let stock = &mut self.stock;
-            let mut pages = || stock.pop();
-            match self
-                .shadow
-                .renew(&self.registers.paging, &self.ram, &mut pages)
-            {
+            match self.renew() {
                 Ok(renewal) => break renewal,
-                Err(OutOfPages) => {
+                Err(Unfinished) => {
                     self.fill_stock();
                     self.shadow.check(&self.ram);
                     self.let_others();
@@ -222,8 +217,25 @@ impl<'a> Machine<'a> {
         self.hardware.enter(&self.registers.paging);
     }
 
+    fn renew(&mut self) -> Result<Renewal, Unfinished> {
+        let before = self.shadow.glance();
+        let stock = &mut self.stock;
+        let renewed = self
+            .shadow
+            .renew(&self.registers.paging, &self.ram, &mut || stock.pop());
+        if self.shadow.glance().unsync < before.unsync {
+            self.coverage.count("resync");
+        }
+        renewed
+    }
+
+    /// The driver could not finish: for want of pages, or because it would have taken long.
     fn fill_stock(&mut self) {
-        self.coverage.count("out of pages");
+        let is_full = self.stock.len() >= PAGES_FOR_ONE_FILL;
+        self.coverage.count(match is_full {
+            true => "work left for later",
+            false => "out of pages",
+        });
         while self.stock.len() < PAGES_FOR_ONE_FILL {
             self.stock.push(self.host.allocate_table());
         }
@@ -306,7 +318,7 @@ impl<'a> Machine<'a> {
                 self.stepping = true;
                 None
             }
-            Fault::OutOfPages => {
+            Fault::Unfinished => {
                 self.fill_stock();
                 None
             }
@@ -358,7 +370,7 @@ impl<'a> Machine<'a> {
                 End::NoMemory | End::NotAllocated | End::ReadOnlyMemory,
                 Fault::Memory(gpa, _), //
             ) => said.gpa.map(|said| said.get() & !7) == Some(gpa.get() & !7),
-            (End::NotFilled | End::Narrowed, Fault::Filled | Fault::Step | Fault::OutOfPages) => {
+            (End::NotFilled | End::Narrowed, Fault::Filled | Fault::Step | Fault::Unfinished) => {
                 true
             }
             _ => false,
@@ -434,14 +446,10 @@ impl<'a> Machine<'a> {
         if self.registers.apply(op, &mut self.ram).is_none() {
             return Outcome::Refused;
         }
-        let before = self.shadow.glance();
         match op {
-            Op::LoadCr3(_) => self.shadow.load_cr3(&self.ram),
+            Op::LoadCr3(_) => self.shadow.load_cr3(),
             Op::Reset => self.shadow.drop_all(),
-            _ => self.shadow.change_mode(&self.ram),
-        }
-        if self.shadow.glance().unsync < before.unsync {
-            self.coverage.count("resync");
+            _ => self.shadow.change_mode(),
         }
         if let Some(architecture) = &mut self.architecture {
             architecture.flush(self.registers.paging.mode);

@@ -46,9 +46,9 @@ macro_rules! without {
                 self.0.table_write(tables, frame, memory)
             }
 
-            fn load_cr3(&self, tables: &mut Tables<KernelPage>, memory: &dyn GuestMemory) {
+            fn load_cr3(&self, tables: &mut Tables<KernelPage>) {
                 if $load_cr3 {
-                    self.0.load_cr3(tables, memory);
+                    self.0.load_cr3(tables);
                 }
             }
 
