@@ -115,19 +115,15 @@ impl<P: Frame> Tables<P> {
         });
     }
 
-    /// Does something that drops entries with each shadow of a guest table. What goes with an entry is of
-    /// a lower level, and may be another shadow of the same frame: so the highest come first, and none is
-    /// looked at twice.
+    /// Drops entries of each shadow of a guest table, by `body`. A table that retires with them may be another
+    /// shadow of the same frame, and is passed over then. As it is of a lower level it is never the one at hand,
+    /// behind which the next is found.
     fn for_each_shadow(&mut self, frame: u64, mut body: impl FnMut(&mut Self, TableNumber)) {
-        for level in [Level::Pml4, Level::Pdpt, Level::Pd, Level::Pt] {
-            let mut next = self.pool.shadow_of(frame, None);
-            while let Some(table) = next.filter(|_| !self.work.is_too_much()) {
-                self.work.add(1);
-                if self.pool[table].key.level == level {
-                    body(self, table);
-                }
-                next = self.pool.shadow_of(frame, Some(table));
-            }
+        let mut next = self.pool.shadow_of(frame, None);
+        while let Some(table) = next.filter(|_| !self.work.is_too_much()) {
+            self.work.add(1);
+            body(self, table);
+            next = self.pool.shadow_of(frame, Some(table));
         }
     }
 
