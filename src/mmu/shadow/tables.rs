@@ -8,7 +8,8 @@
 //!  1. Every present entry of a table that is in use or *retired* is in the reverse map, and no other is.
 //!  2. An entry that refers to a table refers to one in use, of the next lower level; `parents` of
 //!     that table counts such entries. A table in use without parents is a root. A retired one has none, but
-//!     its entries count: a table can be in use because of retired ones only.
+//!     its entries count: a table can be in use because of retired ones only. Where guest tables are not
+//!     protected, nobody keeps its entries right, and it is not used again.
 //!  3. Where guest tables are protected: while a frame has a shadow that is not `unsync`, no entry
 //!     maps the frame writable but a granted one, and every entry of the shadow says what the guest's
 //!     entry says that it was made from.
@@ -243,7 +244,7 @@ impl<P: Frame> Tables<P> {
             self.pool[Self::PAE].key.frame = key.frame;
             Self::PAE
         } else {
-            let table = self.find_or_begin(key, memory)?;
+            let table = self.find_or_begin(key, None, memory)?;
             self.pool.touch(table);
             table
         };
@@ -333,7 +334,8 @@ impl<P: Frame> Tables<P> {
                 self.remember_shortcut(address, at);
                 return Ok(at);
             };
-            let child = self.find_or_begin(self.place(below, address, level), memory)?;
+            let below = self.place(below, address, level);
+            let child = self.find_or_begin(below, Some(at), memory)?;
             self.link(at, child, source, memory)?;
             table = child;
         }
@@ -364,14 +366,20 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// The table for a key. A new one is empty, and the guest table is protected from then on.
+    /// The table for a key, and for an entry if it is not the root. A new one is empty, and the guest table is
+    /// protected from then on.
     fn find_or_begin(
         &mut self,
         key: Key,
+        above: Option<At>,
         memory: &dyn GuestMemory,
     ) -> Result<TableNumber, Unfinished> {
         if let Some(table) = self.pool.find(&key) {
-            return Ok(table);
+            if self.protects || above.is_none_or(|at| self.refers_to(at, table)) {
+                return Ok(table);
+            }
+            // An entry above it was dropped: what was invalidated since is still there.
+            self.retire(table, memory);
         }
         if !self.protects || !key.is_guest_table() {
             return self.pool.begin(key);
@@ -379,6 +387,11 @@ impl<P: Frame> Tables<P> {
         self.resync_frame(key.frame, memory)?;
         self.protect(key.frame, memory);
         self.pool.begin(key)
+    }
+
+    fn refers_to(&self, at: At, table: TableNumber) -> bool {
+        let entry = self.pool.entry(at);
+        entry.is_some_and(|entry| entry.hpa() == self.pool[table].hpa())
     }
 
     /// Makes an entry refer to a table. If that has entries, the way to them was never used before, so that

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::mmu::{
     address::{Gpa, Gva},
-    guest_walk::{Access, Mode, Paging},
+    guest_walk::{Access, Mode, Paging, PhysicalMemory},
     shadow::{
         policy::{Unsync, Vtlb, Wp},
         Fault, GuestMemory, Renewal, Shadow, ShadowPolicy, Unfinished, Written, PAGES_PER_TABLE,
@@ -34,6 +34,8 @@ const ONE_OF_MANY: u32 = 4;
 const OPEN: u64 = 0x67;
 /// PS.
 const LARGE: u64 = 1 << 7;
+/// A bit that is the guest's own.
+const AVAILABLE: u64 = 1 << 9;
 
 /// A guest with four levels of tables, which maps pages at addresses from 0 on.
 struct Guest {
@@ -398,4 +400,21 @@ fn no_operation_does_too_much() {
     // Once more, and it is little.
     guest.enter();
     assert_eq!(guest.work(), 0);
+}
+
+// INVLPG reaches what is below an entry that goes with it, if the way there is made anew.
+#[test]
+fn what_was_invalidated_does_not_come_back() {
+    for table in [ROOT, POINTERS] {
+        let mut guest = Guest::new(&Vtlb);
+        guest.map(0, 2, DATA);
+        guest.write(PAGE_TABLES, 1, DATA + 1);
+        let below = guest.ram.read(Gpa::new(table << 12)).unwrap();
+        guest.ram.store(table << 12, below | AVAILABLE, u64::MAX);
+        guest.shadow.invlpg(Gva::new(1 << 12), &guest.ram);
+        guest.touch(0, false);
+        let fetched = guest.shadow.fetch(Gva::new(1 << 12), &guest.ram);
+        assert_eq!(fetched.count(), 0);
+        guest.check();
+    }
 }

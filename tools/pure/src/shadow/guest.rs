@@ -144,7 +144,8 @@ impl Guest {
 
     fn act(&mut self) {
         match self.dice.below(100) {
-            0..38 => self.access(),
+            0..35 => self.access(),
+            35..38 => self.invalidate_neighbour(),
             38..64 => self.set_entry(),
             64..67 => self.map(),
             67..71 => self.copy(),
@@ -293,6 +294,51 @@ impl Guest {
     fn invalidate(&mut self) {
         let linear = self.linear();
         self.emit(Op::Invlpg(linear));
+    }
+
+    /// Changes an entry, and one far above it, and invalidates the page. Another page of the same table is used
+    /// before and after.
+    fn invalidate_neighbour(&mut self) {
+        let changing = layout::changing(self.paging().mode);
+        if changing.is_empty() {
+            return;
+        }
+        let linear = self.dice.pick(&changing);
+        let neighbours: Vec<_> = changing
+            .into_iter()
+            .filter(|other| other >> 21 == linear >> 21 && *other != linear)
+            .collect();
+        let neighbour = self.dice.pick(&neighbours);
+        self.read(neighbour);
+        self.read(linear);
+        let paging = *self.paging();
+        let mut way = layout::way(&paging, linear, &self.reference.ram);
+        let Some(lowest) = way.pop().filter(|place| place.lowest) else {
+            return;
+        };
+        way.pop();
+        if let Some(above) = way.get(self.dice.below(2) as usize) {
+            self.store(above.gpa, above.entry ^ 1 << 9, u64::MAX);
+        }
+        let entry = self.new_entry(&paging, &lowest);
+        let (gpa, value, mask) = word(&paging, &lowest, entry);
+        self.store(gpa, value, mask);
+        self.emit(Op::Invlpg(linear));
+        self.read(neighbour);
+        self.read(linear);
+    }
+
+    fn read(&mut self, linear: u64) {
+        let access = Access {
+            may_touch_users: true,
+            ..Access::default()
+        };
+        self.emit(Op::Instruction(vec![Touch {
+            linear,
+            access,
+            value: 0,
+            mask: u64::MAX,
+        }]));
     }
 
     fn switch(&mut self) {
