@@ -112,6 +112,9 @@ pub(crate) struct Tables<P> {
     root: Option<TableNumber>,
     /// Must what is out of date be synchronised before there is another?
     needs_resync: bool,
+    /// Was synchronisation left half-done? Then nothing gets out of date until all is synchronised: else what an
+    /// instruction writes to could be as much as a piece, again and again.
+    is_resyncing: bool,
     shortcuts: Shortcuts,
     pub(super) grants: Grants,
     flush: Flush,
@@ -143,6 +146,7 @@ impl<P: Frame> Tables<P> {
             protects,
             root: None,
             needs_resync: false,
+            is_resyncing: false,
             shortcuts: Shortcuts::default(),
             grants: Grants::default(),
             flush: Flush::NotNeeded,
@@ -515,6 +519,7 @@ impl<P: Frame> Tables<P> {
             self.pool[root].clear_all();
         }
         self.pool.end_all();
+        self.is_resyncing = false;
         // There are no shadows that what was granted could make wrong.
         self.grants.clear();
         // The next root comes with a flush.

@@ -103,11 +103,10 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Lets the guest write to the table in a frame, if only shadows of the lowest level would have
-    /// to be synchronised for it. Returns whether it does.
+    /// to be synchronised for it, and that is not going on. Returns whether it does.
     pub(in crate::mmu::shadow) fn allow_unsync(&mut self, frame: u64) -> bool {
-        if self.any_shadow(frame, |tables, table| {
-            tables.pool[table].key.level != Level::Pt
-        }) {
+        let is_higher = |tables: &Self, table| tables.pool[table].key.level != Level::Pt;
+        if self.is_resyncing || self.any_shadow(frame, is_higher) {
             return false;
         }
         let mut next = self.pool.shadow_of(frame, None);

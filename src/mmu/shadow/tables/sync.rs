@@ -40,6 +40,7 @@ impl<P: Frame> Tables<P> {
         while let Some(table) = self.pool.out_of_date() {
             self.resync_table(table, memory)?;
         }
+        self.is_resyncing = false;
         Ok(())
     }
 
@@ -66,10 +67,10 @@ impl<P: Frame> Tables<P> {
         table: TableNumber,
         memory: &dyn GuestMemory,
     ) -> Result<(), Unfinished> {
-        if self.work.is_enough() {
+        if self.work.is_enough() || self.sync_until(table, Work::is_enough, memory).is_err() {
+            self.is_resyncing = true;
             return Err(Unfinished);
         }
-        self.sync_until(table, Work::is_enough, memory)?;
         self.protect(self.pool[table].key.frame, memory);
         self.pool.set_out_of_date(table, false);
         Ok(())

@@ -418,3 +418,37 @@ fn what_was_invalidated_does_not_come_back() {
         guest.check();
     }
 }
+
+// An instruction that writes to a table, and takes a new way to old entries, comes to its end: what a piece of the
+// synchronisation has protected is not written to freely again before the last.
+#[test]
+fn pieces_of_synchronisation_come_to_their_end() {
+    const WINDOW: u64 = (TABLES - 1) * 512;
+    const READ_ONLY: u64 = OPEN & !2;
+    let mut guest = Guest::new(&Unsync);
+    guest.map(WINDOW, 1, PAGE_TABLES);
+    guest.map(0, 1, DATA);
+    // Another shadow of the same table.
+    let entry = PAGE_TABLES << 12 | READ_ONLY;
+    guest.ram.store(DIRECTORY << 12 | 1 << 3, entry, u64::MAX);
+    guest.touch(1 << 21, false);
+    // And another way to a third.
+    guest.map(2 * 512, 1, DATA);
+    guest.write(DIRECTORY, 3, PAGE_TABLES + 2);
+    // A comparison is a piece, and not too much.
+    guest.shadow.limit_work(COMPARISON * 3 / 2);
+    let mut stepping = false;
+    for _ in 0..10 {
+        stepping = stepping || guest.fault(WINDOW << 12, true) == Fault::Step;
+        match guest.fault(3 << 21, false) {
+            Fault::Unfinished => guest.check(),
+            fault => {
+                assert_eq!(fault, Fault::Filled);
+                assert!(stepping);
+                guest.shadow.end_step(Written::Anything, &guest.ram);
+                return guest.check();
+            }
+        }
+    }
+    panic!("it does not come to its end");
+}
