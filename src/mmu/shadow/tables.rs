@@ -199,12 +199,7 @@ impl<P: Frame> Tables<P> {
     /// that nothing else refers to retire.
     fn empty(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         let before = self.pool.in_use();
-        let mut next = self.pool[table].next_present(0);
-        while let Some(index) = next.filter(|_| !self.work.is_enough()) {
-            self.drop_entry(At { table, index }, memory);
-            next = self.pool[table].next_present(index);
-        }
-        if next.is_none() {
+        if self.drop_entries(table, Work::is_enough, memory).is_ok() {
             self.pool.end(table);
         }
         self.count_reclaims(before);
@@ -244,7 +239,7 @@ impl<P: Frame> Tables<P> {
         }
         let key = Key::root(paging);
         let table = if key.origin == Origin::Pae {
-            self.drop_entries(Self::PAE, memory);
+            self.drop_entries(Self::PAE, Work::is_too_much, memory)?;
             self.pool[Self::PAE].key.frame = key.frame;
             Self::PAE
         } else {
@@ -481,12 +476,22 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    fn drop_entries(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
+    /// Drops all entries of a table, until it is time to stop.
+    fn drop_entries(
+        &mut self,
+        table: TableNumber,
+        is_time: impl Fn(&Work) -> bool,
+        memory: &dyn GuestMemory,
+    ) -> Result<(), Unfinished> {
         let mut next = self.pool[table].next_present(0);
-        while let Some(index) = next.filter(|_| !self.work.is_too_much()) {
+        while let Some(index) = next {
+            if is_time(&self.work) {
+                return Err(Unfinished);
+            }
             self.drop_entry(At { table, index }, memory);
             next = self.pool[table].next_present(index);
         }
+        Ok(())
     }
 
     /// Ends the use of a table, wherever it is referred to.
@@ -503,8 +508,8 @@ impl<P: Frame> Tables<P> {
         self.pool[table].parents = 0;
         if self.root == Some(table) {
             // As long as its vCPU has not heard of it, a CPU begins with this one.
-            self.drop_entries(table, memory);
-            if self.work.is_too_much() {
+            let dropped = self.drop_entries(table, Work::is_too_much, memory);
+            if dropped.is_err() {
                 return;
             }
             self.forget_root();

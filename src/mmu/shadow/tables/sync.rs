@@ -137,8 +137,7 @@ impl<P: Frame> Tables<P> {
     ) -> Result<(), Unfinished> {
         let gpa = Gpa::new(self.pool[table].key.frame << 12);
         let Some(contents) = memory.contents(gpa) else {
-            self.drop_entries(table, memory);
-            return Ok(());
+            return self.drop_entries(table, is_time, memory);
         };
         self.work.add(Work::COMPARISON);
         let mut from = 0;
