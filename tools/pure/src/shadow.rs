@@ -16,7 +16,8 @@
 //!    between two exits, or while the driver makes a root; what it sees is what some CPU could have cached.
 //!
 //! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`). For some
-//! programs the driver may do little in one operation, so that it often has to give up and drop all tables.
+//! programs the driver may do little in one operation, so that it often has to give up and drop all tables, or to
+//! leave work for later.
 //!
 //! How much operations do is checked, too ([`bounds`]).
 //!

@@ -51,7 +51,7 @@ pub(super) struct Program {
 /// Writes a program.
 pub(super) fn write(mut dice: Dice, disciplined: bool) -> Program {
     let tables = dice.pick(&[9, 10, 11, 12, 16, 20, 20, 64]);
-    let work = dice.pick(&[8, 40, 640, 640]);
+    let work = dice.pick(&[8, 40, 100, 640, 640]);
     let (image, spaces) = make_spaces(&mut dice);
     let registers = Registers {
         paging: start(&mut dice),

@@ -28,7 +28,7 @@ use crate::{
 };
 use std::rc::Rc;
 
-/// Exits that one instruction may have.
+/// Exits that one instruction may have, and attempts at a root.
 const PATIENCE: u32 = 300;
 
 /// The policy of a machine.
@@ -198,16 +198,8 @@ impl<'a> Machine<'a> {
 
     /// Before a VM entry: a root, if there is none, and a flush, if it must be.
     fn enter(&mut self) {
-        let renewal = loop {
-            match self.renew() {
-                Ok(renewal) => break renewal,
-                Err(Unfinished) => {
-                    self.fill_stock();
-                    self.shadow.check(&self.ram);
-                    self.let_others();
-                }
-            }
-        };
+        let renewal = (0..PATIENCE).find_map(|_| self.try_renew());
+        let renewal = renewal.unwrap_or_else(|| panic!("{}: no root", self.policy.name));
         if let Some(root) = renewal.root {
             self.hardware.set_root(root);
         }
@@ -215,6 +207,17 @@ impl<'a> Machine<'a> {
             self.hardware.flush();
         }
         self.hardware.enter(&self.registers.paging);
+    }
+
+    /// Does as much of it as can be done at once.
+    fn try_renew(&mut self) -> Option<Renewal> {
+        let renewed = self.renew();
+        if renewed.is_err() {
+            self.fill_stock();
+            self.shadow.check(&self.ram);
+            self.let_others();
+        }
+        renewed.ok()
     }
 
     fn renew(&mut self) -> Result<Renewal, Unfinished> {
