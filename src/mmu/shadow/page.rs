@@ -114,7 +114,7 @@ impl ShadowEntry {
     }
 }
 
-/// A shadow table. While it is in use, [`Self::key`] says what for.
+/// A shadow table. While it is in use or retired, [`Self::key`] says what for.
 pub(crate) struct ShadowPage<P> {
     /// What it stands for.
     pub(super) key: Key,
@@ -122,7 +122,7 @@ pub(crate) struct ShadowPage<P> {
     neighbours: AllNeighbours,
     /// The next whose own address has the same hash.
     pub(super) next_by_table: Option<TableNumber>,
-    /// The epoch of the pool in which it is in use.
+    /// The epoch of the pool in which it is in use or retired.
     pub(super) epoch: u64,
     /// Entries that refer to it.
     pub(super) referrers: Referrers,

@@ -15,8 +15,8 @@
 //! # Invariants
 //!
 //! A page's ring begins with the entry that its [`Referrers`] name, if that entry is present, of a table that is
-//! in use or retired, and refers to the page; else the ring is empty. So an entry that was the only one goes without a word
-//! to its page, and all entries of all tables go at once when the tables are not in use any more.
+//! in use or retired, and refers to the page; else the ring is empty. So an entry that was the only one goes
+//! without a word to its page, and all entries of all tables go at once when the tables are not in use any more.
 
 use super::{
     list::TableNumber,

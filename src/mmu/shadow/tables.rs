@@ -21,7 +21,8 @@
 //!
 //!  - A fill: an entry for each level, and for each new table the mappings of the guest's table.
 //!  - Taking a page away or protecting it: its mappings, those of retired tables included.
-//!  - Retiring a table: the entries that refer to it, and its own if a CPU begins with it.
+//!  - Retiring a table: the entries that refer to it, and its own if a CPU begins with it. The guest tables below
+//!    it stay protected until it is emptied.
 //!  - Making room for a fill: the entries of as many retired tables as it takes, in pieces.
 //!  - Synchronisation: a comparison for each table that is out of date or that a step wrote to, and what has
 //!    changed in it; of all that are out of date in pieces, at a load of CR3 and at a new way to old entries.
