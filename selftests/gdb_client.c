@@ -145,27 +145,45 @@ static void get_bytes(const char *digits, u8 *bytes, size_t count)
 		bytes[i] = digit(digits[2 * i]) << 4 | digit(digits[2 * i + 1]);
 }
 
-static u64 get_register(struct gdb *gdb, int number)
+/* @count bytes behind as many registers of 64 bits. */
+static void get_register(struct gdb *gdb, int number, u8 *bytes, size_t count)
+{
+	const char *digits = gdb_ask(gdb, "g");
+
+	require(strlen(digits) >= 16 * number + 2 * count,
+		"for registers gdb hears %s", digits);
+	get_bytes(digits + 16 * number, bytes, count);
+}
+
+static u64 get_wide_register(struct gdb *gdb, int number)
 {
 	u64 value;
 
-	get_bytes(gdb_ask(gdb, "g") + 16 * number, (u8 *)&value, sizeof(value));
+	get_register(gdb, number, (u8 *)&value, sizeof(value));
 	return value;
 }
 
 u64 gdb_rax(struct gdb *gdb)
 {
-	return get_register(gdb, GDB_RAX);
+	return get_wide_register(gdb, GDB_RAX);
 }
 
 u64 gdb_rsp(struct gdb *gdb)
 {
-	return get_register(gdb, GDB_RSP);
+	return get_wide_register(gdb, GDB_RSP);
 }
 
 u64 gdb_rip(struct gdb *gdb)
 {
-	return get_register(gdb, GDB_RIP);
+	return get_wide_register(gdb, GDB_RIP);
+}
+
+u32 gdb_eflags(struct gdb *gdb)
+{
+	u32 value;
+
+	get_register(gdb, GDB_RIP + 1, (u8 *)&value, sizeof(value));
+	return value;
 }
 
 static void read_memory(struct gdb *gdb, u64 address, u8 *bytes, size_t count)

@@ -29,6 +29,7 @@ void gdb_interrupt(struct gdb *gdb);
 u64 gdb_rax(struct gdb *gdb);
 u64 gdb_rsp(struct gdb *gdb);
 u64 gdb_rip(struct gdb *gdb);
+u32 gdb_eflags(struct gdb *gdb);
 /* As many bytes of memory as there is room for, less one for a zero. */
 void gdb_read(struct gdb *gdb, u64 address, char *bytes, size_t room);
 u64 gdb_read_u64(struct gdb *gdb, u64 address);

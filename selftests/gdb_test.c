@@ -48,7 +48,7 @@ static const char *reason_to_skip(void)
 	struct vm vm;
 
 	if (chosen_mmu() != MINIVMX_MMU_EPT && chosen_mmu() != MINIVMX_MMU_UNSYNC)
-		return "done with other MMUs";
+		return "done with ept and unsync";
 	reason = create_vm(&vm);
 	if (reason)
 		return reason;
@@ -173,22 +173,6 @@ static bool is_stop(const char *answer, int signal)
 	       (kind == 'S' || kind == 'T');
 }
 
-/* With its breakpoint still set: each instruction is carried out once. */
-static void step(struct __test_metadata *_metadata, struct gdb *gdb)
-{
-	u64 rip = gdb_rip(gdb);
-
-	for (int i = 0; i < 3; i++) {
-		const u64 before = rip;
-
-		EXPECT_TRUE(is_stop(gdb_ask(gdb, "vCont;s"), SIGTRAP))
-			TH_LOG("%s", gdb->answer);
-		rip = gdb_rip(gdb);
-		EXPECT_TRUE(rip > before && rip <= before + 15)
-			TH_LOG("from %#llx to %#llx", before, rip);
-	}
-}
-
 /* Registers as they were, of which gdb sends zeros for those it does not know. */
 static void put_registers(struct __test_metadata *_metadata, struct gdb *gdb,
 			  char *digits)
@@ -199,23 +183,139 @@ static void put_registers(struct __test_metadata *_metadata, struct gdb *gdb,
 	EXPECT_STREQ("OK", gdb_ask(gdb, "G%s", digits));
 }
 
+/* A guest that has other code where it stands, until that is taken away again. */
+struct detour {
+	u64 rip;
+	size_t length;
+	char *code;
+	char *registers;
+};
+
+static struct detour begin_detour(struct __test_metadata *_metadata,
+				  struct gdb *gdb, const char *code)
+{
+	struct detour detour = {
+		.rip = gdb_rip(gdb),
+		.length = strlen(code) / 2,
+	};
+
+	detour.registers = strdup(gdb_ask(gdb, "g"));
+	detour.code = strdup(gdb_ask(gdb, "m%llx,%zx", detour.rip, detour.length));
+	EXPECT_STREQ("OK", gdb_ask(gdb, "M%llx,%zx:%s", detour.rip,
+				   detour.length, code));
+	return detour;
+}
+
+static void end_detour(struct __test_metadata *_metadata, struct gdb *gdb,
+		       struct detour *detour)
+{
+	EXPECT_STREQ("OK", gdb_ask(gdb, "M%llx,%zx:%s", detour->rip,
+				   detour->length, detour->code));
+	put_registers(_metadata, gdb, detour->registers);
+	EXPECT_EQ(detour->rip, gdb_rip(gdb));
+	free(detour->code);
+	free(detour->registers);
+}
+
+static void expect_stop(struct __test_metadata *_metadata, struct gdb *gdb,
+			const char *request, int signal)
+{
+	EXPECT_TRUE(is_stop(gdb_ask(gdb, "%s", request), signal))
+		TH_LOG("%s: %s", request, gdb->answer);
+}
+
+/* NOP, NOP: with its breakpoint still set, each instruction is carried out once. */
+static void step(struct __test_metadata *_metadata, struct gdb *gdb)
+{
+	struct detour detour = begin_detour(_metadata, gdb, "9090");
+
+	for (int i = 1; i <= 2; i++) {
+		expect_stop(_metadata, gdb, "vCont;s", SIGTRAP);
+		EXPECT_EQ(detour.rip + i, gdb_rip(gdb));
+		EXPECT_FALSE(gdb_eflags(gdb) & RFLAGS_TF);
+	}
+	end_detour(_metadata, gdb, &detour);
+}
+
 /* Of the flag that it is stepped by, the guest sees nothing: PUSHFQ, POP RAX. */
 static void step_over_pushf(struct __test_metadata *_metadata, struct gdb *gdb)
 {
-	const u64 rip = gdb_rip(gdb);
-	char *registers = strdup(gdb_ask(gdb, "g"));
-	char *code = strdup(gdb_ask(gdb, "m%llx,2", rip));
+	struct detour detour = begin_detour(_metadata, gdb, "9c58");
 
-	EXPECT_STREQ("OK", gdb_ask(gdb, "M%llx,2:9c58", rip));
 	for (int i = 0; i < 2; i++)
-		EXPECT_TRUE(is_stop(gdb_ask(gdb, "vCont;s"), SIGTRAP));
-	EXPECT_EQ(rip + 2, gdb_rip(gdb));
+		expect_stop(_metadata, gdb, "vCont;s", SIGTRAP);
+	EXPECT_EQ(detour.rip + 2, gdb_rip(gdb));
 	EXPECT_EQ(RFLAGS_FIXED, gdb_rax(gdb) & (RFLAGS_FIXED | RFLAGS_TF));
-	EXPECT_STREQ("OK", gdb_ask(gdb, "M%llx,2:%s", rip, code));
-	put_registers(_metadata, gdb, registers);
-	EXPECT_EQ(rip, gdb_rip(gdb));
+	end_detour(_metadata, gdb, &detour);
+}
+
+/* Ctrl-C before the step that it is to stop: neither leaves a flag behind. NOP, NOP. */
+static void interrupt_before_step(struct __test_metadata *_metadata,
+				  struct gdb *gdb)
+{
+	struct detour detour = begin_detour(_metadata, gdb, "9090");
+	u64 rip;
+
+	gdb_interrupt(gdb);
+	gdb_ask(gdb, "vCont;s");
+	EXPECT_TRUE(is_stop(gdb->answer, SIGINT) || is_stop(gdb->answer, SIGTRAP))
+		TH_LOG("%s", gdb->answer);
+	EXPECT_FALSE(gdb_eflags(gdb) & RFLAGS_TF);
+	rip = gdb_rip(gdb);
+	expect_stop(_metadata, gdb, "vCont;s", SIGTRAP);
+	EXPECT_EQ(rip + 1, gdb_rip(gdb));
+	EXPECT_FALSE(gdb_eflags(gdb) & RFLAGS_TF);
+	end_detour(_metadata, gdb, &detour);
+}
+
+/* What the CPU watches for it: PUSH RAX, POP RAX. */
+static void stop_at_write(struct __test_metadata *_metadata, struct gdb *gdb)
+{
+	struct detour detour = begin_detour(_metadata, gdb, "5058");
+	const u64 written = gdb_rsp(gdb) - 8;
+
+	EXPECT_STREQ("OK", gdb_ask(gdb, "Z2,%llx,8", written));
+	EXPECT_NE(NULL, strstr(gdb_ask(gdb, "vCont;c"), "watch"));
+	EXPECT_EQ(detour.rip + 1, gdb_rip(gdb));
+	EXPECT_STREQ("OK", gdb_ask(gdb, "z2,%llx,8", written));
+	expect_stop(_metadata, gdb, "vCont;s", SIGTRAP);
+	EXPECT_EQ(detour.rip + 2, gdb_rip(gdb));
+	end_detour(_metadata, gdb, &detour);
+}
+
+/*
+ * INC EAX and back, with interrupts off. A server that is slow hears both at once,
+ * before the guest has gone on.
+ */
+static void stop_by_interrupt(struct __test_metadata *_metadata,
+			      struct gdb *gdb)
+{
+	struct detour detour = begin_detour(_metadata, gdb, "ffc0ebfc");
+	const u64 before = gdb_rax(gdb);
+
+	for (int i = 0; i < 20 && gdb_rax(gdb) == before; i++) {
+		gdb_say(gdb, "vCont;c");
+		usleep(50 * 1000);
+		gdb_interrupt(gdb);
+		EXPECT_TRUE(is_stop(gdb_hear(gdb), SIGINT))
+			TH_LOG("%s", gdb->answer);
+	}
+	EXPECT_NE(before, gdb_rax(gdb));
+	end_detour(_metadata, gdb, &detour);
+}
+
+/* Set twice, it is taken away by once. */
+static void set_int3_twice(struct __test_metadata *_metadata, struct gdb *gdb)
+{
+	const u64 rest_init = symbol("rest_init");
+	char *code = strdup(gdb_ask(gdb, "m%llx,1", rest_init));
+
+	for (int i = 0; i < 2; i++)
+		EXPECT_STREQ("OK", gdb_ask(gdb, "Z0,%llx,1", rest_init));
+	EXPECT_STREQ("cc", gdb_ask(gdb, "m%llx,1", rest_init));
+	EXPECT_STREQ("OK", gdb_ask(gdb, "z0,%llx,1", rest_init));
+	EXPECT_STREQ(code, gdb_ask(gdb, "m%llx,1", rest_init));
 	free(code);
-	free(registers);
 }
 
 /* Which is what Linux prints first: what gdb writes is what the guest reads. */
@@ -253,22 +353,6 @@ static void stop_again(struct __test_metadata *_metadata, struct gdb *gdb)
 	EXPECT_STREQ("OK", gdb_ask(gdb, "z1,%llx,1", kernel_init));
 }
 
-/* A server that is slow hears both at once, before the guest has gone on. */
-static void stop_by_interrupt(struct __test_metadata *_metadata,
-			      struct gdb *gdb)
-{
-	const u64 before = gdb_rip(gdb);
-
-	for (int i = 0; i < 20 && gdb_rip(gdb) == before; i++) {
-		gdb_say(gdb, "vCont;c");
-		usleep(300 * 1000);
-		gdb_interrupt(gdb);
-		EXPECT_TRUE(is_stop(gdb_hear(gdb), SIGINT))
-			TH_LOG("%s", gdb->answer);
-	}
-	EXPECT_NE(before, gdb_rip(gdb));
-}
-
 TEST_F_TIMEOUT(debugged, stops_and_goes_on, 240)
 {
 	struct gdb *gdb = &self->session.gdb;
@@ -276,14 +360,17 @@ TEST_F_TIMEOUT(debugged, stops_and_goes_on, 240)
 	begin(_metadata, &self->session, "A shell in a guest");
 	stop_at_start_kernel(_metadata, gdb);
 	expect_caller(_metadata, gdb);
-	step_over_pushf(_metadata, gdb);
 	step(_metadata, gdb);
-	change_banner(_metadata, gdb);
+	step_over_pushf(_metadata, gdb);
+	interrupt_before_step(_metadata, gdb);
 	EXPECT_STREQ("OK", gdb_ask(gdb, "z1,%llx,1", symbol("start_kernel")));
+	stop_at_write(_metadata, gdb);
+	stop_by_interrupt(_metadata, gdb);
+	set_int3_twice(_metadata, gdb);
+	change_banner(_metadata, gdb);
 	EXPECT_STREQ("OK", gdb_ask(gdb, "Z1,%llx,1", symbol("kernel_init")));
 	stop_at_int3(_metadata, gdb);
 	stop_again(_metadata, gdb);
-	stop_by_interrupt(_metadata, gdb);
 	EXPECT_STREQ("OK", gdb_ask(gdb, "D"));
 	expect_success(_metadata, &self->session);
 	EXPECT_TRUE(says("gdb has left the guest, which goes on"));
@@ -297,6 +384,7 @@ TEST_F_TIMEOUT(debugged, goes_on_without_gdb, 120)
 	struct gdb *gdb = &self->session.gdb;
 
 	begin(_metadata, &self->session, "Linux version ");
+	EXPECT_STREQ("OK", gdb_ask(gdb, "Z0,%llx,1", gdb_rip(gdb)));
 	EXPECT_STREQ("OK", gdb_ask(gdb, "Z1,%llx,1", symbol("start_kernel")));
 	gdb_close(gdb);
 	expect_success(_metadata, &self->session);

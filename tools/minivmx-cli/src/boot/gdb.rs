@@ -6,6 +6,7 @@
 mod breakpoints;
 mod connection;
 mod debuggee;
+mod int3;
 mod memory;
 mod registers;
 mod step;
@@ -111,27 +112,22 @@ impl Debugger {
         }
     }
 
-    /// Talks with gdb: as long as it has something to say, if the guest stands still, or else now and
-    /// then. An interrupt that is on its way to the guest has to arrive before gdb may stop it.
+    /// Hears what gdb says: at once, if the guest stands still, or else now and then. An interrupt that is on
+    /// its way to the guest has to arrive before gdb may stop it.
     fn talk(&mut self) -> Result<()> {
         if !self.is_running() {
-            return self.talk_while_stopped();
+            return self.hear(LOOK);
         }
         let now = Instant::now();
         if now < self.look_due || self.debuggee.machine.vcpu.event().is_some() {
             return Ok(());
         }
         self.look_due = now + LOOK;
-        self.hear(Duration::ZERO).map(drop)
+        self.hear(Duration::ZERO)
     }
 
-    fn talk_while_stopped(&mut self) -> Result<()> {
-        while !self.is_running() && self.hear(LOOK)? {}
-        Ok(())
-    }
-
-    /// Takes what gdb says within this time. Returns whether that was something.
-    fn hear(&mut self, limit: Duration) -> Result<bool> {
+    /// Takes what gdb says within this time.
+    fn hear(&mut self, limit: Duration) -> Result<()> {
         let session = match mem::replace(&mut self.state, State::Alone) {
             State::Attached(session) => session,
             other => {
@@ -142,29 +138,26 @@ impl Debugger {
         let (session, bytes) = read(session, limit);
         match bytes {
             Ok(bytes) => {
-                let is_something = !bytes.is_empty();
                 let after = bytes.into_iter().try_fold(session, |session, byte| {
                     take(session, &mut self.debuggee, byte)
                 });
-                self.go_on(after)?;
-                Ok(is_something)
+                self.go_on(after)
             }
-            Err(error) => self.lose(&error).map(|()| true),
+            Err(error) => self.lose(&error),
         }
     }
 
     /// Lets gdb in, if it has come.
-    fn accept(&mut self, limit: Duration) -> Result<bool> {
+    fn accept(&mut self, limit: Duration) -> Result<()> {
         if matches!(self.state, State::Killed) {
-            return Ok(false);
+            return Ok(());
         }
         let Some(wire) = self.listener.accept()? else {
             thread::sleep(limit.min(PAUSE));
-            return Ok(false);
+            return Ok(());
         };
         let session = GdbStub::new(wire).run_state_machine(&mut self.debuggee);
-        self.go_on(session)?;
-        Ok(true)
+        self.go_on(session)
     }
 
     /// Tells gdb why the guest stopped.
@@ -228,7 +221,7 @@ fn read(session: Session, limit: Duration) -> (Session, std::io::Result<Vec<u8>>
     }
 }
 
-/// Takes a byte. Ctrl-C stops the guest at once.
+/// Takes a byte. Ctrl-C stops the guest at once; one that came before gdb let the guest run, before it does.
 fn take(session: Session, debuggee: &mut Debuggee, byte: u8) -> Result<Session, Failure> {
     let after = match session {
         GdbStubStateMachine::Idle(session) => session.incoming_data(debuggee, byte)?,
@@ -240,6 +233,10 @@ fn take(session: Session, debuggee: &mut Debuggee, byte: u8) -> Result<Session, 
             debuggee.interrupt();
             let reason = StopReason::Signal(Signal::SIGINT);
             session.interrupt_handled(debuggee, Some(reason))
+        }
+        GdbStubStateMachine::Idle(session) => {
+            debuggee.interrupt();
+            Ok(session.into())
         }
         other => Ok(other),
     }

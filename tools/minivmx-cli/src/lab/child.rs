@@ -60,7 +60,8 @@ impl Run {
         let output = Command::new(env::current_exe()?).args(arguments).output()?;
         serde_json::from_slice(&output.stdout).map_err(|_| {
             let said = String::from_utf8_lossy(&output.stderr);
-            anyhow!("{}", said.trim_end().trim_start_matches("minivmx: "))
+            let said = said.trim_end().trim_start_matches("minivmx: ");
+            anyhow!("{}: {said}", output.status)
         })
     }
 

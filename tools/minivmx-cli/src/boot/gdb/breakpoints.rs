@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! gdb's breakpoints and watchpoints: those of the CPU (SDM Vol. 3B, "Debug
-//! Registers"), and INT3 in the guest's code.
+//! gdb's breakpoints and watchpoints by the CPU (SDM Vol. 3B, "Debug Registers").
 
 /// What a debug register watches for, as DR7 has it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,9 +53,12 @@ impl Watched {
 pub struct Hardware([Option<Watched>; COUNT]);
 
 impl Hardware {
-    /// Sets one; `None` if the CPU cannot watch that, or watches as much as it can.
+    /// Sets one that is not set yet; `None` if the CPU cannot watch that, or watches as much as it can.
     pub fn add(&mut self, watched: Watched) -> Option<()> {
         watched.length_bits()?;
+        if self.0.contains(&Some(watched)) {
+            return Some(());
+        }
         let free = self.0.iter_mut().find(|place| place.is_none())?;
         *free = Some(watched);
         Some(())
@@ -107,20 +109,6 @@ impl Hardware {
     }
 }
 
-/// An INT3 in the guest's code.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Int3 {
-    pub address: u64,
-    /// Where it is, whatever the guest's tables say by now.
-    pub gpa: u64,
-    /// What is there without it.
-    pub byte: u8,
-}
-
-impl Int3 {
-    pub const OPCODE: u8 = 0xcc;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +131,15 @@ mod tests {
         // G0 and G1; R/W1 is 01, LEN1 is 10.
         assert_eq!(hardware.dr7(), 0x400 | 0b1010 | (0b1001 << 20));
         assert_eq!(hardware.addresses(), [0x1001, 0x2008, 0, 0]);
+    }
+
+    #[test]
+    fn one_is_set_once() {
+        let mut hardware = Hardware::default();
+        assert_eq!(hardware.add(write_to(0x1000, 4)), Some(()));
+        assert_eq!(hardware.add(write_to(0x1000, 4)), Some(()));
+        assert_eq!(hardware.remove(write_to(0x1000, 4)), Some(()));
+        assert!(hardware.is_empty());
     }
 
     #[test]

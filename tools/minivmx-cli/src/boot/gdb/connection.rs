@@ -15,7 +15,6 @@ use std::{
         TcpListener,
         TcpStream, //
     },
-    num::ParseIntError,
     os::unix::net::{
         UnixListener,
         UnixStream, //
@@ -40,13 +39,17 @@ pub enum Place {
     Path(PathBuf),
 }
 
-/// All digits are a port.
+/// All digits are a port. With a colon it may be meant for one of another machine.
 impl FromStr for Place {
-    type Err = ParseIntError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        match text.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => text.parse().map(Self::Port),
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let port = text.parse().map_err(|error| format!("{error}"))?;
+            return Ok(Self::Port(port));
+        }
+        match text.contains(':') && !text.contains('/') {
+            true => Err("a port is digits only, and always of this machine".into()),
             false => Ok(Self::Path(text.into())),
         }
     }
@@ -117,12 +120,18 @@ impl Drop for Listener {
 /// One that may wait for a while, or not at all.
 trait Stream: Read + Write {
     fn wait(&self, limit: Duration) -> io::Result<()>;
+    fn wait_to_write(&self, limit: Duration) -> io::Result<()>;
 }
 
 impl Stream for TcpStream {
     fn wait(&self, limit: Duration) -> io::Result<()> {
         self.set_nonblocking(limit.is_zero())?;
         self.set_read_timeout(Some(limit).filter(|limit| !limit.is_zero()))
+    }
+
+    fn wait_to_write(&self, limit: Duration) -> io::Result<()> {
+        self.set_nonblocking(false)?;
+        self.set_write_timeout(Some(limit))
     }
 }
 
@@ -131,7 +140,17 @@ impl Stream for UnixStream {
         self.set_nonblocking(limit.is_zero())?;
         self.set_read_timeout(Some(limit).filter(|limit| !limit.is_zero()))
     }
+
+    fn wait_to_write(&self, limit: Duration) -> io::Result<()> {
+        self.set_nonblocking(false)?;
+        self.set_write_timeout(Some(limit))
+    }
 }
+
+/// A gdb that does not take an answer for so long is lost.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+/// No answer is as long.
+const LONGEST_ANSWER: usize = 1 << 20;
 
 /// A connection to gdb.
 pub struct Wire {
@@ -167,6 +186,9 @@ impl Connection for Wire {
     type Error = io::Error;
 
     fn write(&mut self, byte: u8) -> io::Result<()> {
+        if self.unsent.len() >= LONGEST_ANSWER {
+            return Err(io::Error::other("it wants more than is sent at a time"));
+        }
         let is_alone = self.unsent.is_empty();
         self.unsent.push(byte);
         match byte {
@@ -176,7 +198,7 @@ impl Connection for Wire {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.wait(Duration::MAX)?;
+        self.stream.wait_to_write(LONGEST_SILENCE)?;
         self.stream.write_all(&self.unsent)?;
         self.unsent.clear();
         Ok(())
@@ -222,8 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn no_answer_takes_all_memory() {
+        let (here, _there) = UnixStream::pair().expect("there are sockets");
+        let mut wire = Wire {
+            stream: Box::new(here),
+            unsent: vec![b'0'; LONGEST_ANSWER],
+        };
+        assert!(wire.write(b'0').is_err());
+    }
+
+    #[test]
     fn gdb_connects_to_a_socket_in_the_file_system() {
         let path = std::env::temp_dir().join(format!("minivmx-gdb-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
         let listener = Listener::new(&Place::Path(path.clone())).expect("it is new");
         let error = Listener::new(&Place::Path(path.clone())).err();
         let error = format!("{:#}", error.expect("it is taken"));
@@ -237,6 +270,7 @@ mod tests {
     fn digits_are_a_port() {
         assert_eq!("1234".parse(), Ok(Place::Port(1234)));
         assert_eq!("/tmp/gdb".parse(), Ok(Place::Path("/tmp/gdb".into())));
+        assert!(":1234".parse::<Place>().is_err());
         assert!("70000".parse::<Place>().is_err());
         assert!("".parse::<Place>().is_err());
     }

@@ -50,9 +50,9 @@ use super::{
     breakpoints::{
         Access,
         Hardware,
-        Int3,
         Watched, //
     },
+    int3::Int3s,
     memory,
     registers::{
         Cpu,
@@ -94,9 +94,11 @@ pub struct Debuggee {
     pub machine: Machine,
     step: Option<Step>,
     hardware: Hardware,
-    int3: Vec<Int3>,
+    int3s: Int3s,
     /// The guest's own, while its CPU has gdb's.
     guests: Option<DebugRegisters>,
+    /// A step was given up where the guest has kept TF, on a stack or in R11.
+    leaves_trap: bool,
 }
 
 impl Debuggee {
@@ -108,8 +110,9 @@ impl Debuggee {
             machine,
             step: None,
             hardware: Hardware::default(),
-            int3: Vec::new(),
+            int3s: Int3s::default(),
             guests: None,
+            leaves_trap: false,
         })
     }
 
@@ -120,11 +123,24 @@ impl Debuggee {
 
     /// Runs until something needs the program, or gdb, or until a signal.
     pub fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
-        if !self.machine.enter()? {
-            return Ok(Ran::On(Stop::Interrupted));
+        let has_exited = self.machine.enter()?;
+        self.let_interrupts_in();
+        match has_exited {
+            true => self.sort(devices, msrs),
+            false => Ok(Ran::On(Stop::Interrupted)),
         }
-        let rip = self.machine.vcpu.regs().rip;
-        Ok(match self.machine.vcpu.exit() {
+    }
+
+    /// Once it has left its instruction, as INT and SYSCALL do, a step may take as long as what it led to.
+    fn let_interrupts_in(&mut self) {
+        if let Some(step) = &mut self.step {
+            step.holds_interrupts &= step.is_at_start(&self.machine);
+        }
+    }
+
+    /// Whose an exit is.
+    fn sort(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
+        match self.machine.vcpu.exit() {
             Exit::Exception {
                 vector: DEBUG,
                 qualification,
@@ -132,51 +148,68 @@ impl Debuggee {
             } => self.debug(qualification),
             Exit::Exception {
                 vector: BREAKPOINT, ..
-            } if self.int3.iter().any(|int3| int3.address == rip) => {
-                self.stop(StopReason::SwBreak(()))
-            }
+            } => self.breakpoint(),
             Exit::Exception { .. } => self.give_back(),
-            Exit::Other(Reason::MOV_DR) => Ran::On(self.move_debug_register()?),
-            _ => self.answer(devices, msrs)?,
-        })
+            Exit::Other(Reason::MOV_DR) => self.move_debug_register(devices, msrs),
+            _ => self.answer(devices, msrs),
+        }
     }
 
     /// #DB is gdb's if gdb has asked for what it is of.
-    fn debug(&mut self, qualification: u64) -> Ran {
+    fn debug(&mut self, qualification: u64) -> Result<Ran> {
+        let is_step = qualification & DR6_STEP != 0;
         if let Some(watched) = self.hardware.met(qualification) {
-            return self.stop(reason(watched));
+            return Ok(self.stop(reason(watched), is_step));
         }
-        match self.step {
-            Some(_) if qualification & DR6_STEP != 0 => self.end_step(),
-            _ => self.give_back(),
+        if is_step && self.step.is_some() {
+            return Ok(self.stop(StopReason::DoneStep, true));
+        }
+        if is_step && mem::take(&mut self.leaves_trap) {
+            self.machine.vcpu.regs_mut().rflags &= !rflags::TF;
+            return Ok(Ran::On(Stop::Answered));
+        }
+        self.give_back()
+    }
+
+    /// #BP is gdb's if the INT3 is.
+    fn breakpoint(&mut self) -> Result<Ran> {
+        let rip = self.machine.vcpu.regs().rip;
+        match self.int3s.is_at(&self.machine, rip) {
+            true => Ok(self.stop(StopReason::SwBreak(()), false)),
+            false => self.give_back(),
         }
     }
 
-    /// The instruction that gdb wanted is over.
-    fn end_step(&mut self) -> Ran {
-        if let Some(step) = self.step.take() {
-            step.end(&mut self.machine, true);
-        }
-        Ran::Stopped(StopReason::DoneStep)
+    /// The guest is to have the exception, before anything else happens to it.
+    fn give_back(&mut self) -> Result<Ran> {
+        self.let_driver_answer()?;
+        Ok(Ran::On(Stop::Interrupted))
     }
 
-    /// The guest is to have the exception.
-    fn give_back(&mut self) -> Ran {
+    /// Lets the driver end the exit. A kick without a signal keeps it from entering the guest. Returns whether
+    /// that has led to another exit.
+    fn let_driver_answer(&mut self) -> Result<bool> {
         self.machine.vcpu.set_answer(Answer::Default);
-        Ran::On(Stop::Answered)
+        self.machine.vcpu.immediate_exit().request();
+        self.machine.enter()
     }
 
-    /// The guest stops where it is.
-    fn stop(&mut self, reason: StopReason) -> Ran {
-        self.interrupt();
+    /// The guest stops where it is, with a step that is over or is given up.
+    fn stop(&mut self, reason: StopReason, is_done: bool) -> Ran {
+        self.end_step(is_done);
         Ran::Stopped(reason)
+    }
+
+    fn end_step(&mut self, is_done: bool) {
+        if let Some(step) = self.step.take() {
+            self.leaves_trap |= !is_done && !step.is_at_start(&self.machine);
+            step.end(&mut self.machine, is_done);
+        }
     }
 
     /// Gives a step up that has not come to its end.
     pub fn interrupt(&mut self) {
-        if let Some(step) = self.step.take() {
-            step.end(&mut self.machine, false);
-        }
+        self.end_step(false);
     }
 
     /// What has nothing to do with gdb. A move that the program carries out leaves no trap behind it, and
@@ -190,23 +223,24 @@ impl Debuggee {
             step.holds_interrupts = false;
         }
         if is_move && was_at_start && matches!(stop, Stop::Answered) {
-            return Ok(self.end_step());
+            return Ok(self.stop(StopReason::DoneStep, true));
         }
         Ok(Ran::On(stop))
     }
 
-    /// Lets the driver carry out MOV to or from a debug register: on the guest's own, wherever they are. A
-    /// kick without a signal ends the instruction and does not enter the guest.
-    fn move_debug_register(&mut self) -> Result<Stop> {
-        self.machine.vcpu.set_answer(Answer::Default);
+    /// Lets the driver carry out MOV to or from a debug register: on the guest's own, wherever they are.
+    fn move_debug_register(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
         let Some(guests) = self.guests.take() else {
-            return Ok(Stop::Answered);
+            self.machine.vcpu.set_answer(Answer::Default);
+            return Ok(Ran::On(Stop::Answered));
         };
         self.exchange(guests)?;
-        self.machine.vcpu.immediate_exit().request();
-        self.machine.enter()?;
+        let has_exited = self.let_driver_answer()?;
         self.lend()?;
-        Ok(Stop::Interrupted)
+        match has_exited {
+            true => self.sort(devices, msrs),
+            false => Ok(Ran::On(Stop::Interrupted)),
+        }
     }
 
     /// Gives the CPU gdb's breakpoints, or the guest its own again if gdb has none.
@@ -242,10 +276,7 @@ impl Debuggee {
     /// gdb is gone: nothing of it stays.
     pub fn let_go(&mut self) -> Result<()> {
         self.interrupt();
-        for int3 in mem::take(&mut self.int3) {
-            // It was there to be written once.
-            let _ = memory::write_physical(&self.machine, int3.gpa, &[int3.byte]);
-        }
+        self.int3s.clear(&mut self.machine);
         self.hardware = Hardware::default();
         self.lend()
     }
@@ -349,6 +380,7 @@ fn fatal(error: minivmx::Error) -> TargetError<Error> {
 /// A signal would be for a process.
 impl SingleThreadResume for Debuggee {
     fn resume(&mut self, _signal: Option<Signal>) -> Result<()> {
+        self.interrupt();
         self.pass_breakpoint();
         Ok(())
     }
@@ -360,6 +392,7 @@ impl SingleThreadResume for Debuggee {
 
 impl SingleThreadSingleStep for Debuggee {
     fn step(&mut self, _signal: Option<Signal>) -> Result<()> {
+        self.interrupt();
         self.pass_breakpoint();
         self.step = Some(Step::begin(&mut self.machine)?);
         Ok(())
@@ -382,25 +415,11 @@ impl Breakpoints for Debuggee {
 
 impl SwBreakpoint for Debuggee {
     fn add_sw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
-        let mut byte = [0];
-        let Some(gpa) = memory::physical(&self.machine, address)
-            .filter(|_| memory::read(&self.machine, address, &mut byte) == 1)
-        else {
-            return Ok(false);
-        };
-        let written = memory::write_physical(&self.machine, gpa, &[Int3::OPCODE]);
-        let [byte] = byte;
-        self.int3
-            .extend(written.map(|()| Int3 { address, gpa, byte }));
-        Ok(written.is_some())
+        Ok(self.int3s.add(&mut self.machine, address).is_some())
     }
 
     fn remove_sw_breakpoint(&mut self, address: u64, _kind: usize) -> TargetResult<bool, Self> {
-        let found = self.int3.iter().position(|int3| int3.address == address);
-        let Some(int3) = found.map(|found| self.int3.swap_remove(found)) else {
-            return Ok(false);
-        };
-        Ok(memory::write_physical(&self.machine, int3.gpa, &[int3.byte]).is_some())
+        Ok(self.int3s.remove(&mut self.machine, address).is_some())
     }
 }
 

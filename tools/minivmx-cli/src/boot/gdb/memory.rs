@@ -3,19 +3,18 @@
 //! The guest's memory by linear addresses, as its own page tables have them now,
 //! whatever they allow.
 
-use minivmx::{
-    Address,
-    Question, //
-};
 use vm_memory::{
     Bytes,
     GuestAddress, //
 };
 
-use crate::run::machine::Machine;
+use super::int3::Code;
+use crate::{
+    guest::paging,
+    run::machine::Machine, //
+};
 
 const PAGE: u64 = 4096;
-const CR0_PG: u64 = 1 << 31;
 
 /// Reads as much as is there; says how much.
 pub fn read(machine: &Machine, linear: u64, bytes: &mut [u8]) -> usize {
@@ -46,10 +45,10 @@ pub fn write(machine: &Machine, linear: u64, bytes: &[u8]) -> Option<()> {
 }
 
 /// Writes all of it. There may be page tables among it, which the driver then reads anew.
-pub fn write_physical(machine: &Machine, gpa: u64, bytes: &[u8]) -> Option<()> {
+fn write_physical(machine: &Machine, gpa: u64, bytes: &[u8]) -> Option<()> {
     let view = machine.memory.view();
-    view.write_slice(bytes, GuestAddress(gpa)).ok()?;
     let sregs = machine.vcpu.sregs().ok()?;
+    view.write_slice(bytes, GuestAddress(gpa)).ok()?;
     machine.vcpu.set_sregs(&sregs).ok()
 }
 
@@ -63,14 +62,22 @@ fn part(machine: &Machine, linear: u64, done: usize, length: usize) -> Option<(u
     (part > 0).then_some((physical(machine, linear)?, part))
 }
 
-/// Where a linear address is in guest-physical memory.
-pub fn physical(machine: &Machine, linear: u64) -> Option<u64> {
-    let question = Question::read(Address::Linear(linear));
-    let translation = machine.vcpu.translate(&question).ok()?;
-    let leads_to_a_page = translation.guest_page != 0;
-    (leads_to_a_page || !has_paging(machine)?).then_some(translation.gpa)
+/// Where a linear address is in guest-physical memory, though the CPU may not have come there yet.
+fn physical(machine: &Machine, linear: u64) -> Option<u64> {
+    let sregs = machine.vcpu.sregs().ok()?;
+    paging::translate(machine.memory.view(), &sregs, linear)
 }
 
-fn has_paging(machine: &Machine) -> Option<bool> {
-    Some(machine.vcpu.sregs().ok()?.cr0 & CR0_PG != 0)
+impl Code for Machine {
+    fn physical(&self, linear: u64) -> Option<u64> {
+        physical(self, linear)
+    }
+
+    fn byte(&self, gpa: u64) -> Option<u8> {
+        self.memory.view().read_obj(GuestAddress(gpa)).ok()
+    }
+
+    fn put(&mut self, gpa: u64, byte: u8) -> Option<()> {
+        write_physical(self, gpa, &[byte])
+    }
 }

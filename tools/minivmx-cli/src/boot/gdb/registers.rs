@@ -29,6 +29,11 @@ impl Arch for Cpu {
     }
 }
 
+/// What is always set in RFLAGS.
+const RFLAGS_FIXED: u64 = 1 << 1;
+/// What RFLAGS has, but for VM: virtual-8086 mode wants other segments.
+const RFLAGS_KNOWN: u64 = 0x3d_7fd7;
+
 /// ST0 to ST7, and eight more of the x87 unit.
 const X87_BYTES: usize = 8 * 10 + 8 * 4;
 
@@ -71,12 +76,14 @@ impl Registers {
     /// What gdb has set in them, for a guest with these; `None` if it is something that it cannot set.
     pub fn set(&self, regs: &mut Regs, sregs: &Sregs) -> Option<()> {
         let is_the_same = self.system == System::new(sregs) && !self.sets_x87;
-        is_the_same.then_some(())?;
+        (is_the_same && is_canonical(self.rip)).then_some(())?;
+        let rflags = u64::from(self.rflags) | RFLAGS_FIXED;
+        (rflags & !RFLAGS_KNOWN == 0).then_some(())?;
         for (register, value) in in_gdbs_order(regs).into_iter().zip(self.general) {
             *register = value;
         }
         regs.rip = self.rip;
-        regs.rflags = self.rflags.into();
+        regs.rflags = rflags;
         Some(())
     }
 }
@@ -94,6 +101,12 @@ impl System {
             ],
         }
     }
+}
+
+/// No CPU enters a guest with another.
+fn is_canonical(rip: u64) -> bool {
+    // CAST: The sign is bit 47.
+    ((rip << 16) as i64 >> 16) as u64 == rip
 }
 
 /// RSI comes before RDI and RBP, and RBX before RCX.
@@ -278,6 +291,15 @@ mod tests {
         assert_eq!(registers.gdb_deserialize(&sent), Ok(()));
         assert_eq!(registers.set(&mut regs, &sregs), Some(()));
         assert_eq!((regs.rax, regs.rbx, regs.r15), (0x55, 2, 16));
+
+        for (rip, rflags) in [(1 << 47, 0x246), (0x1000, 1 << 17), (0x1000, 1 << 15)] {
+            let set = Registers {
+                rip,
+                rflags,
+                ..registers.clone()
+            };
+            assert_eq!(set.set(&mut regs, &sregs), None, "{rip:#x} {rflags:#x}");
+        }
 
         let another = Sregs { cr3: 0, ..sregs };
         assert_eq!(registers.set(&mut regs, &another), None);
