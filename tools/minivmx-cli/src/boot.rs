@@ -314,18 +314,11 @@ fn devices(arguments: &Arguments, input: Box<dyn Input>) -> Devices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
+    use arguments::tests::arguments;
 
     #[test]
     fn a_guest_of_kvm_is_not_for_gdb() {
-        let words = "boot --kernel k --accel kvm --gdb 1234".split(' ');
-        let error = load(&Cli::parse_from(words).arguments).err();
+        let error = load(&arguments("--kernel k --accel kvm --gdb 1234")).err();
         assert_eq!(
             error.expect("it is refused").to_string(),
             "--gdb is for guests of minivmx only, not for --accel kvm"

@@ -94,8 +94,21 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    /// What `minivmx boot` is told by these.
+    pub fn arguments(words: &str) -> Arguments {
+        let words = ["boot"].into_iter().chain(words.split_whitespace());
+        Cli::parse_from(words).arguments
+    }
 
     #[test]
     fn sizes_have_units() {

@@ -216,19 +216,14 @@ fn write_gdt(view: &GuestMemoryMmap) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use clap::Parser;
+    use super::{
+        super::arguments,
+        *, //
+    };
     use std::path::PathBuf;
 
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
-
     fn arguments(words: &str, kernel: &Path) -> Arguments {
-        let words = format!("boot --kernel {} {words}", kernel.display());
-        Cli::parse_from(words.split_whitespace()).arguments
+        arguments::tests::arguments(&format!("--kernel {} {words}", kernel.display()))
     }
 
     fn view(memory: u64) -> GuestMemoryMmap {

@@ -90,12 +90,16 @@ impl Listener {
     /// Somebody who has come by now.
     pub fn accept(&self) -> io::Result<Option<Wire>> {
         let accepted: io::Result<Box<dyn Stream>> = match &self.0 {
-            Socket::Tcp(listener) => listener.accept().map(|(stream, _)| {
+            Socket::Tcp(listener) => listener.accept().and_then(|(stream, _)| {
                 // It would only be slower.
                 let _ = stream.set_nodelay(true);
-                Box::new(stream) as _
+                stream.set_write_timeout(Some(LONGEST_SILENCE))?;
+                Ok(Box::new(stream) as _)
             }),
-            Socket::Unix(listener, _) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
+            Socket::Unix(listener, _) => listener.accept().and_then(|(stream, _)| {
+                stream.set_write_timeout(Some(LONGEST_SILENCE))?;
+                Ok(Box::new(stream) as _)
+            }),
         };
         match accepted {
             Ok(stream) => Ok(Some(Wire {
@@ -120,7 +124,6 @@ impl Drop for Listener {
 /// One that may wait for a while, or not at all.
 trait Stream: Read + Write {
     fn wait(&self, limit: Duration) -> io::Result<()>;
-    fn wait_to_write(&self, limit: Duration) -> io::Result<()>;
 }
 
 impl Stream for TcpStream {
@@ -128,22 +131,12 @@ impl Stream for TcpStream {
         self.set_nonblocking(limit.is_zero())?;
         self.set_read_timeout(Some(limit).filter(|limit| !limit.is_zero()))
     }
-
-    fn wait_to_write(&self, limit: Duration) -> io::Result<()> {
-        self.set_nonblocking(false)?;
-        self.set_write_timeout(Some(limit))
-    }
 }
 
 impl Stream for UnixStream {
     fn wait(&self, limit: Duration) -> io::Result<()> {
         self.set_nonblocking(limit.is_zero())?;
         self.set_read_timeout(Some(limit).filter(|limit| !limit.is_zero()))
-    }
-
-    fn wait_to_write(&self, limit: Duration) -> io::Result<()> {
-        self.set_nonblocking(false)?;
-        self.set_write_timeout(Some(limit))
     }
 }
 
@@ -198,7 +191,7 @@ impl Connection for Wire {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.wait_to_write(LONGEST_SILENCE)?;
+        self.stream.wait(Duration::MAX)?;
         self.stream.write_all(&self.unsent)?;
         self.unsent.clear();
         Ok(())
