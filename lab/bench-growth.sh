@@ -12,8 +12,5 @@
 "$LAB/image.sh"
 status=0
 SHOW=1 LIMIT=900 MEGS=2048 "$LAB/boot.sh" growth lab JOB=growth || status=$?
-part growth json "$BUILD/growth.json"
-part growth html "$BUILD/growth.html"
-python3 -m json.tool "$BUILD/growth.json" /dev/null
-echo "The figures are in build/growth.json, the charts in build/growth.html."
+figures growth growth
 exit "$status"

@@ -85,6 +85,15 @@ part() {
 	[ -s "$3" ] || die "no $2 came out of the machine"
 }
 
+# figures BOOT NAME: leaves what that boot's machine has measured in build/NAME.json, and its
+# page with charts in build/NAME.html.
+figures() {
+	part "$1" json "$BUILD/$2.json"
+	part "$1" html "$BUILD/$2.html"
+	python3 -m json.tool "$BUILD/$2.json" /dev/null
+	echo "The figures are in build/$2.json, the charts in build/$2.html."
+}
+
 # step TITLE COMMAND…: runs COMMAND with its output in build/log, and shows the
 # title with the time it takes. Not for the condition of an `if` or `||`: there
 # bash would ignore `set -e` inside COMMAND.

@@ -10,8 +10,5 @@
 "$LAB/image.sh"
 status=0
 SHOW=1 "$LAB/boot.sh" compare lab JOB=compare KVM="${KVM:-own}" || status=$?
-part compare json "$BUILD/ept-vs-shadow.json"
-part compare html "$BUILD/ept-vs-shadow.html"
-python3 -m json.tool "$BUILD/ept-vs-shadow.json" /dev/null
-echo "The figures are in build/ept-vs-shadow.json, the charts in build/ept-vs-shadow.html."
+figures compare ept-vs-shadow
 exit "$status"

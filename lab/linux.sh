@@ -12,8 +12,5 @@
 status=0
 SHOW=1 LIMIT=${LIMIT:-300} "$LAB/boot.sh" linux lab JOB=linux KVM="${KVM:-own}" \
 	${MMU:+MMU="$MMU"} || status=$?
-part linux json "$BUILD/linux-boot.json"
-part linux html "$BUILD/linux-boot.html"
-python3 -m json.tool "$BUILD/linux-boot.json" /dev/null
-echo "The figures are in build/linux-boot.json, the charts in build/linux-boot.html."
+figures linux linux-boot
 exit "$status"

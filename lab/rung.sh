@@ -50,21 +50,21 @@ run_compare() {
 	one_result "the figures are what theory says of EPT and shadow paging" "$status"
 }
 
-# And its budget.
-run_linux_boot() {
-	local status=0 output=$BUILD/boot/$name/output.log
-	boot_model "$1" lab JOB=linux MMU=kvm-ept,kvm-shadow,ept,unsync || status=$?
-	[ "$(grep -c '^holds' "$output")" = 2 ] || status=1
-	[ "$status" = 0 ] || sed '/^#@/,$d' "$output" >>"$results.verdict"
-	one_result "Linux boots within a share of what KVM takes" "$status"
-}
-
 # So does this one.
 run_growth() {
 	local status=0
 	boot_model "$1" lab JOB=growth SHORT=1 || status=$?
 	grep -A 1 'too much$' "$BUILD/boot/$name/output.log" >>"$results.verdict" || :
 	one_result "costs do not grow but as theory says" "$status"
+}
+
+# And this one, against its budget; that there was one has to be seen.
+run_linux_boot() {
+	local status=0 output=$BUILD/boot/$name/output.log
+	boot_model "$1" lab JOB=linux MMU=kvm-ept,kvm-shadow,ept,unsync || status=$?
+	[ "$(grep -c '^holds' "$output")" = 2 ] || status=1
+	[ "$status" = 0 ] || sed '/^#@/,$d' "$output" >>"$results.verdict"
+	one_result "Linux boots within a share of what KVM takes" "$status"
 }
 
 # Each of its parts ends the machine's work if it fails.
