@@ -102,7 +102,7 @@ verdict() {
 
 machine "$@" "LIMIT=$LIMIT"
 [ "${SHOW:-0}" != 1 ] || printf '  boot    %s\n' "$(describe_machine)" >&2
-"run_$ENGINE" &
+run_machine &
 follow_output $!
 wait $! || :
 verdict >&2

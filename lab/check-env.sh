@@ -69,7 +69,7 @@ check_disk() {
 
 check_free() {
 	local free
-	free=$(df --output=avail -BG "$3" | tail -n 1 | tr -dc 0-9)
+	free=$(free_gib "$3")
 	if [ "$free" -ge "$2" ]; then
 		found "$1" "$free GiB free in $3"
 	else

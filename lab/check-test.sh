@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs check.sh and rung.sh on a matrix, images and machines that are made up, and looks
-# at what is made of failures. Prints TAP.
+# at what is made of failures, and of a full disk. Prints TAP.
 
 . "$(dirname "$0")/common.sh"
 
@@ -73,5 +73,8 @@ script kernel.sh <<<'exit 1'
 mkdir -p "$work/build/image/bad"
 touch "$work/build/image/bad/bzImage"
 says "an image of an earlier build is none" 1 '0 passed, 1 failed, 0 skipped'
+fresh 'host host'
+script df <<<'echo Avail 2G'
+PATH=$work/lab:$PATH says "no tests without a place for them" 1 'lab: there are 2 GiB free in .*: the tests want 3 GiB'
 echo "1..$number"
 echo '#@ status check 0'

@@ -19,6 +19,11 @@ die() {
 	exit 1
 }
 
+# free_gib DIRECTORY: on its disk.
+free_gib() {
+	df --output=avail -BG "$1" | tail -n 1 | tr -dc 0-9
+}
+
 # A key for whatever stands on standard input: equal content, equal key.
 key() {
 	sha256sum | cut -c 1-12
@@ -36,12 +41,16 @@ cached() {
 
 # once DIR COMMAND…: COMMAND fills DIR, unless a finished DIR is there already.
 # The mark is written last, so that a DIR left by a killed or failed COMMAND is
-# never taken for a finished one. DIR has its final name from the start because
-# a kernel's object tree stores it.
+# never taken for a finished one, and touched where DIR is used. DIR has its final name
+# from the start because a kernel's object tree stores it.
 once() {
 	local dir=$1 mark=$1/.finished lock
 	shift
-	[ ! -e "$mark" ] || return 0
+	if [ -e "$mark" ]; then
+		touch "$mark" 2>/dev/null || :
+		return
+	fi
+	remove_unused
 	exec {lock}>"$dir.lock"
 	flock -n "$lock" || wait_for_lock "$lock" "$dir"
 	if [ ! -e "$mark" ]; then
@@ -51,6 +60,14 @@ once() {
 		touch "$mark"
 	fi
 	exec {lock}>&-
+}
+
+# What no checkout has used for two weeks was made from a version that is gone.
+remove_unused() {
+	local mark
+	find "$CACHE" -mindepth 2 -maxdepth 2 -name .finished -mtime +13 | while read -r mark; do
+		remove_tree "${mark%/*}" || :
+	done
 }
 
 wait_for_lock() {

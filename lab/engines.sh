@@ -13,8 +13,8 @@ run_bochs() {
 	case $CMDLINE in
 	*JOB=kexec*)
 		next_kernel
-		pack_files next "$BOOT/bzImage" "$IMAGE/initramfs"
-		make_iso "$CMDLINE" "$IMAGE/bzImage" "$BOOT/next.img" "$INITRAMFS"
+		pack_files next "$MEDIA/bzImage" "$IMAGE/initramfs"
+		make_iso "$CMDLINE" "$IMAGE/bzImage" "$MEDIA/next.img" "$INITRAMFS"
 		;;
 	*) make_iso "$CMDLINE" "$IMAGE/bzImage" "$INITRAMFS" ;;
 	esac
@@ -27,11 +27,11 @@ run_bochs() {
 run_nested() {
 	local outer
 	outer=$("$LAB/nested.sh")
-	printf '%s\n' "$CMDLINE" >"$BOOT/cmdline"
-	install -D "$LAB/nested-init" "$BOOT/inner/init"
-	pack_files inner "$IMAGE/bzImage" "$INITRAMFS" "$BOOT/cmdline"
+	printf '%s\n' "$CMDLINE" >"$MEDIA/cmdline"
+	install -D "$LAB/nested-init" "$MEDIA/inner/init"
+	pack_files inner "$IMAGE/bzImage" "$INITRAMFS" "$MEDIA/cmdline"
 	make_iso "$KERNEL_WORDS CPUS=${CPUS:-1} CONSOLE=$CONSOLE" \
-		"$outer/bzImage" "$BOOT/inner.img" "$outer/initramfs"
+		"$outer/bzImage" "$MEDIA/inner.img" "$outer/initramfs"
 	run_iso 1 'megs: 1280' 'error: action=ignore'
 }
 
@@ -39,10 +39,10 @@ run_nested() {
 # there: the flag (XLF_CAN_BE_LOADED_ABOVE_4G of the header's xloadflags) is set in a copy.
 next_kernel() {
 	local at=$((0x236)) flags
-	cp "$IMAGE/bzImage" "$BOOT"
-	flags=$(od -A n -t u1 -j $at -N 1 "$BOOT/bzImage")
+	cp "$IMAGE/bzImage" "$MEDIA"
+	flags=$(od -A n -t u1 -j $at -N 1 "$MEDIA/bzImage")
 	printf '%b' "\\x$(printf '%x' $((flags | 2)))" |
-		dd of="$BOOT/bzImage" bs=1 seek=$at conv=notrunc status=none
+		dd of="$MEDIA/bzImage" bs=1 seek=$at conv=notrunc status=none
 }
 
 # pack DIRECTORY: an archive of what is in it. Not compressed, and for the first place among
@@ -51,10 +51,10 @@ pack() {
 	(cd "$1" && find . | cpio --quiet -o -H newc -R 0:0)
 }
 
-# pack_files NAME FILE…: the archive $BOOT/NAME.img, with those in /NAME and what is in
-# $BOOT/NAME in /.
+# pack_files NAME FILE…: the archive $MEDIA/NAME.img, with those in /NAME and what is in
+# $MEDIA/NAME in /.
 pack_files() {
-	local tree=$BOOT/$1
+	local tree=$MEDIA/$1
 	mkdir -p "$tree/$1"
 	ln -f "${@:2}" "$tree/$1"
 	pack "$tree" >"$tree.img"
@@ -70,10 +70,10 @@ bochs_model() {
 	esac
 }
 
-# make_iso WORDS KERNEL INITRAMFS…: the CD image $BOOT/boot.iso, with the words of a kernel
+# make_iso WORDS KERNEL INITRAMFS…: the CD image $MEDIA/boot.iso, with the words of a kernel
 # command line; Bochs has no way to take a kernel directly.
 make_iso() {
-	local words=$1 kernel=$2 tree=$BOOT/cd initrd
+	local words=$1 kernel=$2 tree=$MEDIA/cd initrd
 	shift 2
 	mkdir -p "$tree/isolinux"
 	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$tree/isolinux"
@@ -81,16 +81,17 @@ make_iso() {
 	initrd=$(printf ',/%s' "${@##*/}")
 	printf 'default lab\nlabel lab\n kernel /%s\n initrd %s\n append %s\n' \
 		"${kernel##*/}" "${initrd#,}" "$words" >"$tree/isolinux/isolinux.cfg"
-	xorriso -as mkisofs -quiet -o "$BOOT/boot.iso" -b isolinux/isolinux.bin \
+	xorriso -as mkisofs -quiet -o "$MEDIA/boot.iso" -b isolinux/isolinux.bin \
 		-c isolinux/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table "$tree" \
 		>"$BOOT/xorriso.log" 2>&1
+	rm -r "$tree"
 }
 
 # run_iso CPUS [LINE…]: boots that image in Bochs, with further lines for lab/bochsrc.
 run_iso() {
 	local com1="mode=file, dev=$BOOT/console.log"
 	[ "$CONSOLE" = file ] || com1='mode=term, dev=/dev/tty'
-	CPU_MODEL=$(bochs_model) CPUS=$1 BOOT=$BOOT BXSHARE=/usr/share/bochs \
+	CPU_MODEL=$(bochs_model) CPUS=$1 BOOT=$BOOT MEDIA=$MEDIA BXSHARE=/usr/share/bochs \
 		limited "${BOCHS:-bochs}" -q -unlock -f "$LAB/bochsrc" "com1: enabled=1, $com1" "${@:2}" \
 		</dev/null >"$BOOT/bochs.out" 2>&1
 }

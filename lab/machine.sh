@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What a boot is made of, before any engine is chosen: its directory, its image
-# and its kernel command line. Sourced by boot.sh and run.sh after common.sh.
+# What a boot is made of, before any engine is chosen: its directory, with another in it for
+# what the machine is started from; its image; and its kernel command line. Sourced by boot.sh
+# and run.sh after common.sh.
 
 . "$LAB/engines.sh"
 
@@ -17,6 +18,7 @@ ADD_MIB=150
 # Debian's cryptography leave out the kernel's own tests, which would run beside ours.
 machine() {
 	BOOT=$BUILD/boot/$1
+	MEDIA=$BOOT/media
 	IMAGE=$BUILD/image/$2
 	KERNEL_WORDS="console=ttyS0,115200 loglevel=5 oops=panic panic=-1 reboot=triple"
 	KERNEL_WORDS+=" idle=halt fred=off kunit.filter_glob=minivmx* cryptomgr.notests"
@@ -31,7 +33,7 @@ machine() {
 	esac
 	CMDLINE+=" MINIVMX_ENGINE=$ENGINE"
 	rm -rf "$BOOT"
-	mkdir -p "$BOOT"
+	mkdir -p "$MEDIA"
 	: >"$BOOT/console.log"
 	: >"$BOOT/output.log"
 	[ -e "$IMAGE/bzImage" ] || die "there is no image of kernel '$2': it was not built, or could not be"
@@ -44,15 +46,21 @@ add_files() {
 	local mib
 	mib=$(du -sm "$ADD" | cut -f 1)
 	[ "$mib" -le $ADD_MIB ] || die "ADD has $mib MiB, and $ADD_MIB MiB fit into the machine"
-	mkdir "$BOOT/added"
-	cp -R "$ADD" "$BOOT/added/add"
-	INITRAMFS=$BOOT/initramfs
+	mkdir "$MEDIA/added"
+	cp -R "$ADD" "$MEDIA/added/add"
+	INITRAMFS=$MEDIA/initramfs
 	{
-		pack "$BOOT/added"
+		pack "$MEDIA/added"
 		cat "$IMAGE/initramfs"
 	} >"$INITRAMFS"
-	rm -rf "$BOOT/added"
+	rm -rf "$MEDIA/added"
 }
+
+# run_machine: until it powers off. What it was started from goes, what it said stays.
+run_machine() (
+	trap 'rm -rf "$MEDIA"' EXIT
+	"run_$ENGINE"
+)
 
 describe_machine() {
 	printf '%s, %s, CPUs: %s' "$ENGINE" "${CPU_MODEL:-default CPU model}" "${CPUS:-1}"

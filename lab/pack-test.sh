@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Packs a cache that is made up, as `make cache.tar.zst` does, unpacks it elsewhere, and
-# looks at what is there, and which of both caches is used. Prints TAP.
+# looks at what is there, which of both caches is used, and what stays in one. Prints TAP.
 
 . "$(dirname "$0")/common.sh"
 
@@ -87,8 +87,23 @@ cached_is() {
 		"$work/lab/common.sh" "$1")" = "$2" ]
 }
 
+# once_in_own NAME: made there, or used.
+once_in_own() {
+	MINIVMX_CACHE=$own bash -c '. "$0"; once "$CACHE/$1" true' "$work/lab/common.sh" "$1"
+}
+
+# Two of three are old, and one of these is used.
+unused_goes() {
+	mkdir "$own"/kernel-{old,used,recent}
+	touch -d '15 days ago' "$own"/kernel-{old,used}/.finished
+	touch -d '12 days ago' "$own/kernel-recent/.finished"
+	once_in_own kernel-used && once_in_own kernel-new &&
+		[ -e "$own/kernel-new/.finished" ] && [ -e "$own/kernel-recent/.finished" ] &&
+		[ -e "$own/kernel-used/.finished" ] && [ ! -e "$own/kernel-old" ]
+}
+
 echo '#@ run pack'
-echo 1..7
+echo 1..8
 ok "a cache is packed" packs
 ok "the archive has what is needed, and no more" has_what_is_needed
 ok "a kernel knows where it is" knows_where_it_is
@@ -97,4 +112,5 @@ ok "what is there is used" cached_is kernel-lab-1 "$shared/kernel-lab-1"
 ok "what is not there is one's own" cached_is kernel-lab-2 "$own/kernel-lab-2"
 rm "$shared/kernel-lab-1/.finished"
 ok "what is not finished is one's own" cached_is kernel-lab-1 "$own/kernel-lab-1"
+ok "what nobody used for two weeks goes" unused_goes
 echo '#@ status pack 0'

@@ -23,5 +23,5 @@ printf '  boot    %s; "exit" powers off\n' "$(describe_machine)" >&2
 # Bochs leaves the terminal raw, and has a failure's status whenever it ends.
 saved=$(stty -g)
 trap 'stty "$saved"' EXIT
-"run_$ENGINE" || :
+run_machine || :
 grep -q '^#@ exit' "$BOOT/output.log" || die "the machine ended by itself, see $BOOT"
