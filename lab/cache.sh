@@ -18,6 +18,6 @@ pack() {
 for name in $(packed_kernels); do
 	"$LAB/enter.sh" "$LAB/kernel.sh" "$name" >/dev/null
 done
-"$LAB/enter.sh" "$LAB/emulator.sh" several-cpus >/dev/null
+"$LAB/enter.sh" "$LAB/emulator.sh" plain >/dev/null
 step "$1" pack "$1"
 ls -sh "$1"

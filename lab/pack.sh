@@ -3,7 +3,7 @@
 #
 # pack.sh: writes an archive to standard output, of what the cache has for this checkout:
 # base, kernel source, the lab kernel, the tree for Debian's, with KERNEL=debug that kernel
-# too, the emulator for several CPUs, and the crates. Unpacked anywhere, it serves others as
+# too, the emulator, and the crates. Unpacked anywhere, it serves others as
 # MINIVMX_CACHE_SHARED. Runs inside the base.
 
 . "$(dirname "$0")/common.sh"
@@ -40,7 +40,7 @@ for name in $(packed_kernels); do
 	packed+=("${kernel##*/}")
 	moved "$kernel"
 done
-packed+=("$(basename "$(dirname "$("$LAB/emulator.sh" several-cpus)")")")
+packed+=("$(basename "$(dirname "$("$LAB/emulator.sh" plain)")")")
 [ ! -d "$CACHE/cargo" ] || packed+=(cargo)
 
 tar -c --owner=0 --group=0 --mode=u+rw,a+rX -C "$CACHE" "${excluded[@]}" "${packed[@]}" \
