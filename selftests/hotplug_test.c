@@ -172,10 +172,10 @@ TEST_F(vm, memory_goes_while_the_cpu_is_away)
 #define PM_TEST		"/sys/power/pm_test"
 
 /*
- * All of a suspend but the sleep itself, which an emulator may not wake up from: tasks
+ * All of a suspend but the sleep itself, which not every machine wakes up from: tasks
  * are frozen, devices suspended, and for "mem" all CPUs but one go.
  */
-static void fall_asleep(const char *state)
+static void go_through_the_motions(const char *state)
 {
 	write_to("/sys/module/suspend/parameters/pm_test_delay", "1");
 	write_to(PM_TEST, !strcmp(state, "mem") ? "core" : "platform");
@@ -183,16 +183,22 @@ static void fall_asleep(const char *state)
 	write_to(PM_TEST, "none");
 }
 
-static bool can_suspend(const char *state)
+/* Is it among the words of the file? */
+static bool offers(const char *path, const char *word)
 {
-	FILE *file = fopen("/sys/power/state", "r");
-	char states[64] = "";
+	FILE *file = fopen(path, "r");
+	char words[64] = "";
 
 	if (!file)
 		return false;
-	require(fgets(states, sizeof(states), file), "/sys/power/state is empty");
+	require(fgets(words, sizeof(words), file), "%s is empty", path);
 	fclose(file);
-	return strstr(states, state) && !access(PM_TEST, W_OK);
+	return strstr(words, word);
+}
+
+static bool can_suspend(const char *state)
+{
+	return offers("/sys/power/state", state) && !access(PM_TEST, W_OK);
 }
 
 FIXTURE(suspended)
@@ -230,10 +236,59 @@ TEST_F(suspended, guest_goes_on)
 	for (int cpu = 0; cpu < online_cpus(); cpu++) {
 		move_runner(&self->runner, cpu);
 		wait_for_turns(&self->runner);
-		fall_asleep(variant->state);
+		go_through_the_motions(variant->state);
 		wait_for_turns(&self->runner);
 	}
 	stop_runner(&self->runner);
+}
+
+#define MEM_SLEEP	"/sys/power/mem_sleep"
+#define WAKE_ALARM	"/sys/class/rtc/rtc0/wakealarm"
+
+/* Returns NULL, or the reason to skip. */
+static const char *obstacle_to_sleep(void)
+{
+	if (machine() == MACHINE_UNKNOWN || runs_in_kvm() || kmemleak_watches())
+		return "only the lab's emulator and kernel are known to wake up";
+	if (!offers(MEM_SLEEP, "deep"))
+		return "this machine has no suspend to RAM";
+	if (access(WAKE_ALARM, W_OK))
+		return "nothing would wake this machine";
+	return NULL;
+}
+
+/* All CPUs lose their state: those that went, and the last when the power goes. */
+static void sleep_until_alarm(void)
+{
+	write_to(MEM_SLEEP, "deep");
+	write_to(WAKE_ALARM, "+3");
+	write_to("/sys/power/state", "mem");
+	/* Where something else was faster. */
+	write_to(WAKE_ALARM, "0");
+}
+
+/* All CPUs run the guest; the memory is the same, and can be taken away as before. */
+TEST_F(vm, guest_goes_on_after_suspend_to_ram)
+{
+	const char *reason = obstacle_to_sleep();
+	struct runner runner;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	start_runner(&runner, &self->vm);
+	for (int cpu = 0; cpu < online_cpus(); cpu++) {
+		move_runner(&runner, cpu);
+		replace_memory(&self->vm, 2 * cpu + 1);
+		wait_for_value(&runner, 2 * cpu + 1);
+		sleep_until_alarm();
+		for (int other = 0; other < online_cpus(); other++) {
+			move_runner(&runner, other);
+			wait_for_value(&runner, 2 * cpu + 1);
+		}
+		replace_memory(&self->vm, 2 * cpu + 2);
+		wait_for_value(&runner, 2 * cpu + 2);
+	}
+	stop_runner(&runner);
 }
 
 /* ------------------------------------------------------------------------- KVM */
