@@ -14,6 +14,7 @@
 #define GUESTS		4	/* in a round */
 #define EXITS		40	/* of a guest */
 #define STACK_WORDS	8
+#define CODE_BYTES	16
 #define SECONDS		0.02	/* that a guest has between two exits */
 
 /* An exit as a program sees it, as far as it does not tell of the MMU. */
@@ -28,7 +29,9 @@ struct exit {
 	struct minivmx_event event;
 	u32 interruption[2];
 	struct minivmx_sregs sregs;
-	u64 stack[STACK_WORDS];	/* if that is where it was in the beginning */
+	/* If they are where they were in the beginning. */
+	u64 stack[STACK_WORDS];
+	u8 code[CODE_BYTES];
 };
 
 struct trace {
@@ -60,6 +63,8 @@ static void record(struct exit *exit, const struct guest *guest, int error)
 	exit->event = run->event;
 	if (run->regs.rsp < WORLD_DATA)
 		memcpy(exit->stack, guest->memory + run->regs.rsp, sizeof(exit->stack));
+	if (run->regs.rip < WORLD_DATA)
+		memcpy(exit->code, guest->memory + run->regs.rip, sizeof(exit->code));
 	if (error)
 		return;
 	exit->reason = run->reason;
@@ -201,8 +206,8 @@ static void show_exit(const struct trace *trace, u32 number)
 	printf(" CS base %#llx, CR0 %#llx, CR3 %#llx, CR4 %#llx, EFER %#llx, memory %#llx, code",
 	       exit->sregs.cs.base, exit->sregs.cr0, exit->sregs.cr3, exit->sregs.cr4,
 	       exit->sregs.efer, exit->memory.gpa);
-	for (u32 i = 0; i < exit->memory.instruction_bytes; i++)
-		printf(" %02x", exit->memory.instruction[i]);
+	for (u32 i = 0; i < CODE_BYTES; i++)
+		printf(" %02x", exit->code[i]);
 	printf("\n");
 }
 
