@@ -18,6 +18,7 @@ use super::{
 };
 use core::{
     cell::Cell,
+    ops::Range,
     sync::atomic::Ordering, //
 };
 use kernel::{
@@ -38,6 +39,15 @@ const HOST_COMPONENTS: u64 = 0b1110_0111;
 const MXCSR_INITIAL: u64 = 0x1f80;
 const FCW_INITIAL: u64 = 0x37f;
 
+/// 64-bit words of an image: x87 and SSE, the header of XSAVE, AVX
+/// (SDM Vol. 1, "Standard Format of the XSAVE Area").
+pub(crate) const GUEST_WORDS: usize = 104;
+/// The word that has MXCSR and MXCSR_MASK, and those of the header.
+const MXCSR_WORD: usize = 3;
+const HEADER: Range<usize> = 64..72;
+/// Bits of MXCSR that a CPU has that does not say which.
+const MXCSR_MASK_DEFAULT: u32 = 0xffbf;
+
 /// FPU registers in memory: a page with the image of XSAVE64, or of FXSAVE64 on a CPU without it.
 struct Image {
     page: KernelPage,
@@ -46,15 +56,28 @@ struct Image {
 }
 
 impl Image {
-    /// The state after reset. `components` are those that the kernel uses.
-    fn new(components: u64) -> Result<Self> {
-        if components != 0 && size(components) > PAGE_SIZE {
+    /// The state after reset. `components` are those that the kernel uses; they have so many bytes.
+    fn new(components: u64, room: usize) -> Result<Self> {
+        if components != 0 && size(components) > room {
             return Err(EOPNOTSUPP);
         }
         let page = KernelPage::new()?;
         page.words()[0].store(FCW_INITIAL, Ordering::Relaxed);
-        page.words()[3].store(MXCSR_INITIAL, Ordering::Relaxed);
+        page.words()[MXCSR_WORD].store(MXCSR_INITIAL, Ordering::Relaxed);
         Ok(Self { page, components })
+    }
+
+    /// Can XRSTOR, or FXRSTOR without XSAVE, load this one?
+    /// (SDM Vol. 1, "Standard Form of XRSTOR")
+    fn can_be(&self, words: &[u64; GUEST_WORDS], mxcsr_mask: u32) -> bool {
+        // CAST: The low half; the other one has the mask.
+        let mxcsr = words[MXCSR_WORD] as u32;
+        let [present, rest @ ..] = &words[HEADER] else {
+            return false;
+        };
+        mxcsr & !mxcsr_mask == 0
+            && present & !self.components == 0
+            && rest.iter().all(|word| *word == 0)
     }
 }
 
@@ -63,8 +86,8 @@ impl Image {
 fn exchange(_irqs: &IrqsDisabled, save: &Image, load: &Image) {
     let (to, from) = (save.page.address(), load.page.address());
     if save.components == 0 {
-        // SAFETY: There is room for 512 bytes; what is loaded is what FXSAVE wrote, or `new`. Both are
-        // 16-byte aligned.
+        // SAFETY: There is room for 512 bytes; what is loaded is what FXSAVE wrote, or `new`, or what can be
+        // loaded by `can_be`. Both are 16-byte aligned.
         unsafe {
             asm!("fxsave64 ({})\n fxrstor64 ({})"; in(reg) to, in(reg) from,
                  options(nostack, preserves_flags))
@@ -76,12 +99,27 @@ fn exchange(_irqs: &IrqsDisabled, save: &Image, load: &Image) {
         asm!("xsave64 ({})"; in(reg) to, in("eax") save.components as u32, in("edx") 0,
              options(nostack, preserves_flags))
     };
-    // SAFETY: The image is in the standard form that XSAVE wrote, or `new`, and 64-byte aligned; the
-    // host's XCR0 has all of `components`.
+    // SAFETY: The image is in the standard form that XSAVE wrote, or `new`, or can be loaded by `can_be`, and
+    // 64-byte aligned; the host's XCR0 has all of `components`.
     unsafe {
         asm!("xrstor64 ({})"; in(reg) from, in("eax") load.components as u32, in("edx") 0,
              options(nostack, preserves_flags))
     };
+}
+
+/// Bits that the CPU has in MXCSR (SDM Vol. 1, "Guidelines for Writing to the MXCSR Register"). It says so
+/// in an image, for which this one is used that nobody needs.
+fn mxcsr_mask(scratch: &Image) -> u32 {
+    // SAFETY: There is room for 512 bytes, aligned to 16. The kernel uses the FPU, so that no CR0.TS is in
+    // the way; registers are only read, whosever they are.
+    unsafe {
+        asm!("fxsave64 ({})"; in(reg) scratch.page.address(), options(nostack, preserves_flags))
+    };
+    // CAST: The high half.
+    match (scratch.page.words()[MXCSR_WORD].load(Ordering::Relaxed) >> 32) as u32 {
+        0 => MXCSR_MASK_DEFAULT,
+        mask => mask,
+    }
 }
 
 /// Bytes of an image with these components (SDM Vol. 1, "Standard Format of the XSAVE Area").
@@ -123,11 +161,29 @@ impl GuestFpu {
     pub(crate) fn new() -> Result<Self> {
         let host_xcr0 = kernel_xcr0();
         Ok(Self {
-            guest: Image::new(host_xcr0 & GUEST_COMPONENTS)?,
-            host: Image::new(host_xcr0 & HOST_COMPONENTS)?,
+            guest: Image::new(host_xcr0 & GUEST_COMPONENTS, GUEST_WORDS * size_of::<u64>())?,
+            host: Image::new(host_xcr0 & HOST_COMPONENTS, PAGE_SIZE)?,
             xcr0: Cell::new(1),
             host_xcr0,
         })
+    }
+
+    /// Copies the registers out, as XSAVE64 has stored them, or FXSAVE64.
+    pub(crate) fn read(&self, words: &mut [u64; GUEST_WORDS]) {
+        for (to, from) in words.iter_mut().zip(self.guest.page.words()) {
+            *to = from.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Takes other ones; `EINVAL` for what XRSTOR64 or FXRSTOR64 would not load.
+    pub(crate) fn write(&mut self, words: &[u64; GUEST_WORDS]) -> Result {
+        if !self.guest.can_be(words, mxcsr_mask(&self.host)) {
+            return Err(EINVAL);
+        }
+        for (to, from) in self.guest.page.words().iter().zip(words) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// XCR0 as the guest reads it.

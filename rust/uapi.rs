@@ -32,6 +32,7 @@ pub(crate) use super::bindings::{
     minivmx_create_vm,
     minivmx_end as end,
     minivmx_exit as exit,
+    minivmx_fpu,
     minivmx_info,
     minivmx_io,
     minivmx_io_flags as io_flags,

@@ -226,8 +226,8 @@ TEST_F(vm, results_into_read_only_memory)
 	const struct call *call;
 	static const unsigned long writers[] = {
 		MINIVMX_GET_INFO, MINIVMX_GET_STATS, MINIVMX_GET_REGS,
-		MINIVMX_GET_SREGS, MINIVMX_VMREAD, MINIVMX_CHECK,
-		MINIVMX_READ_TABLE, MINIVMX_TRANSLATE,
+		MINIVMX_GET_SREGS, MINIVMX_GET_FPU, MINIVMX_VMREAD,
+		MINIVMX_CHECK, MINIVMX_READ_TABLE, MINIVMX_TRANSLATE,
 	};
 	struct argument argument = make_argument();
 
@@ -278,6 +278,8 @@ static const struct reserved {
 	RESERVED(SET_SREGS, sregs, tr.__reserved2),
 	RESERVED(SET_SREGS, sregs, gdtr.__reserved),
 	RESERVED(SET_SREGS, sregs, idtr.__reserved),
+	RESERVED(GET_FPU, fpu, __reserved),
+	RESERVED(SET_FPU, fpu, __reserved),
 	RESERVED(GET_MSRS, msrs, __reserved),
 	RESERVED(SET_MSRS, msrs, __reserved),
 	RESERVED(CHECK, check, __reserved),
@@ -396,7 +398,7 @@ TEST_F(vm, unknown_calls)
 {
 	const unsigned long unknown[] = {
 		_IO(MINIVMX_TYPE, 0x02), _IO(MINIVMX_TYPE, 0x15),
-		_IO(MINIVMX_TYPE, 0x1f), _IO(MINIVMX_TYPE, 0x2d),
+		_IO(MINIVMX_TYPE, 0x1f), _IO(MINIVMX_TYPE, 0x2f),
 		_IO(MINIVMX_TYPE, 0xff), _IO(MINIVMX_TYPE + 1, 0),
 		_IOR(MINIVMX_TYPE, MINIVMX_CMD_GET_INFO, struct minivmx_info),
 		_IOWR(MINIVMX_TYPE, MINIVMX_CMD_RUN, int),

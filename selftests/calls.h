@@ -40,6 +40,8 @@ static const struct call calls[] = {
 	CALL(VCPU, SET_REGS, regs_arg, .regs.rflags = 2),
 	CALL(VCPU, GET_SREGS, sregs),
 	CALL(VCPU, SET_SREGS, sregs),
+	CALL(VCPU, GET_FPU, fpu),
+	CALL(VCPU, SET_FPU, fpu),
 	CALL(VCPU, GET_MSRS, msrs, .count = 1, .entries = (uintptr_t)&one_msr),
 	CALL(VCPU, SET_MSRS, msrs, .count = 1, .entries = (uintptr_t)&one_msr),
 	CALL(VCPU, SET_CPUID, cpuid),

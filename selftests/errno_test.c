@@ -312,6 +312,16 @@ static const struct row rows[] = {
 	INSTEAD(SET_SREGS, EIO, REFUSING_CPU),
 	INSTEAD(SET_SREGS, ENOMEM, FAILING_ALLOCATION),
 
+	CAUSED(GET_FPU, E2BIG, set_beyond_what_is_known),
+	CAUSED(GET_FPU, EFAULT, point_nowhere),
+	CAUSED(GET_FPU, EINVAL, be_too_short),
+	CAUSED(GET_FPU, EBUSY, call_while_it_runs),
+
+	CAUSED(SET_FPU, E2BIG, set_beyond_what_is_known),
+	CAUSED(SET_FPU, EFAULT, point_nowhere),
+	CAUSED(SET_FPU, EINVAL, be_too_short),
+	CAUSED(SET_FPU, EBUSY, call_while_it_runs),
+
 	CAUSED(GET_MSRS, E2BIG, set_beyond_what_is_known),
 	CAUSED(GET_MSRS, EFAULT, point_nowhere),
 	CAUSED(GET_MSRS, EINVAL, be_too_short),

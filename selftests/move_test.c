@@ -6,6 +6,7 @@
 #include "alarm.h"
 #include "minivmx_harness.h"
 #include "registers.h"
+#include "vcpu_state.h"
 #include "window.h"
 
 #define PORT			0x30
@@ -25,28 +26,15 @@
 #define MARK_AT(n)		((n) * PAGE_2M + 0x50000)
 #define MARK(n)			(0x1111 * ((n) + 1))
 
-#define IA32_STAR		0xc0000081
 #define IA32_LSTAR		0xc0000082
-#define IA32_CSTAR		0xc0000083
-#define IA32_FMASK		0xc0000084
-#define IA32_EFER		0xc0000080
 #define IA32_KERNEL_GS_BASE	0xc0000102
-
-/* What the driver keeps, but for the bases of FS and GS, which are elsewhere, too. */
-static const u32 msrs[] = {
-	0x10, 0x174, 0x175, 0x176, 0x1a0, IA32_EFER, IA32_STAR, IA32_LSTAR,
-	IA32_CSTAR, IA32_FMASK, IA32_KERNEL_GS_BASE,
-};
 
 static void copy_state(const struct vcpu *from, const struct vcpu *to)
 {
-	struct minivmx_sregs sregs = get_sregs(from);
+	struct vcpu_state state;
 
-	set_sregs(to, &sregs);
-	to->run->regs = from->run->regs;
-	to->run->event = from->run->event;
-	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++)
-		set_msr(to, msrs[i], get_msr(from, msrs[i]));
+	get_state(from, &state);
+	set_state(to, &state);
 }
 
 extern const char __executable_start[], _end[];
@@ -76,21 +64,10 @@ static void move(struct vm *vm)
 	*vm = next;
 }
 
-/* Ends the exit that waits, since that cannot be taken along. */
-static void end_exit(const struct vcpu *vcpu)
-{
-	int error;
-
-	vcpu->run->immediate_exit = 1;
-	error = run_error(vcpu);
-	require(error == EINTR, "MINIVMX_RUN: %s", strerrorname_np(error));
-	vcpu->run->immediate_exit = 0;
-}
-
 /* ------------------------------------------------------ at whatever moment it is */
 
 /* What the guest saw, in its order. */
-#define VALUES		7
+#define VALUES		9
 static volatile u64 seen[ROUNDS * VALUES];
 static volatile u32 nr_seen;
 
@@ -121,6 +98,9 @@ static void work(u64 round)
 	GUEST_ASSERT(GUEST_TRY("ud2", &gprs) == VECTOR_UD);
 	asm volatile("movq %0, %%cr8" : : "r"(round % 16));
 	asm volatile("movq %0, %%dr2" : : "r"(round << 11));
+	/* The compiler uses none of these two. */
+	asm volatile("movq %0, %%xmm15" : : "r"(round << 14));
+	asm volatile("fninit; fildll %0" : : "m"(round));
 	GUEST_ASSERT(try_wrmsr(IA32_LSTAR, round << 12) == NO_FAULT);
 	GUEST_ASSERT(try_wrmsr(IA32_KERNEL_GS_BASE, round << 13) == NO_FAULT);
 	GUEST_ASSERT(GUEST_TRY("outl %%eax, %%dx", &gprs) == NO_FAULT);
@@ -130,6 +110,10 @@ static void work(u64 round)
 	GUEST_ASSERT(try_rdmsr(IA32_LSTAR, &value) == NO_FAULT);
 	see(value);
 	GUEST_ASSERT(try_rdmsr(IA32_KERNEL_GS_BASE, &value) == NO_FAULT);
+	see(value);
+	asm volatile("movq %%xmm15, %0" : "=r"(value));
+	see(value);
+	asm volatile("fistpll %0" : "=m"(value));
 	see(value);
 	write_cr3(read_cr3());
 	see(guest_fault.count);

@@ -9,11 +9,15 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 
+#include "alarm.h"
 #include "guest.h"
 #include "kselftest_harness.h"
 #include "minivmx_util.h"
+#include "snapshot.h"
 #include "stress.h"
 
 #define FIXED_SEEDS	50
@@ -112,10 +116,9 @@ static void start(const struct vm *vm, u64 seed)
 	guest_copy(vm, stress_report)->operations = OPERATIONS;
 }
 
-static bool run_program(const struct vm *vm, u64 seed, struct outcome *outcome)
+/* What has come of it; false if that is wrong. */
+static bool judge(const struct vm *vm, u64 seed, struct outcome *outcome)
 {
-	start(vm, seed);
-	vcpu_run(&vm->vcpu);
 	memcpy(&outcome->report, guest_copy(vm, stress_report),
 	       sizeof(outcome->report));
 	memcpy(outcome->memory, vm->memory + STRESS_ARENA,
@@ -130,6 +133,13 @@ static bool run_program(const struct vm *vm, u64 seed, struct outcome *outcome)
 			       describe_exit(&vm->vcpu));
 	describe_steps(&outcome->report);
 	return false;
+}
+
+static bool run_program(const struct vm *vm, u64 seed, struct outcome *outcome)
+{
+	start(vm, seed);
+	vcpu_run(&vm->vcpu);
+	return judge(vm, seed, outcome);
 }
 
 /* Accessed flags may be set ahead of time. */
@@ -322,6 +332,157 @@ TEST_F_TIMEOUT(stress, seed_from_the_clock, 300)
 	seed = now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 	ksft_print_msg("seed %llu\n", seed);
 	ASSERT_TRUE(run_seed(self->mmus, seed));
+}
+
+/* ----------------------------------------------------------------- in pieces */
+
+#define SNAPSHOT_SEEDS	2
+/* Programs that go from one MMU to another with each snapshot. */
+#define WANDERERS	2
+
+/* What a process leaves to the next one. */
+struct journey {
+	struct outcome outcome;
+	u32 snapshots;		/* how many there were */
+	bool ended, right;
+	struct snapshot *snapshot;
+};
+
+/*
+ * Microseconds from one snapshot to the next, at most: a tenth of a program. More where
+ * an exit takes long.
+ */
+static long longest_piece(void)
+{
+	return kmemleak_watches() || runs_in_kvm() ? 80000 : 8000;
+}
+
+/* Goes on with the program until a moment that nobody knows before, or to its end. */
+static void run_piece(const struct vm *vm, u64 seed, struct journey *journey)
+{
+	int error;
+
+	if (journey->snapshots)
+		restore_snapshot(vm, journey->snapshot);
+	else
+		start(vm, seed);
+	catch_signal(SIGALRM, no_action);
+	set_alarm(1 + rand() % longest_piece());
+	error = run_error(&vm->vcpu);
+	set_alarm(0);
+	require(!error || error == EINTR, "MINIVMX_RUN: %s", strerrorname_np(error));
+	if (!error) {
+		journey->ended = true;
+		journey->right = judge(vm, seed, &journey->outcome);
+	} else {
+		take_snapshot(vm, journey->snapshot);
+		journey->snapshots++;
+	}
+}
+
+/* As a process of its own, with a VM of its own. */
+static bool run_piece_elsewhere(u32 mmu, u64 seed, struct journey *journey)
+{
+	pid_t child;
+	int status, luck = rand();
+
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		struct vm vm;
+
+		srand(luck);
+		require(!create_vm_with(&vm, mmu), "no VM with %s", mmu_name(mmu));
+		run_piece(&vm, seed, journey);
+		fflush(stdout);
+		_exit(0);
+	}
+	require(waitpid(child, &status, 0) == child, "waitpid: %s",
+		strerrorname_np(errno));
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* Paravirtual guests know what they run on: they stay there. */
+static u32 some_mmu(u64 mmus)
+{
+	u32 mmu;
+
+	do {
+		mmu = MINIVMX_MMU_EPT + rand() % (MINIVMX_MMU_PV - MINIVMX_MMU_EPT);
+	} while (!(mmus & BIT(mmu)));
+	return mmu;
+}
+
+/* With one of these MMUs at a time. */
+static bool run_in_pieces(u64 mmus, u64 seed, struct journey *journey)
+{
+	struct snapshot *snapshot = journey->snapshot;
+	u32 mmu = __builtin_ctzll(mmus);
+
+	*journey = (struct journey) { .snapshot = snapshot };
+	while (!journey->ended) {
+		if (mmus & (mmus - 1))
+			mmu = some_mmu(mmus);
+		if (!run_piece_elsewhere(mmu, seed, journey))
+			return false;
+	}
+	return journey->right;
+}
+
+static struct journey *new_journey(void)
+{
+	struct journey *journey = mmap(NULL, sizeof(*journey), PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	require(journey != MAP_FAILED, "mmap: %s", strerrorname_np(errno));
+	journey->snapshot = new_snapshot();
+	return journey;
+}
+
+/* The same programs, uninterrupted and in pieces: the same comes of them. */
+static void compare_pieces(struct __test_metadata *_metadata, u64 mmus, u64 seeds)
+{
+	static struct outcome whole;
+	struct journey *journey = new_journey();
+	u32 mmu = __builtin_ctzll(mmus), snapshots = 0;
+
+	for (u64 seed = 1; seed <= seeds; seed++) {
+		struct vm vm;
+
+		require(!create_vm_with(&vm, mmu), "no VM with %s", mmu_name(mmu));
+		ASSERT_TRUE(run_program(&vm, seed, &whole));
+		close_vm(&vm);
+		ASSERT_TRUE(run_in_pieces(mmus, seed, journey))
+			TH_LOG("seed %llu, after %u snapshots", seed,
+			       journey->snapshots);
+		EXPECT_TRUE(same_outcome(&whole, &journey->outcome))
+			TH_LOG("seed %llu, after %u snapshots", seed,
+			       journey->snapshots);
+		snapshots += journey->snapshots;
+	}
+	ksft_print_msg("%s: %llu programs, %u snapshots\n",
+		       mmus & (mmus - 1) ? "from one MMU to another" : mmu_name(mmu),
+		       seeds, snapshots);
+	EXPECT_GE(snapshots, 2 * seeds);
+}
+
+TEST_F_TIMEOUT(stress, snapshots, 300)
+{
+	srand(1);
+	for (u32 mmu = MINIVMX_MMU_EPT; mmu < MMUS; mmu++) {
+		if (self->mmus & BIT(mmu))
+			compare_pieces(_metadata, BIT(mmu), SNAPSHOT_SEEDS);
+	}
+}
+
+TEST_F_TIMEOUT(stress, snapshots_for_another_mmu, 300)
+{
+	u64 mmus = self->mmus & ~BIT(MINIVMX_MMU_PV);
+
+	if (!(mmus & (mmus - 1)))
+		SKIP(return, "there is one MMU for guests as they are");
+	srand(2);
+	compare_pieces(_metadata, mmus, WANDERERS);
 }
 
 TEST_HARNESS_MAIN

@@ -99,6 +99,8 @@ enum minivmx_cmd {
 	MINIVMX_CMD_VMREAD		= 0x2a,
 	MINIVMX_CMD_VMWRITE		= 0x2b,
 	MINIVMX_CMD_CHECK		= 0x2c,
+	MINIVMX_CMD_GET_FPU		= 0x2d,
+	MINIVMX_CMD_SET_FPU		= 0x2e,
 };
 
 /* ------------------------------------------------------------------ device */
@@ -183,7 +185,7 @@ enum minivmx_cap {
  * @MINIVMX_VMX_UNAVAILABLE: somebody else holds VMX, or KVM does with enlightened
  *	VMCSs of Hyper-V, which cannot be shared: MINIVMX_CREATE_VM fails with
  *	EBUSY, and so do all calls on a vCPU but MINIVMX_GET_REGS,
- *	MINIVMX_SET_REGS and MINIVMX_SET_CPUID
+ *	MINIVMX_SET_REGS, MINIVMX_GET_FPU, MINIVMX_SET_FPU and MINIVMX_SET_CPUID
  */
 enum minivmx_vmx {
 	MINIVMX_VMX_OWN		= 0,
@@ -939,11 +941,12 @@ struct minivmx_run {
 /**
  * DOC: The state of a vCPU
  *
- * It is struct minivmx_sregs; @regs and @event of struct minivmx_run; and the MSRs
- * that the driver keeps. (x87, SSE and AVX registers have no call yet.) Read from
- * one vCPU and written to another, in this order, it makes the same guest go on
- * there, if memory is the same, and what MINIVMX_SET_CPUID and MINIVMX_SET_TRAPS
- * said.
+ * It is struct minivmx_sregs; @regs and @event of struct minivmx_run; the MSRs
+ * that the driver keeps; and struct minivmx_fpu. Read from one vCPU and written to
+ * another, in this order, it makes the same guest go on there, if memory is the
+ * same, and what MINIVMX_SET_CPUID and MINIVMX_SET_TRAPS said. The other vCPU may
+ * be of another VM, in another program, and translated by another &enum
+ * minivmx_mmu.
  *
  * An exit that waits for its answer is not a part of it. So the program ends it
  * first, by MINIVMX_RUN with its answer and @immediate_exit; else the instruction
@@ -975,6 +978,44 @@ struct minivmx_regs_arg {
  * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL.
  */
 #define MINIVMX_SET_REGS	_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_REGS)
+
+/** define MINIVMX_FPU_WORDS - 64-bit words of @area of struct minivmx_fpu. */
+#define MINIVMX_FPU_WORDS	104
+
+/**
+ * struct minivmx_fpu - ioctl(MINIVMX_GET_FPU, MINIVMX_SET_FPU)
+ * @size: sizeof(struct minivmx_fpu)
+ * @__reserved: must be 0
+ * @area: x87, SSE and AVX registers, as XSAVE64 writes them (SDM Vol. 1, "Standard
+ *	Format of the XSAVE Area"): the legacy region in bytes 511:0, the header in
+ *	bytes 575:512, AVX in bytes 831:576. A component whose bit is clear in
+ *	XSTATE_BV, the header's first word, is in its initial state, whatever stands
+ *	here for it; but MXCSR always counts. Without MINIVMX_CAP_XSAVE, what
+ *	FXSAVE64 writes; then the rest is 0.
+ *
+ * All components that guests can have are here, whatever XCR0 of the guest is.
+ */
+struct minivmx_fpu {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 area[MINIVMX_FPU_WORDS];
+};
+
+/**
+ * define MINIVMX_GET_FPU - read the x87, SSE and AVX registers
+ *
+ * Return: 0, or EBUSY, E2BIG, EFAULT, EINVAL.
+ */
+#define MINIVMX_GET_FPU		_IO(MINIVMX_TYPE, MINIVMX_CMD_GET_FPU)
+
+/**
+ * define MINIVMX_SET_FPU - write the x87, SSE and AVX registers
+ *
+ * Return: 0, or EINVAL for what XRSTOR would not load (bits in MXCSR that the CPU
+ * does not have, a component in XSTATE_BV that a guest cannot have, other bits in
+ * the header), EBUSY, E2BIG, EFAULT. Nothing is changed if it fails.
+ */
+#define MINIVMX_SET_FPU		_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_FPU)
 
 /**
  * struct minivmx_segment - a segment register with its hidden part

@@ -395,6 +395,8 @@ static u64 promised(unsigned long number)
 		return ANY_FILE | BIT(EINTR) | BIT(EBUSY) | BIT(EINVAL) | BIT(EIO) | BIT(ENOMEM);
 	case MINIVMX_GET_REGS:
 	case MINIVMX_SET_REGS:
+	case MINIVMX_GET_FPU:
+	case MINIVMX_SET_FPU:
 		return ANY_VCPU;
 	case MINIVMX_SET_CPUID:
 		return ANY_VCPU | BIT(ENOMEM);

@@ -57,6 +57,8 @@ impl FileOperations for Vcpu {
             cmd::MINIVMX_CMD_SET_REGS => set_regs(&this, argument),
             cmd::MINIVMX_CMD_GET_SREGS => get_sregs(&this, argument),
             cmd::MINIVMX_CMD_SET_SREGS => set_sregs(&this, argument),
+            cmd::MINIVMX_CMD_GET_FPU => get_fpu(&this, argument),
+            cmd::MINIVMX_CMD_SET_FPU => set_fpu(&this, argument),
             cmd::MINIVMX_CMD_GET_MSRS => msrs(&this, argument, false),
             cmd::MINIVMX_CMD_SET_MSRS => msrs(&this, argument, true),
             cmd::MINIVMX_CMD_SET_CPUID => set_cpuid(&this, argument),
@@ -131,6 +133,23 @@ fn set_sregs(vcpu: &Vcpu, argument: usize) -> Result<isize> {
         }
         Ok(())
     })?;
+    Ok(0)
+}
+
+fn get_fpu(vcpu: &Vcpu, argument: usize) -> Result<isize> {
+    let mut argument = read::<uapi::minivmx_fpu>(argument)?;
+    check_reserved(argument.value.__reserved)?;
+    let state = vcpu.state.try_lock().ok_or(EBUSY)?;
+    state.fpu.read(&mut argument.value.area);
+    argument.write_back()?;
+    Ok(0)
+}
+
+fn set_fpu(vcpu: &Vcpu, argument: usize) -> Result<isize> {
+    let argument = read::<uapi::minivmx_fpu>(argument)?;
+    check_reserved(argument.value.__reserved)?;
+    let mut state = vcpu.state.try_lock().ok_or(EBUSY)?;
+    state.fpu.write(&argument.value.area)?;
     Ok(0)
 }
 

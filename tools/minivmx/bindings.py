@@ -31,6 +31,11 @@ BEGINNING = """// SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note
 #![allow(clippy::undocumented_unsafe_blocks)]
 """
 
+# What a vCPU is made of: kept, and given to another one.
+STATE = {"minivmx_regs", "minivmx_sregs", "minivmx_segment", "minivmx_table", "minivmx_event",
+         "minivmx_msr", "minivmx_cpuid_entry"}
+SERDE = '#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]'
+
 # C's names of integers, and those of bindgen for enumerations.
 TYPES = {"__u8": "u8", "__u16": "u16", "__u32": "u32", "__u64": "u64",
          "::core::ffi::c_uint": "u32"}
@@ -87,6 +92,8 @@ def document(rust, said):
         if item:
             structure = item[1]
             yield doc(said, structure, "")
+            if structure in STATE:
+                yield SERDE
         elif member:
             yield doc(said, (structure, member[1]), "    ")
         elif constant:

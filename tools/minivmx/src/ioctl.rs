@@ -48,6 +48,8 @@ calls! {
     RUN = MINIVMX_CMD_RUN, "MINIVMX_RUN";
     GET_SREGS = MINIVMX_CMD_GET_SREGS, "MINIVMX_GET_SREGS";
     SET_SREGS = MINIVMX_CMD_SET_SREGS, "MINIVMX_SET_SREGS";
+    GET_FPU = MINIVMX_CMD_GET_FPU, "MINIVMX_GET_FPU";
+    SET_FPU = MINIVMX_CMD_SET_FPU, "MINIVMX_SET_FPU";
     GET_MSRS = MINIVMX_CMD_GET_MSRS, "MINIVMX_GET_MSRS";
     SET_MSRS = MINIVMX_CMD_SET_MSRS, "MINIVMX_SET_MSRS";
     SET_CPUID = MINIVMX_CMD_SET_CPUID, "MINIVMX_SET_CPUID";
@@ -86,7 +88,7 @@ macro_rules! arguments {
 
 arguments! {
     minivmx_info minivmx_create_vm minivmx_map_memory minivmx_unmap_memory minivmx_create_vcpu
-    minivmx_stats minivmx_sregs minivmx_msrs minivmx_cpuid minivmx_traps minivmx_vmcs_field
+    minivmx_stats minivmx_sregs minivmx_fpu minivmx_msrs minivmx_cpuid minivmx_traps minivmx_vmcs_field
     minivmx_check minivmx_read_table minivmx_translate
 }
 

@@ -37,6 +37,8 @@
 
 // The three kinds of file.
 mod device;
+mod fpu;
+mod state;
 mod vcpu;
 mod violation;
 mod vm;
@@ -94,6 +96,7 @@ pub use exit::{
 };
 pub use exit_information::ExitInformation;
 pub use field::Field;
+pub use fpu::Fpu;
 pub use info::{
     Info,
     VmxMode, //
@@ -112,6 +115,7 @@ pub use mmu::{
 pub use real_mode::RealMode;
 pub use reason::Reason;
 pub use run_page::ImmediateExit;
+pub use state::VcpuState;
 pub use stats::Stats;
 pub use translation::{
     Address,

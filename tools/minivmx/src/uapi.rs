@@ -16,6 +16,8 @@ pub const MINIVMX_STATS_EXITS: u32 = 80;
 pub const MINIVMX_MAX_PTES: u32 = 512;
 /// Bytes to mmap() of a vCPU file.
 pub const MINIVMX_RUN_SIZE: u32 = 4096;
+/// 64-bit words of `area` of struct `minivmx_fpu`.
+pub const MINIVMX_FPU_WORDS: u32 = 104;
 /// Most MSRs in one call.
 pub const MINIVMX_MAX_MSRS: u32 = 256;
 /// Most entries of `MINIVMX_SET_CPUID`.
@@ -62,6 +64,10 @@ pub const MINIVMX_CMD_VMREAD: minivmx_cmd = 42;
 pub const MINIVMX_CMD_VMWRITE: minivmx_cmd = 43;
 /// Number of `MINIVMX_CHECK`.
 pub const MINIVMX_CMD_CHECK: minivmx_cmd = 44;
+/// Number of `MINIVMX_GET_FPU`.
+pub const MINIVMX_CMD_GET_FPU: minivmx_cmd = 45;
+/// Number of `MINIVMX_SET_FPU`.
+pub const MINIVMX_CMD_SET_FPU: minivmx_cmd = 46;
 /// Numbers of the calls.
 pub type minivmx_cmd = u32;
 /// By the CPU, through extended page tables.
@@ -120,7 +126,7 @@ pub type minivmx_cap = u32;
 pub const MINIVMX_VMX_OWN: minivmx_vmx = 0;
 /// KVM holds VMX; the driver borrows it for each burst.
 pub const MINIVMX_VMX_BORROW: minivmx_vmx = 1;
-/// Somebody else holds VMX, or KVM does with enlightened VMCSs of Hyper-V, which cannot be shared: `MINIVMX_CREATE_VM` fails with EBUSY, and so do all calls on a vCPU but `MINIVMX_GET_REGS`, `MINIVMX_SET_REGS` and `MINIVMX_SET_CPUID`.
+/// Somebody else holds VMX, or KVM does with enlightened VMCSs of Hyper-V, which cannot be shared: `MINIVMX_CREATE_VM` fails with EBUSY, and so do all calls on a vCPU but `MINIVMX_GET_REGS`, `MINIVMX_SET_REGS`, `MINIVMX_GET_FPU`, `MINIVMX_SET_FPU` and `MINIVMX_SET_CPUID`.
 pub const MINIVMX_VMX_UNAVAILABLE: minivmx_vmx = 2;
 /// How the driver gets into VMX operation at present.
 pub type minivmx_vmx = u32;
@@ -374,6 +380,7 @@ pub struct minivmx_read_table {
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]
 /// The general registers.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct minivmx_regs {
     /// And so on, in the order of their numbers in instructions.
     pub rax: u64,
@@ -486,6 +493,7 @@ pub struct minivmx_memory_exit {
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]
 /// An event for the guest.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct minivmx_event {
     /// Which event, in the form of VM-entry interruption information (SDM Vol. 3C, "VM-Entry Controls for Event Injection"): vector in bits 7:0, kind in bits 10:8, bit 11 if it has an error code, bit 31; 0 if there is none.
     pub info: u32,
@@ -598,8 +606,29 @@ pub struct minivmx_regs_arg {
     pub regs: minivmx_regs,
 }
 #[repr(C)]
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+/// Ioctl(`MINIVMX_GET_FPU`, `MINIVMX_SET_FPU`).
+pub struct minivmx_fpu {
+    /// Sizeof(struct `minivmx_fpu`).
+    pub size: u32,
+    /// Must be 0.
+    pub __reserved: u32,
+    /// X87, SSE and AVX registers, as XSAVE64 writes them (SDM Vol. 1, "Standard Format of the XSAVE Area"): the legacy region in bytes 511:0, the header in bytes 575:512, AVX in bytes 831:576. A component whose bit is clear in XSTATE_BV, the header's first word, is in its initial state, whatever stands here for it; but MXCSR always counts. Without `MINIVMX_CAP_XSAVE`, what FXSAVE64 writes; then the rest is 0.
+    pub area: [u64; 104usize],
+}
+impl Default for minivmx_fpu {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+#[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]
 /// A segment register with its hidden part.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct minivmx_segment {
     /// Linear base address.
     pub base: u64,
@@ -617,6 +646,7 @@ pub struct minivmx_segment {
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]
 /// GDTR or IDTR.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct minivmx_table {
     /// Linear base address.
     pub base: u64,
@@ -634,6 +664,7 @@ pub type minivmx_sregs_flags = u32;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]
 /// Ioctl(`MINIVMX_GET_SREGS`, `MINIVMX_SET_SREGS`).
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct minivmx_sregs {
     /// Sizeof(struct `minivmx_sregs`).
     pub size: u32,
@@ -691,6 +722,7 @@ pub struct minivmx_sregs {
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]
 /// One MSR.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct minivmx_msr {
     /// Its number.
     pub index: u32,
@@ -721,6 +753,7 @@ pub type minivmx_cpuid_flags = u32;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]
 /// What CPUID answers for a leaf.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct minivmx_cpuid_entry {
     /// EAX going in.
     pub leaf: u32,

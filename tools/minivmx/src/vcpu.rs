@@ -14,6 +14,7 @@ use crate::{
     exit::Exit,
     exit_information::ExitInformation,
     field::Field,
+    fpu::Fpu,
     ioctl::{
         self,
         Argument,
@@ -137,6 +138,30 @@ impl Vcpu {
             ..*sregs
         };
         ioctl::SET_SREGS.with(&self.file, &mut sregs).map(drop)
+    }
+
+    /// Reads the x87, SSE and AVX registers.
+    ///
+    /// # Errors
+    ///
+    /// EBUSY while the vCPU runs.
+    pub fn fpu(&self) -> Result<Fpu> {
+        let mut fpu = uapi::minivmx_fpu::sized();
+        ioctl::GET_FPU.with(&self.file, &mut fpu)?;
+        Ok(Fpu(fpu.area))
+    }
+
+    /// Writes the x87, SSE and AVX registers.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for what XRSTOR would not load. Nothing is changed then.
+    pub fn set_fpu(&self, fpu: &Fpu) -> Result<()> {
+        let mut fpu = uapi::minivmx_fpu {
+            area: fpu.0,
+            ..Argument::sized()
+        };
+        ioctl::SET_FPU.with(&self.file, &mut fpu).map(drop)
     }
 
     /// Reads MSRs: their `index` says which, their `value` is written.
