@@ -4,7 +4,8 @@
 # An unmodified Linux as the guest: `minivmx boot`, as a user has it. What its processes
 # do, lab/guest-work, comes out as it does here; it hears what is typed; its clock has the
 # right pace; its end is seen. By KVM, where that is, it is the same guest: one that differs
-# would be no measure.
+# would be no measure. Written into a file amid its work it goes on in another process, also
+# with another way to translate its memory, and in KVM; and one of KVM's here.
 
 linux=${MINIVMX_GUESTS:-/guests}/linux
 said=/tmp/linux.said
@@ -22,15 +23,23 @@ type_a_line() {
 	done
 }
 
+# linux OPTION…: in the place of a shell that was forked for it.
+linux() {
+	exec minivmx boot --kernel "$linux/bzImage" --initrd "$linux/initramfs" --memory 96M \
+		"$@" --timeout 120 \
+		--cmdline 'console=ttyS0 acpi=off reboot=pci panic=-1 JOB=work'
+}
+
+reboots() {
+	sed -i 's/\r//' "$said"
+	says '^minivmx: the guest asked for a reset$'
+}
+
 # boot OPTION…
 boot() {
 	: >"$said"
-	type_a_line | minivmx boot --kernel "$linux/bzImage" --initrd "$linux/initramfs" --memory 96M \
-		"$@" --timeout 120 \
-		--cmdline 'console=ttyS0 acpi=off reboot=pci panic=-1 JOB=work' \
-		>"$said" 2>&1
-	sed -i 's/\r//' "$said"
-	says '^minivmx: the guest asked for a reset$'
+	type_a_line | linux "$@" >"$said" 2>&1
+	reboots
 }
 
 # The kernel's messages come between the lines.
@@ -85,9 +94,52 @@ by_kvm() {
 	fi
 }
 
+# wait_for TEXT: until that is said; a minute.
+wait_for() {
+	for _ in $(seq 600); do
+		! says "$1" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# write_amid_work OPTION…: the guest goes into $snapshot while it works, and what it had said
+# by then into $before; then it is ended. The line that says so begins anew, wherever the
+# guest's was.
+write_amid_work() {
+	: >"$said"
+	linux "$@" --snapshot "$snapshot" </dev/null >"$said" 2>&1 &
+	wait_for '^execs: ' && kill -USR1 $! && wait_for '^minivmx: the guest as it is now is in '
+	status=$?
+	kill $!
+	wait $!
+	text=$(sed '/^minivmx: the guest as it is now is in /,$d' "$said" && echo .)
+	printf %s "${text%??}" >"$before"
+	[ $status = 0 ] && ! grep -q '^guest: ends' "$before"
+}
+
+# goes_on OPTION…: another process takes it from there.
+goes_on() {
+	cp "$before" "$said"
+	type_a_line | minivmx boot --restore "$snapshot" "$@" --timeout 120 >>"$said" 2>&1
+	reboots && is_content && works_as_here && hears && keeps_time
+}
+
+goes_from_kvm_to_here() {
+	write_amid_work --accel kvm && goes_on --mmu "$mmu"
+}
+
+is_refused() {
+	dd if="$snapshot" bs=1M count=3 2>/dev/null >/tmp/linux.part
+	! minivmx boot --restore /tmp/linux.part --mmu "$mmu" >"$said" 2>&1 &&
+		says '^minivmx: /tmp/linux.part: the snapshot ends before its end: '
+}
+
 reason=
+snapshot=/tmp/linux.snapshot
+before=/tmp/linux.before
 [ "$mmu" != pv ] || reason="Linux does not call the hypervisor of minivmx_pv.h"
-plan 8 "$reason"
+plan 14 "$reason"
 result boots_and_reboots boot --mmu "$mmu"
 result content is_content
 result work works_as_here
@@ -98,3 +150,10 @@ sed -n '/exit reason$/,$s/^/# /p' "$said"
 cpu >/tmp/linux.cpu
 by_kvm kvm_runs_the_same all_of_that_by_kvm
 by_kvm kvm_gives_the_same_cpu is_the_same_cpu
+result snapshot write_amid_work --mmu "$mmu"
+result goes_on_in_another_process goes_on --mmu "$mmu"
+result goes_on_with_another_mmu goes_on --mmu "$([ "$mmu" = unsync ] && echo wp || echo unsync)"
+result a_part_is_refused is_refused
+by_kvm goes_on_in_kvm goes_on --accel kvm
+by_kvm goes_from_kvm_to_here goes_from_kvm_to_here
+rm -f "$snapshot" /tmp/linux.part

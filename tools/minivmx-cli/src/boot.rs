@@ -13,19 +13,23 @@ mod arguments;
 mod gdb;
 mod kernel;
 mod kvm;
+mod snapshot;
 mod tsc;
 
 use std::{
     io,
+    path::Path,
     process::ExitCode,
     time::Duration, //
 };
 
 use anyhow::{
     ensure,
+    Context,
     Result, //
 };
 use minivmx::{
+    CpuidEntry,
     Device,
     Mmu, //
 };
@@ -51,7 +55,10 @@ use crate::{
         },
     },
     pc::{
-        devices::Devices,
+        devices::{
+            self,
+            Devices, //
+        },
         msrs::Msrs, //
     },
     run::{
@@ -74,6 +81,7 @@ pub use arguments::Arguments;
 use gdb::Debugger;
 use kernel::Kernel;
 use kvm::Kvm;
+use snapshot::Snapshot;
 
 /// A guest that waits is looked after so often, whatever happens: a signal may have come just before.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -95,6 +103,10 @@ struct Boot<'a> {
     guest: Box<dyn Accelerator>,
     devices: Devices,
     msrs: Msrs,
+    /// Bytes of memory.
+    memory: u64,
+    /// What CPUID was made to answer.
+    cpuid: Vec<CpuidEntry>,
     alarm: Alarm,
     /// What is typed for the program.
     commands: Commands,
@@ -104,18 +116,27 @@ struct Boot<'a> {
 
 impl<'a> Boot<'a> {
     fn new(arguments: &'a Arguments) -> Result<Self> {
-        let guest = load(arguments)?;
+        let (guest, start) = load(arguments)?;
         signals::stop_on_signals(guest.kick())?;
+        if arguments.snapshot.is_some() {
+            snapshot::request::by_signal(guest.kick())?;
+        }
         let (input, commands) = input();
         if let Some(limit) = arguments.timeout() {
             signals::stop_after(limit)?;
         }
+        let mut devices = devices(start.memory, arguments, input);
+        if let Some(state) = &start.devices {
+            devices.restore(state)?;
+        }
         Ok(Self {
-            devices: devices(arguments, input),
+            devices,
             arguments,
             alarm: Alarm::new(guest.kick())?,
             guest,
-            msrs: Msrs::default(),
+            msrs: start.msrs,
+            memory: start.memory,
+            cpuid: start.cpuid,
             commands,
             look_due: (terminal::is_terminal() || arguments.gdb.is_some()).then_some(LOOK),
         })
@@ -144,6 +165,9 @@ impl<'a> Boot<'a> {
                 Stop::Failed(outcome) => Some(outcome),
             };
             self.carry_out_command()?;
+            if snapshot::request::take() {
+                self.write_snapshot();
+            }
             if let Some(outcome) = outcome.or_else(|| self.end_asked_for()) {
                 return Ok(outcome);
             }
@@ -166,9 +190,38 @@ impl<'a> Boot<'a> {
             None | Some(Command::End) => return Ok(()),
             Some(Command::Help) => eprintln!("{}", escape::HELP),
             Some(Command::Counts) => eprintln!("\n{}", self.guest.counts()?.table),
+            Some(Command::Snapshot) => self.write_snapshot(),
         }
         self.commands.set(None);
         Ok(())
+    }
+
+    /// The guest goes on, even if that fails.
+    fn write_snapshot(&mut self) {
+        let Some(path) = &self.arguments.snapshot else {
+            return eprintln!("\nminivmx: there is no --snapshot FILE to write the guest into");
+        };
+        let written = self.state().and_then(|state| {
+            let memory = snapshot::Memory {
+                view: self.guest.memory(),
+                has_page: &|gpa| self.guest.has_page(gpa),
+            };
+            snapshot::write(path, &state, &memory)
+        });
+        match written {
+            Ok(()) => eprintln!("\nminivmx: the guest as it is now is in {}", path.display()),
+            Err(error) => eprintln!("\nminivmx: {error:#}"),
+        }
+    }
+
+    fn state(&mut self) -> Result<snapshot::State> {
+        Ok(snapshot::State {
+            memory: self.memory,
+            cpuid: self.cpuid.clone(),
+            vcpu: self.guest.vcpu_state()?,
+            msrs: self.msrs.clone(),
+            devices: self.devices.state(),
+        })
     }
 
     /// Leaves the interrupt that comes first to the guest, or asks when it can be taken.
@@ -206,6 +259,7 @@ impl<'a> Boot<'a> {
     fn is_asked(&mut self) -> Result<bool> {
         Ok(signals::stopped().is_some()
             || self.commands.get().is_some()
+            || snapshot::request::is_there()
             || self.guest.is_called()?)
     }
 
@@ -247,10 +301,59 @@ impl<'a> Boot<'a> {
     }
 }
 
-/// A machine with the kernel in its memory, about to begin.
-fn load(arguments: &Arguments) -> Result<Box<dyn Accelerator>> {
-    let layout = Layout::new(arguments.memory)?;
-    let mut guest: Box<dyn Accelerator> = match arguments.accel {
+/// What there is besides the machine when the guest begins, or goes on.
+struct Start {
+    memory: u64,
+    cpuid: Vec<CpuidEntry>,
+    msrs: Msrs,
+    /// As they were, if the guest goes on.
+    devices: Option<devices::State>,
+}
+
+/// A machine with a guest in its memory, about to begin or to go on.
+fn load(arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
+    match &arguments.restore {
+        None => begin(arguments),
+        Some(path) => go_on(path, arguments),
+    }
+}
+
+fn begin(arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
+    let mut guest = machine(arguments, arguments.memory)?;
+    let kernel = Kernel::load(guest.memory(), arguments)?;
+    let cpuid = tsc::cpuid(tsc::frequency()).to_vec();
+    guest.begin(&kernel, &cpuid)?;
+    let start = Start {
+        memory: arguments.memory,
+        cpuid,
+        msrs: Msrs::default(),
+        devices: None,
+    };
+    Ok((guest, start))
+}
+
+fn go_on(path: &Path, arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
+    let snapshot = Snapshot::open(path)?;
+    let mut guest = machine(arguments, snapshot.state.memory)?;
+    let state = snapshot
+        .fill(guest.memory())
+        .with_context(|| path.display().to_string())?;
+    guest
+        .restore(&state.vcpu, &state.cpuid)
+        .context("this machine cannot go on with the guest")?;
+    let start = Start {
+        memory: state.memory,
+        cpuid: state.cpuid,
+        msrs: state.msrs,
+        devices: Some(state.devices),
+    };
+    Ok((guest, start))
+}
+
+/// One with so many bytes of memory, which are zero.
+fn machine(arguments: &Arguments, memory: u64) -> Result<Box<dyn Accelerator>> {
+    let layout = Layout::new(memory)?;
+    Ok(match arguments.accel {
         Accel::Minivmx => {
             let machine = of_minivmx(&layout, arguments.mmu.unwrap_or(Mmu::Ept))?;
             match &arguments.gdb {
@@ -269,10 +372,7 @@ fn load(arguments: &Arguments) -> Result<Box<dyn Accelerator>> {
             );
             Box::new(Kvm::new(&layout)?)
         }
-    };
-    let kernel = Kernel::load(guest.memory(), arguments)?;
-    guest.begin(&kernel, &tsc::cpuid(tsc::frequency()))?;
-    Ok(guest)
+    })
 }
 
 fn of_minivmx(layout: &Layout, mmu: Mmu) -> Result<Machine> {
@@ -299,7 +399,7 @@ fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     one.into_iter().chain(other).min()
 }
 
-fn devices(arguments: &Arguments, input: Box<dyn Input>) -> Devices {
+fn devices(memory: u64, arguments: &Arguments, input: Box<dyn Input>) -> Devices {
     let until = arguments.until.as_deref();
     let (serial, debug) = match arguments.json {
         true => (Sink::captured(until), Sink::captured(None)),
@@ -308,7 +408,7 @@ fn devices(arguments: &Arguments, input: Box<dyn Input>) -> Devices {
             Sink::stream(io::stderr(), None),
         ),
     };
-    Devices::new(arguments.memory, input, serial, debug)
+    Devices::new(memory, input, serial, debug)
 }
 
 #[cfg(test)]

@@ -7,10 +7,15 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use minivmx::{
+    Address,
     CpuidEntry,
+    End,
     Event,
     Exit,
+    Purpose,
+    Question,
     Reason,
+    VcpuState,
     Windows, //
 };
 use serde_json::Value;
@@ -67,6 +72,17 @@ pub trait Accelerator {
 
     /// Lets it begin at the kernel's first instruction; these leaves of CPUID take the place of others.
     fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()>;
+
+    /// Its CPU as it is now, whose exit was answered.
+    fn vcpu_state(&mut self) -> Result<VcpuState>;
+
+    /// Lets it begin in that state, when its memory is there; these leaves of CPUID as in [`Self::begin`].
+    fn restore(&mut self, state: &VcpuState, cpuid: &[CpuidEntry]) -> Result<()>;
+
+    /// Whether the page of memory there was ever used; if not, it is zero.
+    fn has_page(&self, _gpa: u64) -> Result<bool> {
+        Ok(true)
+    }
 
     /// What makes [`Self::run`] return at once, as long as [`Self::clear_kick`] is not called.
     fn kick(&self) -> Kick;
@@ -133,6 +149,24 @@ impl Accelerator for Machine {
         self.vcpu.set_sregs(&kernel.sregs(&self.vcpu.sregs()?))?;
         *self.vcpu.regs_mut() = kernel.regs();
         Ok(())
+    }
+
+    fn vcpu_state(&mut self) -> Result<VcpuState> {
+        Ok(self.vcpu.state()?)
+    }
+
+    fn restore(&mut self, state: &VcpuState, cpuid: &[CpuidEntry]) -> Result<()> {
+        self.vcpu.set_cpuid(cpuid)?;
+        Ok(self.vcpu.set_state(state)?)
+    }
+
+    fn has_page(&self, gpa: u64) -> Result<bool> {
+        let question = Question {
+            address: Address::Physical(gpa),
+            purpose: Purpose::Read,
+            user: false,
+        };
+        Ok(self.vcpu.translate(&question)?.end != End::NotAllocated)
     }
 
     fn kick(&self) -> Kick {

@@ -26,12 +26,12 @@ use crate::{
 /// halted or rebooted, or printed what --until waits for.
 ///
 /// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
-/// Ctrl-A s shows what was counted so far, Ctrl-A Ctrl-A is Ctrl-A for the guest, Ctrl-A ? shows this.
+/// Ctrl-A s shows what was counted so far, Ctrl-A w writes a snapshot, Ctrl-A Ctrl-A is Ctrl-A for the guest, Ctrl-A ? shows this.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// The kernel, a bzImage for 64-bit CPUs
-    #[arg(long, value_name = "FILE")]
-    pub kernel: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "restore")]
+    pub kernel: Option<PathBuf>,
     /// Its initial RAM disk
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
@@ -59,6 +59,16 @@ pub struct Arguments {
     /// command line needs nokaslr for its vmlinux to be right.
     #[arg(long, value_name = "PORT|SOCKET")]
     pub gdb: Option<Place>,
+    /// Write the guest as it is into this file, when Ctrl-A w is typed, or SIGUSR1 comes; it goes on
+    ///
+    /// Its CPU, its memory and its devices are in it; a file that is there is replaced.
+    #[arg(long, value_name = "FILE", conflicts_with = "gdb")]
+    pub snapshot: Option<PathBuf>,
+    /// Let a guest go on that --snapshot has written, as if no time had passed
+    ///
+    /// With whatever driver and --mmu, also of those that it did not run by before.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "memory"])]
+    pub restore: Option<PathBuf>,
     /// End when the guest has printed this
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub until: Option<String>,

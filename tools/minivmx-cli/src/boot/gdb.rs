@@ -19,7 +19,10 @@ use std::{
     },
 };
 
-use anyhow::Result;
+use anyhow::{
+    bail,
+    Result, //
+};
 use gdbstub::{
     common::Signal,
     stub::{
@@ -29,7 +32,10 @@ use gdbstub::{
         GdbStubError, //
     },
 };
-use minivmx::CpuidEntry;
+use minivmx::{
+    CpuidEntry,
+    VcpuState, //
+};
 use vm_memory::GuestMemoryMmap;
 
 use super::{
@@ -250,6 +256,14 @@ impl Accelerator for Debugger {
 
     fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()> {
         self.debuggee.machine.begin(kernel, cpuid)
+    }
+
+    fn vcpu_state(&mut self) -> Result<VcpuState> {
+        bail!("gdb has its breakpoints in this guest")
+    }
+
+    fn restore(&mut self, state: &VcpuState, cpuid: &[CpuidEntry]) -> Result<()> {
+        self.debuggee.machine.restore(state, cpuid)
     }
 
     fn kick(&self) -> Kick {

@@ -76,7 +76,8 @@ pub struct Kernel {
 impl Kernel {
     /// Loads what the command line names.
     pub fn load(view: &GuestMemoryMmap, arguments: &Arguments) -> Result<Self> {
-        let (start, header) = load_image(view, &arguments.kernel)?;
+        let path = arguments.kernel.as_deref().context("no kernel is named")?;
+        let (start, header) = load_image(view, path)?;
         let mut params = boot_params {
             hdr: header,
             ..Default::default()

@@ -7,11 +7,13 @@
 
 mod cpuid;
 mod kick;
+mod state;
 mod stats;
 
 use std::sync::Arc;
 
 use anyhow::{
+    bail,
     ensure,
     Context,
     Result, //
@@ -33,7 +35,8 @@ use kvm_ioctls::{
 };
 use minivmx::{
     CpuidEntry,
-    Sregs, //
+    Sregs,
+    VcpuState, //
 };
 use serde_json::json;
 use vm_memory::{
@@ -106,6 +109,20 @@ impl Kvm {
         })
     }
 
+    fn set_cpuid(&self, cpuid: &[CpuidEntry]) -> Result<()> {
+        let cpuid = cpuid::of_guest(&self.supported, cpuid)?;
+        self.vcpu.set_cpuid2(&cpuid).context("KVM_SET_CPUID2")?;
+        self.set_msrs()
+    }
+
+    /// KVM shows in CPUID whether the local APIC is enabled there.
+    fn set_sregs(&self, sregs: &Sregs) -> Result<()> {
+        let mut before = self.vcpu.get_sregs().context("KVM_GET_SREGS")?;
+        before.apic_base &= !APIC_ENABLED;
+        let sregs = kvm::sregs(sregs, before);
+        self.vcpu.set_sregs(&sregs).context("KVM_SET_SREGS")
+    }
+
     /// What Linux looks for features in, as minivmx has it.
     fn set_msrs(&self) -> Result<()> {
         let values = [
@@ -138,16 +155,27 @@ impl Accelerator for Kvm {
     }
 
     fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()> {
-        let cpuid = cpuid::of_guest(&self.supported, cpuid)?;
-        self.vcpu.set_cpuid2(&cpuid).context("KVM_SET_CPUID2")?;
-        self.set_msrs()?;
-        let mut before = self.vcpu.get_sregs().context("KVM_GET_SREGS")?;
-        // KVM shows in CPUID whether the local APIC is enabled there.
-        before.apic_base &= !APIC_ENABLED;
-        let sregs = kvm::sregs(&kernel.sregs(&Sregs::default()), before);
-        self.vcpu.set_sregs(&sregs).context("KVM_SET_SREGS")?;
+        self.set_cpuid(cpuid)?;
+        self.set_sregs(&kernel.sregs(&Sregs::default()))?;
         let regs = kvm::regs(&kernel.regs());
         self.vcpu.set_regs(&regs).context("KVM_SET_REGS")
+    }
+
+    /// KVM carries out what the exit was for when it runs the guest again.
+    fn vcpu_state(&mut self) -> Result<VcpuState> {
+        self.kick.request();
+        let ended = self.vcpu.run().map(drop);
+        self.kick.clear();
+        match ended {
+            Err(error) if error.errno() == libc::EINTR => state::get(&self.vcpu),
+            other => bail!("KVM_RUN did not end at once: {other:?}"),
+        }
+    }
+
+    fn restore(&mut self, state: &VcpuState, cpuid: &[CpuidEntry]) -> Result<()> {
+        self.set_cpuid(cpuid)?;
+        self.set_sregs(&state.sregs)?;
+        state::set(&self.vcpu, state)
     }
 
     fn kick(&self) -> signals::Kick {

@@ -19,6 +19,7 @@ pub const HINT: &str = "Ctrl-A x ends the guest, Ctrl-A ? says what other keys t
 pub const HELP: &str = "
 Ctrl-A x       ends the guest
 Ctrl-A s       shows what was counted so far
+Ctrl-A w       writes the guest into the file of --snapshot
 Ctrl-A Ctrl-A  is Ctrl-A for the guest
 Ctrl-A ?       shows this
 All other keys are the guest's, Ctrl-C among them.";
@@ -32,6 +33,7 @@ const KEPT: usize = 4096;
 pub enum Command {
     End,
     Counts,
+    Snapshot,
     Help,
 }
 
@@ -74,6 +76,7 @@ impl<I: Input> Escape<I> {
             CTRL_A => self.kept.push_back(key),
             b'x' => self.ask(Command::End),
             b's' => self.ask(Command::Counts),
+            b'w' => self.ask(Command::Snapshot),
             b'?' | b'h' => self.ask(Command::Help),
             _ => {}
         }
@@ -137,6 +140,7 @@ mod tests {
     fn behind_ctrl_a_they_are_commands() {
         assert_eq!(typed(b"a\x01xb"), (b"ab".into(), Some(Command::End)));
         assert_eq!(typed(b"\x01s"), (vec![], Some(Command::Counts)));
+        assert_eq!(typed(b"\x01w"), (vec![], Some(Command::Snapshot)));
         assert_eq!(typed(b"\x01?"), (vec![], Some(Command::Help)));
         assert_eq!(typed(b"\x01\x01x"), (b"\x01x".into(), None));
         assert_eq!(typed(b"\x01q"), (vec![], None));

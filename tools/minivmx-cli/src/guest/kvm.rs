@@ -98,8 +98,10 @@ pub fn sregs(sregs: &Sregs, before: kvm_sregs) -> kvm_sregs {
         gdt: table(&sregs.gdtr),
         idt: table(&sregs.idtr),
         cr0: sregs.cr0,
+        cr2: sregs.cr2,
         cr3: sregs.cr3,
         cr4: sregs.cr4,
+        cr8: sregs.cr8,
         efer: sregs.efer,
         ..before
     }
@@ -132,6 +134,84 @@ fn table(table: &Table) -> kvm_dtable {
     }
 }
 
+/// The other way round.
+pub fn regs_of(regs: &kvm_regs) -> Regs {
+    Regs {
+        rax: regs.rax,
+        rbx: regs.rbx,
+        rcx: regs.rcx,
+        rdx: regs.rdx,
+        rsi: regs.rsi,
+        rdi: regs.rdi,
+        rsp: regs.rsp,
+        rbp: regs.rbp,
+        r8: regs.r8,
+        r9: regs.r9,
+        r10: regs.r10,
+        r11: regs.r11,
+        r12: regs.r12,
+        r13: regs.r13,
+        r14: regs.r14,
+        r15: regs.r15,
+        rip: regs.rip,
+        rflags: regs.rflags,
+    }
+}
+
+/// The other way round.
+pub fn sregs_of(sregs: &kvm_sregs) -> Sregs {
+    Sregs {
+        cs: segment_of(&sregs.cs),
+        ds: segment_of(&sregs.ds),
+        es: segment_of(&sregs.es),
+        fs: segment_of(&sregs.fs),
+        gs: segment_of(&sregs.gs),
+        ss: segment_of(&sregs.ss),
+        tr: segment_of(&sregs.tr),
+        ldtr: segment_of(&sregs.ldt),
+        gdtr: table_of(&sregs.gdt),
+        idtr: table_of(&sregs.idt),
+        cr0: sregs.cr0,
+        cr2: sregs.cr2,
+        cr3: sregs.cr3,
+        cr4: sregs.cr4,
+        cr8: sregs.cr8,
+        efer: sregs.efer,
+        ..Default::default()
+    }
+}
+
+fn segment_of(segment: &kvm_segment) -> Segment {
+    let bits = [
+        (segment.type_, 0),
+        (segment.s, 4),
+        (segment.dpl, 5),
+        (segment.present, 7),
+        (segment.avl, 12),
+        (segment.l, 13),
+        (segment.db, 14),
+        (segment.g, 15),
+        (segment.unusable, 16),
+    ];
+    Segment {
+        base: segment.base,
+        limit: segment.limit,
+        selector: segment.selector,
+        access_rights: bits.into_iter().fold(0, |rights, (value, shift)| {
+            rights | (u32::from(value) << shift)
+        }),
+        ..Default::default()
+    }
+}
+
+fn table_of(table: &kvm_dtable) -> Table {
+    Table {
+        base: table.base,
+        limit: table.limit.into(),
+        ..Default::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +225,19 @@ mod tests {
         assert_eq!(fields, (11, 1, 1, 1, 0, 1));
         assert_eq!((sregs.ldt.unusable, sregs.tr.type_), (1, 11));
         assert_eq!(sregs.cr3, LongMode::PML4);
+    }
+
+    #[test]
+    fn there_and_back_nothing_is_lost() {
+        let there = LongMode::sregs(&Sregs::default());
+        let back = sregs_of(&sregs(&there, kvm_sregs::default()));
+        assert_eq!(back.cs, there.cs);
+        assert_eq!((back.ldtr, back.tr), (there.ldtr, there.tr));
+        assert_eq!(
+            (back.cr0, back.cr4, back.efer),
+            (there.cr0, there.cr4, there.efer)
+        );
+        let regs_there = LongMode::regs(0x1234);
+        assert_eq!(regs_of(&regs(&regs_there)), regs_there);
     }
 }

@@ -20,6 +20,15 @@ use std::{
     },
 };
 
+use anyhow::{
+    ensure,
+    Result, //
+};
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
 use crate::console::{
     input::Input,
     sink::Sink, //
@@ -41,6 +50,30 @@ const SERIAL_LINE: u8 = 4;
 /// Time since the machine was switched on.
 type Clock = Rc<dyn Fn() -> Duration>;
 
+/// The state of all devices, but for what goes out and comes in.
+#[derive(Deserialize, Serialize)]
+pub struct State {
+    /// Time since the machine was switched on.
+    now: Duration,
+    serial: serial::State,
+    cmos: cmos::State,
+    pit: pit::State,
+    pic: pic::Pic,
+    pci: pci::State,
+}
+
+/// An array from a file.
+fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
+    ensure!(bytes.len() == N, "{} registers are not {N}", bytes.len());
+    Ok(bytes.try_into()?)
+}
+
+/// A clock that shows this time now.
+fn clock_from(now: Duration) -> Clock {
+    let start = Instant::now();
+    Rc::new(move || now.saturating_add(start.elapsed()))
+}
+
 /// All devices by their ports.
 pub struct Devices {
     serial: serial::SerialPort,
@@ -57,8 +90,7 @@ pub struct Devices {
 impl Devices {
     /// The devices of a machine with so many bytes of memory.
     pub fn new(memory: u64, input: Box<dyn Input>, serial: Sink, debug: Sink) -> Self {
-        let start = Instant::now();
-        let clock: Clock = Rc::new(move || start.elapsed());
+        let clock = clock_from(Duration::ZERO);
         Self {
             serial: serial::SerialPort::new(input, serial),
             debug_port: debug_port::DebugPort::new(debug),
@@ -70,6 +102,29 @@ impl Devices {
             reset: reset::Reset::default(),
             absent: absent::Absent::default(),
         }
+    }
+
+    /// What they are now.
+    pub fn state(&self) -> State {
+        State {
+            now: self.now(),
+            serial: self.serial.state(),
+            cmos: self.cmos.state(),
+            pit: self.pit.state(),
+            pic: self.pic.clone(),
+            pci: self.pci.state(),
+        }
+    }
+
+    /// Lets them go on from there, as if no time had passed; but the clock of the CMOS has the host's time.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.clock = clock_from(state.now);
+        self.pit = pit::Pit::new(Rc::clone(&self.clock));
+        self.pit.restore(&state.pit);
+        self.pic = state.pic.clone();
+        self.serial.restore(&state.serial)?;
+        self.cmos.restore(&state.cmos)?;
+        self.pci.restore(&state.pci)
     }
 
     fn at(&mut self, port: u16) -> &mut dyn Device {

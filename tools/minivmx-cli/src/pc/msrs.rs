@@ -7,12 +7,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
 use crate::x86::msr::{
     BIOS_SIGN_ID,
     MISC_ENABLE, //
 };
 
 /// The values by number (SDM Vol. 4, "IA-32 Architectural MSRs").
+#[derive(Clone, Deserialize, Serialize)]
 pub struct Msrs(BTreeMap<u32, u64>);
 
 const PLATFORM_ID: u32 = 0x17;

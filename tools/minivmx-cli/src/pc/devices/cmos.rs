@@ -10,9 +10,19 @@ use std::time::{
     UNIX_EPOCH, //
 };
 
-use super::Device;
+use anyhow::Result;
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
+use super::{
+    exactly,
+    Device, //
+};
 
 const INDEX: u16 = 0x70;
+const INDEX_MASK: usize = 0x7f;
 
 const SECONDS: usize = 0x00;
 const MINUTES: usize = 0x02;
@@ -43,6 +53,13 @@ pub struct Cmos {
     now: fn() -> SystemTime,
 }
 
+/// What it is, but for the time.
+#[derive(Deserialize, Serialize)]
+pub struct State {
+    index: u8,
+    registers: Vec<u8>,
+}
+
 impl Cmos {
     /// A clock for a machine with so many bytes of memory from address 0.
     pub fn new(memory: u64) -> Self {
@@ -56,6 +73,20 @@ impl Cmos {
         cmos.registers[STATUS_D] = D_VALID;
         cmos.set_memory(memory);
         cmos
+    }
+
+    pub fn state(&self) -> State {
+        State {
+            // CAST: Of 7 bits.
+            index: self.index as u8,
+            registers: self.registers.into(),
+        }
+    }
+
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.registers = exactly(&state.registers)?;
+        self.index = usize::from(state.index) & INDEX_MASK;
+        Ok(())
     }
 
     /// Registers count KiB, and above 16 MiB units of 64 KiB; each stops at its largest value.
@@ -103,7 +134,7 @@ impl Device for Cmos {
     fn write(&mut self, port: u16, _width: u8, value: u32) {
         match port {
             // Bit 7 is the NMI mask.
-            INDEX => self.index = value as usize & 0x7f,
+            INDEX => self.index = value as usize & INDEX_MASK,
             _ if matches!(self.index, STATUS_A | STATUS_B | STATUS_D) => {}
             _ => self.registers[self.index] = value as u8,
         }

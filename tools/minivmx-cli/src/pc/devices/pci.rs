@@ -6,7 +6,16 @@
 //! 1 MiB writable, which it is here from the beginning (Intel 440FX data sheet,
 //! "PAM: Programmable Attribute Map Registers").
 
-use super::Device;
+use anyhow::Result;
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
+use super::{
+    exactly,
+    Device, //
+};
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
@@ -16,6 +25,13 @@ const ENABLE: u32 = 1 << 31;
 pub struct Pci {
     address: u32,
     bridge: [u8; 256],
+}
+
+/// What it is.
+#[derive(Deserialize, Serialize)]
+pub struct State {
+    address: u32,
+    bridge: Vec<u8>,
 }
 
 impl Default for Pci {
@@ -36,6 +52,19 @@ const BRIDGE: &[(usize, &[u8])] = &[
 ];
 
 impl Pci {
+    pub fn state(&self) -> State {
+        State {
+            address: self.address,
+            bridge: self.bridge.into(),
+        }
+    }
+
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.bridge = exactly(&state.bridge)?;
+        self.address = state.address;
+        Ok(())
+    }
+
     /// The place in the bridge's space that a data port leads to; `None` for
     /// devices that are not there.
     fn register(&self, port: u16) -> Option<usize> {

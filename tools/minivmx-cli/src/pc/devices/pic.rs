@@ -7,6 +7,11 @@
 //! rotating priorities, polling and the special modes are not offered, as no guest
 //! of ours asks for them.
 
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
 use super::Device;
 
 const ICW1: u8 = 1 << 4;
@@ -24,7 +29,7 @@ const CASCADE: u8 = 2;
 const LINES: u8 = 8;
 
 /// Master at 0x20 and slave at 0xa0.
-#[derive(Default)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 pub struct Pic {
     master: Chip,
     slave: Chip,
@@ -96,7 +101,7 @@ impl Device for Pic {
 }
 
 /// What the next byte at the data port is.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Deserialize, Serialize)]
 enum Expects {
     #[default]
     Mask,
@@ -106,7 +111,7 @@ enum Expects {
 }
 
 /// Registers have a bit for each line.
-#[derive(Default)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 struct Chip {
     expects: Expects,
     icw1: u8,

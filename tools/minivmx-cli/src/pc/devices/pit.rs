@@ -9,6 +9,11 @@
 
 use std::time::Duration;
 
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
 use super::{
     Clock,
     Device, //
@@ -32,6 +37,13 @@ pub struct Pit {
     control: u8,
 }
 
+/// What it is at a time of its clock.
+#[derive(Deserialize, Serialize)]
+pub struct State {
+    counters: [Counter; 3],
+    control: u8,
+}
+
 impl Pit {
     pub fn new(clock: Clock) -> Self {
         Self {
@@ -39,6 +51,17 @@ impl Pit {
             counters: [Counter::default(); 3],
             control: 0,
         }
+    }
+
+    pub fn state(&self) -> State {
+        State {
+            counters: self.counters,
+            control: self.control,
+        }
+    }
+
+    pub fn restore(&mut self, state: &State) {
+        (self.counters, self.control) = (state.counters, state.control);
     }
 
     /// Whether counter 0, the clock tick, has ended a period since the last
@@ -106,7 +129,7 @@ impl Device for Pit {
 }
 
 /// How bytes make up a count.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 enum Access {
     Low,
     High,
@@ -114,7 +137,7 @@ enum Access {
     LowThenHigh,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Counter {
     access: Access,
     mode: u8,
@@ -240,7 +263,7 @@ impl Counter {
         if self.reload == 0 || (periods != 0 && !self.is_periodic()) {
             return None;
         }
-        let counts = u128::from(periods + 1) * u128::from(self.reload);
+        let counts = (u128::from(periods) + 1) * u128::from(self.reload);
         let nanoseconds = (counts * 1_000_000_000).div_ceil(FREQUENCY);
         let since_start = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
         Some(self.started.saturating_add(since_start))

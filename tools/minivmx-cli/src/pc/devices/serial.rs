@@ -5,12 +5,24 @@
 use std::{
     cell::Cell,
     convert::Infallible,
+    mem,
     rc::Rc,
     time::Duration, //
 };
 
+use anyhow::{
+    Error,
+    Result, //
+};
+use serde::{
+    Deserialize,
+    Serialize, //
+};
 use vm_superio::{
-    serial::NoEvents,
+    serial::{
+        NoEvents,
+        SerialState, //
+    },
     Serial,
     Trigger, //
 };
@@ -45,6 +57,26 @@ impl Trigger for Line {
     }
 }
 
+/// The registers of the 16550A, and what was typed that the guest has not read.
+#[derive(Deserialize, Serialize)]
+pub struct State(#[serde(with = "Registers")] SerialState);
+
+/// As `vm-superio` has them.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "SerialState")]
+struct Registers {
+    baud_divisor_low: u8,
+    baud_divisor_high: u8,
+    interrupt_enable: u8,
+    interrupt_identification: u8,
+    line_control: u8,
+    line_status: u8,
+    modem_control: u8,
+    modem_status: u8,
+    scratch: u8,
+    in_buffer: Vec<u8>,
+}
+
 impl SerialPort {
     pub fn new(input: Box<dyn Input>, output: Sink) -> Self {
         let line = Line::default();
@@ -53,6 +85,18 @@ impl SerialPort {
             line,
             input,
         }
+    }
+
+    pub fn state(&self) -> State {
+        State(self.uart.state())
+    }
+
+    /// Its output goes where it went.
+    pub fn restore(&mut self, State(state): &State) -> Result<()> {
+        let output = mem::replace(self.output_mut(), Sink::captured(None));
+        let uart = Serial::from_state(state, self.line.clone(), NoEvents, output);
+        self.uart = uart.map_err(Error::new)?;
+        Ok(())
     }
 
     /// Whether the interrupt line has risen since the last call.
