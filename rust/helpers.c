@@ -2,6 +2,7 @@
 #include <linux/cpu.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/thread_info.h>
@@ -32,10 +33,17 @@ struct page *ext_alloc_zeroed_page_below_4g(void)
 	return alloc_page(GFP_MODEST | __GFP_RETRY_MAYFAIL | __GFP_DMA32);
 }
 
+/* Of Rust's KernelPage, for the selftests; and only where it is counted. */
+long ext_page_references;
+#ifdef CONFIG_DEBUG_KMEMLEAK
+module_param_named(page_references, ext_page_references, long, 0444);
+MODULE_PARM_DESC(page_references, "Pages that the module holds, to be read only");
+#endif
+
 /* Rust's own form of this takes a file that distributions do not ship. */
-void ext_warn_of_lost_pages(s64 pages)
+void ext_warn_of_lost_pages(long pages)
 {
-	WARN(1, "minivmx: %lld pages are lost\n", pages);
+	WARN(1, "minivmx: %ld pages are lost\n", pages);
 }
 
 bool ext_cpu_has(unsigned int feature)

@@ -13,9 +13,11 @@
 #include <asm/desc_defs.h>
 #include <asm/extable_fixup_types.h>
 
+extern long ext_page_references;
+
 struct page *ext_alloc_zeroed_pages(unsigned int order);
 struct page *ext_alloc_zeroed_page_below_4g(void);
-void ext_warn_of_lost_pages(s64 pages);
+void ext_warn_of_lost_pages(long pages);
 bool ext_memory_is_short(void);
 u64 ext_total_memory(void);
 bool ext_cpu_has(unsigned int feature);

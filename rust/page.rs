@@ -7,7 +7,7 @@ use core::{
     mem::ManuallyDrop,
     ptr::NonNull,
     sync::atomic::{
-        AtomicI64,
+        AtomicIsize,
         AtomicU16,
         AtomicU32,
         AtomicU64,
@@ -46,12 +46,15 @@ fn direct_map(phys: u64) -> *mut c_void {
 }
 
 /// References that there are as [`KernelPage`], on a kernel that looks for leaks: kmemleak does not know of pages.
-static REFERENCES: AtomicI64 = AtomicI64::new(0);
+fn references() -> &'static AtomicIsize {
+    // SAFETY: It is aligned, there for as long as the module, and only read elsewhere.
+    unsafe { AtomicIsize::from_ptr(&raw mut bindings::ext_page_references) }
+}
 
 #[inline(always)]
-fn count_references(more: i64) {
+fn count_references(more: isize) {
     if cfg!(CONFIG_DEBUG_KMEMLEAK) {
-        REFERENCES.fetch_add(more, Ordering::Relaxed);
+        references().fetch_add(more, Ordering::Relaxed);
     }
 }
 
@@ -60,7 +63,7 @@ pub(crate) struct NoneIsLost;
 
 impl Drop for NoneIsLost {
     fn drop(&mut self) {
-        let lost = REFERENCES.load(Ordering::Relaxed);
+        let lost = references().load(Ordering::Relaxed);
         if lost != 0 {
             // SAFETY: It only says so.
             unsafe { bindings::ext_warn_of_lost_pages(lost) };

@@ -125,6 +125,7 @@ struct world {
 	void *memory;
 	struct vcpu vcpu;
 	u64 vpid;
+	long references;	/* to pages, before there was a VM */
 	struct minivmx_sregs sregs;
 	const struct call *call;
 };
@@ -146,8 +147,23 @@ struct attempt {
 struct usage {
 	u64 pages;
 	u64 tables;
+	long references;
 	int next_file;
 };
+
+/* To pages, that the module has: one that was lost is in no account of a VM's. */
+static long pages_held(void)
+{
+	FILE *file = fopen("/sys/module/minivmx/parameters/page_references", "r");
+	long references;
+
+	if (!file && !kmemleak_watches())
+		return 0;
+	require(file && fscanf(file, "%ld", &references) == 1,
+		"page_references: %s", strerrorname_np(errno));
+	fclose(file);
+	return references;
+}
 
 static struct usage usage(const struct world *world)
 {
@@ -155,7 +171,9 @@ static struct usage usage(const struct world *world)
 	int file = dup(world->vm.device);
 
 	close(file);
-	return (struct usage) { stats.out_pages, stats.out_tables, file };
+	return (struct usage) {
+		stats.out_pages, stats.out_tables, pages_held(), file,
+	};
 }
 
 /* Makes the call with its @n-th allocation or access failed. */
@@ -179,6 +197,8 @@ static enum fault fail_once(struct __test_metadata *_metadata,
 	if (!attempt->goes_on) {
 		EXPECT_EQ(before.pages, after.pages);
 		EXPECT_EQ(before.tables, after.tables);
+		EXPECT_EQ(before.references, after.references)
+			TH_LOG("number %u failed, and pages are lost", n);
 	}
 	EXPECT_EQ(before.next_file, after.next_file);
 	error = attempt->make(world);
@@ -590,8 +610,10 @@ static void guest_uses_memory(void)
 
 static void prepare_guest(struct world *world)
 {
-	const char *reason = create_vm(&world->vm);
+	const char *reason;
 
+	world->references = pages_held();
+	reason = create_vm(&world->vm);
 	require(!reason, "%s", reason);
 	map_memory(&world->vm, BASE, TOUCHED * PAGE_2M, 0);
 	map_memory(&world->vm, 2 * BASE, PAGE_2M, MINIVMX_MAP_2M);
@@ -609,7 +631,12 @@ static int run_guest(struct world *world)
 
 static void close_guest(struct world *world)
 {
+	long references;
+
 	close_vm(&world->vm);
+	references = pages_held();
+	require(references == world->references, "%ld pages are lost",
+		references - world->references);
 }
 
 TEST_F_TIMEOUT(fail_nth, run, 240)
