@@ -42,9 +42,11 @@ const FCW_INITIAL: u64 = 0x37f;
 /// 64-bit words of an image: x87 and SSE, the header of XSAVE, AVX
 /// (SDM Vol. 1, "Standard Format of the XSAVE Area").
 pub(crate) const GUEST_WORDS: usize = 104;
-/// The word that has MXCSR and MXCSR_MASK, and those of the header.
+/// The word that has MXCSR and MXCSR_MASK, and those of the header, the first of which is XSTATE_BV.
 const MXCSR_WORD: usize = 3;
 const HEADER: Range<usize> = 64..72;
+/// What FXSAVE stores, as XSTATE_BV has it: x87 and SSE.
+const FXSAVE_COMPONENTS: u64 = 0b11;
 /// Bits of MXCSR that a CPU has that does not say which.
 const MXCSR_MASK_DEFAULT: u32 = 0xffbf;
 
@@ -64,6 +66,10 @@ impl Image {
         let page = KernelPage::new()?;
         page.words()[0].store(FCW_INITIAL, Ordering::Relaxed);
         page.words()[MXCSR_WORD].store(MXCSR_INITIAL, Ordering::Relaxed);
+        if components == 0 {
+            // FXSAVE has no header: this one makes its image one that XRSTOR loads, elsewhere.
+            page.words()[HEADER.start].store(FXSAVE_COMPONENTS, Ordering::Relaxed);
+        }
         Ok(Self { page, components })
     }
 
@@ -75,9 +81,12 @@ impl Image {
         let [present, rest @ ..] = &words[HEADER] else {
             return false;
         };
-        mxcsr & !mxcsr_mask == 0
-            && present & !self.components == 0
-            && rest.iter().all(|word| *word == 0)
+        // FXRSTOR loads what it stores, whatever the header says.
+        let can_have = match self.components {
+            0 => *present == FXSAVE_COMPONENTS,
+            components => present & !components == 0,
+        };
+        mxcsr & !mxcsr_mask == 0 && can_have && rest.iter().all(|word| *word == 0)
     }
 }
 

@@ -345,17 +345,9 @@ struct journey {
 	struct outcome outcome;
 	u32 snapshots;		/* how many there were */
 	bool ended, right;
+	long longest_piece;	/* in microseconds */
 	struct snapshot *snapshot;
 };
-
-/*
- * Microseconds from one snapshot to the next, at most: a tenth of a program. More where
- * an exit takes long.
- */
-static long longest_piece(void)
-{
-	return kmemleak_watches() || runs_in_kvm() ? 120000 : 12000;
-}
 
 /* Goes on with the program until a moment that nobody knows before, or to its end. */
 static void run_piece(const struct vm *vm, u64 seed, struct journey *journey)
@@ -367,7 +359,7 @@ static void run_piece(const struct vm *vm, u64 seed, struct journey *journey)
 	else
 		start(vm, seed);
 	catch_signal(SIGALRM, no_action);
-	set_alarm(1 + rand() % longest_piece());
+	set_alarm(1 + rand() % journey->longest_piece);
 	error = run_error(&vm->vcpu);
 	set_alarm(0);
 	require(!error || error == EINTR, "MINIVMX_RUN: %s", strerrorname_np(error));
@@ -388,6 +380,7 @@ static bool run_piece_elsewhere(u32 mmu, u64 seed, struct journey *journey)
 
 	fflush(stdout);
 	child = fork();
+	require(child >= 0, "fork: %s", strerrorname_np(errno));
 	if (!child) {
 		struct vm vm;
 
@@ -416,10 +409,10 @@ static u32 some_mmu(u64 mmus)
 /* With one of these MMUs at a time. */
 static bool run_in_pieces(u64 mmus, u64 seed, struct journey *journey)
 {
-	struct snapshot *snapshot = journey->snapshot;
 	u32 mmu = __builtin_ctzll(mmus);
 
-	*journey = (struct journey) { .snapshot = snapshot };
+	journey->snapshots = 0;
+	journey->ended = false;
 	while (!journey->ended) {
 		if (mmus & (mmus - 1))
 			mmu = some_mmu(mmus);
@@ -439,19 +432,35 @@ static struct journey *new_journey(void)
 	return journey;
 }
 
+/* And how long that takes, in microseconds. */
+static bool run_whole(u32 mmu, u64 seed, struct outcome *outcome, long *took)
+{
+	double start;
+	struct vm vm;
+	bool right;
+
+	require(!create_vm_with(&vm, mmu), "no VM with %s", mmu_name(mmu));
+	start = now();
+	right = run_program(&vm, seed, outcome);
+	*took = 1e6 * (now() - start);
+	close_vm(&vm);
+	return right;
+}
+
 /* The same programs, uninterrupted and in pieces: the same comes of them. */
 static void compare_pieces(struct __test_metadata *_metadata, u64 mmus, u64 seeds)
 {
 	static struct outcome whole;
 	struct journey *journey = new_journey();
 	u32 mmu = __builtin_ctzll(mmus), snapshots = 0;
+	u64 first = 1, last = seeds;
+	long took;
 
-	for (u64 seed = 1; seed <= seeds; seed++) {
-		struct vm vm;
-
-		require(!create_vm_with(&vm, mmu), "no VM with %s", mmu_name(mmu));
-		ASSERT_TRUE(run_program(&vm, seed, &whole));
-		close_vm(&vm);
+	if (replay(&first))
+		last = first;
+	for (u64 seed = first; seed <= last; seed++) {
+		ASSERT_TRUE(run_whole(mmu, seed, &whole, &took));
+		journey->longest_piece = took / 6 + 1;
 		ASSERT_TRUE(run_in_pieces(mmus, seed, journey))
 			TH_LOG("seed %llu, after %u snapshots", seed,
 			       journey->snapshots);
@@ -462,8 +471,8 @@ static void compare_pieces(struct __test_metadata *_metadata, u64 mmus, u64 seed
 	}
 	ksft_print_msg("%s: %llu programs, %u snapshots\n",
 		       mmus & (mmus - 1) ? "from one MMU to another" : mmu_name(mmu),
-		       seeds, snapshots);
-	EXPECT_GE(snapshots, 2 * seeds);
+		       last - first + 1, snapshots);
+	EXPECT_GE(snapshots, 2 * (last - first + 1));
 }
 
 /* With one MMU a time, as each piece is a VM with all that it costs. */

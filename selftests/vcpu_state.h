@@ -28,10 +28,11 @@ static inline struct minivmx_fpu get_fpu(const struct vcpu *vcpu)
 	return fpu;
 }
 
-/* IA32_PAT is the driver's with most CPUs and MMUs only. */
-static inline bool add_msr(const struct vcpu *vcpu, struct minivmx_msr *msr)
+/* Is it the driver's? IA32_PAT is with most CPUs and MMUs only. */
+static inline bool read_or_write_msr(const struct vcpu *vcpu, unsigned long call,
+				     struct minivmx_msr *msr)
 {
-	int error = call_error(vcpu->fd, MINIVMX_GET_MSRS,
+	int error = call_error(vcpu->fd, call,
 			       ARG(msrs, .count = 1, .entries = (uintptr_t)msr));
 
 	require(!error || (error == ENOENT && msr->index == 0x277),
@@ -51,7 +52,7 @@ static inline void get_state(const struct vcpu *vcpu, struct vcpu_state *state)
 		struct minivmx_msr *msr = &state->msrs[state->nr_msrs];
 
 		msr->index = kept_msrs[i];
-		state->nr_msrs += add_msr(vcpu, msr);
+		state->nr_msrs += read_or_write_msr(vcpu, MINIVMX_GET_MSRS, msr);
 	}
 }
 
@@ -60,9 +61,8 @@ static inline void set_state(const struct vcpu *vcpu, struct vcpu_state *state)
 	set_sregs(vcpu, &state->sregs);
 	vcpu->run->regs = state->regs;
 	vcpu->run->event = state->event;
-	test_cmd(vcpu->fd, MINIVMX_SET_MSRS,
-		 ARG(msrs, .count = state->nr_msrs,
-		     .entries = (uintptr_t)state->msrs));
+	for (u32 i = 0; i < state->nr_msrs; i++)
+		read_or_write_msr(vcpu, MINIVMX_SET_MSRS, &state->msrs[i]);
 	test_cmd(vcpu->fd, MINIVMX_SET_FPU, &state->fpu);
 }
 

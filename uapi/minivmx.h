@@ -946,11 +946,14 @@ struct minivmx_run {
  * another, in this order, it makes the same guest go on there, if memory is the
  * same, and what MINIVMX_SET_CPUID and MINIVMX_SET_TRAPS said. The other vCPU may
  * be of another VM, in another program, and translated by another &enum
- * minivmx_mmu.
+ * minivmx_mmu, but for guests in real mode, which want EPT, and those that make the
+ * hypercalls of MINIVMX_MMU_PV. Where IA32_PAT is the program's, it has no value
+ * here, and MINIVMX_SET_MSRS refuses one.
  *
  * An exit that waits for its answer is not a part of it. So the program ends it
  * first, by MINIVMX_RUN with its answer and @immediate_exit; else the instruction
- * exits again on the other vCPU.
+ * exits again on the other vCPU. If that call returns 0, another exit came of the
+ * answer, and is to be ended in the same way.
  */
 
 /**
@@ -990,8 +993,9 @@ struct minivmx_regs_arg {
  *	Format of the XSAVE Area"): the legacy region in bytes 511:0, the header in
  *	bytes 575:512, AVX in bytes 831:576. A component whose bit is clear in
  *	XSTATE_BV, the header's first word, is in its initial state, whatever stands
- *	here for it; but MXCSR always counts. Without MINIVMX_CAP_XSAVE, what
- *	FXSAVE64 writes; then the rest is 0.
+ *	here for it; but MXCSR always counts. Without MINIVMX_CAP_XSAVE it is what
+ *	FXSAVE64 writes, XSTATE_BV is 3, since x87 and SSE are always there, and
+ *	the rest is 0.
  *
  * All components that guests can have are here, whatever XCR0 of the guest is.
  */
@@ -1012,8 +1016,8 @@ struct minivmx_fpu {
  * define MINIVMX_SET_FPU - write the x87, SSE and AVX registers
  *
  * Return: 0, or EINVAL for what XRSTOR would not load (bits in MXCSR that the CPU
- * does not have, a component in XSTATE_BV that a guest cannot have, other bits in
- * the header), EBUSY, E2BIG, EFAULT. Nothing is changed if it fails.
+ * does not have, a component in XSTATE_BV that a guest cannot have, or without
+ * MINIVMX_CAP_XSAVE one that is not there, other bits in the header), EBUSY, E2BIG, EFAULT. Nothing is changed if it fails.
  */
 #define MINIVMX_SET_FPU		_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_FPU)
 

@@ -40,6 +40,10 @@ pub enum Error {
         errno: Errno,
     },
 
+    /// What was to be ended has led to another exit, which waits in its place.
+    #[error("another VM exit came of the answer to the last one")]
+    Exited,
+
     /// The program touched guest memory that is not there.
     #[error("guest memory at {gpa:#x}, {length} bytes: {cause}")]
     Memory {
@@ -59,7 +63,7 @@ impl Error {
             Self::Open { errno, .. } | Self::Call { errno, .. } | Self::Msr { errno, .. } => {
                 Some(*errno)
             }
-            Self::Memory { .. } => None,
+            Self::Exited | Self::Memory { .. } => None,
         }
     }
 

@@ -64,7 +64,8 @@ impl Vcpu {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::run`], and of the calls that read registers.
+    /// Those of [`Self::run`], and of the calls that read registers; [`Error::Exited`] where
+    /// [`Self::exit`] has another exit now, which is to be handled first.
     pub fn state(&mut self) -> Result<VcpuState> {
         self.end_exit()?;
         Ok(VcpuState {
@@ -76,7 +77,8 @@ impl Vcpu {
         })
     }
 
-    /// Makes it another guest, in this state. Its memory is to be there already.
+    /// Makes it another guest, in this state. Its memory is to be there already. IA32_PAT stays with the
+    /// program where the driver leaves it to that.
     ///
     /// # Errors
     ///
@@ -88,7 +90,10 @@ impl Vcpu {
         })?;
         *self.regs_mut() = state.regs;
         *self.event_mut() = state.event;
-        self.set_msrs(&state.msrs)?;
+        match self.set_msrs(&state.msrs) {
+            Err(error) if is_pat_of_the_program(&error) => {}
+            other => other?,
+        }
         self.set_fpu(&state.fpu)
     }
 
@@ -99,7 +104,8 @@ impl Vcpu {
         now.clear();
         match ended {
             Err(error) if error.is_interrupted() => Ok(()),
-            other => other,
+            Err(error) => Err(error),
+            Ok(()) => Err(Error::Exited),
         }
     }
 
@@ -110,13 +116,21 @@ impl Vcpu {
         });
         let kept = match self.msrs(&mut msrs) {
             // The last of them.
-            Err(Error::Msr {
-                index: PAT,
-                errno: Errno(libc::ENOENT),
-                ..
-            }) => VcpuState::MSRS.len() - 1,
+            Err(error) if is_pat_of_the_program(&error) => VcpuState::MSRS.len() - 1,
             other => other.map(|()| VcpuState::MSRS.len())?,
         };
         Ok(msrs.into_iter().take(kept).collect())
     }
+}
+
+/// The last MSR of a call, so that the others have been read or written.
+fn is_pat_of_the_program(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Msr {
+            index: PAT,
+            errno: Errno(libc::ENOENT),
+            ..
+        }
+    )
 }

@@ -613,7 +613,7 @@ pub struct minivmx_fpu {
     pub size: u32,
     /// Must be 0.
     pub __reserved: u32,
-    /// X87, SSE and AVX registers, as XSAVE64 writes them (SDM Vol. 1, "Standard Format of the XSAVE Area"): the legacy region in bytes 511:0, the header in bytes 575:512, AVX in bytes 831:576. A component whose bit is clear in XSTATE_BV, the header's first word, is in its initial state, whatever stands here for it; but MXCSR always counts. Without `MINIVMX_CAP_XSAVE`, what FXSAVE64 writes; then the rest is 0.
+    /// X87, SSE and AVX registers, as XSAVE64 writes them (SDM Vol. 1, "Standard Format of the XSAVE Area"): the legacy region in bytes 511:0, the header in bytes 575:512, AVX in bytes 831:576. A component whose bit is clear in XSTATE_BV, the header's first word, is in its initial state, whatever stands here for it; but MXCSR always counts. Without `MINIVMX_CAP_XSAVE` it is what FXSAVE64 writes, XSTATE_BV is 3, since x87 and SSE are always there, and the rest is 0.
     pub area: [u64; 104usize],
 }
 impl Default for minivmx_fpu {
