@@ -118,7 +118,8 @@ guest() {
 
 # Both as they come in Debian's packages.
 run_debian_guest() {
-	guest "Debian's own kernel is a guest, and works" "$1" debian-guest /lib/modules/*/vmlinuz
+	LIMIT=600 guest "Debian's own kernel is a guest, and works" "$1" debian-guest \
+		/lib/modules/*/vmlinuz
 }
 
 run_memtest() {
