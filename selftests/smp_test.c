@@ -14,6 +14,7 @@
 #define BASE		(64 * MIB)
 #define VCPUS		2
 #define ADDITIONS	20000
+#define TSC_OFFSET	0x2010
 
 struct smp_vcpu {
 	struct vcpu vcpu;
@@ -266,6 +267,18 @@ TEST_F(smp, signals_reach_other_cpus)
 		pthread_kill(smp->vcpus[i].thread, SIGUSR1);
 	}
 	join_all(smp);
+}
+
+/*
+ * However far apart their first instructions are. A guest that finds its CPUs'
+ * counters to differ does not use them.
+ */
+TEST_F(smp, time_stamp_counters_agree)
+{
+	struct smp *smp = &self->smp;
+	u64 offset = vmread(&smp->vcpus[0].vcpu, TSC_OFFSET);
+
+	EXPECT_EQ(offset, vmread(&smp->vcpus[1].vcpu, TSC_OFFSET));
 }
 
 TEST_HARNESS_MAIN

@@ -38,6 +38,7 @@ use crate::{
             Whereabouts, //
         }, //
     },
+    support::cpu,
 };
 use kernel::{
     new_mutex,
@@ -79,6 +80,8 @@ pub(crate) struct Vm {
     pub(crate) eptp: Option<Eptp>,
     /// Which bits of CR0 and CR4 are the guest's own.
     pub(crate) control_registers: ControlRegisters,
+    /// The host's time-stamp counter when those of all vCPUs were 0: one reset is for all of them.
+    pub(crate) tsc_zero: u64,
     /// Which translations CPUs must have forgotten.
     pub(crate) generation: Generation,
     /// Its memory.
@@ -102,6 +105,7 @@ impl Vm {
                 mmu,
                 eptp,
                 control_registers: machine.control_registers(mmu.is_shadow()),
+                tsc_zero: cpu::tsc(),
                 generation: Generation::new()?,
                 memory <- new_spinlock!(memory, "minivmx::Vm::memory"),
                 layout <- new_mutex!(Layout { members: KVec::new() }, "minivmx::Vm::layout"),

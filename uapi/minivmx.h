@@ -395,7 +395,8 @@ struct minivmx_create_vcpu {
  * define MINIVMX_CREATE_VCPU - make a vCPU in its state after power-up
  *
  * That is real mode at the reset vector FFFFFFF0H (SDM Vol. 3A, "Processor
- * State After Reset").
+ * State After Reset"). Time-stamp counters of all vCPUs count from when the VM
+ * was made.
  *
  * Return: a vCPU file (close-on-exec), or EEXIST if the VM has had a vCPU of
  * that number, EOPNOTSUPP for a second vCPU with shadow paging, E2BIG if @id is
@@ -1220,8 +1221,8 @@ struct minivmx_msrs {
  * IA32_PAT             0007040600070406H  eight memory types; with EPT, and
  *                                         without MINIVMX_CAP_LOAD_PAT, it is
  *                                         the program's
- * IA32_TIME_STAMP_     the host's         anything
- * COUNTER
+ * IA32_TIME_STAMP_     0 when the VM was  anything; the counters of other vCPUs
+ * COUNTER              made               stay as they are
  * IA32_MISC_ENABLE     1801H              bits 0, 3, 16, 18 and 23, without
  *                                         effect; bit 22: CPUID has leaves up
  *                                         to 2 only; bit 34: CPUID does not

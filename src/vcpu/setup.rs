@@ -95,7 +95,7 @@ pub(crate) fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
     vmcs.write(GUEST_RSP, 0);
     vmcs.write(GUEST_RIP, RESET_RIP);
     vmcs.write(GUEST_RFLAGS, rflags::AFTER_RESET);
-    vmcs.write(TSC_OFFSET, cpu::tsc().wrapping_neg());
+    vmcs.write(TSC_OFFSET, vm.tsc_zero.wrapping_neg());
     vmcs.check()
 }
 
