@@ -3,9 +3,10 @@
 #
 # An unmodified Linux as the guest: `minivmx boot`, as a user has it. What its processes
 # do, lab/guest-work, comes out as it does here; it hears what is typed; its clock has the
-# right pace; its end is seen. By KVM, where that is, it is the same guest: one that differs
-# would be no measure. Written into a file amid its work it goes on in another process, also
-# with another way to translate its memory, and in KVM; and one of KVM's here.
+# right pace; its end is seen. Under EPT so it is with two CPUs. By KVM, where that is, it is
+# the same guest: one that differs would be no measure. Written into a file amid its work it
+# goes on in another process, also with another way to translate its memory, and in KVM; and
+# one of KVM's here.
 
 linux=${MINIVMX_GUESTS:-/guests}/linux
 said=/tmp/linux.said
@@ -85,6 +86,24 @@ is_the_same_cpu() {
 	cpu | diff /tmp/linux.cpu - >>"$said" && [ -s /tmp/linux.cpu ]
 }
 
+# One CPU interrupts another for much of that work. The first boots with a table of them.
+with_two_cpus() {
+	boot --cpus 2 "$@" && is_content && says '^guest: CPUs 2$' && works_as_here && hears && keeps_time
+}
+
+refuses_what_has_one_cpu() {
+	! minivmx boot --kernel "$linux/bzImage" --mmu "$1" --cpus 2 >"$said" 2>&1 &&
+		says "^minivmx: shadow paging is for guests with one CPU only: --cpus 2 needs --mmu ept, not $1$"
+}
+
+two_cpus() {
+	if [ "$mmu" = ept ]; then
+		with_two_cpus --mmu "$mmu" && says '^guest: clock tsc$'
+	else
+		refuses_what_has_one_cpu "$mmu"
+	fi
+}
+
 # by_kvm NAME COMMAND…: as result, once.
 by_kvm() {
 	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
@@ -139,7 +158,7 @@ reason=
 snapshot=/tmp/linux.snapshot
 before=/tmp/linux.before
 [ "$mmu" != pv ] || reason="Linux does not call the hypervisor of minivmx_pv.h"
-plan 14 "$reason"
+plan 16 "$reason"
 result boots_and_reboots boot --mmu "$mmu"
 result content is_content
 result work works_as_here
@@ -157,3 +176,5 @@ result a_part_is_refused is_refused
 by_kvm goes_on_in_kvm goes_on --accel kvm
 by_kvm goes_from_kvm_to_here goes_from_kvm_to_here
 rm -f "$snapshot" /tmp/linux.part
+result two_cpus two_cpus
+by_kvm kvm_runs_the_same_with_two_cpus with_two_cpus --accel kvm

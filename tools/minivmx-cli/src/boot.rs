@@ -5,7 +5,8 @@
 //! The devices are the program's, and so are interrupts: what its interrupt
 //! controllers hold is left in the run page when the guest can take it, or else the
 //! driver is asked to say when. A guest that computes is stopped when its clock is
-//! due; one that waits does so here.
+//! due; one that waits does so here. So it is with one CPU; with several see
+//! [`processors`].
 
 mod accelerator;
 mod alarm;
@@ -13,6 +14,7 @@ mod arguments;
 mod gdb;
 mod kernel;
 mod kvm;
+mod processors;
 mod snapshot;
 mod tsc;
 
@@ -55,6 +57,7 @@ use crate::{
         },
     },
     pc::{
+        bus::OneCpu,
         devices::{
             self,
             Devices, //
@@ -74,6 +77,8 @@ use crate::{
 use accelerator::{
     Accel,
     Accelerator,
+    Counts,
+    Processor,
     Stop, //
 };
 use alarm::Alarm;
@@ -90,12 +95,47 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Boots a guest as the command line says, and reports how it ended.
 pub fn boot(arguments: &Arguments) -> Result<ExitCode> {
+    match arguments.cpus {
+        1 => boot_one(arguments),
+        _ => boot_several(arguments),
+    }
+}
+
+fn boot_one(arguments: &Arguments) -> Result<ExitCode> {
     let mut boot = Boot::new(arguments)?;
     let start = time_stamp();
     let outcome = boot.until_end()?;
     let ticks = time_stamp().wrapping_sub(start);
-    boot.report(&outcome, ticks)?;
-    Ok(outcome.status(arguments.until.as_deref(), boot.awaited_seen()))
+    let ended = Ended {
+        outcome: &outcome,
+        ticks,
+        counts: boot.guest.counts()?,
+        by: boot.guest.as_ref(),
+    };
+    report(arguments, &mut boot.devices, &ended)
+}
+
+fn boot_several(arguments: &Arguments) -> Result<ExitCode> {
+    let cpuid = tsc::cpuid(tsc::frequency());
+    let mut guests = load_several(arguments, &cpuid)?;
+    // The one that keeps the time looks whether a signal has come.
+    signals::stop_on_signals(Box::new(|| {}))?;
+    let (input, commands) = input();
+    if let Some(limit) = arguments.timeout() {
+        signals::stop_after(limit)?;
+    }
+    let devices = devices(arguments.memory, arguments, input);
+    let devices = devices.with_apics(arguments.cpus, tsc::crystal_frequency(&cpuid));
+    let start = time_stamp();
+    let (end, mut devices) = processors::run(&mut guests, devices, commands)?;
+    let ticks = time_stamp().wrapping_sub(start);
+    let ended = Ended {
+        outcome: &end.outcome,
+        ticks,
+        counts: guests[0].counts()?,
+        by: guests[end.cpu].as_ref(),
+    };
+    report(arguments, &mut devices, &ended)
 }
 
 struct Boot<'a> {
@@ -154,7 +194,11 @@ impl<'a> Boot<'a> {
             self.offer_interrupt()?;
             let due = earlier(self.devices.tick_due(), self.look_due);
             self.alarm.set(due, self.devices.now())?;
-            let outcome = match self.guest.run(&mut self.devices, &mut self.msrs)? {
+            let mut bus = OneCpu {
+                devices: &mut self.devices,
+                msrs: &mut self.msrs,
+            };
+            let outcome = match self.guest.run(&mut bus)? {
                 Stop::Answered => None,
                 Stop::Interrupted => {
                     self.alarm.rang();
@@ -264,41 +308,63 @@ impl<'a> Boot<'a> {
     }
 
     fn end_asked_for(&self) -> Option<Outcome> {
-        match () {
-            () if self.commands.get() == Some(Command::End) => Some(Outcome::Ended),
-            () if self.awaited_seen() => Some(Outcome::Seen),
-            () if self.devices.reset_requested() => Some(Outcome::Reset),
-            () => None,
+        match self.commands.get() {
+            Some(Command::End) => Some(Outcome::Ended),
+            _ => end_asked_for(&self.devices),
         }
     }
+}
 
-    fn awaited_seen(&self) -> bool {
-        self.devices.serial().seen()
+/// What the guest itself has ended by.
+fn end_asked_for(devices: &Devices) -> Option<Outcome> {
+    match () {
+        () if devices.serial().seen() => Some(Outcome::Seen),
+        () if devices.reset_requested() => Some(Outcome::Reset),
+        () => None,
     }
+}
 
-    fn report(&mut self, outcome: &Outcome, ticks: u64) -> Result<()> {
-        self.devices.end_lines()?;
-        let counts = self.guest.counts()?;
-        if let Outcome::Failed(_) = outcome {
-            eprint!("\n{}", self.guest.state(self.arguments.verbose));
-        }
-        let sentence = outcome.sentence(self.arguments.until.as_deref(), self.awaited_seen());
-        if self.arguments.json {
-            let object = json!({
-                "outcome": outcome.name(),
-                "sentence": sentence,
-                "serial": self.devices.serial().text(),
-                "absent_ports": self.devices.absent_ports().collect::<Vec<_>>(),
-                "ticks": ticks,
-                "stats": counts.json,
-            });
-            println!("{object:#}");
-        } else {
-            println!("\n{}\nticks {ticks}", counts.table);
-        }
-        eprintln!("minivmx: {sentence}");
-        Ok(())
+/// How a guest ended, and by which of its CPUs.
+struct Ended<'a, G: ?Sized> {
+    outcome: &'a Outcome,
+    ticks: u64,
+    counts: Counts,
+    by: &'a G,
+}
+
+/// Says so.
+fn report<G: Accelerator + ?Sized>(
+    arguments: &Arguments,
+    devices: &mut Devices,
+    ended: &Ended<'_, G>,
+) -> Result<ExitCode> {
+    let Ended {
+        outcome,
+        ticks,
+        counts,
+        by,
+    } = ended;
+    devices.end_lines()?;
+    if let Outcome::Failed(_) = outcome {
+        eprint!("\n{}", by.state(arguments.verbose));
     }
+    let (until, seen) = (arguments.until.as_deref(), devices.serial().seen());
+    let sentence = outcome.sentence(until, seen);
+    if arguments.json {
+        let object = json!({
+            "outcome": outcome.name(),
+            "sentence": sentence,
+            "serial": devices.serial().text(),
+            "absent_ports": devices.absent_ports().collect::<Vec<_>>(),
+            "ticks": ticks,
+            "stats": counts.json,
+        });
+        println!("{object:#}");
+    } else {
+        println!("\n{}\nticks {ticks}", counts.table);
+    }
+    eprintln!("minivmx: {sentence}");
+    Ok(outcome.status(until, seen))
 }
 
 /// What there is besides the machine when the guest begins, or goes on.
@@ -352,34 +418,61 @@ fn go_on(path: &Path, arguments: &Arguments) -> Result<(Box<dyn Accelerator>, St
 
 /// One with so many bytes of memory, which are zero.
 fn machine(arguments: &Arguments, memory: u64) -> Result<Box<dyn Accelerator>> {
-    let layout = Layout::new(memory)?;
-    Ok(match arguments.accel {
-        Accel::Minivmx => {
-            let machine = of_minivmx(&layout, arguments.mmu.unwrap_or(Mmu::Ept))?;
-            match &arguments.gdb {
-                None => Box::new(machine),
-                Some(place) => Box::new(Debugger::new(machine, place)?),
-            }
+    Ok(match (arguments.accel, &arguments.gdb) {
+        (Accel::Minivmx, None) => Box::new(of_minivmx(arguments, memory)?),
+        (Accel::Minivmx, Some(place)) => {
+            Box::new(Debugger::new(of_minivmx(arguments, memory)?, place)?)
         }
-        Accel::Kvm => {
-            ensure!(
-                arguments.mmu.is_none(),
-                "how KVM translates is said when kvm_intel is loaded (ept=0), not by --mmu"
-            );
-            ensure!(
-                arguments.gdb.is_none(),
-                "--gdb is for guests of minivmx only, not for --accel kvm"
-            );
-            Box::new(Kvm::new(&layout)?)
-        }
+        (Accel::Kvm, _) => Box::new(of_kvm(arguments, memory)?),
     })
 }
 
-fn of_minivmx(layout: &Layout, mmu: Mmu) -> Result<Machine> {
-    let vm = machine::create_vm(&Device::open()?, mmu)?;
+/// With several CPUs: the first is about to begin, the others wait for it.
+fn load_several(arguments: &Arguments, cpuid: &[CpuidEntry]) -> Result<Vec<Box<dyn Processor>>> {
+    ensure!(
+        arguments.gdb.is_none(),
+        "--gdb is for guests with one CPU only, not for --cpus {}",
+        arguments.cpus
+    );
+    ensure!(
+        arguments.snapshot.is_none() && arguments.restore.is_none(),
+        "--snapshot and --restore are for guests with one CPU only, not for --cpus {}",
+        arguments.cpus
+    );
+    let mmu = arguments.mmu.unwrap_or(Mmu::Ept);
+    ensure!(
+        mmu == Mmu::Ept,
+        "shadow paging is for guests with one CPU only: --cpus {} needs --mmu ept, not {mmu}",
+        arguments.cpus
+    );
+    let mut first: Box<dyn Processor> = match arguments.accel {
+        Accel::Minivmx => Box::new(of_minivmx(arguments, arguments.memory)?),
+        Accel::Kvm => Box::new(of_kvm(arguments, arguments.memory)?),
+    };
+    let kernel = Kernel::load(first.memory(), arguments)?;
+    first.begin(&kernel, &processors::cpuid::with_apic(cpuid, 0))?;
+    let others = (1..arguments.cpus).map(|number| first.another(number, cpuid));
+    let others = others.collect::<Result<Vec<_>>>()?;
+    Ok([first].into_iter().chain(others).collect())
+}
+
+fn of_minivmx(arguments: &Arguments, memory: u64) -> Result<Machine> {
+    let layout = Layout::new(memory)?;
+    let vm = machine::create_vm(&Device::open()?, arguments.mmu.unwrap_or(Mmu::Ept))?;
     let memory = layout.map(&vm)?;
-    let vcpu = vm.create_vcpu(0)?;
-    Ok(Machine { vcpu, memory, vm })
+    Machine::first(vm, memory)
+}
+
+fn of_kvm(arguments: &Arguments, memory: u64) -> Result<Kvm> {
+    ensure!(
+        arguments.mmu.is_none(),
+        "how KVM translates is said when kvm_intel is loaded (ept=0), not by --mmu"
+    );
+    ensure!(
+        arguments.gdb.is_none(),
+        "--gdb is for guests of minivmx only, not for --accel kvm"
+    );
+    Kvm::new(&Layout::new(memory)?)
 }
 
 /// A terminal has keys for the program; what is not typed is all the guest's.

@@ -40,6 +40,7 @@ use crate::{
     },
     counts,
     pc::{
+        bus::OneCpu,
         devices::Devices,
         exits,
         msrs::Msrs,
@@ -212,7 +213,11 @@ impl<'a> Run<'a> {
 
     fn answer(&mut self) -> Result<Option<Outcome>> {
         let exit = self.machine.vcpu.exit();
-        let Some(exit) = exits::answer(exit, &mut self.devices, &mut self.msrs) else {
+        let mut bus = OneCpu {
+            devices: &mut self.devices,
+            msrs: &mut self.msrs,
+        };
+        let Some(exit) = exits::answer(exit, &mut bus) else {
             return Ok(None);
         };
         if let Some(outcome) = Outcome::of_fatal(&exit) {
@@ -227,10 +232,16 @@ impl<'a> Run<'a> {
     }
 
     fn absent_memory(&mut self) -> Result<Option<Outcome>> {
-        Ok(match exits::access_absent_memory(&mut self.machine.vcpu)? {
-            None => self.end_step(),
-            Some(error) => Some(Outcome::Failed(format!("{error:#}"))),
-        })
+        let mut bus = OneCpu {
+            devices: &mut self.devices,
+            msrs: &mut self.msrs,
+        };
+        Ok(
+            match exits::access_absent_memory(&mut self.machine.vcpu, &mut bus)? {
+                None => self.end_step(),
+                Some(error) => Some(Outcome::Failed(format!("{error:#}"))),
+            },
+        )
     }
 
     /// A halted guest goes on at the next clock tick, where it can be given one.

@@ -21,13 +21,18 @@ use minivmx::{
 use serde_json::Value;
 use vm_memory::GuestMemoryMmap;
 
-use super::kernel::Kernel;
+use super::{
+    kernel::Kernel,
+    processors::{
+        cpuid,
+        startup, //
+    },
+};
 use crate::{
     counts,
     pc::{
-        devices::Devices,
-        exits,
-        msrs::Msrs, //
+        bus::Bus,
+        exits, //
     },
     run::{
         dump,
@@ -65,7 +70,7 @@ pub struct Counts {
     pub json: Value,
 }
 
-/// A guest with one vCPU, whose interrupt controllers are the program's.
+/// A guest, by one of its vCPUs, whose interrupt controllers are the program's.
 pub trait Accelerator {
     /// The guest's memory.
     fn memory(&self) -> &GuestMemoryMmap;
@@ -90,7 +95,7 @@ pub trait Accelerator {
     fn clear_kick(&mut self);
 
     /// Runs the guest until something needs the program, and answers what is the PC's to answer.
-    fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop>;
+    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop>;
 
     /// Whether it can take an interrupt before its next instruction.
     fn can_take_interrupt(&self) -> bool;
@@ -115,6 +120,30 @@ pub trait Accelerator {
     fn state(&self, verbose: bool) -> String;
 }
 
+/// A guest that may have several CPUs, each in a thread of its own.
+pub trait Processor: Accelerator + Send {
+    /// Another CPU of the guest, which knows of its local APIC.
+    fn another(&mut self, number: u8, cpuid: &[CpuidEntry]) -> Result<Box<dyn Processor>>;
+
+    /// Another CPU has started it: it begins at this page, in real mode.
+    fn begin_at(&mut self, page: u8) -> Result<()>;
+}
+
+impl Processor for Machine {
+    fn another(&mut self, number: u8, cpuid: &[CpuidEntry]) -> Result<Box<dyn Processor>> {
+        let other = Machine::another(self, number)?;
+        other.vcpu.set_cpuid(&cpuid::with_apic(cpuid, number))?;
+        Ok(Box::new(other))
+    }
+
+    fn begin_at(&mut self, page: u8) -> Result<()> {
+        let sregs = startup::sregs(&self.vcpu.sregs()?, page);
+        self.vcpu.set_sregs(&sregs)?;
+        *self.vcpu.regs_mut() = startup::regs();
+        Ok(())
+    }
+}
+
 impl Machine {
     /// Runs the guest to an exit; `false` if a signal came before.
     pub fn enter(&mut self) -> Result<bool> {
@@ -126,10 +155,10 @@ impl Machine {
     }
 
     /// Answers that exit.
-    pub fn answer(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop> {
-        Ok(match exits::answer(self.vcpu.exit(), devices, msrs) {
+    pub fn answer(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
+        Ok(match exits::answer(self.vcpu.exit(), bus) {
             None | Some(Exit::Other(Reason::INTERRUPT_WINDOW)) => Stop::Answered,
-            Some(Exit::Memory { .. }) => match exits::access_absent_memory(&mut self.vcpu)? {
+            Some(Exit::Memory { .. }) => match exits::access_absent_memory(&mut self.vcpu, bus)? {
                 None => Stop::Answered,
                 Some(error) => Stop::Failed(Outcome::Failed(format!("{error:#}"))),
             },
@@ -178,9 +207,9 @@ impl Accelerator for Machine {
         self.vcpu.immediate_exit().clear();
     }
 
-    fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop> {
+    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
         match self.enter()? {
-            true => self.answer(devices, msrs),
+            true => self.answer(bus),
             false => Ok(Stop::Interrupted),
         }
     }

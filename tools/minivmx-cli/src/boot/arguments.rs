@@ -7,7 +7,10 @@ use std::{
     time::Duration, //
 };
 
-use clap::Args;
+use clap::{
+    builder::TypedValueParser,
+    Args, //
+};
 use minivmx::Mmu;
 
 use super::{
@@ -16,13 +19,15 @@ use super::{
 };
 use crate::{
     mmu,
+    pc::mp_table::MOST_CPUS,
     run::layout::MIB, //
 };
 
 /// Boot Linux with its console on the terminal
 ///
-/// The guest has one CPU, a serial port, two interrupt controllers, a timer and a clock, and no
-/// ACPI, as of a PC before 1996. At the end exits are counted by reason. The status is 0 if the guest
+/// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock, and no
+/// ACPI, as of a PC before 1996; several CPUs have a local APIC each, an I/O APIC, and a table that
+/// tells of them. At the end exits are counted by reason. The status is 0 if the guest
 /// halted or rebooted, or printed what --until waits for.
 ///
 /// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
@@ -45,6 +50,9 @@ pub struct Arguments {
     /// Memory of the guest: MiB, or with M or G behind it
     #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "128M", value_parser = size)]
     pub memory: u64,
+    /// CPUs of the guest, each of them a thread; several need EPT
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = cpus())]
+    pub cpus: u8,
     /// How its memory is translated (default: ept); `minivmx info` says what each is, and which this
     /// machine has
     #[arg(long, value_name = "NAME", value_parser = mmu::parser())]
@@ -89,6 +97,10 @@ impl Arguments {
         self.timeout
             .map(|seconds| Duration::from_secs(seconds.into()))
     }
+}
+
+fn cpus() -> impl TypedValueParser<Value = u8> {
+    clap::value_parser!(u8).range(1..=i64::from(MOST_CPUS))
 }
 
 /// Bytes, from a number with its unit.

@@ -48,10 +48,7 @@ use super::{
     LOOK,
 };
 use crate::{
-    pc::{
-        devices::Devices,
-        msrs::Msrs, //
-    },
+    pc::bus::Bus,
     run::{
         machine::Machine,
         outcome::Outcome,
@@ -274,7 +271,7 @@ impl Accelerator for Debugger {
         self.debuggee.machine.clear_kick();
     }
 
-    fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Stop> {
+    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
         self.talk()?;
         if let State::Killed = self.state {
             return Ok(Stop::Failed(Outcome::Killed));
@@ -282,7 +279,7 @@ impl Accelerator for Debugger {
         if !self.is_running() {
             return Ok(Stop::Interrupted);
         }
-        match self.debuggee.run(devices, msrs)? {
+        match self.debuggee.run(bus)? {
             Ran::On(stop) => Ok(stop),
             Ran::Stopped(reason) => {
                 self.report(reason)?;

@@ -46,12 +46,16 @@ use vm_memory::{
 };
 
 use super::arguments::Arguments;
-use crate::run::layout::MIB;
+use crate::{
+    pc::mp_table,
+    run::layout::MIB, //
+};
 
 // Behind what `LongMode` needs, and below what BIOSes keep for themselves.
 const ZERO_PAGE: u64 = 0x1_1000;
 const GDT: u64 = 0x1_2000;
 const COMMAND_LINE: u64 = 0x2_0000;
+/// The last KiB of low memory is the BIOS's, and where guests look for its table of CPUs.
 const LOW_RAM_END: u64 = 0x9_fc00;
 
 /// The kernel's 64-bit entry point, from where it is loaded.
@@ -94,6 +98,10 @@ impl Kernel {
         )?;
         view.write_slice(&LongMode::image(), GuestAddress(LongMode::PML4))?;
         write_gdt(view)?;
+        if arguments.cpus > 1 {
+            let table = mp_table::image(arguments.cpus, LOW_RAM_END as u32);
+            view.write_slice(&table, GuestAddress(LOW_RAM_END))?;
+        }
         Ok(Self {
             entry: start + ENTRY,
         })

@@ -22,7 +22,6 @@ use kvm_bindings::{
     kvm_interrupt,
     kvm_msr_entry,
     kvm_run,
-    CpuId,
     Msrs,
     KVMIO,
     KVM_MAX_CPUID_ENTRIES, //
@@ -35,6 +34,7 @@ use kvm_ioctls::{
 };
 use minivmx::{
     CpuidEntry,
+    Regs,
     Sregs,
     VcpuState, //
 };
@@ -52,23 +52,29 @@ use super::{
     accelerator::{
         Accelerator,
         Counts,
+        Processor,
         Stop, //
     },
     kernel::Kernel,
+    processors::{
+        cpuid::{
+            with_apic,
+            APIC, //
+        },
+        startup,
+    },
 };
 use crate::{
     guest::kvm,
     lines,
-    pc::{
-        devices::Devices,
-        msrs, //
-    },
+    pc::bus::Bus,
     run::{
         layout::Layout,
         outcome::Outcome,
         signals, //
     },
     x86::{
+        cpuid::VERSION,
         misc_enable,
         msr, //
     },
@@ -86,9 +92,11 @@ pub struct Kvm {
     // The memory goes after the vCPU, which may use it.
     kick: Arc<Kick>,
     vcpu: VcpuFd,
-    vm: VmFd,
+    /// What KVM counts for the VM, and for each of its vCPUs that this one has made.
+    counters: Vec<stats::Counters>,
+    vm: Arc<VmFd>,
     memory: GuestMemoryMmap,
-    supported: CpuId,
+    device: Arc<Device>,
 }
 
 impl Kvm {
@@ -99,28 +107,48 @@ impl Kvm {
         let memory = map(layout)?;
         // SAFETY: The memory goes after the vCPU: see `Kvm`.
         unsafe { kvm::give(&vm, &memory) }?;
-        let vcpu = vm.create_vcpu(0).context("KVM_CREATE_VCPU")?;
+        let counters = vec![stats::Counters::of(&vm)?];
+        let mut first = Self::with_vcpu(Arc::new(device), Arc::new(vm), memory, 0)?;
+        first.counters.extend(counters);
+        Ok(first)
+    }
+
+    fn with_vcpu(
+        device: Arc<Device>,
+        vm: Arc<VmFd>,
+        memory: GuestMemoryMmap,
+        number: u8,
+    ) -> Result<Self> {
+        let vcpu = vm.create_vcpu(number.into()).context("KVM_CREATE_VCPU")?;
         Ok(Self {
             kick: Arc::new(Kick::new(&vcpu, device.get_vcpu_mmap_size()?)?),
+            counters: vec![stats::Counters::of(&vcpu)?],
             vcpu,
             vm,
             memory,
-            supported: device.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?,
+            device,
         })
     }
 
     fn set_cpuid(&self, cpuid: &[CpuidEntry]) -> Result<()> {
-        let cpuid = cpuid::of_guest(&self.supported, cpuid)?;
+        let supported = self.device.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?;
+        let cpuid = cpuid::of_guest(&supported, cpuid)?;
         self.vcpu.set_cpuid2(&cpuid).context("KVM_SET_CPUID2")?;
         self.set_msrs()
     }
 
     /// KVM shows in CPUID whether the local APIC is enabled there.
-    fn set_sregs(&self, sregs: &Sregs) -> Result<()> {
+    fn set_sregs(&self, sregs: &Sregs, has_apic: bool) -> Result<()> {
         let mut before = self.vcpu.get_sregs().context("KVM_GET_SREGS")?;
-        before.apic_base &= !APIC_ENABLED;
+        if !has_apic {
+            before.apic_base &= !APIC_ENABLED;
+        }
         let sregs = kvm::sregs(sregs, before);
         self.vcpu.set_sregs(&sregs).context("KVM_SET_SREGS")
+    }
+
+    fn set_regs(&self, regs: &Regs) -> Result<()> {
+        self.vcpu.set_regs(&kvm::regs(regs)).context("KVM_SET_REGS")
     }
 
     /// What Linux looks for features in, as minivmx has it.
@@ -156,9 +184,8 @@ impl Accelerator for Kvm {
 
     fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()> {
         self.set_cpuid(cpuid)?;
-        self.set_sregs(&kernel.sregs(&Sregs::default()))?;
-        let regs = kvm::regs(&kernel.regs());
-        self.vcpu.set_regs(&regs).context("KVM_SET_REGS")
+        self.set_sregs(&kernel.sregs(&Sregs::default()), tells_of_apic(cpuid))?;
+        self.set_regs(&kernel.regs())
     }
 
     /// KVM carries out what the exit was for when it runs the guest again.
@@ -174,7 +201,7 @@ impl Accelerator for Kvm {
 
     fn restore(&mut self, state: &VcpuState, cpuid: &[CpuidEntry]) -> Result<()> {
         self.set_cpuid(cpuid)?;
-        self.set_sregs(&state.sregs)?;
+        self.set_sregs(&state.sregs, tells_of_apic(cpuid))?;
         state::set(&self.vcpu, state)
     }
 
@@ -188,7 +215,7 @@ impl Accelerator for Kvm {
     }
 
     /// MSRs are KVM's: it refuses those that it does not have.
-    fn run(&mut self, devices: &mut Devices, _msrs: &mut msrs::Msrs) -> Result<Stop> {
+    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
         let exit = match self.vcpu.run() {
             Ok(exit) => exit,
             Err(error) if error.errno() == libc::EINTR => return Ok(Stop::Interrupted),
@@ -198,7 +225,7 @@ impl Accelerator for Kvm {
             VcpuExit::IoIn(port, data) => {
                 for element in data.chunks_mut(io_width(self.kick.run())) {
                     // CAST: 1, 2 or 4.
-                    let value = devices.read(port, element.len() as u8).to_le_bytes();
+                    let value = bus.read_port(port, element.len() as u8).to_le_bytes();
                     element.copy_from_slice(&value[..element.len()]);
                 }
             }
@@ -207,12 +234,20 @@ impl Accelerator for Kvm {
                     let mut value = [0; 4];
                     value[..element.len()].copy_from_slice(element);
                     // CAST: As above.
-                    devices.write(port, element.len() as u8, u32::from_le_bytes(value));
+                    bus.write_port(port, element.len() as u8, u32::from_le_bytes(value));
                 }
             }
             // Memory that is not there, as in `pc::absent_memory`.
-            VcpuExit::MmioRead(_, data) => data.fill(0xff),
-            VcpuExit::MmioWrite(..) | VcpuExit::IrqWindowOpen => {}
+            VcpuExit::MmioRead(gpa, data) => match <&mut [u8; 4]>::try_from(&mut *data) {
+                Ok(word) => *word = bus.read_register(gpa).unwrap_or(u32::MAX).to_le_bytes(),
+                Err(_) => data.fill(0xff),
+            },
+            VcpuExit::MmioWrite(gpa, data) => {
+                if let Ok(word) = data.try_into() {
+                    bus.write_register(gpa, u32::from_le_bytes(word));
+                }
+            }
+            VcpuExit::IrqWindowOpen => {}
             VcpuExit::Hlt => return Ok(Stop::Halted),
             VcpuExit::Shutdown => return Ok(failed("triple fault")),
             other => return Ok(failed(&format!("KVM stopped with {other:?}"))),
@@ -242,9 +277,7 @@ impl Accelerator for Kvm {
     }
 
     fn counts(&self) -> Result<Counts> {
-        let mut counters = stats::read(&self.vcpu)?;
-        counters.extend(stats::read(&self.vm)?);
-        counters.retain(|(_, value)| *value != 0);
+        let counters = stats::sums(&self.counters)?;
         let words: Vec<_> = counters
             .iter()
             .map(|(name, value)| format!("{} {value}", name.replace('_', " ")))
@@ -263,6 +296,27 @@ impl Accelerator for Kvm {
         let (regs, sregs) = (self.vcpu.get_regs(), self.vcpu.get_sregs());
         format!("{regs:#x?}\n{sregs:#x?}\n")
     }
+}
+
+impl Processor for Kvm {
+    fn another(&mut self, number: u8, cpuid: &[CpuidEntry]) -> Result<Box<dyn Processor>> {
+        let (device, vm) = (Arc::clone(&self.device), Arc::clone(&self.vm));
+        let other = Self::with_vcpu(device, vm, self.memory.clone(), number)?;
+        other.set_cpuid(&with_apic(cpuid, number))?;
+        self.counters.push(stats::Counters::of(&other.vcpu)?);
+        Ok(Box::new(other))
+    }
+
+    fn begin_at(&mut self, page: u8) -> Result<()> {
+        let sregs = startup::sregs(&Sregs::default(), page);
+        self.set_sregs(&sregs, true)?;
+        self.set_regs(&startup::regs())
+    }
+}
+
+fn tells_of_apic(cpuid: &[CpuidEntry]) -> bool {
+    let mut version = cpuid.iter().filter(|entry| entry.leaf == VERSION);
+    version.any(|entry| entry.edx & APIC != 0)
 }
 
 /// Bytes of each access to the port.

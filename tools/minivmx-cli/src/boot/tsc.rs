@@ -58,6 +58,12 @@ pub fn cpuid(frequency: u64) -> [CpuidEntry; 3] {
     ]
 }
 
+/// The frequency of the crystal that these leaves tell of, in Hz; it feeds the timers of local APICs, too.
+pub fn crystal_frequency(cpuid: &[CpuidEntry]) -> u64 {
+    let mut crystals = cpuid.iter().filter(|entry| entry.leaf == TSC);
+    crystals.next().map_or(0, |entry| entry.ecx.into())
+}
+
 /// The counter as a multiple of a crystal's frequency, which has 32 bits.
 fn crystal(frequency: u64) -> CpuidEntry {
     let ratio = frequency / (1 << 32) + 1;
@@ -99,6 +105,7 @@ mod tests {
             let leaf = crystal(frequency);
             let told = u64::from(leaf.ecx) * u64::from(leaf.ebx) / u64::from(leaf.eax);
             assert_eq!(told, frequency);
+            assert_eq!(crystal_frequency(&cpuid(frequency)), u64::from(leaf.ecx));
         }
     }
 

@@ -4,10 +4,14 @@
 //! another one.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
-    rc::Rc,
-    time::Duration, //
+    sync::{
+        Arc,
+        Mutex,
+        MutexGuard,
+        PoisonError, //
+    },
+    time::Duration,
 };
 
 use super::input::Input;
@@ -38,7 +42,22 @@ pub enum Command {
 }
 
 /// The command that was typed last and is not carried out yet.
-pub type Commands = Rc<Cell<Option<Command>>>;
+#[derive(Clone, Default)]
+pub struct Commands(Arc<Mutex<Option<Command>>>);
+
+impl Commands {
+    pub fn get(&self) -> Option<Command> {
+        *self.lock()
+    }
+
+    pub fn set(&self, command: Option<Command>) {
+        *self.lock() = command;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Command>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Input without what is typed for the program. It is read even if the guest does not look.
 pub struct Escape<I> {
@@ -62,7 +81,7 @@ impl<I: Input> Escape<I> {
 
     /// Where commands come out.
     pub fn commands(&self) -> Commands {
-        Rc::clone(&self.commands)
+        self.commands.clone()
     }
 
     fn take(&mut self, key: u8) {
@@ -110,6 +129,10 @@ impl<I: Input> Input for Escape<I> {
             *place = key;
         }
         count
+    }
+
+    fn is_open(&self) -> bool {
+        self.kept.len() < KEPT && self.input.is_open()
     }
 
     fn wait(&mut self, limit: Duration) {
@@ -172,7 +195,7 @@ mod tests {
     fn a_guest_that_does_not_look_can_be_ended() {
         let mut escape = Escape::new(&b"lost?\x01x"[..]);
         assert_eq!(escape.read(&mut []), 0);
-        assert_eq!(escape.commands().take(), Some(Command::End));
+        assert_eq!(escape.commands().get(), Some(Command::End));
         let mut room = [0; 3];
         assert_eq!(escape.read(&mut room), 3);
         assert_eq!(&room, b"los");

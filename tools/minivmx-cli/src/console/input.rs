@@ -14,9 +14,12 @@ use super::terminal::{
 };
 
 /// A source of bytes that never blocks.
-pub trait Input {
+pub trait Input: Send {
     /// Takes what is there, at most as much as there is room for; says how much.
     fn read(&mut self, room: &mut [u8]) -> usize;
+
+    /// Whether there may come more, and it could be taken.
+    fn is_open(&self) -> bool;
 
     /// Waits until something is there, or for a signal; no longer than this.
     fn wait(&mut self, limit: Duration);
@@ -49,6 +52,10 @@ impl Input for Standard {
         let count = unsafe { libc::read(stdin, room.as_mut_ptr().cast(), room.len()) };
         self.ended = count == 0;
         usize::try_from(count).unwrap_or(0)
+    }
+
+    fn is_open(&self) -> bool {
+        !self.ended
     }
 
     fn wait(&mut self, limit: Duration) {
@@ -94,6 +101,10 @@ pub mod tests {
             room[..now.len()].copy_from_slice(now);
             *self = later;
             now.len()
+        }
+
+        fn is_open(&self) -> bool {
+            !self.is_empty()
         }
 
         fn wait(&mut self, _limit: Duration) {}

@@ -21,8 +21,8 @@ pub struct Sink {
 }
 
 enum Target {
-    Stream(Box<dyn Write>),
-    Lines(LineWriter<Box<dyn Write>>),
+    Stream(Box<dyn Write + Send>),
+    Lines(LineWriter<Box<dyn Write + Send>>),
     Captured(Vec<u8>),
 }
 
@@ -35,12 +35,12 @@ struct Awaited {
 
 impl Sink {
     /// Passes the text on.
-    pub fn stream(target: impl Write + 'static, awaited: Option<&str>) -> Self {
+    pub fn stream(target: impl Write + Send + 'static, awaited: Option<&str>) -> Self {
         Self::new(Target::Stream(Box::new(target)), awaited)
     }
 
     /// Passes the text on line by line, for where others write as well.
-    pub fn lines(target: impl Write + 'static, awaited: Option<&str>) -> Self {
+    pub fn lines(target: impl Write + Send + 'static, awaited: Option<&str>) -> Self {
         Self::new(Target::Lines(LineWriter::new(Box::new(target))), awaited)
     }
 
@@ -123,7 +123,7 @@ impl Awaited {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{cell::RefCell, rc::Rc};
+    use std::sync::{Arc, Mutex};
 
     fn write(sink: &mut Sink, text: &str) {
         sink.write_all(text.as_bytes())
@@ -153,11 +153,17 @@ mod tests {
 
     /// A stream that can be looked at.
     #[derive(Clone, Default)]
-    struct Shared(Rc<RefCell<Vec<u8>>>);
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        fn text(&self) -> Vec<u8> {
+            self.0.lock().expect("nobody panics").clone()
+        }
+    }
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.borrow_mut().write(bytes)
+            self.0.lock().expect("nobody panics").write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -171,10 +177,10 @@ mod tests {
         let mut sink = Sink::lines(stream.clone(), None);
         write(&mut sink, "a");
         sink.flush().expect("it takes everything");
-        assert_eq!(*stream.0.borrow(), b"");
+        assert_eq!(stream.text(), b"");
         write(&mut sink, "b\nc");
         sink.end_line().expect("it takes everything");
-        assert_eq!(*stream.0.borrow(), b"ab\nc\n");
+        assert_eq!(stream.text(), b"ab\nc\n");
     }
 
     #[test]
@@ -183,7 +189,7 @@ mod tests {
         let mut sink = Sink::stream(stream.clone(), None);
         write(&mut sink, "a\n");
         sink.end_line().expect("it takes everything");
-        assert_eq!(*stream.0.borrow(), b"a\n");
+        assert_eq!(stream.text(), b"a\n");
     }
 
     #[test]

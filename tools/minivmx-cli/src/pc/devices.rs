@@ -3,7 +3,9 @@
 //! The devices of a guest: the few that firmware looks for before it gives up.
 
 mod absent;
+pub mod apics;
 mod cmos;
+mod cpus;
 mod debug_port;
 mod pci;
 mod pic;
@@ -13,7 +15,7 @@ mod serial;
 
 use std::{
     io,
-    rc::Rc,
+    sync::Arc,
     time::{
         Duration,
         Instant, //
@@ -48,7 +50,7 @@ const CLOCK_LINE: u8 = 0;
 const SERIAL_LINE: u8 = 4;
 
 /// Time since the machine was switched on.
-type Clock = Rc<dyn Fn() -> Duration>;
+type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// The state of all devices, but for what goes out and comes in.
 #[derive(Deserialize, Serialize)]
@@ -71,7 +73,7 @@ fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 /// A clock that shows this time now.
 fn clock_from(now: Duration) -> Clock {
     let start = Instant::now();
-    Rc::new(move || now.saturating_add(start.elapsed()))
+    Arc::new(move || now.saturating_add(start.elapsed()))
 }
 
 /// All devices by their ports.
@@ -82,6 +84,7 @@ pub struct Devices {
     pit: pit::Pit,
     clock: Clock,
     pic: pic::Pic,
+    apics: apics::Apics,
     pci: pci::Pci,
     reset: reset::Reset,
     absent: absent::Absent,
@@ -95,9 +98,10 @@ impl Devices {
             serial: serial::SerialPort::new(input, serial),
             debug_port: debug_port::DebugPort::new(debug),
             cmos: cmos::Cmos::new(memory),
-            pit: pit::Pit::new(Rc::clone(&clock)),
+            pit: pit::Pit::new(Arc::clone(&clock)),
             clock,
             pic: pic::Pic::default(),
+            apics: apics::Apics::default(),
             pci: pci::Pci::default(),
             reset: reset::Reset::default(),
             absent: absent::Absent::default(),
@@ -119,7 +123,7 @@ impl Devices {
     /// Lets them go on from there, as if no time had passed; but the clock of the CMOS has the host's time.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         self.clock = clock_from(state.now);
-        self.pit = pit::Pit::new(Rc::clone(&self.clock));
+        self.pit = pit::Pit::new(Arc::clone(&self.clock));
         self.pit.restore(&state.pit);
         self.pic = state.pic.clone();
         self.serial.restore(&state.serial)?;
@@ -185,11 +189,19 @@ impl Devices {
     /// what the guest enabled in its serial port.
     pub fn raise_lines(&mut self) {
         if self.serial.take_interrupt() {
-            self.pic.pulse(SERIAL_LINE);
+            self.raise(SERIAL_LINE);
         }
-        if self.take_tick().is_some() {
-            self.pic.pulse(CLOCK_LINE);
+        if self.has_clock_listener() && self.pit.take_tick() {
+            self.raise(CLOCK_LINE);
         }
+        if self.apics.timer_due().is_some() {
+            self.apics.raise_timers(self.now());
+        }
+    }
+
+    fn raise(&mut self, line: u8) {
+        self.pic.pulse(line);
+        self.apics.raise(line);
     }
 
     /// Whether an interrupt waits for the CPU.
@@ -200,6 +212,11 @@ impl Devices {
     /// The CPU takes it: its vector.
     pub fn acknowledge(&mut self) -> Option<u8> {
         self.pic.acknowledge()
+    }
+
+    /// Whether something that is typed could be taken now.
+    pub fn awaits_input(&self) -> bool {
+        self.serial.awaits_input()
     }
 
     /// Waits until something is typed, or for a signal; no longer than this.
@@ -214,8 +231,11 @@ impl Devices {
 
     /// When the next clock tick is due, by that time, if the guest listens to them.
     pub fn tick_due(&self) -> Option<Duration> {
-        self.pic.vector(CLOCK_LINE)?;
-        self.pit.tick_due()
+        self.has_clock_listener().then(|| self.pit.tick_due())?
+    }
+
+    fn has_clock_listener(&self) -> bool {
+        self.pic.vector(CLOCK_LINE).is_some() || self.apics.is_heard(CLOCK_LINE)
     }
 
     /// Time until the next clock tick, if the guest listens to them.
@@ -233,18 +253,30 @@ impl Devices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
+    use std::sync::Mutex;
 
-    pub(super) type Time = Rc<Cell<Duration>>;
+    /// The hand of a clock.
+    #[derive(Clone, Default)]
+    pub(super) struct Time(Arc<Mutex<Duration>>);
+
+    impl Time {
+        pub(super) fn set(&self, now: Duration) {
+            *self.0.lock().expect("nobody panics") = now;
+        }
+
+        fn get(&self) -> Duration {
+            *self.0.lock().expect("nobody panics")
+        }
+    }
 
     /// A clock that stands still, and its hand.
     pub(super) fn clock() -> (Time, Clock) {
         let time = Time::default();
-        let hand = Rc::clone(&time);
-        (time, Rc::new(move || hand.get()))
+        let hand = time.clone();
+        (time, Arc::new(move || hand.get()))
     }
 
-    fn devices() -> Devices {
+    pub(super) fn devices() -> Devices {
         let captured = || Sink::captured(None);
         Devices::new(64 << 20, Box::new(&b""[..]), captured(), captured())
     }

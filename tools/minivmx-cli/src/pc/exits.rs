@@ -13,22 +13,24 @@ use minivmx::{
 };
 
 use super::{
-    absent_memory,
-    devices::Devices,
-    msrs::Msrs, //
+    absent_memory::{
+        self,
+        At, //
+    },
+    bus::Bus,
 };
 use crate::guest::registers;
 
 /// Answers an exit for a port or an MSR; another one comes back.
-pub fn answer<'a>(exit: Exit<'a>, devices: &mut Devices, msrs: &mut Msrs) -> Option<Exit<'a>> {
+pub fn answer<'a>(exit: Exit<'a>, bus: &mut dyn Bus) -> Option<Exit<'a>> {
     match exit {
-        Exit::IoIn { port, form, data } => *data = devices.read(port, form.width),
-        Exit::IoOut { port, form, data } => devices.write(port, form.width, data),
+        Exit::IoIn { port, form, data } => *data = bus.read_port(port, form.width),
+        Exit::IoOut { port, form, data } => bus.write_port(port, form.width, data),
         Exit::Rdmsr {
             index,
             value,
             fault,
-        } => match msrs.read(index) {
+        } => match bus.read_msr(index) {
             Some(kept) => *value = kept,
             None => *fault = 1,
         },
@@ -36,16 +38,25 @@ pub fn answer<'a>(exit: Exit<'a>, devices: &mut Devices, msrs: &mut Msrs) -> Opt
             index,
             value,
             fault,
-        } => *fault = u32::from(msrs.write(index, value).is_none()),
+        } => *fault = u32::from(bus.write_msr(index, value).is_none()),
         other => return Some(other),
     }
     None
 }
 
-/// Carries out the access to absent memory that the vCPU exited for, or says why not.
-pub fn access_absent_memory(vcpu: &mut Vcpu) -> Result<Option<Error>> {
+/// 16, 32 or 64: what is above 4 GiB, as the kernel of Linux is, needs no look at system registers.
+fn code_width(vcpu: &Vcpu) -> Result<u32> {
+    if vcpu.regs().rip >> 32 != 0 {
+        return Ok(64);
+    }
     let sregs = vcpu.sregs()?;
-    let width = registers::code_width(&sregs.cs, sregs.efer);
+    Ok(registers::code_width(&sregs.cs, sregs.efer))
+}
+
+/// Carries out the access to absent memory, or to a device in its place, that the vCPU exited for, or says
+/// why not.
+pub fn access_absent_memory(vcpu: &mut Vcpu, bus: &mut dyn Bus) -> Result<Option<Error>> {
+    let width = code_width(vcpu)?;
     let Exit::Memory {
         gpa,
         access,
@@ -55,7 +66,7 @@ pub fn access_absent_memory(vcpu: &mut Vcpu) -> Result<Option<Error>> {
     else {
         return Ok(None);
     };
-    let completed = absent_memory::complete(regs, width, instruction, access)
+    let completed = absent_memory::complete(regs, width, instruction, access, &mut At { gpa, bus })
         .with_context(|| format!("access to absent memory at {gpa:#x}"));
     Ok(completed.err())
 }

@@ -31,8 +31,10 @@ const MTRR_FIXED: [u32; 11] = [
 ];
 const MTRR_DEF_TYPE: u32 = 0x2ff;
 
-/// At its usual address, enabled, of the bootstrap processor.
-const APIC_BASE_VALUE: u64 = 0xfee0_0900;
+/// At its usual address, enabled.
+const APIC_BASE_VALUE: u64 = 0xfee0_0800;
+/// It is that of the bootstrap processor.
+const FIRST: u64 = 1 << 8;
 /// Eight variable ranges, fixed ranges, write-combining.
 const MTRRCAP_VALUE: u64 = 0x508;
 const LOCKED: u64 = 1;
@@ -47,7 +49,7 @@ impl Default for Msrs {
             .map(|index| (index, 0))
             .collect();
         values.extend([
-            (APIC_BASE, APIC_BASE_VALUE),
+            (APIC_BASE, APIC_BASE_VALUE | FIRST),
             (FEATURE_CONTROL, LOCKED),
             (MTRRCAP, MTRRCAP_VALUE),
         ]);
@@ -56,6 +58,15 @@ impl Default for Msrs {
 }
 
 impl Msrs {
+    /// Those of one of several CPUs.
+    pub fn of_cpu(number: usize) -> Self {
+        let mut msrs = Self::default();
+        if number != 0 {
+            msrs.0.insert(APIC_BASE, APIC_BASE_VALUE);
+        }
+        msrs
+    }
+
     /// Its value; `None` for #GP(0).
     pub fn read(&self, index: u32) -> Option<u64> {
         self.0.get(&index).copied()
@@ -73,6 +84,13 @@ impl Msrs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_cpu_is_the_one_that_boots() {
+        let apic_base = |number| Msrs::of_cpu(number).read(0x1b);
+        assert_eq!(apic_base(0), Some(0xfee0_0900));
+        assert_eq!(apic_base(1), Some(0xfee0_0800));
+    }
 
     #[test]
     fn memory_type_ranges_are_kept() {

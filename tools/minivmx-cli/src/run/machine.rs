@@ -8,6 +8,7 @@ use std::{
         File, //
     },
     path::Path,
+    sync::Arc,
 };
 
 use anyhow::{
@@ -44,11 +45,11 @@ use super::{
 const SHADOWED_BIOS: usize = 128 << 10;
 const BIOS_UNIT: usize = 64 << 10;
 
-/// A VM with one vCPU that is ready to run.
+/// A VM with a vCPU that is ready to run. It may have more of them, each in a machine of its own.
 pub struct Machine {
     pub vcpu: Vcpu,
-    pub memory: GuestMemory,
-    pub vm: Vm,
+    pub memory: Arc<GuestMemory>,
+    pub vm: Arc<Vm>,
 }
 
 impl Machine {
@@ -64,14 +65,31 @@ impl Machine {
             layout.add_rom(bios.len() as u64);
         }
         let memory = layout.map(&vm)?;
-        let vcpu = vm.create_vcpu(0)?;
-        let mut machine = Self { vcpu, memory, vm };
+        let mut machine = Self::first(vm, memory)?;
         match (image, bios) {
             (Image::Bios(_), bios) => machine.load_bios(&bios.unwrap_or_default())?,
             (Image::Flat { path, gpa }, _) => machine.load_flat(path, *gpa)?,
             (Image::Elf(path), _) => machine.load_elf(path)?,
         }
         Ok(machine)
+    }
+
+    /// With the first vCPU.
+    pub fn first(vm: Vm, memory: GuestMemory) -> Result<Self> {
+        Ok(Self {
+            vcpu: vm.create_vcpu(0)?,
+            memory: Arc::new(memory),
+            vm: Arc::new(vm),
+        })
+    }
+
+    /// With another vCPU of the same VM.
+    pub fn another(&self, number: u8) -> Result<Self> {
+        Ok(Self {
+            vcpu: self.vm.create_vcpu(number.into())?,
+            memory: Arc::clone(&self.memory),
+            vm: Arc::clone(&self.vm),
+        })
     }
 
     /// The image ends at 4 GiB, where the CPU begins; its end is also below

@@ -60,15 +60,7 @@ use super::{
     },
     step::Step,
 };
-use crate::{
-    boot::accelerator::Stop,
-    pc::{
-        devices::Devices,
-        msrs::Msrs, //
-    },
-    run::machine::Machine,
-    x86::rflags,
-};
+use crate::{boot::accelerator::Stop, pc::bus::Bus, run::machine::Machine, x86::rflags};
 
 const DEBUG: u8 = 1;
 const BREAKPOINT: u8 = 3;
@@ -122,11 +114,11 @@ impl Debuggee {
     }
 
     /// Runs until something needs the program, or gdb, or until a signal.
-    pub fn run(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
+    pub fn run(&mut self, bus: &mut dyn Bus) -> Result<Ran> {
         let has_exited = self.machine.enter()?;
         self.let_interrupts_in();
         match has_exited {
-            true => self.sort(devices, msrs),
+            true => self.sort(bus),
             false => Ok(Ran::On(Stop::Interrupted)),
         }
     }
@@ -139,7 +131,7 @@ impl Debuggee {
     }
 
     /// Whose an exit is.
-    fn sort(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
+    fn sort(&mut self, bus: &mut dyn Bus) -> Result<Ran> {
         match self.machine.vcpu.exit() {
             Exit::Exception {
                 vector: DEBUG,
@@ -150,8 +142,8 @@ impl Debuggee {
                 vector: BREAKPOINT, ..
             } => self.breakpoint(),
             Exit::Exception { .. } => self.give_back(),
-            Exit::Other(Reason::MOV_DR) => self.move_debug_register(devices, msrs),
-            _ => self.answer(devices, msrs),
+            Exit::Other(Reason::MOV_DR) => self.move_debug_register(bus),
+            _ => self.answer(bus),
         }
     }
 
@@ -214,11 +206,11 @@ impl Debuggee {
 
     /// What has nothing to do with gdb. A move that the program carries out leaves no trap behind it, and
     /// what waits for an interrupt is no step any more.
-    fn answer(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
+    fn answer(&mut self, bus: &mut dyn Bus) -> Result<Ran> {
         let is_move = matches!(self.machine.vcpu.exit(), Exit::Memory { .. });
         let step = self.step.as_ref();
         let was_at_start = step.is_some_and(|step| step.is_at_start(&self.machine));
-        let stop = self.machine.answer(devices, msrs)?;
+        let stop = self.machine.answer(bus)?;
         if let (Stop::Halted, Some(step)) = (&stop, &mut self.step) {
             step.holds_interrupts = false;
         }
@@ -229,7 +221,7 @@ impl Debuggee {
     }
 
     /// Lets the driver carry out MOV to or from a debug register: on the guest's own, wherever they are.
-    fn move_debug_register(&mut self, devices: &mut Devices, msrs: &mut Msrs) -> Result<Ran> {
+    fn move_debug_register(&mut self, bus: &mut dyn Bus) -> Result<Ran> {
         let Some(guests) = self.guests.take() else {
             self.machine.vcpu.set_answer(Answer::Default);
             return Ok(Ran::On(Stop::Answered));
@@ -238,7 +230,7 @@ impl Debuggee {
         let has_exited = self.let_driver_answer()?;
         self.lend()?;
         match has_exited {
-            true => self.sort(devices, msrs),
+            true => self.sort(bus),
             false => Ok(Ran::On(Stop::Interrupted)),
         }
     }

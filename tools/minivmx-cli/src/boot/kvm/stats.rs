@@ -31,15 +31,40 @@ use vmm_sys_util::{
 
 ioctl_io_nr!(KVM_GET_STATS_FD, KVMIO, 0xce);
 
-/// Numbers with their names; what is a row of numbers is left out.
-pub fn read(vm_or_vcpu: &impl AsRawFd) -> Result<Vec<(String, u64)>> {
-    let file = open(vm_or_vcpu)?;
-    let header: Words<{ size_of::<kvm_stats_header>() / 4 }> = Words::read(&file, 0)?;
-    let [_, name_size, count, _, descriptors, data] = header.0;
-    let size = size_of::<kvm_stats_desc>() as u64 + u64::from(name_size);
-    let places = (0..u64::from(count)).map(|index| u64::from(descriptors) + index * size);
-    let counters = places.map(|place| counter(&file, place, name_size, data));
-    counters.filter_map(Result::transpose).collect()
+/// What is counted for one of them.
+pub struct Counters(File);
+
+impl Counters {
+    pub fn of(vm_or_vcpu: &impl AsRawFd) -> Result<Self> {
+        open(vm_or_vcpu).map(Self)
+    }
+
+    /// Numbers with their names; what is a row of numbers is left out.
+    fn read(&self) -> Result<Vec<(String, u64)>> {
+        let Self(file) = self;
+        let header: Words<{ size_of::<kvm_stats_header>() / 4 }> = Words::read(file, 0)?;
+        let [_, name_size, count, _, descriptors, data] = header.0;
+        let size = size_of::<kvm_stats_desc>() as u64 + u64::from(name_size);
+        let places = (0..u64::from(count)).map(|index| u64::from(descriptors) + index * size);
+        let counters = places.map(|place| counter(file, place, name_size, data));
+        counters.filter_map(Result::transpose).collect()
+    }
+}
+
+/// Those of the first in their order, then those of others; of what several count, the sum. What is 0 is
+/// left out.
+pub fn sums(counters: &[Counters]) -> Result<Vec<(String, u64)>> {
+    let mut sums: Vec<(String, u64)> = Vec::new();
+    for counters in counters {
+        for (name, value) in counters.read()? {
+            match sums.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += value,
+                None => sums.push((name, value)),
+            }
+        }
+    }
+    sums.retain(|(_, value)| *value != 0);
+    Ok(sums)
 }
 
 fn open(vm_or_vcpu: &impl AsRawFd) -> Result<File> {

@@ -3,11 +3,16 @@
 //! The serial port: `vm-superio`'s 16550A between the guest and the terminal.
 
 use std::{
-    cell::Cell,
     convert::Infallible,
     mem,
-    rc::Rc,
-    time::Duration, //
+    sync::{
+        atomic::{
+            AtomicBool,
+            Ordering, //
+        },
+        Arc, //
+    },
+    time::Duration,
 };
 
 use anyhow::{
@@ -46,13 +51,13 @@ pub struct SerialPort {
 
 /// The interrupt line: whether it has risen.
 #[derive(Clone, Default)]
-struct Line(Rc<Cell<bool>>);
+struct Line(Arc<AtomicBool>);
 
 impl Trigger for Line {
     type E = Infallible;
 
     fn trigger(&self) -> Result<(), Infallible> {
-        self.0.set(true);
+        self.0.store(true, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -101,7 +106,12 @@ impl SerialPort {
 
     /// Whether the interrupt line has risen since the last call.
     pub fn take_interrupt(&mut self) -> bool {
-        self.line.0.take()
+        self.line.0.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether there is room for what is typed, and somebody who could type.
+    pub fn awaits_input(&self) -> bool {
+        self.uart.fifo_capacity() != 0 && self.input.is_open()
     }
 
     /// Waits for something to be typed, if there is room for it, or a signal; no longer than this.
