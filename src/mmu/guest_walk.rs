@@ -393,9 +393,12 @@ impl<'a, F: ModeType> Walk<'a, F> {
             entries: [0; LEVELS],
             format: PhantomData,
         };
-        let (leaf, rights) = walk.descend(access, memory)?;
+        let (leaf, common) = walk.descend(access, memory)?;
+        let rights = common.rights().and(start.rights);
         check(paging, access, rights)?;
-        walk.mark(leaf, access, memory)?;
+        if !common.accessed() || access.write && walk.entries[leaf.place()] & DIRTY == 0 {
+            walk.mark(leaf, access, memory)?;
+        }
         Ok(Walked {
             gpa: leaf.page(walk.entries[leaf.place()], linear),
             rights,
@@ -409,13 +412,13 @@ impl<'a, F: ModeType> Walk<'a, F> {
         F::mode(self.paging)
     }
 
-    /// Goes down to the entry that maps the page. Returns it, and what all together allow.
+    /// Goes down to the entry that maps the page. Returns it, and what all have in common.
     #[inline]
     fn descend(
         &mut self,
         access: Access,
         memory: &(impl PhysicalMemory + ?Sized),
-    ) -> Result<(GuestEntry, Rights), Stop> {
+    ) -> Result<(GuestEntry, Common), Stop> {
         let mut level = self.start.level;
         let mut table = self.start.table.get();
         let mut common = Common::ALL;
@@ -429,7 +432,7 @@ impl<'a, F: ModeType> Walk<'a, F> {
                 common = common.and(entry);
             }
             if leaf {
-                return Ok((slot, common.rights().and(self.start.rights)));
+                return Ok((slot, common));
             }
             table = entry & ADDRESS;
             // A table of level 1 has leaves only.
@@ -496,8 +499,7 @@ impl<'a, F: ModeType> Walk<'a, F> {
     }
 
     /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one that
-    /// maps the page.
-    #[inline]
+    /// maps the page, if it is written to.
     fn mark(
         &mut self,
         leaf: GuestEntry,
@@ -521,7 +523,7 @@ impl<'a, F: ModeType> Walk<'a, F> {
     }
 }
 
-/// Bits that are the same in all entries, with XD turned round: set is what all of them allow.
+/// Bits that are set in all entries, with XD turned round: so what all of them allow.
 #[derive(Clone, Copy)]
 struct Common(u64);
 
@@ -537,6 +539,12 @@ impl Common {
     #[inline]
     fn rights(self) -> Rights {
         Rights::of(self.0 ^ NO_EXECUTE)
+    }
+
+    /// Have all been used already?
+    #[inline]
+    fn accessed(self) -> bool {
+        self.0 & ACCESSED != 0
     }
 }
 
