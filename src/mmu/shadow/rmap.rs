@@ -94,7 +94,7 @@ impl Referrers {
                 Pair::load(&self.0).1
             }
             None => {
-                join(pool, at, at);
+                Pair(code(at), code(at)).store(pool[at.table].link(at.index));
                 0
             }
         };
