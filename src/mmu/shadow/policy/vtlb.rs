@@ -51,8 +51,8 @@ impl<P: Frame> ShadowPolicy<P> for Vtlb {
     }
 
     fn invlpg(&self, tables: &mut Tables<P>, address: Gva, memory: &dyn GuestMemory) {
+        tables.sync_address(address, memory);
         // INVLPG invalidates paging-structure caches for all addresses.
         tables.forget_shortcuts();
-        tables.sync_address(address, memory);
     }
 }

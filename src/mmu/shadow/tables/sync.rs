@@ -177,6 +177,19 @@ impl<P: Frame> Tables<P> {
 
     /// Drops what stands for an address and is not what the guest's tables say.
     pub(in crate::mmu::shadow) fn sync_address(&mut self, address: Gva, memory: &dyn GuestMemory) {
+        match self.shortcut(address) {
+            Some(at) if self.protects => {
+                self.sync_entry(at, memory);
+            }
+            // The guest may have changed the way there, which the entry says nothing of. With 32 bits it may be
+            // one of the two to a page of 4 MiB, and the other one has to go, too.
+            Some(at) if self.pool[at.table].key.is_word_for_word() => self.drop_entry(at, memory),
+            _ => self.sync_way(address, memory),
+        }
+    }
+
+    /// As above, from the root down.
+    fn sync_way(&mut self, address: Gva, memory: &dyn GuestMemory) {
         let mut table = match self.root {
             Some(table) => table,
             None => return,

@@ -411,12 +411,33 @@ fn what_was_invalidated_does_not_come_back() {
         guest.write(PAGE_TABLES, 1, DATA + 1);
         let below = guest.ram.read(Gpa::new(table << 12)).unwrap();
         guest.ram.store(table << 12, below | AVAILABLE, u64::MAX);
+        // After one that reaches nothing, which makes it go the whole way.
+        guest.shadow.invlpg(Gva::new(1 << 40), &guest.ram);
         guest.shadow.invlpg(Gva::new(1 << 12), &guest.ram);
         guest.touch(0, false);
         let fetched = guest.shadow.fetch(Gva::new(1 << 12), &guest.ram);
         assert_eq!(fetched.count(), 0);
         guest.check();
     }
+}
+
+// INVLPG of any address in a page of 4 MiB reaches all of it, though two entries of the shadow stand for it.
+#[test]
+fn a_large_page_is_invalidated_as_a_whole() {
+    const HALF: u64 = 2 << 20;
+    let mut guest = Guest::new(&Vtlb);
+    guest.paging.mode = Mode::Bits32 { large: true };
+    assert!(guest.ram.populate(HALF >> 12));
+    guest.ram.store(ROOT << 12, LARGE | OPEN, u64::MAX);
+    guest.touch(HALF, false);
+    // A table in its place, of whose pages one is there, and is used before anything is invalidated.
+    guest.ram.store(PAGE_TABLES << 12, OPEN, u64::MAX);
+    guest.write(ROOT, 0, PAGE_TABLES);
+    guest.touch(0, false);
+    let tables = guest.shadow.counts().tables;
+    guest.shadow.invlpg(Gva::new(0), &guest.ram);
+    assert_eq!(guest.shadow.counts().tables, tables - 1);
+    guest.check();
 }
 
 // An instruction that writes to a table, and takes a new way to old entries, comes to its end: what a piece of the
