@@ -113,8 +113,8 @@ pub(crate) struct Tables<P> {
     root: Option<TableNumber>,
     /// Must what is out of date be synchronised before there is another?
     needs_resync: bool,
-    /// Was synchronisation left half-done? Then nothing gets out of date until all is synchronised: else what an
-    /// instruction writes to could be as much as a piece, again and again.
+    /// Was synchronisation left half-done? As long as something is out of date then, nothing else gets so: else
+    /// what an instruction writes to could be as much as a piece, again and again.
     is_resyncing: bool,
     shortcuts: Shortcuts,
     pub(super) grants: Grants,
@@ -525,7 +525,6 @@ impl<P: Frame> Tables<P> {
             self.pool[root].clear_all();
         }
         self.pool.end_all();
-        self.is_resyncing = false;
         // There are no shadows that what was granted could make wrong.
         self.grants.clear();
         // The next root comes with a flush.

@@ -106,6 +106,7 @@ impl<P: Frame> Tables<P> {
     /// to be synchronised for it, and that is not going on. Returns whether it does.
     pub(in crate::mmu::shadow) fn allow_unsync(&mut self, frame: u64) -> bool {
         let is_higher = |tables: &Self, table| tables.pool[table].key.level != Level::Pt;
+        self.is_resyncing &= self.pool.out_of_date().is_some();
         if self.is_resyncing || self.any_shadow(frame, is_higher) {
             return false;
         }

@@ -40,7 +40,6 @@ impl<P: Frame> Tables<P> {
         while let Some(table) = self.pool.out_of_date() {
             self.resync_table(table, memory)?;
         }
-        self.is_resyncing = false;
         Ok(())
     }
 

@@ -473,3 +473,24 @@ fn pieces_of_synchronisation_come_to_their_end() {
     }
     panic!("it does not come to its end");
 }
+
+// Where what was left of a synchronisation goes otherwise, that is its end, too: tables get out of date again.
+#[test]
+fn synchronisation_ends_where_nothing_is_out_of_date() {
+    const WINDOW: u64 = (TABLES - 1) * 512;
+    let mut guest = Guest::new(&Unsync);
+    guest.map(WINDOW, 1, PAGE_TABLES);
+    guest.map(WINDOW + 1, 1, PAGE_TABLES + 2);
+    guest.map(0, 1, DATA);
+    guest.map(2 * 512, 1, DATA);
+    guest.touch(WINDOW << 12, true);
+    guest.write(PAGE_TABLES, 0, DATA + 1);
+    // A new way to old entries, and less than it takes to synchronise a table.
+    guest.write(DIRECTORY, 3, PAGE_TABLES + 2);
+    guest.shadow.limit_work(COMPARISON * 3 / 2);
+    assert_eq!(guest.fault(3 << 21, false), Fault::Unfinished);
+    guest.remove(PAGE_TABLES);
+    assert_eq!(guest.fault((WINDOW + 1) << 12, true), Fault::Filled);
+    assert_eq!(guest.shadow.glance().unsync, 1);
+    guest.check();
+}
