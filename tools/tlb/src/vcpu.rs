@@ -181,7 +181,7 @@ impl Vcpu {
             cpu.cross(vpid);
             let present = match done {
                 Ok(old) => {
-                    self.end_step();
+                    self.end_step(cpu);
                     return Next::End(End::Done(old));
                 }
                 Err(present) => present,
@@ -198,6 +198,21 @@ impl Vcpu {
 
     /// As `translation/shadow/tables.rs`.
     fn with<R>(
+        &mut self,
+        cpu: &Cpu<'_>,
+        body: impl FnOnce(&mut Shadow<KernelPage>, &Paging, &Ram<'_>, &mut Stock) -> R,
+    ) -> R {
+        let (result, renewal) = self.with_untold(|shadow, paging, ram, stock| {
+            let result = body(shadow, paging, ram, stock);
+            (result, shadow.renew_with_root())
+        });
+        if let Some(renewal) = renewal {
+            self.tell_cpu(cpu, renewal);
+        }
+        result
+    }
+
+    fn with_untold<R>(
         &mut self,
         body: impl FnOnce(&mut Shadow<KernelPage>, &Paging, &Ram<'_>, &mut Stock) -> R,
     ) -> R {
@@ -220,8 +235,9 @@ impl Vcpu {
 
     /// As `translation/shadow/entry.rs`.
     fn renew(&mut self, cpu: &Cpu<'_>) -> Result<(), Unfinished> {
-        let renewal = self
-            .with(|shadow, paging, ram, stock| shadow.renew(paging, ram, &mut || stock.take()))?;
+        let renewal = self.with_untold(|shadow, paging, ram, stock| {
+            shadow.renew(paging, ram, &mut || stock.take()) //
+        })?;
         self.tell_cpu(cpu, renewal);
         Ok(())
     }
@@ -239,17 +255,13 @@ impl Vcpu {
             fetch: touch == Touch::Fetch,
             ..Access::default()
         };
-        let (fault, renewal) = self.with(|shadow, paging, ram, stock| {
+        let fault = self.with(cpu, |shadow, paging, ram, stock| {
             let pages = &mut || stock.take();
-            let fault = shadow.fault(paging, Gva::new(linear), access, present, ram, pages);
-            (fault, shadow.renew_with_root())
+            shadow.fault(paging, Gva::new(linear), access, present, ram, pages)
         });
-        if let Some(renewal) = renewal {
-            self.tell_cpu(cpu, renewal);
-        }
         match fault {
             Fault::Guest(_) => {
-                self.end_step();
+                self.end_step(cpu);
                 Some(Next::End(End::PageFault))
             }
             Fault::Filled => None,
@@ -258,26 +270,26 @@ impl Vcpu {
                 None
             }
             Fault::Unfinished => Some(Next::Pause),
-            Fault::Memory(gpa, access) => Some(self.absent(gpa, access.write)),
+            Fault::Memory(gpa, access) => Some(self.absent(cpu, gpa, access.write)),
             Fault::TooMuch => panic!("too much for one instruction"),
         }
     }
 
-    fn absent(&mut self, gpa: Gpa, write: bool) -> Next {
+    fn absent(&mut self, cpu: &Cpu<'_>, gpa: Gpa, write: bool) -> Next {
         let region = self.vm.memory.lock().regions.find(gpa).copied();
         match region {
             Some(region) if !(write && region.kind.readonly) => Next::Populate(gpa),
             _ => {
-                self.end_step();
+                self.end_step(cpu);
                 Next::End(End::NoMemory)
             }
         }
     }
 
     /// As `translation/shadow/step.rs`.
-    fn end_step(&mut self) {
+    fn end_step(&mut self, cpu: &Cpu<'_>) {
         if core::mem::take(&mut self.state().stepping) {
-            self.with(|shadow, _, ram, _| shadow.end_step(Written::Once, ram));
+            self.with(cpu, |shadow, _, ram, _| shadow.end_step(Written::Once, ram));
         }
     }
 
@@ -285,7 +297,9 @@ impl Vcpu {
     pub(crate) fn invlpg(&mut self, cpu: usize, linear: u64) {
         self.burst(cpu, |vcpu, cpu| {
             if vcpu.state().traps_invlpg {
-                vcpu.with(|shadow, _, ram, _| shadow.invlpg(Gva::new(linear), ram));
+                vcpu.with(cpu, |shadow, _, ram, _| {
+                    shadow.invlpg(Gva::new(linear), ram)
+                });
             } else {
                 cpu.cross(vcpu.vpid);
                 cpu.invlpg(vcpu.vpid, linear);
@@ -298,22 +312,29 @@ impl Vcpu {
     pub(crate) fn load_cr3(&mut self, cpu: usize, cr3: u64) {
         self.burst(cpu, |vcpu, cpu| {
             vcpu.state().paging.cr3 = cr3;
-            vcpu.with(|shadow, _, _, _| shadow.load_cr3());
+            let renewal = vcpu.with_untold(|shadow, paging, ram, stock| {
+                shadow.load_cr3();
+                shadow.renew(paging, ram, &mut || stock.take())
+            });
             // If the root is not finished, it is made before the next VM entry, which is in another burst.
-            let _ = vcpu.renew(cpu);
+            if let Ok(renewal) = renewal {
+                vcpu.tell_cpu(cpu, renewal);
+            }
         });
     }
 
     /// An operation on the shadow tables may do less than it usually does.
     pub(crate) fn limit_work(&mut self, most: u32) {
-        self.with(|shadow, _, _, _| shadow.limit_work(most));
+        self.with_untold(|shadow, _, _, _| shadow.limit_work(most));
     }
 
     /// The driver writes to a table for the guest, as a hypercall asks it to.
     pub(crate) fn update(&mut self, cpu: usize, gpa: u64, value: u64) {
         self.vm.write(gpa, value);
-        self.burst(cpu, |vcpu, _| {
-            vcpu.with(|shadow, _, ram, _| shadow.written([Gpa::new(gpa)], ram));
+        self.burst(cpu, |vcpu, cpu| {
+            vcpu.with(cpu, |shadow, _, ram, _| {
+                shadow.written([Gpa::new(gpa)], ram)
+            });
         });
     }
 }

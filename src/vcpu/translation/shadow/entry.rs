@@ -4,7 +4,7 @@
 
 use super::tables::{
     tell_cpu,
-    with, //
+    with_untold, //
 };
 use crate::vcpu::{
     context::{
@@ -17,7 +17,7 @@ use crate::vcpu::{
 /// Does what there is to do before the next VM entry.
 pub(in super::super) fn renew(cx: &mut Context<'_>) -> Result<(), Next> {
     let paging = paging::current(cx);
-    let renewed = with(cx, |shadow, ram, stock| {
+    let renewed = with_untold(cx, |shadow, ram, stock| {
         shadow.renew(&paging, ram, &mut || stock.take())
     });
     let Some(Ok(renewal)) = renewed else {

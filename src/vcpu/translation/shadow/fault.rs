@@ -4,10 +4,7 @@
 
 use super::{
     step,
-    tables::{
-        tell_cpu,
-        with, //
-    }, //
+    tables::with, //
 };
 use crate::{
     mmu::{
@@ -55,19 +52,14 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
     let present = code & fault::PRESENT != 0;
     let (paging, vmcs) = (paging::current(cx), cx.vmcs);
     let mut writes = Written::Anything;
-    let answer = with(cx, |shadow, ram, stock| {
+    let fault = with(cx, |shadow, ram, stock| {
         let pages = &mut || stock.take();
         let fault = shadow.fault(&paging, address, access, present, ram, pages);
         if fault == Fault::Step && shadow.steps_at_dense_tables() {
             writes = step::writes(vmcs, &paging, shadow, ram);
         }
-        // What `renew` would ask for, while the lock is held.
-        (fault, shadow.renew_with_root())
+        fault
     });
-    let fault = answer.map(|(fault, _)| fault);
-    if let Some((_, Some(renewal))) = answer {
-        tell_cpu(cx, renewal);
-    }
     if let Some(Fault::Guest(code)) = fault {
         return guest_fault(cx, code, told);
     }

@@ -7,11 +7,16 @@ use super::{
     step,
     tables::{
         tell_cpu,
-        with, //
+        with,
+        with_untold, //
     }, //
 };
 use crate::{
-    mmu::shadow::Unfinished,
+    mmu::shadow::{
+        Shadow,
+        Unfinished, //
+    },
+    support::page::KernelPage,
     vcpu::{
         context::Context,
         paging, //
@@ -26,10 +31,19 @@ pub(in super::super) fn load_cr3(cx: &mut Context<'_>, value: u64) {
         state.cr3 = value;
         state.paging.cr3 = value;
     }
-    // The root is made at once if it can be, else before the next VM entry.
+    change_root(cx, |shadow| shadow.load_cr3());
+}
+
+/// What entries of the guest's tables mean has changed.
+pub(in super::super) fn change_mode(cx: &mut Context<'_>) {
+    change_root(cx, |shadow| shadow.change_mode());
+}
+
+/// Does what entails another root. That is made at once if it can be, else before the next VM entry.
+fn change_root(cx: &mut Context<'_>, change: impl FnOnce(&mut Shadow<KernelPage>)) {
     let paging = paging::current(cx);
-    let renewed = with(cx, |shadow, ram, stock| {
-        shadow.load_cr3();
+    let renewed = with_untold(cx, |shadow, ram, stock| {
+        change(shadow);
         shadow.renew(&paging, ram, &mut || stock.take())
     });
     match renewed {
@@ -38,11 +52,6 @@ pub(in super::super) fn load_cr3(cx: &mut Context<'_>, value: u64) {
         Some(Err(Unfinished)) => cx.end_burst(),
         None => {}
     }
-}
-
-/// What entries of the guest's tables mean has changed.
-pub(in super::super) fn change_mode(cx: &mut Context<'_>) {
-    with(cx, |shadow, _, _| shadow.change_mode());
 }
 
 /// What the CPU has in IA32_EFER while a guest with this one runs: in 64-bit mode or not, and with XD.

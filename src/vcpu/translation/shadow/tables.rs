@@ -16,8 +16,24 @@ use crate::{
     vmx::field::*, //
 };
 
-/// Does something with the shadow tables, if there are any.
+/// Does something with the shadow tables, if there are any, and tells the CPU at once what has changed, unless
+/// it needs another root: that comes before the next VM entry.
 pub(in crate::vcpu) fn with<R>(
+    cx: &mut Context<'_>,
+    body: impl FnOnce(&mut Shadow<KernelPage>, &Ram<'_>, &mut Stock) -> R,
+) -> Option<R> {
+    let (result, renewal) = with_untold(cx, |shadow, ram, stock| {
+        let result = body(shadow, ram, stock);
+        (result, shadow.renew_with_root())
+    })?;
+    if let Some(renewal) = renewal {
+        tell_cpu(cx, renewal);
+    }
+    Some(result)
+}
+
+/// As above, but what the CPU is told is up to the caller.
+pub(super) fn with_untold<R>(
     cx: &mut Context<'_>,
     body: impl FnOnce(&mut Shadow<KernelPage>, &Ram<'_>, &mut Stock) -> R,
 ) -> Option<R> {
