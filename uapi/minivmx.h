@@ -1018,7 +1018,8 @@ struct minivmx_fpu {
  *
  * Return: 0, or EINVAL for what XRSTOR would not load (bits in MXCSR that the CPU
  * does not have, a component in XSTATE_BV that a guest cannot have, or without
- * MINIVMX_CAP_XSAVE one that is not there, other bits in the header), EBUSY, E2BIG, EFAULT. Nothing is changed if it fails.
+ * MINIVMX_CAP_XSAVE one that is not there, other bits in the header), EBUSY, E2BIG,
+ * EFAULT. Nothing is changed if it fails.
  */
 #define MINIVMX_SET_FPU		_IO(MINIVMX_TYPE, MINIVMX_CMD_SET_FPU)
 
