@@ -41,7 +41,7 @@ use vmm_sys_util::eventfd::{
 
 use super::{
     accelerator::Processor,
-    end_asked_for,
+    end,
     LOOK, //
 };
 use crate::{
@@ -238,7 +238,7 @@ impl Board {
         for cpu in cpus.filter(|cpu| Some(*cpu) != but) {
             self.kick(state, cpu);
         }
-        if let Some(outcome) = end_asked_for(&state.devices) {
+        if let Some(outcome) = end::asked_for(&state.devices) {
             state.end_with(0, outcome);
         }
         let due = state.devices.due().unwrap_or(Duration::MAX);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a guest ends, and what is said then.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{
+    accelerator::{
+        Accelerator,
+        Counts, //
+    },
+    arguments::Arguments, //
+};
+use crate::{
+    pc::devices::Devices,
+    run::outcome::Outcome, //
+};
+
+/// What the guest itself has ended by.
+pub fn asked_for(devices: &Devices) -> Option<Outcome> {
+    match () {
+        () if devices.serial().seen() => Some(Outcome::Seen),
+        () if devices.reset_requested() => Some(Outcome::Reset),
+        () => None,
+    }
+}
+
+/// How a guest ended, and by which of its CPUs.
+pub struct Ended<'a, G: ?Sized> {
+    pub outcome: &'a Outcome,
+    pub ticks: u64,
+    pub counts: Counts,
+    pub by: &'a G,
+}
+
+/// Says so.
+pub fn report<G: Accelerator + ?Sized>(
+    arguments: &Arguments,
+    devices: &mut Devices,
+    ended: &Ended<'_, G>,
+) -> Result<ExitCode> {
+    let Ended {
+        outcome,
+        ticks,
+        counts,
+        by,
+    } = ended;
+    devices.end_lines()?;
+    if let Outcome::Failed(_) = outcome {
+        eprint!("\n{}", by.state(arguments.verbose));
+    }
+    let (until, seen) = (arguments.until.as_deref(), devices.serial().seen());
+    let sentence = outcome.sentence(until, seen);
+    if arguments.json {
+        let object = json!({
+            "outcome": outcome.name(),
+            "sentence": sentence,
+            "serial": devices.serial().text(),
+            "absent_ports": devices.absent_ports().collect::<Vec<_>>(),
+            "ticks": ticks,
+            "stats": counts.json,
+        });
+        println!("{object:#}");
+    } else {
+        println!("\n{}\nticks {ticks}", counts.table);
+    }
+    eprintln!("minivmx: {sentence}");
+    Ok(outcome.status(until, seen))
+}
