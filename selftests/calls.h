@@ -41,7 +41,8 @@ static const struct call calls[] = {
 	CALL(VCPU, GET_SREGS, sregs),
 	CALL(VCPU, SET_SREGS, sregs),
 	CALL(VCPU, GET_FPU, fpu),
-	CALL(VCPU, SET_FPU, fpu),
+	/* XSTATE_BV: x87 and SSE, which CPUs without XSAVE always load. */
+	CALL(VCPU, SET_FPU, fpu, .area[64] = 3),
 	CALL(VCPU, GET_MSRS, msrs, .count = 1, .entries = (uintptr_t)&one_msr),
 	CALL(VCPU, SET_MSRS, msrs, .count = 1, .entries = (uintptr_t)&one_msr),
 	CALL(VCPU, SET_CPUID, cpuid),
