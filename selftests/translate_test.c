@@ -451,6 +451,8 @@ static void guest_accesses(void)
 	for (;;) {
 		struct gprs gprs = { .b = todo->address };
 
+		/* Its entry has changed; and vtlb forgets what is invalidated. */
+		invalidate(todo->address);
 		switch (todo->access) {
 		case READ:
 			GUEST_TRY("movq (%%rbx), %%rax", &gprs);
@@ -462,7 +464,6 @@ static void guest_accesses(void)
 			GUEST_TRY("call *%%rbx", &gprs);
 			break;
 		}
-		invalidate(todo->address);
 		GUEST_SYNC(1);
 	}
 }
