@@ -97,13 +97,15 @@ emulator() {
 	fi
 }
 
-# run_iso CPUS [LINE…]: boots that image in Bochs, with further lines for lab/bochsrc.
+# run_iso CPUS [LINE…]: boots that image in Bochs, with further lines for lab/bochsrc. Its
+# display is a port, which others could reach, and of which two machines that start at once
+# may get none: it has a network of its own.
 run_iso() {
 	local bochs com1="mode=file, dev=$BOOT/console.log"
 	bochs=$(emulator)
 	[ "$CONSOLE" = file ] || com1='mode=term, dev=/dev/tty'
 	CPU_MODEL=$(bochs_model) CPUS=$1 BOOT=$BOOT MEDIA=$MEDIA BXSHARE=/usr/share/bochs \
-		limited "$bochs" -q -unlock -f "$LAB/bochsrc" "com1: enabled=1, $com1" "${@:2}" \
+		limited unshare --net "$bochs" -q -unlock -f "$LAB/bochsrc" "com1: enabled=1, $com1" "${@:2}" \
 		</dev/null >"$BOOT/bochs.out" 2>&1
 }
 

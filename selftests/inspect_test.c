@@ -173,7 +173,7 @@ MINIVMX_TEST(tables_are_read_while_the_guest_changes_them, guest_changes_its_tab
 	ASSERT_NE(0, watch.hpa_a);
 	ASSERT_NE(watch.hpa_a, watch.hpa_b);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_to_stop, vcpu));
-	/* Until it was asked while the guest ran, too: on another CPU it may often be just about to. */
+	/* Until it was asked while the guest ran, too: on two CPUs it may often be about to. */
 	for (u32 i = 0; i < WATCH_ROUNDS || *rounds < GUEST_ROUNDS || !busy; i++) {
 		int error = translate(vm, WINDOW_PAGE(i % PAGES), &hpa);
 
