@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # An unmodified Linux as the guest: `minivmx boot`, as a user has it. What its processes
-# do, lab/guest-work, comes out as it does here; it hears what is typed; its clock has the
-# right pace; its end is seen. Under EPT so it is with two CPUs. By KVM, where that is, it is
-# the same guest: one that differs would be no measure. Written into a file amid its work it
-# goes on in another process, also with another way to translate its memory, and in KVM; and
-# one of KVM's here.
+# do, lab/guest-work, comes out as it does here; what it writes to its disk is there, and is
+# read by the next; it hears what is typed; its clock has the right pace; its end is seen.
+# Under EPT so it is with two CPUs. By KVM, where that is, it is the same guest: one that
+# differs would be no measure. Written into a file amid its work it goes on in another
+# process, also with another way to translate its memory, and in KVM; and one of KVM's here.
 
 linux=${MINIVMX_GUESTS:-/guests}/linux
 said=/tmp/linux.said
@@ -27,11 +27,12 @@ type_a_line() {
 # linux OPTION…: in the place of a shell that was forked for it.
 linux() {
 	exec minivmx boot --kernel "$linux/bzImage" --initrd "$linux/initramfs" --memory 96M \
-		"$@" --timeout 120 \
+		--disk "$disk" "$@" --timeout 120 \
 		--cmdline 'console=ttyS0 acpi=off reboot=pci panic=-1 JOB=work'
 }
 
 reboots() {
+	boots=$((boots + 1))
 	sed -i 's/\r//' "$said"
 	says '^minivmx: the guest asked for a reset$'
 }
@@ -52,6 +53,19 @@ works_as_here() {
 
 hears() {
 	says '^guest: heard what was typed$'
+}
+
+# One disk for all of them, which no other guest has meanwhile.
+make_disk() {
+	dd if=/dev/zero of="$disk" bs=1M count=1 2>/dev/null
+	mke2fs -F "$disk" >"$said" 2>&1
+}
+
+# What the guest sees of it is what is there.
+has_disk() {
+	says "^guest: boot $boots with the disk$" &&
+		says "^guest: written $(dd if=/bin/busybox bs=4096 count=50 2>/dev/null | md5sum)$" &&
+		says "^guest: disk $(md5sum <"$disk")$"
 }
 
 # In hundredths, as the kernel's uptime has them: fractions are not exact in binary. sleep has to
@@ -79,7 +93,7 @@ cpu() {
 }
 
 all_of_that_by_kvm() {
-	boot --accel kvm && is_content && works_as_here && hears && keeps_time
+	boot --accel kvm && is_content && works_as_here && has_disk && hears && keeps_time
 }
 
 is_the_same_cpu() {
@@ -88,7 +102,8 @@ is_the_same_cpu() {
 
 # One CPU interrupts another for much of that work. The first boots with a table of them.
 with_two_cpus() {
-	boot --cpus 2 "$@" && is_content && says '^guest: CPUs 2$' && works_as_here && hears && keeps_time
+	boot --cpus 2 "$@" && is_content && says '^guest: CPUs 2$' && works_as_here && has_disk &&
+		hears && keeps_time
 }
 
 refuses_what_has_one_cpu() {
@@ -140,8 +155,8 @@ write_amid_work() {
 # goes_on OPTION…: another process takes it from there.
 goes_on() {
 	cp "$before" "$said"
-	type_a_line | minivmx boot --restore "$snapshot" "$@" --timeout 120 >>"$said" 2>&1
-	reboots && is_content && works_as_here && hears && keeps_time
+	type_a_line | minivmx boot --restore "$snapshot" --disk "$disk" "$@" --timeout 120 >>"$said" 2>&1
+	reboots && is_content && works_as_here && has_disk && hears && keeps_time
 }
 
 goes_from_kvm_to_here() {
@@ -154,14 +169,23 @@ is_refused() {
 		says '^minivmx: /tmp/linux.part: the snapshot ends before its end: '
 }
 
+needs_its_disk() {
+	! minivmx boot --restore "$snapshot" --mmu "$mmu" >"$said" 2>&1 &&
+		says '^minivmx: the guest has a disk: --disk has to say where its image is$'
+}
+
 reason=
+boots=0
+disk=/tmp/linux.disk
 snapshot=/tmp/linux.snapshot
 before=/tmp/linux.before
 [ "$mmu" != pv ] || reason="Linux does not call the hypervisor of minivmx_pv.h"
-plan 16 "$reason"
+plan 18 "$reason"
+make_disk
 result boots_and_reboots boot --mmu "$mmu"
 result content is_content
 result work works_as_here
+result disk has_disk
 result input hears
 result time keeps_time
 result idle waits_in_hlt
@@ -173,8 +197,10 @@ result snapshot write_amid_work --mmu "$mmu"
 result goes_on_in_another_process goes_on --mmu "$mmu"
 result goes_on_with_another_mmu goes_on --mmu "$([ "$mmu" = unsync ] && echo wp || echo unsync)"
 result a_part_is_refused is_refused
+result without_its_disk_is_refused needs_its_disk
 by_kvm goes_on_in_kvm goes_on --accel kvm
 by_kvm goes_from_kvm_to_here goes_from_kvm_to_here
 rm -f "$snapshot" /tmp/linux.part
 result two_cpus two_cpus
 by_kvm kvm_runs_the_same_with_two_cpus with_two_cpus --accel kvm
+rm -f "$disk"

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     mmu,
-    pc::mp_table::MOST_CPUS,
+    pc::{
+        devices::disk::image,
+        mp_table::MOST_CPUS, //
+    },
     run::layout::MIB, //
 };
 
@@ -27,7 +30,7 @@ use crate::{
 ///
 /// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock, and no
 /// ACPI, as of a PC before 1996; several CPUs have a local APIC each, an I/O APIC, and a table that
-/// tells of them. At the end exits are counted by reason. The status is 0 if the guest
+/// tells of them; --disk gives it a disk. At the end exits are counted by reason. The status is 0 if the guest
 /// halted or rebooted, or printed what --until waits for.
 ///
 /// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
@@ -47,6 +50,12 @@ pub struct Arguments {
         default_value = "console=ttyS0 acpi=off reboot=pci"
     )]
     pub cmdline: String,
+    /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
+    ///
+    /// To Linux it is /dev/vda, by virtio on PCI. One guest at a time has it, but for those that only read.
+    /// What the guest has written is in the file when it says so to the guest; a flush makes it last.
+    #[arg(long, value_name = "FILE[,ro]", value_parser = image::choice)]
+    pub disk: Option<image::Choice>,
     /// Memory of the guest: MiB, or with M or G behind it
     #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "128M", value_parser = size)]
     pub memory: u64,
@@ -74,7 +83,8 @@ pub struct Arguments {
     pub snapshot: Option<PathBuf>,
     /// Let a guest go on that --snapshot has written, as if no time had passed
     ///
-    /// With whatever driver and --mmu, also of those that it did not run by before.
+    /// With whatever driver and --mmu, also of those that it did not run by before. If it has a disk, --disk
+    /// has to name the image again, which is to be as it was when the snapshot was written.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "memory"])]
     pub restore: Option<PathBuf>,
     /// End when the guest has printed this

@@ -92,7 +92,7 @@ impl<'a> Boot<'a> {
         if let Some(limit) = arguments.timeout() {
             signals::stop_after(limit)?;
         }
-        let mut devices = start::devices(start.memory, arguments, input);
+        let mut devices = start::devices(start.memory, arguments, input)?;
         if let Some(state) = &start.devices {
             devices.restore(state)?;
         }
@@ -117,6 +117,7 @@ impl<'a> Boot<'a> {
                 return Ok(stop.into());
             }
             self.look();
+            self.devices.serve(self.guest.memory());
             self.devices.raise_lines();
             self.offer_interrupt()?;
             let due = earlier(self.devices.tick_due(), self.look_due);

@@ -52,6 +52,7 @@ use crate::{
     pc::{
         devices::{
             self,
+            disk::image::Image,
             Devices, //
         },
         msrs::Msrs, //
@@ -190,7 +191,7 @@ pub fn input() -> (Box<dyn Input>, Commands) {
     (Box::new(input), commands)
 }
 
-pub fn devices(memory: u64, arguments: &Arguments, input: Box<dyn Input>) -> Devices {
+pub fn devices(memory: u64, arguments: &Arguments, input: Box<dyn Input>) -> Result<Devices> {
     let until = arguments.until.as_deref();
     let (serial, debug) = match arguments.json {
         true => (Sink::captured(until), Sink::captured(None)),
@@ -199,7 +200,11 @@ pub fn devices(memory: u64, arguments: &Arguments, input: Box<dyn Input>) -> Dev
             Sink::stream(io::stderr(), None),
         ),
     };
-    Devices::new(memory, input, serial, debug)
+    let devices = Devices::new(memory, input, serial, debug);
+    match &arguments.disk {
+        Some(choice) => devices.with_disk(Image::open(choice)?),
+        None => Ok(devices),
+    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@ pub mod apics;
 mod cmos;
 mod cpus;
 mod debug_port;
+pub mod disk;
 mod pci;
 mod pic;
 mod pit;
 mod reset;
 mod serial;
+mod virtio;
 
 use std::{
     io,
@@ -23,6 +25,7 @@ use std::{
 };
 
 use anyhow::{
+    bail,
     ensure,
     Result, //
 };
@@ -30,6 +33,7 @@ use serde::{
     Deserialize,
     Serialize, //
 };
+use vm_memory::GuestMemoryMmap;
 
 use crate::console::{
     input::Input,
@@ -48,6 +52,10 @@ trait Device {
 /// The lines of the interrupt controllers.
 const CLOCK_LINE: u8 = 0;
 const SERIAL_LINE: u8 = 4;
+pub const DISK_LINE: u8 = 11;
+
+/// Where on the PCI bus it is, if there is one: next to the bridge.
+pub const DISK_SLOT: u8 = 1;
 
 /// Time since the machine was switched on.
 type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -62,6 +70,7 @@ pub struct State {
     pit: pit::State,
     pic: pic::Pic,
     pci: pci::State,
+    disk: Option<disk::State>,
 }
 
 /// An array from a file.
@@ -86,6 +95,7 @@ pub struct Devices {
     pic: pic::Pic,
     apics: apics::Apics,
     pci: pci::Pci,
+    disk: Option<disk::Disk>,
     reset: reset::Reset,
     absent: absent::Absent,
 }
@@ -103,9 +113,17 @@ impl Devices {
             pic: pic::Pic::default(),
             apics: apics::Apics::default(),
             pci: pci::Pci::default(),
+            disk: None,
             reset: reset::Reset::default(),
             absent: absent::Absent::default(),
         }
+    }
+
+    /// The same devices, and a disk.
+    pub fn with_disk(mut self, image: disk::image::Image) -> Result<Self> {
+        self.pci.plug(disk::function(DISK_LINE));
+        self.disk = Some(disk::Disk::new(image)?);
+        Ok(self)
     }
 
     /// What they are now.
@@ -117,6 +135,7 @@ impl Devices {
             pit: self.pit.state(),
             pic: self.pic.clone(),
             pci: self.pci.state(),
+            disk: self.disk.as_ref().map(disk::Disk::state),
         }
     }
 
@@ -128,10 +147,21 @@ impl Devices {
         self.pic = state.pic.clone();
         self.serial.restore(&state.serial)?;
         self.cmos.restore(&state.cmos)?;
+        self.restore_disk(state.disk.as_ref())?;
         self.pci.restore(&state.pci)
     }
 
+    fn restore_disk(&mut self, state: Option<&disk::State>) -> Result<()> {
+        match (&mut self.disk, state) {
+            (Some(disk), Some(state)) => disk.restore(state),
+            (None, Some(_)) => bail!("the guest has a disk: --disk has to say where its image is"),
+            (Some(_), None) => bail!("the guest has no disk, and --disk is for those that begin"),
+            (None, None) => Ok(()),
+        }
+    }
+
     fn at(&mut self, port: u16) -> &mut dyn Device {
+        let of_disk = self.pci.ports(DISK_SLOT.into());
         match port {
             0x20..=0x21 | 0xa0..=0xa1 => &mut self.pic,
             0x40..=0x43 | 0x61 => &mut self.pit,
@@ -140,7 +170,10 @@ impl Devices {
             0x3f8..=0x3ff => &mut self.serial,
             0x402 => &mut self.debug_port,
             0xcf8..=0xcff => &mut self.pci,
-            _ => &mut self.absent,
+            _ => match &mut self.disk {
+                Some(disk) if of_disk == Some(port / virtio::PORTS * virtio::PORTS) => disk,
+                _ => &mut self.absent,
+            },
         }
     }
 
@@ -180,16 +213,26 @@ impl Devices {
         self.reset.requested
     }
 
+    /// Does what the guest has asked its disk for.
+    pub fn serve(&mut self, memory: &GuestMemoryMmap) {
+        if let Some(disk) = &mut self.disk {
+            disk.serve(memory);
+        }
+    }
+
     /// Takes what was typed.
     pub fn receive(&mut self) {
         self.serial.receive();
     }
 
-    /// Lets what has happened since the last call raise interrupt lines: the clock's tick, what was received, and
-    /// what the guest enabled in its serial port.
+    /// Lets what has happened since the last call raise interrupt lines: the clock's tick, what was received,
+    /// what the guest enabled in its serial port, and what its disk has done.
     pub fn raise_lines(&mut self) {
         if self.serial.take_interrupt() {
             self.raise(SERIAL_LINE);
+        }
+        if self.disk.as_mut().is_some_and(disk::Disk::take_interrupt) {
+            self.raise(DISK_LINE);
         }
         if self.has_clock_listener() && self.pit.take_tick() {
             self.raise(CLOCK_LINE);

@@ -3,10 +3,14 @@
 //! What tells a guest without ACPI of its CPUs and interrupt controllers (Intel
 //! MultiProcessor Specification 1.4, "MP Configuration Table").
 
-use super::devices::apics::{
-    self,
-    IO_VERSION,
-    LOCAL_VERSION, //
+use super::devices::{
+    apics::{
+        self,
+        IO_VERSION,
+        LOCAL_VERSION, //
+    },
+    DISK_LINE,
+    DISK_SLOT, //
 };
 
 /// One ID of an I/O APIC's four bits has to be left for that.
@@ -15,7 +19,9 @@ pub const MOST_CPUS: u8 = 15;
 const REVISION: u8 = 4;
 const HEADER: usize = 44;
 const POINTER: usize = 16;
-const ISA: u8 = 0;
+/// Buses by their numbers, of which PCI's are its own.
+const PCI: u8 = 0;
+const ISA: u8 = 1;
 const ISA_LINES: u8 = 16;
 /// The line that the second 8259A is behind.
 const CASCADE: u8 = 2;
@@ -59,10 +65,11 @@ fn table(cpus: u8) -> Vec<u8> {
 
 fn entries(cpus: u8) -> Vec<Vec<u8>> {
     let processors = (0..cpus).map(processor);
-    let lines = (0..ISA_LINES).filter(|line| *line != CASCADE);
+    let lines = (0..ISA_LINES).filter(|line| ![CASCADE, DISK_LINE].contains(line));
     let interrupts = lines.map(|line| interrupt(line, cpus));
     processors
-        .chain([bus(), io_apic(cpus)])
+        .chain([bus(PCI, b"PCI   "), bus(ISA, b"ISA   "), io_apic(cpus)])
+        .chain([disk_interrupt(cpus)])
         .chain(interrupts)
         .chain([
             local_interrupt(EXTERNAL, 0, 0),
@@ -81,8 +88,8 @@ fn processor(id: u8) -> Vec<u8> {
     entry
 }
 
-fn bus() -> Vec<u8> {
-    [&[BUS, ISA], &b"ISA   "[..]].concat()
+fn bus(number: u8, name: &[u8; 6]) -> Vec<u8> {
+    [&[BUS, number], &name[..]].concat()
 }
 
 /// Its ID comes after those of the CPUs.
@@ -103,6 +110,22 @@ fn interrupt(line: u8, io_apic: u8) -> Vec<u8> {
         line,
         io_apic,
         apics::pin(line),
+    ]
+}
+
+/// INTA# of its slot, which here is an edge, too.
+fn disk_interrupt(io_apic: u8) -> Vec<u8> {
+    const ACTIVE_HIGH: u8 = 1 << 0;
+    const EDGE: u8 = 1 << 2;
+    vec![
+        INTERRUPT,
+        VECTORED,
+        ACTIVE_HIGH | EDGE,
+        0,
+        PCI,
+        DISK_SLOT << 2,
+        io_apic,
+        apics::pin(DISK_LINE),
     ]
 }
 
@@ -143,8 +166,8 @@ mod tests {
         }
         assert_eq!(types.len(), usize::from(table[34]));
         assert_eq!(
-            &types[..6],
-            [PROCESSOR, PROCESSOR, PROCESSOR, BUS, IO_APIC, INTERRUPT]
+            &types[..7],
+            [PROCESSOR, PROCESSOR, PROCESSOR, BUS, BUS, IO_APIC, INTERRUPT]
         );
         assert!(types.is_sorted());
     }
@@ -159,6 +182,16 @@ mod tests {
     fn the_clock_is_at_another_pin() {
         assert_eq!(&interrupt(0, 2)[4..], [ISA, 0, 2, 2]);
         assert_eq!(&interrupt(4, 2)[4..], [ISA, 4, 2, 4]);
+    }
+
+    #[test]
+    fn the_line_of_the_disk_is_of_the_pci_bus_alone() {
+        let entries = entries(2);
+        let of_line = entries
+            .iter()
+            .filter(|entry| entry[0] == INTERRUPT && entry[7] == DISK_LINE);
+        let of_line: Vec<_> = of_line.collect();
+        assert_eq!(of_line, [&[INTERRUPT, VECTORED, 5, 0, PCI, 4, 2, 11]]);
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl<'a> Cpu<'a> {
             let changed = self.board.changed.wait(state);
             state = changed.unwrap_or_else(PoisonError::into_inner);
         }
+        state.devices.serve(self.guest.memory());
         state.devices.raise_lines();
         self.offer_interrupt(&mut state.devices)?;
         // SAFETY: This call cannot fail.

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PCI configuration space with one device, the host bridge of the i440FX.
+//! PCI configuration space: a bus with the host bridge of the i440FX, and what is plugged in
+//! behind it, each in a slot of its own.
 //!
-//! Firmware recognizes the machine by it and asks it to make the memory below
+//! Firmware recognizes the machine by the bridge and asks it to make the memory below
 //! 1 MiB writable, which it is here from the beginning (Intel 440FX data sheet,
 //! "PAM: Programmable Attribute Map Registers").
 
-use anyhow::Result;
+pub mod function;
+
+use anyhow::{
+    ensure,
+    Result, //
+};
 use serde::{
     Deserialize,
     Serialize, //
 };
 
-use super::{
-    exactly,
-    Device, //
+use super::Device;
+use function::{
+    Bytes,
+    Function, //
 };
 
 const ADDRESS: u16 = 0xcf8;
@@ -24,58 +31,80 @@ const ENABLE: u32 = 1 << 31;
 /// Ports 0xcf8 to 0xcff.
 pub struct Pci {
     address: u32,
-    bridge: [u8; 256],
+    /// By their slots, of which each has one.
+    functions: Vec<Function>,
 }
 
 /// What it is.
 #[derive(Deserialize, Serialize)]
 pub struct State {
     address: u32,
-    bridge: Vec<u8>,
+    functions: Vec<Vec<u8>>,
 }
 
 impl Default for Pci {
     fn default() -> Self {
-        let mut bridge = [0; 256];
-        for (register, bytes) in BRIDGE {
-            bridge[*register..*register + bytes.len()].copy_from_slice(bytes);
+        Self {
+            address: 0,
+            functions: vec![Function::new(BRIDGE, BRIDGE_WRITABLE)],
         }
-        Self { address: 0, bridge }
     }
 }
 
 /// Configuration registers that are not zero at power-up.
-const BRIDGE: &[(usize, &[u8])] = &[
+const BRIDGE: &[Bytes<'_>] = &[
     (0x00, &[0x86, 0x80, 0x37, 0x12]), // vendor, device: Intel 82441FX
     (0x08, &[0x02, 0x00, 0x00, 0x06]), // revision, class: host bridge
     (0x2c, &[0xf4, 0x1a, 0x00, 0x11]), // subsystem: a virtual machine of QEMU's kind
 ];
 
+/// All but identities, and base addresses: the bridge decodes no range of its own.
+const BRIDGE_WRITABLE: &[Bytes<'_>] = &[
+    (0x04, &[0xff; 4]),
+    (0x0c, &[0xff, 0xff, 0x00, 0xff]),
+    (0x34, &[0xff; function::SIZE - 0x34]),
+];
+
 impl Pci {
+    /// Adds a function in the next slot: its number.
+    pub fn plug(&mut self, function: Function) -> usize {
+        self.functions.push(function);
+        self.functions.len() - 1
+    }
+
+    /// The first of the ports that the function of a slot answers to, if it does.
+    pub fn ports(&self, slot: usize) -> Option<u16> {
+        self.functions.get(slot)?.ports()
+    }
+
     pub fn state(&self) -> State {
         State {
             address: self.address,
-            bridge: self.bridge.into(),
+            functions: self.functions.iter().map(Function::state).collect(),
         }
     }
 
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        self.bridge = exactly(&state.bridge)?;
+        let (here, there) = (self.functions.len(), state.functions.len());
+        ensure!(here == there, "{there} functions of PCI are not {here}");
+        for (function, state) in self.functions.iter_mut().zip(&state.functions) {
+            function.restore(state)?;
+        }
         self.address = state.address;
         Ok(())
     }
 
-    /// The place in the bridge's space that a data port leads to; `None` for
-    /// devices that are not there.
-    fn register(&self, port: u16) -> Option<usize> {
-        let device_is_bridge = self.address & 0x00ff_ff00 == 0;
-        let offset = (self.address & 0xfc) as usize | usize::from(port - DATA);
-        (self.address & ENABLE != 0 && device_is_bridge).then_some(offset)
-    }
-
-    /// Identities, and base addresses: the bridge decodes no range of its own.
-    fn is_read_only(register: usize) -> bool {
-        matches!(register, 0x00..=0x03 | 0x08..=0x0b | 0x0e | 0x10..=0x33)
+    /// The function and its register that a data port leads to; `None` for one that is not there.
+    fn selected(&mut self, port: u16) -> Option<(&mut Function, usize)> {
+        let is_enabled = self.address & ENABLE != 0;
+        // Bus 0, and of each slot the first function.
+        let is_here = self.address & 0x00ff_0700 == 0;
+        let slot = (self.address >> 11) & 0x1f;
+        let register = (self.address & 0xfc) as usize | usize::from(port - DATA);
+        let function = self.functions.get_mut(slot as usize);
+        function
+            .filter(|_| is_enabled && is_here)
+            .map(|function| (function, register))
     }
 }
 
@@ -83,12 +112,10 @@ impl Device for Pci {
     fn read(&mut self, port: u16, width: u8) -> u32 {
         match port {
             ADDRESS if width == 4 => self.address,
-            DATA.. => self.register(port).map_or(u32::MAX, |register| {
-                let bytes = self.bridge.iter().skip(register).take(width.into());
-                bytes
-                    .rev()
-                    .fold(0, |value, byte| (value << 8) | u32::from(*byte))
-            }),
+            DATA.. => match self.selected(port) {
+                Some((function, register)) => function.read(register, width),
+                None => u32::MAX,
+            },
             _ => u32::MAX,
         }
     }
@@ -97,14 +124,8 @@ impl Device for Pci {
         match port {
             ADDRESS if width == 4 => self.address = value,
             DATA.. => {
-                let Some(first) = self.register(port) else {
-                    return;
-                };
-                let bytes = value.to_le_bytes().into_iter().take(width.into());
-                for (register, byte) in (first..self.bridge.len()).zip(bytes) {
-                    if !Self::is_read_only(register) {
-                        self.bridge[register] = byte;
-                    }
+                if let Some((function, register)) = self.selected(port) {
+                    function.write(register, width, value);
                 }
             }
             _ => {}
@@ -158,9 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn an_access_over_the_end_is_cut() {
-        let mut pci = select(0, 0xfc);
-        pci.write(0xcff, 4, u32::MAX);
-        assert_eq!(pci.read(0xcff, 4), 0xff);
+    fn what_is_plugged_in_has_a_slot_of_its_own() {
+        let mut pci = select(1, 0);
+        let slot = pci.plug(Function::new(&[(0, &[0xf4, 0x1a, 0x42, 0x10])], &[]));
+        assert_eq!((slot, pci.read(0xcfc, 4)), (1, 0x1042_1af4));
+        pci.write(0xcf8, 4, ENABLE | (1 << 11) | (1 << 8));
+        assert_eq!(pci.read(0xcfc, 4), u32::MAX, "a second function");
+        pci.write(0xcf8, 4, ENABLE | (1 << 16) | (1 << 11));
+        assert_eq!(pci.read(0xcfc, 4), u32::MAX, "another bus");
     }
 }
