@@ -5,6 +5,7 @@
  */
 #include "alarm.h"
 #include "minivmx_harness.h"
+#include "window.h"
 
 #define GUEST_ACTIVITY	0x4826
 #define RDMSR_STAR	0xc0000081
@@ -162,6 +163,28 @@ static void guest_with_a_handler_that_returns(void)
 }
 
 MINIVMX_TEST(faults_for_ever, guest_with_a_handler_that_returns)
+{
+	expect_alarm_to_end_run(_metadata, vcpu);
+}
+
+/* ----------------------------------------- one instruction, many iterations */
+
+/* All of the window is the same page: 8 GiB of it to read. */
+static void guest_repeats_an_instruction(void)
+{
+	u64 from = WINDOW, count = BIT(30);
+
+	open_window();
+	for (int i = 0; i < ENTRIES; i++) {
+		window_pts[0].words[i] = entry_for(&page_a);
+		window_pd.words[i] = entry_for(&window_pts[0]);
+		window_pdpt.words[i] = entry_for(&window_pd);
+	}
+	asm volatile("rep lodsq" : "+S"(from), "+c"(count) : : "rax", "memory");
+	GUEST_DONE();
+}
+
+MINIVMX_TEST(repeated_instruction, guest_repeats_an_instruction)
 {
 	expect_alarm_to_end_run(_metadata, vcpu);
 }
