@@ -330,8 +330,10 @@ impl<P: Frame> Shadow<P> {
         pages: impl Iterator<Item = (Gpa, GuestPage<'a>)>,
         memory: &dyn GuestMemory,
     ) {
-        for (gpa, page) in pages {
-            self.tables.remove(gpa.frame(), page, memory);
+        match self.policy.protects_tables() {
+            true => pages.for_each(|(gpa, page)| self.tables.remove(gpa.frame(), page, memory)),
+            // Nobody knows which tables come from them. A CPU with EPT forgets all translations, too.
+            false => self.tables.drop_all(),
         }
         self.tables.finish();
     }

@@ -6,7 +6,9 @@
 //! and stay here to be used again.
 //!
 //! Taking a table into use, ending its use and finding it take the same time however many there are: there
-//! are lists by hash, one for keys and one for the frames of guest tables. A table whose use ends is *retired*:
+//! are lists by hash, one for keys and one for the frames of guest tables. The second has nothing in it where
+//! nobody asks for a frame's shadows; there a frame could have one for each address, and who looks for another
+//! of the same hash would step over all of them. A table whose use ends is *retired*:
 //! it stands for nothing any more, and its entries, of which there may be many, go when the table is needed.
 //! Ending the use of all at once takes the same time, too: that begins another *epoch*, and what is of an
 //! earlier one is cleared when it is used again.
@@ -45,6 +47,8 @@ pub(crate) const PAGES_PER_TABLE: usize = 3;
 pub(crate) struct Pool<P> {
     pages: KVVec<ShadowPage<P>>,
     limit: usize,
+    /// Are shadows looked for by the frames of guest tables, too?
+    by_frame: bool,
     /// Rises when the use of all tables ends. It lasts for centuries.
     epoch: u64,
     hash: Hash,
@@ -99,9 +103,10 @@ impl<P: Frame> Pool<P> {
     /// The table that is always in use, and in no list.
     pub(super) const FIRST: TableNumber = TableNumber(0);
 
-    /// With room for so many tables, and with one that is always in use. May sleep.
+    /// With room for so many tables, found by frame or not, and with one that is always in use. May sleep.
     pub(super) fn new(
         limit: usize,
+        by_frame: bool,
         random: [u64; 2],
         key: Key,
         pages: [P; PAGES_PER_TABLE],
@@ -110,6 +115,7 @@ impl<P: Frame> Pool<P> {
         let mut pool = Self {
             pages: KVVec::with_capacity(limit, GFP_KERNEL_ACCOUNT)?,
             limit,
+            by_frame,
             epoch: 1,
             hash: Hash::new(lists, random),
             buckets: filled(lists, Bucket::empty(0))?,
@@ -206,6 +212,10 @@ impl<P: Frame> Pool<P> {
         None
     }
 
+    fn is_found_by_frame(&self, key: Key) -> bool {
+        self.by_frame && key.is_guest_table()
+    }
+
     /// What is there for a frame, and an address where that makes a difference.
     #[inline]
     fn bucket(&self, frame: u64, linear: u64) -> Option<&Bucket> {
@@ -238,7 +248,7 @@ impl<P: Frame> Pool<P> {
         self.in_use.push(&mut self.pages, Kind::Use, table);
         let (bucket, pages) = self.bucket_mut(key.frame, key.linear);
         bucket.keys.push(pages, Kind::Key, table);
-        if key.is_guest_table() {
+        if self.is_found_by_frame(key) {
             let (bucket, pages) = self.bucket_mut(key.frame, 0);
             bucket.frames.push(pages, Kind::Frame, table);
         }
@@ -259,7 +269,7 @@ impl<P: Frame> Pool<P> {
         }
         let (bucket, pages) = self.bucket_mut(key.frame, key.linear);
         bucket.keys.remove(pages, Kind::Key, table);
-        if key.is_guest_table() {
+        if self.is_found_by_frame(key) {
             let (bucket, pages) = self.bucket_mut(key.frame, 0);
             bucket.frames.remove(pages, Kind::Frame, table);
         }
@@ -355,13 +365,8 @@ impl<P: Frame> Pool<P> {
     pub(super) fn longest_search(&self) -> usize {
         let buckets = || self.buckets.iter().flat_map(|bucket| bucket.at(self.epoch));
         let keys = buckets().map(|bucket| self.all(Kind::Key, bucket.keys.first()).count());
-        let frames = buckets().map(|bucket| {
-            let tables = self.all(Kind::Frame, bucket.frames.first());
-            let mut frames: Vec<_> = tables.map(|table| self[table].key.frame).collect();
-            frames.sort_unstable();
-            frames.dedup();
-            frames.len()
-        });
+        // Most frames that shadows are looked for hold no table.
+        let frames = buckets().map(|bucket| self.all(Kind::Frame, bucket.frames.first()).count());
         let by_table = self.by_table.iter().map(|first| {
             let behind = |table: &TableNumber| self[*table].next_by_table;
             core::iter::successors(*first, behind).count()

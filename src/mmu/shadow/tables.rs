@@ -20,7 +20,8 @@
 //! Counted in entries that are changed, whatever else there is (`tools/pure/src/shadow/bounds.rs` asserts it):
 //!
 //!  - A fill: an entry for each level, and for each new table the mappings of the guest's table.
-//!  - Taking a page away or protecting it: its mappings, those of retired tables included.
+//!  - Taking a page away or protecting it: its mappings, those of retired tables included. Where guest tables are
+//!    not protected, nobody knows which come from the page, and all are dropped.
 //!  - Retiring a table: the entries that refer to it, and its own if a CPU begins with it. The guest tables below
 //!    it stay protected until it is emptied.
 //!  - Making room for a fill: the entries of as many retired tables as it takes, in pieces.
@@ -28,8 +29,8 @@
 //!    changed in it; of all that are out of date in pieces, at a load of CR3 and at a new way to old entries.
 //!  - Dropping all tables: what the root has. What else they have goes when they are used again.
 //!
-//! A search for a table meets a few others by chance ([`hash`](super::hash)), and those that it is for: a
-//! guest frame has many shadows only where each serves for one address, and where all are visited, that counts.
+//! A search for a table meets a few others by chance ([`hash`](super::hash)), and those that it is for. A guest
+//! frame has many shadows only where each serves for one address, and there nothing is looked for by frame.
 //!
 //! What is not done in pieces and would cost more than [`work`](super::work) allows drops all tables instead.
 
@@ -143,7 +144,7 @@ impl<P: Frame> Tables<P> {
             linear: 0,
         };
         Ok(Self {
-            pool: Pool::new(limit.max(FEWEST), random, key, pae)?,
+            pool: Pool::new(limit.max(FEWEST), protects, random, key, pae)?,
             protects,
             root: None,
             needs_resync: false,
@@ -568,7 +569,8 @@ impl<P: Frame> Tables<P> {
         self.grants.clear();
     }
 
-    /// Drops everything that comes from a page that is taken away from the guest.
+    /// Drops everything that comes from a page that is taken away from the guest. Needs protected tables: else
+    /// nobody knows which come from the page.
     pub(super) fn remove(&mut self, frame: u64, page: GuestPage<'_>, memory: &dyn GuestMemory) {
         while let Some(at) = page.referrers.first(&self.pool, page.hpa) {
             if self.work.is_too_much() {
