@@ -198,13 +198,17 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Makes a retired table one that can be taken into use, as far as that can be done now. The tables below
-    /// that nothing else refers to retire.
+    /// that nothing else refers to retire. No CPU comes to any of them: it was told when the table retired.
     fn empty(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
-        let before = self.pool.in_use();
+        let (before, flush) = (self.pool.in_use(), self.flush);
         if self.drop_entries(table, Work::is_enough, memory).is_ok() {
             self.pool.end(table);
         }
-        self.count_reclaims(before);
+        self.flush = flush;
+        // Where tables are not protected, those below would not be used again, either.
+        if self.protects {
+            self.count_reclaims(before);
+        }
     }
 
     /// Retires the root that was used least recently; if there is only the current one, drops all below it.

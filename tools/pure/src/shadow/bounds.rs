@@ -171,6 +171,47 @@ fn a_fill_does_not_depend_on_what_is_there() {
     }
 }
 
+// What cannot be found again did not go for want of room.
+#[test]
+fn only_what_could_be_found_again_is_reclaimed() {
+    let mut guest = Guest::with_tables(&Vtlb, 28);
+    guest.map(0, 512 * TABLES, DATA);
+    let tables = guest.shadow.counts().tables;
+    guest.write(ROOT, 0, POINTERS | 1 << 20);
+    guest.shadow.invlpg(Gva::new(0), &guest.ram);
+    guest.write(ROOT, 0, POINTERS);
+    // These take the room of those that went with the entry.
+    for table in 0..TABLES {
+        guest.touch(table << 21, false);
+    }
+    assert_eq!(guest.shadow.counts().tables, tables);
+    assert_eq!(guest.shadow.counts().reclaims, 0);
+    guest.check();
+}
+
+// What a CPU could not come to any more it need not forget once more.
+#[test]
+fn making_room_of_what_went_flushes_nothing() {
+    const OTHER: u64 = 33;
+    let mut guest = Guest::new(&Wp);
+    guest.map(0, 1, DATA);
+    guest.write(ROOT, 1, OTHER);
+    guest.write(OTHER, 0, OTHER + 1);
+    guest.write(OTHER + 1, 0, OTHER + 2);
+    guest.write(OTHER + 2, 0, DATA + 1);
+    guest.write(OTHER + 2, 1, DATA + 2);
+    guest.touch(1 << 39, false);
+    guest.write(ROOT, 0, DATA);
+    guest.shadow.written([Gpa::new(ROOT << 12)], &guest.ram);
+    assert!(guest.renew().is_ok_and(|renewal| renewal.flush.is_needed()));
+    // An entry of each table that went with it goes now.
+    assert_eq!(guest.touch(1 << 39 | 1 << 12, false), 3);
+    assert!(guest
+        .renew()
+        .is_ok_and(|renewal| !renewal.flush.is_needed()));
+    guest.check();
+}
+
 // Taking a page away costs what it is mapped, however often others are.
 #[test]
 fn a_removal_costs_the_mappings_of_the_page() {
