@@ -19,8 +19,8 @@ pub(super) enum Kind {
     Key,
     /// Shadows in use of guest tables in frames of the same hash.
     Frame,
-    /// Tables in use, retired ones, or those that are neither.
-    Use,
+    /// Tables whose use has ended: retired ones, or those that can be taken into use again.
+    Ended,
     /// Tables whose guest table may differ.
     OutOfDate,
     /// Tables that translation can begin with, the one used last first.
@@ -80,18 +80,6 @@ impl List {
         match self.first.replace(table) {
             Some(second) => neighbours(pages, kind, second).before = Some(table),
             None => self.last = Some(table),
-        }
-    }
-
-    /// Puts all tables of another list before those of this one.
-    pub(super) fn put_first<T: Linked>(&mut self, pages: &mut [T], kind: Kind, other: Self) {
-        let (Some(first), Some(last)) = (other.first, other.last) else {
-            return;
-        };
-        neighbours(pages, kind, last).behind = self.first;
-        match self.first.replace(first) {
-            Some(second) => neighbours(pages, kind, second).before = Some(last),
-            None => self.last = Some(last),
         }
     }
 

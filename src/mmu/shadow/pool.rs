@@ -54,9 +54,11 @@ pub(crate) struct Pool<P> {
     hash: Hash,
     buckets: KVVec<Bucket>,
     by_table: KVVec<Option<TableNumber>>,
-    in_use: List,
+    /// Tables from this number on have not been in use in this epoch.
+    fresh: usize,
     retired: List,
     retired_count: usize,
+    /// Those that have been, and can be again.
     free: List,
     free_count: usize,
     out_of_date: List,
@@ -120,7 +122,7 @@ impl<P: Frame> Pool<P> {
             hash: Hash::new(lists, random),
             buckets: filled(lists, Bucket::empty(0))?,
             by_table: filled(lists, None)?,
-            in_use: List::EMPTY,
+            fresh: 1,
             retired: List::EMPTY,
             retired_count: 0,
             free: List::EMPTY,
@@ -129,8 +131,6 @@ impl<P: Frame> Pool<P> {
             roots: List::EMPTY,
         };
         pool.grow(pages, key);
-        pool.free = List::EMPTY;
-        pool.free_count = 0;
         let epoch = pool.epoch;
         pool[Self::FIRST].begin(key, epoch);
         Ok(pool)
@@ -139,7 +139,7 @@ impl<P: Frame> Pool<P> {
     /// Tables that are in use.
     pub(super) fn in_use(&self) -> usize {
         let others = self.free_count + self.retired_count;
-        self.pages.len().saturating_sub(others)
+        self.fresh.saturating_sub(others)
     }
 
     /// Pages of host memory that the tables take.
@@ -149,7 +149,7 @@ impl<P: Frame> Pool<P> {
 
     /// Tables that can be taken into use.
     pub(super) fn free_count(&self) -> usize {
-        self.free_count
+        self.free_count + self.pages.len().saturating_sub(self.fresh)
     }
 
     /// Can there be more tables?
@@ -166,8 +166,6 @@ impl<P: Frame> Pool<P> {
         page.next_by_table = self.by_table[hash];
         if self.pages.push_within_capacity(page).is_ok() {
             self.by_table[hash] = Some(table);
-            self.free.push(&mut self.pages, Kind::Use, table);
-            self.free_count += 1;
         }
     }
 
@@ -212,7 +210,7 @@ impl<P: Frame> Pool<P> {
         None
     }
 
-    fn is_found_by_frame(&self, key: Key) -> bool {
+    fn is_found_by_frame(&self, key: &Key) -> bool {
         self.by_frame && key.is_guest_table()
     }
 
@@ -241,11 +239,8 @@ impl<P: Frame> Pool<P> {
     }
 
     /// Takes a table into use, empty.
-    pub(super) fn begin(&mut self, key: Key) -> Result<TableNumber, Unfinished> {
-        let table = self.free.first().ok_or(Unfinished)?;
-        self.free.remove(&mut self.pages, Kind::Use, table);
-        self.free_count -= 1;
-        self.in_use.push(&mut self.pages, Kind::Use, table);
+    pub(super) fn begin(&mut self, key: &Key) -> Result<TableNumber, Unfinished> {
+        let table = self.take_free().ok_or(Unfinished)?;
         let (bucket, pages) = self.bucket_mut(key.frame, key.linear);
         bucket.keys.push(pages, Kind::Key, table);
         if self.is_found_by_frame(key) {
@@ -256,8 +251,22 @@ impl<P: Frame> Pool<P> {
             self.roots.push(&mut self.pages, Kind::Roots, table);
         }
         let epoch = self.epoch;
-        self[table].begin(key, epoch);
+        self[table].begin(*key, epoch);
         Ok(table)
+    }
+
+    /// A table that can be taken into use.
+    fn take_free(&mut self) -> Option<TableNumber> {
+        if let Some(table) = self.free.first() {
+            self.free.remove(&mut self.pages, Kind::Ended, table);
+            self.free_count -= 1;
+            return Some(table);
+        }
+        let is_there = self.fresh < self.pages.len();
+        // CAST: The limit is far less.
+        let table = is_there.then_some(TableNumber(self.fresh as u16))?;
+        self.fresh += 1;
+        Some(table)
     }
 
     /// The table, which no entry refers to, stands for nothing any more.
@@ -269,12 +278,11 @@ impl<P: Frame> Pool<P> {
         }
         let (bucket, pages) = self.bucket_mut(key.frame, key.linear);
         bucket.keys.remove(pages, Kind::Key, table);
-        if self.is_found_by_frame(key) {
+        if self.is_found_by_frame(&key) {
             let (bucket, pages) = self.bucket_mut(key.frame, 0);
             bucket.frames.remove(pages, Kind::Frame, table);
         }
-        self.in_use.remove(&mut self.pages, Kind::Use, table);
-        self.retired.push(&mut self.pages, Kind::Use, table);
+        self.retired.push(&mut self.pages, Kind::Ended, table);
         self.retired_count += 1;
     }
 
@@ -285,9 +293,9 @@ impl<P: Frame> Pool<P> {
 
     /// The retired table, which has no entries any more, can be taken into use.
     pub(super) fn end(&mut self, table: TableNumber) {
-        self.retired.remove(&mut self.pages, Kind::Use, table);
+        self.retired.remove(&mut self.pages, Kind::Ended, table);
         self.retired_count -= 1;
-        self.free.push(&mut self.pages, Kind::Use, table);
+        self.free.push(&mut self.pages, Kind::Ended, table);
         self.free_count += 1;
         self[table].end();
     }
@@ -298,12 +306,11 @@ impl<P: Frame> Pool<P> {
         let epoch = self.epoch;
         let key = self[Self::FIRST].key;
         self[Self::FIRST].begin(key, epoch);
-        for list in [&mut self.in_use, &mut self.retired] {
-            let list = core::mem::take(list);
-            self.free.put_first(&mut self.pages, Kind::Use, list);
-        }
+        self.fresh = 1;
+        self.retired = List::EMPTY;
         self.retired_count = 0;
-        self.free_count = self.pages.len() - 1;
+        self.free = List::EMPTY;
+        self.free_count = 0;
         self.out_of_date = List::EMPTY;
         self.roots = List::EMPTY;
     }
@@ -349,15 +356,17 @@ impl<P: Frame> Pool<P> {
         None
     }
 
-    /// Tables in a list of this kind.
+    /// Tables whose guest table may differ.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn count(&self, kind: Kind) -> usize {
-        let first = match kind {
-            Kind::OutOfDate => self.out_of_date.first(),
-            Kind::Roots => self.roots.first(),
-            _ => self.in_use.first(),
-        };
-        self.all(kind, first).count()
+    pub(super) fn out_of_date_count(&self) -> usize {
+        let first = self.out_of_date.first();
+        self.all(Kind::OutOfDate, first).count()
+    }
+
+    /// Tables that translation can begin with.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn root_count(&self) -> usize {
+        self.all(Kind::Roots, self.roots.first()).count()
     }
 
     /// Tables that a search looks at, at most, and is not for.
@@ -388,13 +397,16 @@ impl<P: Frame> Pool<P> {
     /// All tables in use but the first.
     #[cfg(any(test, fuzzing))]
     pub(super) fn used(&self) -> impl Iterator<Item = TableNumber> + '_ {
-        self.all(Kind::Use, self.in_use.first())
+        let retired: Vec<_> = self.all_retired().collect();
+        // CAST: The limit is far less.
+        let tables = (1..self.fresh).map(|number| TableNumber(number as u16));
+        tables.filter(move |table| self.has_entries(*table) && !retired.contains(table))
     }
 
     /// All retired tables.
     #[cfg(any(test, fuzzing))]
     pub(super) fn all_retired(&self) -> impl Iterator<Item = TableNumber> + '_ {
-        self.all(Kind::Use, self.retired.first())
+        self.all(Kind::Ended, self.retired.first())
     }
 }
 

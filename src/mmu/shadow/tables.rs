@@ -249,7 +249,7 @@ impl<P: Frame> Tables<P> {
             self.pool[Self::PAE].key.frame = key.frame;
             Self::PAE
         } else {
-            let table = self.find_or_begin(key, None, memory)?;
+            let table = self.find_or_begin(&key, None, memory)?;
             self.pool.touch(table);
             table
         };
@@ -340,7 +340,7 @@ impl<P: Frame> Tables<P> {
                 return Ok(at);
             };
             let below = self.place(below, address, level);
-            let child = self.find_or_begin(below, Some(at), memory)?;
+            let child = self.find_or_begin(&below, Some(at), memory)?;
             self.link(at, child, source, memory)?;
             table = child;
         }
@@ -375,11 +375,11 @@ impl<P: Frame> Tables<P> {
     /// protected from then on.
     fn find_or_begin(
         &mut self,
-        key: Key,
+        key: &Key,
         above: Option<At>,
         memory: &dyn GuestMemory,
     ) -> Result<TableNumber, Unfinished> {
-        if let Some(table) = self.pool.find(&key) {
+        if let Some(table) = self.pool.find(key) {
             if self.protects || above.is_none_or(|at| self.refers_to(at, table)) {
                 return Ok(table);
             }
@@ -455,10 +455,15 @@ impl<P: Frame> Tables<P> {
     }
 
     /// Makes an entry not present. A table that no other entry refers to retires with it.
+    #[inline(always)]
     fn drop_entry(&mut self, at: At, memory: &dyn GuestMemory) {
-        let Some(entry) = self.pool.entry(at) else {
-            return;
-        };
+        if let Some(entry) = self.pool.entry(at) {
+            self.drop_present(at, entry, memory);
+        }
+    }
+
+    /// As above, of an entry that is present.
+    fn drop_present(&mut self, at: At, entry: ShadowEntry, memory: &dyn GuestMemory) {
         self.flush.need();
         let page = &self.pool[at.table];
         if page.key.level == Level::Pt {

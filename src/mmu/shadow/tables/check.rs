@@ -8,8 +8,7 @@ use crate::mmu::{
     guest_walk::{
         ACCESSED,
         DIRTY, //
-    },
-    shadow::list::Kind, //
+    }, //
 };
 
 impl<P: Frame> Tables<P> {
@@ -57,10 +56,10 @@ impl<P: Frame> Tables<P> {
                 }
             }
         }
-        assert_eq!(self.unsync_count(), self.pool.count(Kind::OutOfDate));
+        assert_eq!(self.unsync_count(), self.pool.out_of_date_count());
         let roots = self.used().filter(|table| self.pool[*table].key.is_root());
         let roots = roots.filter(|table| *table != Self::PAE);
-        assert_eq!(roots.count(), self.pool.count(Kind::Roots));
+        assert_eq!(roots.count(), self.pool.root_count());
         assert_eq!(references, parents);
         assert_eq!(entries, in_rings);
         assert!(self.root.is_none_or(|root| self.is_used(root)));
