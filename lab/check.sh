@@ -35,6 +35,7 @@ one_boot() {
 	esac
 	echo "selftests boot ${KERNEL:-lab} $engine $model ${CPUS:-1} KVM=${KVM:-own} $expect" \
 		"${T:+T=$T}" "${MMU:+MMU=$MMU}" "${ROUNDS:+ROUNDS=$ROUNDS}" "${SEED:+MINIVMX_SEED=$SEED}" \
+		"${INTERRUPTS:+MINIVMX_INTERRUPTS=$INTERRUPTS}" \
 		"${WATCH:+WATCH=$WATCH}" \
 		"${CHECK_ENTRIES:+CHECK_ENTRIES=$CHECK_ENTRIES}"
 }

@@ -8,7 +8,7 @@
 
 # The variables that mean something inside; everything else stays outside, so
 # that a build does not depend on whose shell it was started from.
-passed=(ADD SRC T SEED ROUNDS WATCH CHECK_ENTRIES FUZZ DURATION ROUND LIMIT KERNEL KVM MMU CPU_MODEL
+passed=(ADD SRC T SEED ROUNDS INTERRUPTS WATCH CHECK_ENTRIES FUZZ DURATION ROUND LIMIT KERNEL KVM MMU CPU_MODEL
 	CPUS ENGINE CI TERM NO_COLOR MINIVMX_CACHE MINIVMX_CACHE_SHARED http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
 
 # chroot is not in an ordinary user's path.

@@ -5,7 +5,10 @@
 #include <linux/moduleparam.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
 #include <linux/thread_info.h>
+#include <linux/wait.h>
+#include <trace/events/ipi.h>
 #include <asm/gsseg.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/cpufeature.h>
@@ -95,6 +98,11 @@ void ext_local_irq_restore(unsigned long flags)
 	local_irq_restore(flags);
 }
 
+void ext_init_wait_queue(struct wait_queue_head *queue)
+{
+	init_waitqueue_head(queue);
+}
+
 void ext_load_gs_index(unsigned int selector)
 {
 	load_gs_index(selector);
@@ -141,6 +149,11 @@ unsigned int ext_smp_processor_id(void)
 	return smp_processor_id();
 }
 
+void ext_send_reschedule(int cpu)
+{
+	smp_send_reschedule(cpu);
+}
+
 void ext_split_page(struct page *page, unsigned int order)
 {
 	split_page(page, order);
@@ -174,6 +187,11 @@ struct page *ext_virt_to_page(void *address)
 u64 ext_virt_to_phys(void *address)
 {
 	return virt_to_phys(address);
+}
+
+int ext_wait_until_set(struct wait_queue_head *queue, const u64 *word)
+{
+	return wait_event_freezable(*queue, READ_ONCE(*word));
 }
 
 bool ext_work_is_pending(void)

@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <asm/desc_defs.h>
 #include <asm/extable_fixup_types.h>
 
@@ -28,6 +29,7 @@ bool ext_set_tss_limit_invalid(void);
 u64 ext_set_tss_available(void);
 unsigned long ext_local_irq_save(void);
 void ext_local_irq_restore(unsigned long flags);
+void ext_init_wait_queue(struct wait_queue_head *queue);
 void ext_load_gs_index(unsigned int selector);
 void ext_machine_check(void);
 bool ext_may_log_at_length(void);
@@ -36,11 +38,13 @@ void *ext_page_address(struct page *page);
 void ext_predictor_barrier_before_user(void);
 void ext_put_page(struct page *page);
 unsigned int ext_smp_processor_id(void);
+void ext_send_reschedule(int cpu);
 void ext_split_page(struct page *page, unsigned int order);
 unsigned int ext_tsc_khz(void);
 u64 ext_tss_address(void);
 struct page *ext_virt_to_page(void *address);
 u64 ext_virt_to_phys(void *address);
+int ext_wait_until_set(struct wait_queue_head *queue, const u64 *word);
 bool ext_work_is_pending(void);
 
 enum {

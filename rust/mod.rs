@@ -9,6 +9,7 @@ mod bindings;
 
 pub(crate) mod atomic;
 pub(crate) mod capable;
+pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod debug_register;
 pub(crate) mod descriptor;
@@ -27,3 +28,4 @@ pub(crate) mod try_lock;
 pub(crate) mod uaccess;
 pub(crate) mod uapi;
 pub(crate) mod user_msr;
+pub(crate) mod wait_queue;

@@ -2,9 +2,12 @@
 
 //! One value for each CPU, and interrupts sent to a CPU.
 
-use super::irq::IrqsDisabled;
-use kernel::{
+use super::{
     bindings,
+    irq::IrqsDisabled, //
+};
+use kernel::{
+    bindings as kernel_bindings,
     cpu::nr_cpu_ids,
     prelude::*, //
 };
@@ -30,6 +33,15 @@ impl<T> PerCpu<T> {
     }
 }
 
+/// Interrupts a CPU, and does not wait for it.
+///
+/// It has to be online. A CPU that was seen to do something while interrupts are off here is: none goes before all
+/// the others have let it.
+pub(crate) fn interrupt_soon(_irqs: &IrqsDisabled, cpu: i32) {
+    // SAFETY: Can be called in any context, for a CPU that is online.
+    unsafe { bindings::ext_send_reschedule(cpu) };
+}
+
 /// Interrupts a CPU and waits until it has taken the interrupt.
 ///
 /// May sleep. A CPU that is offline runs nothing that needs to be interrupted.
@@ -37,6 +49,6 @@ pub(crate) fn interrupt(cpu: i32) {
     extern "C" fn nothing(_: *mut c_void) {}
     // SAFETY: `nothing` can be called in any context; called with interrupts on.
     let _offline = unsafe {
-        bindings::smp_call_function_single(cpu, Some(nothing), core::ptr::null_mut(), true)
+        kernel_bindings::smp_call_function_single(cpu, Some(nothing), core::ptr::null_mut(), true)
     };
 }

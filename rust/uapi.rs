@@ -53,6 +53,7 @@ pub(crate) use super::bindings::{
     minivmx_regs,
     minivmx_regs_arg,
     minivmx_run,
+    minivmx_run_flags as run_flags,
     minivmx_segment,
     minivmx_sregs,
     minivmx_sregs_flags as sregs_flags,

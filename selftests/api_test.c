@@ -398,7 +398,7 @@ TEST_F(vm, unknown_calls)
 {
 	const unsigned long unknown[] = {
 		_IO(MINIVMX_TYPE, 0x02), _IO(MINIVMX_TYPE, 0x15),
-		_IO(MINIVMX_TYPE, 0x1f), _IO(MINIVMX_TYPE, 0x2f),
+		_IO(MINIVMX_TYPE, 0x1f), _IO(MINIVMX_TYPE, 0x30),
 		_IO(MINIVMX_TYPE, 0xff), _IO(MINIVMX_TYPE + 1, 0),
 		_IOR(MINIVMX_TYPE, MINIVMX_CMD_GET_INFO, struct minivmx_info),
 		_IOWR(MINIVMX_TYPE, MINIVMX_CMD_RUN, int),

@@ -149,13 +149,21 @@ static void run_guest(long vm, long vcpu, struct minivmx_run *run)
 	require(ioctl(vcpu, MINIVMX_SET_CPUID,
 		      ARG(cpuid, .count = 1, .entries = (unsigned long)&entry)) == 0);
 	require(ioctl(vcpu, MINIVMX_RUN, (void *)1) == -EINVAL);
+	require(ioctl(vcpu, MINIVMX_KICK, (void *)1) == -EINVAL);
+	run->flags = MINIVMX_RUN_DEADLINE;
+	require(ioctl(vcpu, MINIVMX_RUN, (void *)0) == 0);
+	require(run->reason == MINIVMX_EXIT_DEADLINE);
+	run->flags = MINIVMX_RUN_WAIT;
+	require(ioctl(vcpu, MINIVMX_KICK, (void *)0) == 0);
+	require(ioctl(vcpu, MINIVMX_RUN, (void *)0) == 0);
+	require(run->reason == MINIVMX_EXIT_KICK);
 	require(ioctl(vcpu, MINIVMX_RUN, (void *)0) == 0);
 	require(run->reason == EXIT_IO && run->io.port == PORT);
 	require(run->io.data == ANSWER);
 	require(ioctl(vcpu, MINIVMX_RUN, (void *)0) == 0);
 	require(run->reason == EXIT_HLT);
 	require(ioctl(vm, MINIVMX_GET_STATS, &stats) == 0);
-	require(stats.out_returns == 2);
+	require(stats.out_returns == 4);
 }
 
 static void use_every_call(__u32 mmu)

@@ -182,6 +182,12 @@ static int run_with_an_argument(const struct vm *vm, const struct call *call)
 	return call_error(vm->vcpu.fd, MINIVMX_RUN, (void *)1);
 }
 
+static int kick_with_an_argument(const struct vm *vm, const struct call *call)
+{
+	(void)call;
+	return call_error(vm->vcpu.fd, MINIVMX_KICK, (void *)1);
+}
+
 static int run_not_at_all(const struct vm *vm, const struct call *call)
 {
 	int error;
@@ -288,6 +294,8 @@ static const struct row rows[] = {
 	INSTEAD(RUN, ENOMEM, "memory_test: all_vms_together"),
 	INSTEAD(RUN, EIO, REFUSING_CPU),
 
+	CAUSED(KICK, EINVAL, kick_with_an_argument),
+
 	CAUSED(GET_REGS, E2BIG, set_beyond_what_is_known),
 	CAUSED(GET_REGS, EFAULT, point_nowhere),
 	CAUSED(GET_REGS, EINVAL, be_too_short),
@@ -389,7 +397,7 @@ static const struct row rows[] = {
 #define for_each_row(row)						\
 	for ((row) = rows; (row) < rows + ARRAY_SIZE(rows); (row)++)
 
-/* NULL for MINIVMX_RUN, which has no structure. */
+/* NULL for MINIVMX_RUN and MINIVMX_KICK, which have no structure. */
 static const struct call *call_of(const struct row *row)
 {
 	const struct call *call;
@@ -543,6 +551,7 @@ TEST(documented)
 	for_each_call(call)
 		expect_rows_of(_metadata, call->name, call->number);
 	expect_rows_of(_metadata, "RUN", MINIVMX_RUN);
+	expect_rows_of(_metadata, "KICK", MINIVMX_KICK);
 }
 
 /* Only root opens the device. */

@@ -469,9 +469,9 @@ MINIVMX_TEST(bad_windows, guest_enables_interrupts)
 	run->windows = WINDOW_ALL + 1;
 	EXPECT_EQ(EINVAL, run_error(vcpu));
 	run->windows = 0;
-	run->__reserved = 1;
+	run->flags = BIT(31);
 	EXPECT_EQ(EINVAL, run_error(vcpu));
-	run->__reserved = 0;
+	run->flags = 0;
 	run->windows = WINDOW_NMI;
 	if (!has_virtual_nmis(vm))
 		EXPECT_EQ(EOPNOTSUPP, run_error(vcpu));

@@ -12,9 +12,9 @@
 //!     tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at its first
 //!     use.
 //!  4. `entry_check` holds the guest against the rules of VM entries. `exit` answers VM exits, with a file for
-//!     each kind, and `answer` ends those that the program answers.
+//!     each kind, `answer` ends those that the program answers, and `halt` is what comes of HLT.
 //!  5. `burst` makes the CPU the guest's for a moment, and `run` does that until the program has to do
-//!     something, within an `allowance` each; `check` does it to see whether the guest could run, and `inspect`
+//!     something, within an `allowance` each, and until its `deadline`; `check` does it to see whether the guest could run, and `inspect`
 //!     to show how an address is translated.
 
 pub(crate) mod run_page;
@@ -41,14 +41,17 @@ pub(crate) mod translation;
 mod answer;
 mod entry_check;
 mod exit;
+mod halt;
 
 mod allowance;
 mod burst;
 mod check;
+mod deadline;
 pub(crate) mod inspect;
 mod run;
 
 use self::{
+    deadline::Deadline,
     run_page::RunPage,
     state::State, //
 };
@@ -99,6 +102,7 @@ impl Vcpu {
                 execution,
                 Tags::new(vm.eptp, vpid),
                 vm.mmu.is_shadow(),
+                Deadline::new(member.clone())?,
             )
         });
         let machine = vm.machine.clone();

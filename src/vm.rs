@@ -15,11 +15,16 @@ mod counters;
 mod inspect;
 mod memory;
 mod mmu;
+mod recall;
 
 pub(crate) use self::{
     counters::Counters,
     memory::MAX_REGIONS,
-    mmu::Mmu, //
+    mmu::Mmu,
+    recall::{
+        Call,
+        Recall, //
+    }, //
 };
 
 use crate::{
@@ -38,7 +43,11 @@ use crate::{
             Whereabouts, //
         }, //
     },
-    support::cpu,
+    support::{
+        cpu,
+        irq::IrqsDisabled,
+        per_cpu, //
+    }, //
 };
 use kernel::{
     new_mutex,
@@ -55,6 +64,7 @@ use kernel::{
 pub(crate) const MAX_VCPUS: u32 = 64;
 
 /// What a VM knows of one of its vCPUs. It outlives the vCPU, so that nothing is lost of its counts.
+#[pin_data]
 pub(crate) struct Member {
     /// Its number.
     pub(crate) id: u32,
@@ -62,6 +72,22 @@ pub(crate) struct Member {
     pub(crate) whereabouts: Whereabouts,
     /// What it did so far.
     pub(crate) counters: Counters,
+    /// What calls it back to the program.
+    #[pin]
+    pub(crate) recall: Recall,
+}
+
+impl Member {
+    /// Calls the vCPU back to the program: out of the guest, out of its sleep, or before it enters the guest.
+    pub(crate) fn call_back(&self, call: Call) {
+        self.recall.leave(call);
+        IrqsDisabled::with(|irqs| {
+            if let Some(cpu) = self.whereabouts.cpu() {
+                per_cpu::interrupt_soon(irqs, cpu);
+                self.counters.kick();
+            }
+        });
+    }
 }
 
 /// What changes with `layout` held.
@@ -129,12 +155,13 @@ impl Vm {
         if self.mmu.is_shadow() && !layout.members.is_empty() {
             return Err(EOPNOTSUPP);
         }
-        let member = Arc::new(
-            Member {
+        let member = Arc::pin_init(
+            pin_init!(Member {
                 id,
                 whereabouts: Whereabouts::new(),
                 counters: Counters::default(),
-            },
+                recall <- Recall::new(),
+            }),
             GFP_KERNEL_ACCOUNT,
         )?;
         layout.members.push(member.clone(), GFP_KERNEL_ACCOUNT)?;

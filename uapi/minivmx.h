@@ -40,7 +40,7 @@
 /**
  * DOC: Form of the calls
  *
- * Each call but MINIVMX_RUN takes a pointer to a structure whose first member,
+ * Each call but MINIVMX_RUN and MINIVMX_KICK takes a pointer to a structure whose first member,
  * a __u32, is the structure's size as the program knows it. A shorter structure
  * than the driver knows is completed with zeroes and gets as many results as
  * fit; it must reach as far as the first version of the structure did. In a
@@ -61,7 +61,7 @@
  *  - EPERM: this VMCS field is not the caller's to read or write
  *  - EBUSY: VMX is held, and for more than a moment, by somebody that the driver
  *    cannot share it with, or another thread is in a call on the vCPU, such as
- *    MINIVMX_RUN
+ *    MINIVMX_RUN. Only MINIVMX_KICK is never refused.
  *  - EINTR: MINIVMX_RUN ended for a signal, or for @immediate_exit; or a signal
  *    ended MINIVMX_MAP_MEMORY
  *  - ENOMEM: memory is short, or all VMs together have as much as
@@ -101,6 +101,7 @@ enum minivmx_cmd {
 	MINIVMX_CMD_CHECK		= 0x2c,
 	MINIVMX_CMD_GET_FPU		= 0x2d,
 	MINIVMX_CMD_SET_FPU		= 0x2e,
+	MINIVMX_CMD_KICK		= 0x2f,
 };
 
 /* ------------------------------------------------------------------ device */
@@ -185,7 +186,8 @@ enum minivmx_cap {
  * @MINIVMX_VMX_UNAVAILABLE: somebody else holds VMX, or KVM does with enlightened
  *	VMCSs of Hyper-V, which cannot be shared: MINIVMX_CREATE_VM fails with
  *	EBUSY, and so do all calls on a vCPU but MINIVMX_GET_REGS,
- *	MINIVMX_SET_REGS, MINIVMX_GET_FPU, MINIVMX_SET_FPU and MINIVMX_SET_CPUID
+ *	MINIVMX_SET_REGS, MINIVMX_GET_FPU, MINIVMX_SET_FPU, MINIVMX_SET_CPUID and
+ *	MINIVMX_KICK
  */
 enum minivmx_vmx {
 	MINIVMX_VMX_OWN		= 0,
@@ -665,6 +667,11 @@ struct minivmx_regs {
  *	@qualification is the VM-instruction error, @cause says it in words
  * @MINIVMX_EXIT_INTERNAL: the driver cannot go on with this guest, such as one
  *	in real mode with shadow paging; @cause says why
+ * @MINIVMX_EXIT_KICK: MINIVMX_KICK was called. Nothing has happened to the guest,
+ *	which goes on with the next MINIVMX_RUN: it is between two instructions, or
+ *	waits at HLT (@activity of struct minivmx_sregs).
+ * @MINIVMX_EXIT_DEADLINE: @deadline of struct minivmx_run is over; else as
+ *	MINIVMX_EXIT_KICK
  *
  * All other reasons are basic exit reasons of the CPU (SDM Vol. 3D, "VMX Basic
  * Exit Reasons").
@@ -673,6 +680,8 @@ enum minivmx_exit {
 	MINIVMX_EXIT_MEMORY		= 0x10000,
 	MINIVMX_EXIT_ENTRY_FAILED	= 0x10001,
 	MINIVMX_EXIT_INTERNAL		= 0x10002,
+	MINIVMX_EXIT_KICK		= 0x10003,
+	MINIVMX_EXIT_DEADLINE		= 0x10004,
 };
 
 /**
@@ -823,6 +832,27 @@ enum minivmx_window {
 };
 
 /**
+ * enum minivmx_run_flags - what else a MINIVMX_RUN does and does not end for, as bits
+ *	of a mask
+ * @MINIVMX_RUN_WAIT: it does not end at HLT, if RFLAGS.IF is 1 there: it waits in the
+ *	guest's place, without using the CPU, until it ends for another reason; so
+ *	MINIVMX_KICK is how a device has it wake the guest. A guest that waits is in
+ *	activity state 1 (@activity of struct minivmx_sregs), and stays there until it
+ *	gets what a CPU would wake for: @event, or a debug trap of its last
+ *	instruction. Without one of these, the next MINIVMX_RUN with this flag waits
+ *	on. It does not wait if a window is open that @windows asks for.
+ * @MINIVMX_RUN_DEADLINE: it ends at @deadline, whether the guest runs or waits
+ *
+ * With interrupts off, HLT comes back (exit reason 12) as without MINIVMX_RUN_WAIT: no
+ * interrupt would end it, and the program may want to know. If the guest is to wait
+ * there, too, the program sets @activity.
+ */
+enum minivmx_run_flags {
+	MINIVMX_RUN_WAIT	= 1 << 0,
+	MINIVMX_RUN_DEADLINE	= 1 << 1,
+};
+
+/**
  * struct minivmx_run - the page that program and driver share for a vCPU
  * @regs: the registers. While the vCPU does not run, they are here and nowhere
  *	else: what the program writes is what the guest goes on with.
@@ -859,14 +889,22 @@ enum minivmx_window {
  * @windows: set by the program, &enum minivmx_window: MINIVMX_RUN ends as soon as the
  *	guest can take one of these, before its next instruction, with exit reason 7
  *	(interrupt window) or 8 (NMI window). An event that waits comes first.
- * @__reserved: must be 0
+ * @flags: set by the program, &enum minivmx_run_flags
  * @ready: &enum minivmx_window: which of these the guest can take where it is now.
  *	None while an event waits, or a debug trap of the last instruction, which
  *	comes first; nor before an instruction whose exit waits for its answer, if
  *	it is going to have one or ends what blocks them. Ask for the window then.
  *	It is what holds for MINIVMX_ANSWER_FINISH: an exception that is left to
  *	the driver's answer has no room for another event.
- * @__reserved2: 0
+ * @__reserved: 0
+ * @deadline: set by the program, with MINIVMX_RUN_DEADLINE: nanoseconds of the
+ *	host's CLOCK_MONOTONIC. MINIVMX_RUN ends in MINIVMX_EXIT_DEADLINE when
+ *	these have passed, not earlier, and before the guest is entered if they have
+ *	passed already. It is a moment and no length of time, so that a MINIVMX_RUN
+ *	which was interrupted is just called again; and of this clock, by which
+ *	programs set their timers and the kernel its own, since that of the guest is
+ *	the guest's to change and differs between vCPUs. To be told the same moment
+ *	again costs nothing.
  *
  * The driver reads what the program sets once, at the beginning of MINIVMX_RUN,
  * and writes the rest at its end.
@@ -903,9 +941,10 @@ struct minivmx_run {
 	struct minivmx_event event;
 	struct minivmx_violation violation;
 	__u32 windows;
-	__u32 __reserved;
+	__u32 flags;
 	__u32 ready;
-	__u32 __reserved2;
+	__u32 __reserved;
+	__aligned_u64 deadline;
 };
 
 /** define MINIVMX_RUN_SIZE - bytes to mmap() of a vCPU file. */
@@ -914,10 +953,11 @@ struct minivmx_run {
 /**
  * define MINIVMX_RUN - run the guest until something needs the program
  *
- * Takes no argument (0): all is in struct minivmx_run. HLT, I/O, accesses to
- * memory that is not there, MSRs that the driver does not know, task switches,
- * shutdown and failed entries always come back; other exits if
- * MINIVMX_SET_TRAPS asks for them. After HLT, @regs.rip is behind it.
+ * Takes no argument (0): all is in struct minivmx_run. HLT (but see
+ * MINIVMX_RUN_WAIT), I/O, accesses to memory that is not there, MSRs that the driver
+ * does not know, task switches, shutdown and failed entries always come back; other
+ * exits if MINIVMX_SET_TRAPS asks for them; and MINIVMX_KICK. After HLT, @regs.rip is
+ * behind it.
  *
  * At a task switch (exit reason 9, in 32-bit guests only) nothing has been
  * switched yet, and @qualification has the selector of the new task and what
@@ -930,7 +970,7 @@ struct minivmx_run {
  *
  * Return: 0 with an exit in struct minivmx_run, or EINTR (no exit is reported;
  * call again to go on), EBUSY, EINVAL for an argument, an @answer that the exit
- * cannot have (&enum minivmx_answer), @windows that are not defined, or an @event
+ * cannot have (&enum minivmx_answer), @windows and @flags that are not defined, or an @event
  * that no CPU can deliver (a kind that is not defined, an exception vector over 31,
  * an NMI with another vector than 2, an error code where the exception has none or
  * CR0.PE is 0, or none where it has one, bits 31:16 of it, an instruction length out
@@ -938,6 +978,28 @@ struct minivmx_run {
  * EIO, ENOMEM.
  */
 #define MINIVMX_RUN		_IO(MINIVMX_TYPE, MINIVMX_CMD_RUN)
+
+/**
+ * define MINIVMX_KICK - make MINIVMX_RUN of this vCPU return, from another thread
+ *
+ * Takes no argument (0). It ends a MINIVMX_RUN in MINIVMX_EXIT_KICK: one in which the
+ * guest runs or waits, else the next one, before the guest is entered, but when an
+ * exit that waits for its answer is ended. So none is lost, whenever it comes: who
+ * leaves work for the vCPU's thread, and kicks then, can rely on that thread's looking
+ * for it, if it looks after each MINIVMX_EXIT_KICK. Several of them may end one
+ * MINIVMX_RUN together. A MINIVMX_RUN that ends for something else first leaves the kick
+ * to the next one.
+ *
+ * It does not wait for that, and comes at any time from any thread, also while another
+ * one is in a call on the vCPU. It is a call and no eventfd, since a kick is for one vCPU
+ * that whoever kicks has the file of, cannot fail, and counts nothing; who has an
+ * eventfd reads it on a thread of the program's and kicks there. It is for threads;
+ * a signal for the thread in MINIVMX_RUN, with @immediate_exit set by its handler, still
+ * does what it did.
+ *
+ * Return: 0, or EINVAL for an argument.
+ */
+#define MINIVMX_KICK		_IO(MINIVMX_TYPE, MINIVMX_CMD_KICK)
 
 /**
  * DOC: The state of a vCPU

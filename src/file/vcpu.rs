@@ -36,6 +36,7 @@ use crate::{
         trap,
         Vcpu, //
     },
+    vm::Call,
     vmx::field,
     x86::event::Waiting, //
 };
@@ -67,6 +68,7 @@ impl FileOperations for Vcpu {
             cmd::MINIVMX_CMD_VMREAD => vmread(&this, argument),
             cmd::MINIVMX_CMD_VMWRITE => vmwrite(&this, argument),
             cmd::MINIVMX_CMD_CHECK => check(&this, argument),
+            cmd::MINIVMX_CMD_KICK => kick(&this, argument),
             _ => Err(ENOTTY),
         }
     }
@@ -95,6 +97,15 @@ fn run(vcpu: &Vcpu, argument: usize) -> Result<isize> {
         return Err(EINVAL);
     }
     vcpu.run()?;
+    Ok(0)
+}
+
+/// Also while another thread is in a call on the vCPU: that is what it is for.
+fn kick(vcpu: &Vcpu, argument: usize) -> Result<isize> {
+    if argument != 0 {
+        return Err(EINVAL);
+    }
+    vcpu.member.call_back(Call::Kick);
     Ok(0)
 }
 

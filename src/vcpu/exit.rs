@@ -54,6 +54,7 @@ use super::{
     },
     entry_check,
     event,
+    halt,
     state::Pending,
     trace,
     translation,
@@ -177,7 +178,10 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
 #[inline]
 fn hlt(cx: &mut Context<'_>) -> Next {
     event::skip_instruction(cx.vmcs);
-    cx.report(basic::HLT)
+    match cx.guest.waits {
+        true => halt::begin(cx),
+        false => cx.report(basic::HLT),
+    }
 }
 
 /// The end of a step on CPUs that step by it, or what the program waits for. Some CPUs open the window behind STI,

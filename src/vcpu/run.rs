@@ -13,7 +13,9 @@ use super::{
     entry_check,
     event,
     exit,
+    halt,
     run_page::{
+        Ends,
         Request,
         RunPage, //
     },
@@ -32,7 +34,15 @@ use crate::{
     module_parameters,
     support::{
         irq,
-        ratelimit, //
+        ratelimit,
+        uapi::exit::{
+            MINIVMX_EXIT_DEADLINE,
+            MINIVMX_EXIT_KICK, //
+        }, //
+    },
+    vm::{
+        Call,
+        Recall, //
     },
     vmx::{
         dump::Dump,
@@ -54,7 +64,7 @@ impl Vcpu {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
         let event = self.page.event()?;
         let request = self.page.request();
-        let windows = self.windows()?;
+        let ends = self.ends()?;
         answer::check(&state.guest, &event, request.answer)?;
         self.member.counters.runs.count();
         match self.vm.machine.checks_entries() {
@@ -62,7 +72,9 @@ impl Vcpu {
             false => self.take(&mut state.guest, event),
         }
         state.guest.ready = Windows::NONE;
-        let result = self.run_guest(&mut state, &request, windows);
+        state.guest.waits = ends.waits;
+        state.deadline.set(ends.deadline);
+        let result = self.run_guest(&mut state, &request, ends.windows);
         self.page.set_frame(&state.guest.frame);
         self.page.set_event(&state.guest.event);
         self.page.set_ready(self.possible(state.guest.ready));
@@ -92,12 +104,12 @@ impl Vcpu {
 
     /// What the program waits for; `EINVAL` if it is not defined, `EOPNOTSUPP` if this CPU cannot tell.
     #[inline]
-    fn windows(&self) -> Result<Windows> {
-        let windows = self.page.windows()?;
-        if self.possible(windows) != windows {
+    fn ends(&self) -> Result<Ends> {
+        let ends = self.page.ends()?;
+        if self.possible(ends.windows) != ends.windows {
             return Err(EOPNOTSUPP);
         }
-        Ok(windows)
+        Ok(ends)
     }
 
     /// Those of these events that a guest can have on this CPU.
@@ -139,11 +151,18 @@ impl Vcpu {
     /// Finishes the last exit, then runs the guest until the program has to do something; it gets to see
     /// the guest as it is between two instructions.
     fn run_guest(&self, state: &mut State, request: &Request, windows: Windows) -> Result {
-        self.run_to_exit(state, request, windows)
-            .or_else(|error| self.end_step(state).and(Err(error)))
+        match self.run_to_exit(state, request, windows) {
+            Ok(Ended::Exit) => Ok(()),
+            Ok(Ended::Call(call)) => {
+                self.end_step(state)?;
+                report_call(&mut state.guest, call);
+                Ok(())
+            }
+            Err(error) => self.end_step(state).and(Err(error)),
+        }
     }
 
-    /// Ends the step that an error or a signal came into the middle of.
+    /// Ends the step that an error, a signal or a call came into the middle of.
     #[cold]
     fn end_step(&self, state: &mut State) -> Result {
         if !state.guest.translation.is_stepping() {
@@ -152,17 +171,19 @@ impl Vcpu {
         root::insist(|| self.burst(state, translation::end_step))
     }
 
-    fn run_to_exit(&self, state: &mut State, request: &Request, windows: Windows) -> Result {
+    fn run_to_exit(&self, state: &mut State, request: &Request, windows: Windows) -> Result<Ended> {
+        let recall = &self.member.recall;
         loop {
             let next = root::insist(|| {
                 self.burst(state, |cx| {
                     load_frame(cx.vmcs, cx.guest);
                     trap::set_windows(cx, windows);
-                    finish_and_run(cx, request, &self.page)
+                    finish_and_run(cx, request, &self.page, recall)
                 })
             })??;
             match next {
-                Next::Return => return Ok(()),
+                Next::Return => return Ok(Ended::Exit),
+                Next::Wait => recall.wait()?,
                 Next::Populate(gpa) => match self.vm.populate(gpa) {
                     // The region is gone by now; the guest will find out.
                     Err(error) if error == ENOENT => {}
@@ -170,27 +191,57 @@ impl Vcpu {
                 },
                 Next::Pause | Next::Enter => {}
             }
-            let finished = state.guest.pending == Pending::Nothing;
-            if finished && (request.immediate_exit || current!().signal_pending()) {
-                return Err(EINTR);
+            if state.guest.pending == Pending::Nothing {
+                if request.immediate_exit || current!().signal_pending() {
+                    return Err(EINTR);
+                }
+                if let Some(call) = recall.take() {
+                    return Ok(Ended::Call(call));
+                }
             }
             irq::cond_resched();
         }
     }
 }
 
+/// How a run ends that no error ends.
+enum Ended {
+    Exit,
+    Call(Call),
+}
+
+/// Tells the program of a call, which is no exit of the guest's.
+#[cold]
+fn report_call(guest: &mut Guest, call: Call) {
+    let reason = match call {
+        Call::Kick => MINIVMX_EXIT_KICK,
+        Call::Deadline => MINIVMX_EXIT_DEADLINE,
+    };
+    guest.report.begin(reason, 0, 0);
+}
+
 /// Ends the exit that waits for it, then runs the guest.
 #[inline]
-fn finish_and_run(cx: &mut Context<'_>, request: &Request, page: &RunPage) -> Result<Next> {
+fn finish_and_run(
+    cx: &mut Context<'_>,
+    request: &Request,
+    page: &RunPage,
+    recall: &Recall,
+) -> Result<Next> {
     event::check(cx.vmcs, cx.guest, &cx.vm.machine.capabilities)?;
     let next = answer::finish(cx, request.answer, page);
     event::begin_to_step(cx.vmcs, cx.guest.frame.rflags);
     Ok(match next {
         // What came before interrupts went off was looked at with interrupts on, what comes now is an
         // exit; this is for what came in between.
-        Next::Enter if request.immediate_exit || irq::work_is_pending(cx.vmcs.irqs()) => {
+        Next::Enter
+            if request.immediate_exit
+                || irq::work_is_pending(cx.vmcs.irqs())
+                || recall.is_called() =>
+        {
             Next::Pause
         }
+        Next::Enter if halt::is_waited_for(cx) => Next::Wait,
         Next::Enter => run_in_burst(cx),
         next => next,
     })

@@ -9,7 +9,13 @@ use super::windows::Windows;
 use crate::{
     support::{
         page::KernelPage,
-        uapi, //
+        uapi::{
+            self,
+            run_flags::{
+                MINIVMX_RUN_DEADLINE,
+                MINIVMX_RUN_WAIT, //
+            }, //
+        }, //
     },
     vmx::{
         entry::Registers,
@@ -41,10 +47,11 @@ const MSR: usize = word(offset_of!(uapi::minivmx_run, msr));
 /// `info` and `error` in the halves of this word, `length` in the low half of the next.
 const EVENT: usize = word(offset_of!(uapi::minivmx_run, event));
 const VIOLATION: usize = word(offset_of!(uapi::minivmx_run, violation));
-/// `windows` in the low half, what is reserved in the high half.
+/// `windows` in the low half, `flags` in the high half.
 const WINDOWS: usize = word(offset_of!(uapi::minivmx_run, windows));
 /// `ready` in the low half.
 const READY: usize = word(offset_of!(uapi::minivmx_run, ready));
+const DEADLINE: usize = word(offset_of!(uapi::minivmx_run, deadline));
 
 static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
 static_assert!((RFLAGS + 1) * size_of::<u64>() == size_of::<uapi::minivmx_regs>());
@@ -133,6 +140,16 @@ pub(crate) struct Request {
     pub(crate) immediate_exit: bool,
     /// What becomes of the last exit, `enum minivmx_answer`.
     pub(crate) answer: u32,
+}
+
+/// When a run is to end, besides exits.
+pub(crate) struct Ends {
+    /// As soon as the guest can take one of these.
+    pub(crate) windows: Windows,
+    /// Not at HLT: there it waits.
+    pub(crate) waits: bool,
+    /// At this time of CLOCK_MONOTONIC, in nanoseconds.
+    pub(crate) deadline: Option<u64>,
 }
 
 /// The page of one vCPU.
@@ -225,11 +242,20 @@ impl RunPage {
         self.store(EVENT + 1, event.length.into());
     }
 
-    /// Reads which windows the program waits for; `EINVAL` if they are not defined, or the reserved member is
-    /// not 0.
+    /// Reads which windows the program waits for, and when else the run ends; `EINVAL` if that is not defined.
     #[inline]
-    pub(crate) fn windows(&self) -> Result<Windows> {
-        Windows::asked(self.load(WINDOWS))
+    pub(crate) fn ends(&self) -> Result<Ends> {
+        let word = self.load(WINDOWS);
+        // CAST: The halves are taken apart on purpose.
+        let (windows, flags) = (word as u32, (word >> 32) as u32);
+        if flags & !(MINIVMX_RUN_WAIT | MINIVMX_RUN_DEADLINE) != 0 {
+            return Err(EINVAL);
+        }
+        Ok(Ends {
+            windows: Windows::asked(windows)?,
+            waits: flags & MINIVMX_RUN_WAIT != 0,
+            deadline: (flags & MINIVMX_RUN_DEADLINE != 0).then(|| self.load(DEADLINE)),
+        })
     }
 
     /// Says what the guest is ready for.

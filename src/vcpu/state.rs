@@ -42,6 +42,7 @@ use self::{
     report::Report, //
 };
 use super::{
+    deadline::Deadline,
     run_page::Frame,
     windows::Windows, //
 };
@@ -102,6 +103,8 @@ pub(crate) struct Guest {
     pub(crate) event: Waiting,
     /// Exits that the program asks for, as soon as the guest can take such an event.
     pub(crate) asked: Windows,
+    /// Does the program let it wait at HLT?
+    pub(crate) waits: bool,
     /// Those that the VMCS has.
     pub(crate) windows: Windows,
     /// What the guest can take where it is. Up to date between bursts.
@@ -147,6 +150,8 @@ pub(crate) struct State {
     pub(crate) switched: SwitchedMsrs,
     /// Debug registers but DR7, which the VMCS holds.
     pub(crate) debug: SwitchedDebugRegisters,
+    /// When a run is to end.
+    pub(crate) deadline: Deadline,
     /// The rest.
     pub(crate) guest: Guest,
 }
@@ -159,6 +164,7 @@ impl State {
         execution: Execution,
         tags: Tags,
         shadow_paging: bool,
+        deadline: Deadline,
     ) -> Result<Self> {
         Ok(Self {
             vmcs: Vmcs::new(revision, execution)?,
@@ -170,6 +176,7 @@ impl State {
                 address: [0; 4],
                 dr6: dr6::FIXED,
             }),
+            deadline,
             guest: Guest {
                 identity,
                 frame: Frame::default(),
@@ -183,6 +190,7 @@ impl State {
                 standing: Standing::Unchecked,
                 event: Waiting::NOTHING,
                 asked: Windows::NONE,
+                waits: false,
                 windows: Windows::NONE,
                 ready: Windows::NONE,
                 delivery: Delivery::NOTHING,

@@ -24,13 +24,11 @@ impl Windows {
 
     /// What the program asks for; `EINVAL` if it is not defined.
     #[inline]
-    pub(crate) fn asked(windows: u64) -> Result<Self> {
-        const ALL: u64 = (MINIVMX_WINDOW_INTERRUPT | MINIVMX_WINDOW_NMI) as u64;
-        if windows & !ALL != 0 {
+    pub(crate) fn asked(windows: u32) -> Result<Self> {
+        if windows & !(MINIVMX_WINDOW_INTERRUPT | MINIVMX_WINDOW_NMI) != 0 {
             return Err(EINVAL);
         }
-        // CAST: No other bits are there.
-        Ok(Self(windows as u32))
+        Ok(Self(windows))
     }
 
     /// What can be taken with these flags and this interruptibility (SDM Vol. 3C, "Checks on Guest Non-Register
@@ -55,6 +53,11 @@ impl Windows {
     /// The same for a CPU without NMIs of the guest's.
     pub(crate) fn without_nmi(self) -> Self {
         Self(self.0 & !MINIVMX_WINDOW_NMI)
+    }
+
+    /// Is one of these among those?
+    pub(crate) fn meets(self, others: Self) -> bool {
+        self.0 & others.0 != 0
     }
 
     /// Is an external interrupt among them?

@@ -8,7 +8,7 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// A counter with one writer at a time, the holder of its vCPU.
+/// A counter with one writer at a time, the holder of its vCPU; but for `kicks`.
 ///
 /// These are Rust's own atomics: the kernel's are calls of C functions, and one exit counts twice.
 /// No order is asked of them.
@@ -87,8 +87,8 @@ impl Counters {
         }
     }
 
-    /// Counts an interrupt that stopped the vCPU. The caller holds the VM's `layout`.
+    /// Counts an interrupt that stopped the vCPU, as several threads may at once.
     pub(crate) fn kick(&self) {
-        self.kicks.count();
+        self.kicks.0.fetch_add(1, Ordering::Relaxed);
     }
 }

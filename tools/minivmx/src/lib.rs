@@ -38,6 +38,7 @@
 // The three kinds of file.
 mod device;
 mod fpu;
+mod kicker;
 mod state;
 mod vcpu;
 mod violation;
@@ -101,6 +102,7 @@ pub use info::{
     Info,
     VmxMode, //
 };
+pub use kicker::Kicker;
 pub use long_mode::LongMode;
 pub use mapping::Mapping;
 pub use memory::GuestMemory;

@@ -110,6 +110,8 @@ reasons! {
     MEMORY uapi::MINIVMX_EXIT_MEMORY, "access to absent memory";
     ENTRY_FAILED uapi::MINIVMX_EXIT_ENTRY_FAILED, "VM entry refused";
     INTERNAL uapi::MINIVMX_EXIT_INTERNAL, "driver cannot go on";
+    KICK uapi::MINIVMX_EXIT_KICK, "kick";
+    DEADLINE uapi::MINIVMX_EXIT_DEADLINE, "deadline";
 }
 
 impl fmt::Display for Reason {

@@ -79,6 +79,23 @@ impl RunPage {
         unsafe { (*self.run()).windows = windows };
     }
 
+    /// Sets one of the flags, or clears it.
+    #[inline]
+    pub(crate) fn set_flag(&mut self, flag: u32, set: bool) {
+        // SAFETY: As in `regs_mut()`.
+        let flags = unsafe { &mut (*self.run()).flags };
+        match set {
+            true => *flags |= flag,
+            false => *flags &= !flag,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn set_deadline(&mut self, nanoseconds: u64) {
+        // SAFETY: As in `regs_mut()`.
+        unsafe { (*self.run()).deadline = nanoseconds };
+    }
+
     #[inline]
     pub(crate) fn ready(&self) -> u32 {
         // SAFETY: As in `regs()`.
@@ -143,7 +160,8 @@ impl RunPage {
 ///
 /// It is looked at before the guest is entered; a guest that is running
 /// already stops for a signal to the thread that runs it. So request it first,
-/// in the handler of the signal or before the signal is sent.
+/// in the handler of the signal or before the signal is sent. A thread that needs
+/// no signal has a [`Kicker`](crate::Kicker).
 #[derive(Clone, Debug)]
 pub struct ImmediateExit(Arc<Mapping>);
 

@@ -68,6 +68,8 @@ pub const MINIVMX_CMD_CHECK: minivmx_cmd = 44;
 pub const MINIVMX_CMD_GET_FPU: minivmx_cmd = 45;
 /// Number of `MINIVMX_SET_FPU`.
 pub const MINIVMX_CMD_SET_FPU: minivmx_cmd = 46;
+/// Number of `MINIVMX_KICK`.
+pub const MINIVMX_CMD_KICK: minivmx_cmd = 47;
 /// Numbers of the calls.
 pub type minivmx_cmd = u32;
 /// By the CPU, through extended page tables.
@@ -126,7 +128,7 @@ pub type minivmx_cap = u32;
 pub const MINIVMX_VMX_OWN: minivmx_vmx = 0;
 /// KVM holds VMX; the driver borrows it for each burst.
 pub const MINIVMX_VMX_BORROW: minivmx_vmx = 1;
-/// Somebody else holds VMX, or KVM does with enlightened VMCSs of Hyper-V, which cannot be shared: `MINIVMX_CREATE_VM` fails with EBUSY, and so do all calls on a vCPU but `MINIVMX_GET_REGS`, `MINIVMX_SET_REGS`, `MINIVMX_GET_FPU`, `MINIVMX_SET_FPU` and `MINIVMX_SET_CPUID`.
+/// Somebody else holds VMX, or KVM does with enlightened VMCSs of Hyper-V, which cannot be shared: `MINIVMX_CREATE_VM` fails with EBUSY, and so do all calls on a vCPU but `MINIVMX_GET_REGS`, `MINIVMX_SET_REGS`, `MINIVMX_GET_FPU`, `MINIVMX_SET_FPU`, `MINIVMX_SET_CPUID` and `MINIVMX_KICK`.
 pub const MINIVMX_VMX_UNAVAILABLE: minivmx_vmx = 2;
 /// How the driver gets into VMX operation at present.
 pub type minivmx_vmx = u32;
@@ -425,6 +427,10 @@ pub const MINIVMX_EXIT_MEMORY: minivmx_exit = 65536;
 pub const MINIVMX_EXIT_ENTRY_FAILED: minivmx_exit = 65537;
 /// The driver cannot go on with this guest, such as one in real mode with shadow paging; `cause` says why.
 pub const MINIVMX_EXIT_INTERNAL: minivmx_exit = 65538;
+/// `MINIVMX_KICK` was called. Nothing has happened to the guest, which goes on with the next `MINIVMX_RUN`: it is between two instructions, or waits at HLT (`activity` of struct `minivmx_sregs`).
+pub const MINIVMX_EXIT_KICK: minivmx_exit = 65539;
+/// `deadline` of struct `minivmx_run` is over; else as `MINIVMX_EXIT_KICK`.
+pub const MINIVMX_EXIT_DEADLINE: minivmx_exit = 65540;
 /// Exit reasons that are the driver's own.
 pub type minivmx_exit = u32;
 /// The guest goes on at `regs`.rip. An I/O instruction, RDMSR and WRMSR are finished first, with what the program left in `io` or `msr`, provided that `regs`.rip is still that of the instruction.
@@ -532,6 +538,12 @@ pub const MINIVMX_WINDOW_INTERRUPT: minivmx_window = 1;
 pub const MINIVMX_WINDOW_NMI: minivmx_window = 2;
 /// Events that a guest can take at some times only, as bits of a mask.
 pub type minivmx_window = u32;
+/// It does not end at HLT, if RFLAGS.IF is 1 there: it waits in the guest's place, without using the CPU, until it ends for another reason; so `MINIVMX_KICK` is how a device has it wake the guest. A guest that waits is in activity state 1 (`activity` of struct `minivmx_sregs`), and stays there until it gets what a CPU would wake for: `event`, or a debug trap of its last instruction. Without one of these, the next `MINIVMX_RUN` with this flag waits on. It does not wait if a window is open that `windows` asks for.
+pub const MINIVMX_RUN_WAIT: minivmx_run_flags = 1;
+/// It ends at `deadline`, whether the guest runs or waits.
+pub const MINIVMX_RUN_DEADLINE: minivmx_run_flags = 2;
+/// What else a `MINIVMX_RUN` does and does not end for, as bits of a mask.
+pub type minivmx_run_flags = u32;
 #[repr(C)]
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 /// The page that program and driver share for a vCPU.
@@ -578,12 +590,14 @@ pub struct minivmx_run {
     pub violation: minivmx_violation,
     /// Set by the program, `minivmx_window`: `MINIVMX_RUN` ends as soon as the guest can take one of these, before its next instruction, with exit reason 7 (interrupt window) or 8 (NMI window). An event that waits comes first.
     pub windows: u32,
-    /// Must be 0.
-    pub __reserved: u32,
+    /// Set by the program, `minivmx_run_flags`.
+    pub flags: u32,
     /// `minivmx_window`: which of these the guest can take where it is now. None while an event waits, or a debug trap of the last instruction, which comes first; nor before an instruction whose exit waits for its answer, if it is going to have one or ends what blocks them. Ask for the window then. It is what holds for `MINIVMX_ANSWER_FINISH`: an exception that is left to the driver's answer has no room for another event.
     pub ready: u32,
     /// 0.
-    pub __reserved2: u32,
+    pub __reserved: u32,
+    /// Set by the program, with `MINIVMX_RUN_DEADLINE`: nanoseconds of the host's CLOCK_MONOTONIC. `MINIVMX_RUN` ends in `MINIVMX_EXIT_DEADLINE` when these have passed, not earlier, and before the guest is entered if they have passed already. It is a moment and no length of time, so that a `MINIVMX_RUN` which was interrupted is just called again; and of this clock, by which programs set their timers and the kernel its own, since that of the guest is the guest's to change and differs between vCPUs. To be told the same moment again costs nothing.
+    pub deadline: u64,
 }
 impl Default for minivmx_run {
     fn default() -> Self {

@@ -2,7 +2,11 @@
 
 //! A vCPU's file: registers, and running.
 
-use std::fs::File;
+use std::{
+    fs::File,
+    sync::Arc,
+    time::Duration, //
+};
 
 use crate::{
     answer::Answer,
@@ -20,6 +24,7 @@ use crate::{
         Argument,
         Call, //
     },
+    kicker::Kicker,
     run_page::{
         ImmediateExit,
         RunPage, //
@@ -38,13 +43,16 @@ use crate::{
 #[derive(Debug)]
 pub struct Vcpu {
     page: RunPage,
-    file: File,
+    file: Arc<File>,
 }
 
 impl Vcpu {
     pub(crate) fn new(file: File) -> Result<Self> {
         let page = RunPage::map(&file)?;
-        Ok(Self { page, file })
+        Ok(Self {
+            page,
+            file: Arc::new(file),
+        })
     }
 
     /// Runs the guest until something needs the program.
@@ -81,6 +89,27 @@ impl Vcpu {
     /// A handle that makes [`Self::run`] return.
     pub fn immediate_exit(&self) -> ImmediateExit {
         self.page.immediate_exit()
+    }
+
+    /// A handle by which other threads make [`Self::run`] return.
+    pub fn kicker(&self) -> Kicker {
+        Kicker(Arc::clone(&self.file))
+    }
+
+    /// Lets [`Self::run`] wait at HLT for as long as no event is there for the guest, if it has interrupts on;
+    /// else HLT is an exit.
+    pub fn set_waits(&mut self, waits: bool) {
+        self.page.set_flag(uapi::MINIVMX_RUN_WAIT, waits);
+    }
+
+    /// Lets [`Self::run`] end with [`Exit::Deadline`] at this time of CLOCK_MONOTONIC, until it is set to
+    /// another one, or to none.
+    pub fn set_deadline(&mut self, deadline: Option<Duration>) {
+        let nanoseconds = deadline.map_or(0, |time| time.as_nanos());
+        self.page
+            .set_deadline(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        self.page
+            .set_flag(uapi::MINIVMX_RUN_DEADLINE, deadline.is_some());
     }
 
     /// The general registers.
