@@ -10,7 +10,7 @@ all: help
 endif
 
 # The lab's commands are scripts of the same name.
-lab_commands := demo linux program check bench bench-growth compare run module bindings format \
+lab_commands := demo linux soak program check bench bench-growth compare run module bindings format \
 	fuzz profile deb
 
 # By such short names an environment may mean something else.
@@ -84,6 +84,7 @@ help:
 #: make compare      EPT and shadow paging: tables, and a page with charts
 #: make fuzz         FUZZ=ioctl,guest,entry,diff in the machine, with the debug
 #:                   kernel; FUZZ=walk or shadow: in userspace
+#: make soak         50 boots of Linux, or ROUNDS=, beside as many of KVM's, and nothing lost
 #: make run          a shell on the emulated machine, module loaded
 #: make program      SRC=hello.c or hello.rs for that machine, in build/program
 #: make module       minivmx.ko for the lab kernel, in build/module/lab

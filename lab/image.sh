@@ -47,6 +47,7 @@ add_linux() {
 	cp "$LAB/guest-init" "$guest/init"
 	cp "$LAB/guest-work" /bin/busybox "$guest/bin"
 	cp "$LAB/guest-work" "$root/guests/linux/work"
+	cp "$LAB/guest-check" "$root/guests/linux/check"
 	pack "$guest" "$root/guests/linux/initramfs"
 	linux=$("$LAB/kernel.sh" lab)
 	cp "$linux/arch/x86/boot/bzImage" "$root/guests/linux"
@@ -65,7 +66,7 @@ fill_root() {
 
 add_tests() {
 	mkdir "$root"/{examples,selftests}
-	cp "$BUILD/fuzzers/fuzz" "$LAB/linux" "$LAB/bench" "$LAB/compare" "$LAB/growth" "$root/bin"
+	cp "$BUILD/fuzzers/fuzz" "$LAB"/{linux,soak,bench,compare,growth} "$root/bin"
 	cp "$BUILD"/examples/* "$root/examples"
 	find "$BUILD/selftests" -maxdepth 1 -type f -executable -exec cp -t "$root/selftests" {} +
 	cp "$TOP"/selftests/{*_test,tool}.sh "$root/selftests"
