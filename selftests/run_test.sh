@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# `minivmx run --step`, --cpuid and --histogram, on guests whose instructions are known.
-# MINIVMX_GUESTS (/guests) has them: tools/guests/endless.S and paging.c.
+# `minivmx run --step`, --cpuid and --histogram, on guests whose instructions are known, and
+# --disk, on firmware that boots from it. MINIVMX_GUESTS (/guests) has them:
+# tools/guests/endless.S and paging.c, and Debian's SeaBIOS.
 
 guests=${MINIVMX_GUESTS:-/guests}
 said=/tmp/run.said
@@ -68,6 +69,38 @@ compares_a_guest() {
 		says '^  page faults that filled .* [1-9][0-9]*$'
 }
 
+# It has the BIOS read the next sector, writes the text there to the serial port, and halts.
+boot_sector() {
+	printf '\061\300\216\300\216\330'	# xor ax,ax; mov es,ax; mov ds,ax
+	printf '\273\000\176\270\001\002'	# mov bx,0x7e00; mov ax,0x0201
+	printf '\271\002\000\266\000\315\023'	# mov cx,2; mov dh,0; int 0x13
+	printf '\162\016\276\000\176\272\370\003'	# jc end; mov si,0x7e00; mov dx,0x3f8
+	printf '\254\204\300\164\003'	# next: lodsb; test al,al; jz end
+	printf '\356\353\370\372\364'	# out dx,al; jmp next; end: cli; hlt
+}
+
+disk_to_boot_from() {
+	boot_sector
+	head -c 473 /dev/zero
+	printf '\125\252%s' "$1"
+	head -c 1048576 /dev/zero
+}
+
+# Firmware begins in real mode, which needs EPT.
+boots_from_a_disk() {
+	text='the BIOS has read this'
+	disk_to_boot_from "$text" | head -c 1048576 >/tmp/run.disk
+	minivmx run --bios "$guests/bios-256k.bin" --disk /tmp/run.disk,ro --until "$text" \
+		--timeout 60 >"$said" 2>&1
+}
+
+with_ept() {
+	case $mmu in
+	ept) result "$@" ;;
+	*) skip "$1" "real mode needs EPT" ;;
+	esac
+}
+
 once() {
 	case $mmu in
 	ept | vtlb) result "$@" ;;
@@ -79,7 +112,7 @@ refuses() {
 	! run endless --cpuid 0=1,2 && says 'EAX,EBX,ECX,EDX' && ! run endless --step 0
 }
 
-plan 8
+plan 9
 result step steps_one_by_one
 result break steps_from_a_breakpoint
 result exits steps_over_exits
@@ -87,4 +120,5 @@ result cpuid answers_cpuid
 result histogram counts_exits_by_address
 result json has_a_histogram_in_json
 result refusals refuses
+with_ept disk boots_from_a_disk
 once compare compares_a_guest

@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
             signals::stop_after(limit)?;
         }
         Ok(Self {
-            devices: devices(arguments),
+            devices: devices(arguments)?,
             arguments,
             machine,
             msrs: Msrs::default(),
@@ -135,6 +135,7 @@ impl<'a> Run<'a> {
                     eprintln!("{line}");
                 }
             }
+            self.devices.serve(self.machine.memory.view());
             match self.machine.vcpu.run() {
                 Ok(_) => self.exits += 1,
                 Err(error) if error.is_interrupted() => continue,
@@ -314,7 +315,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn devices(arguments: &Arguments) -> Devices {
+fn devices(arguments: &Arguments) -> Result<Devices> {
     let until = arguments.until.as_deref();
     let is_told = !arguments.trace.is_empty() || arguments.step.is_some();
     let (serial, debug) = match (arguments.json, is_told) {
@@ -328,10 +329,6 @@ fn devices(arguments: &Arguments) -> Devices {
             Sink::stream(io::stderr(), until),
         ),
     };
-    Devices::new(
-        arguments.memory(),
-        Box::new(input::Standard::new(Keys::Most)),
-        serial,
-        debug,
-    )
+    let input = Box::new(input::Standard::new(Keys::Most));
+    Devices::new(arguments.memory(), input, serial, debug).with_disk(arguments.disk.as_ref())
 }

@@ -52,7 +52,6 @@ use crate::{
     pc::{
         devices::{
             self,
-            disk::image::Image,
             Devices, //
         },
         msrs::Msrs, //
@@ -200,11 +199,7 @@ pub fn devices(memory: u64, arguments: &Arguments, input: Box<dyn Input>) -> Res
             Sink::stream(io::stderr(), None),
         ),
     };
-    let devices = Devices::new(memory, input, serial, debug);
-    match &arguments.disk {
-        Some(choice) => devices.with_disk(Image::open(choice)?),
-        None => Ok(devices),
-    }
+    Devices::new(memory, input, serial, debug).with_disk(arguments.disk.as_ref())
 }
 
 #[cfg(test)]

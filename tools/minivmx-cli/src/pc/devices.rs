@@ -119,10 +119,13 @@ impl Devices {
         }
     }
 
-    /// The same devices, and a disk.
-    pub fn with_disk(mut self, image: disk::image::Image) -> Result<Self> {
-        self.pci.plug(disk::function(DISK_LINE));
-        self.disk = Some(disk::Disk::new(image)?);
+    /// The same devices, and a disk, if one is chosen.
+    pub fn with_disk(mut self, choice: Option<&disk::image::Choice>) -> Result<Self> {
+        if let Some(choice) = choice {
+            let image = disk::image::Image::open(choice)?;
+            self.pci.plug(disk::function(DISK_LINE));
+            self.disk = Some(disk::Disk::new(image)?);
+        }
         Ok(self)
     }
 

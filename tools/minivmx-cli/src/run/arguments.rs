@@ -23,6 +23,7 @@ use super::{
 use crate::{
     mmu,
     numbers::number,
+    pc::devices::disk::image,
     walk::arguments::LookArgs, //
 };
 
@@ -34,6 +35,11 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     image: ImageArgs,
+    /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
+    ///
+    /// By virtio on PCI. The firmware boots from it what a PC of its kind would.
+    #[arg(long, value_name = "FILE[,ro]", value_parser = image::choice)]
+    pub disk: Option<image::Choice>,
     /// Memory of the guest in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     memory: u32,

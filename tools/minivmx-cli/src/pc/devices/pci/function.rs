@@ -14,7 +14,7 @@ const FIRST_ADDRESS: usize = 0x10;
 /// In the command register: the function answers to I/O ports.
 const ANSWERS_PORTS: u8 = 1 << 0;
 /// In a base address: it is one of ports.
-const OF_PORTS: u16 = 1 << 0;
+const OF_PORTS: u32 = 1 << 0;
 
 /// Bytes from a register on.
 pub type Bytes<'a> = (usize, &'a [u8]);
@@ -52,10 +52,10 @@ impl Function {
 
     /// The first of the ports that its first base address stands for, if it answers to them.
     pub fn ports(&self) -> Option<u16> {
-        // CAST: Of that width.
-        let base = self.read(FIRST_ADDRESS, 2) as u16;
+        let base = self.read(FIRST_ADDRESS, 4);
         let answers = self.registers[COMMAND] & ANSWERS_PORTS != 0;
-        (answers && base & OF_PORTS != 0).then_some(base & !OF_PORTS)
+        let is_theirs = answers && base & OF_PORTS != 0;
+        u16::try_from(base & !OF_PORTS).ok().filter(|_| is_theirs)
     }
 
     pub fn state(&self) -> Vec<u8> {
@@ -83,7 +83,7 @@ mod tests {
     fn function() -> Function {
         Function::new(
             &[(0, &[0xf4, 0x1a]), (0x10, &[0x01, 0xc0])],
-            &[(4, &[1]), (0x10, &[0x80, 0xff])],
+            &[(4, &[1]), (0x10, &[0x80, 0xff, 0xff, 0xff])],
         )
     }
 
@@ -93,7 +93,7 @@ mod tests {
         function.write(0, 4, u32::MAX);
         assert_eq!(function.read(0, 4), 0x1af4);
         function.write(0x10, 4, u32::MAX);
-        assert_eq!(function.read(0x10, 4), 0xff81, "128 ports are asked for");
+        assert_eq!(function.read(0x10, 4), 0xffff_ff81, "it asks for 128 ports");
     }
 
     #[test]
@@ -104,6 +104,8 @@ mod tests {
         assert_eq!(function.ports(), Some(0xc000));
         function.write(0x10, 4, 0x1080);
         assert_eq!(function.ports(), Some(0x1080));
+        function.write(0x10, 4, 0x1_1080);
+        assert_eq!(function.ports(), None, "there are no such ports");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn function(kind: u16, class: [u8; 3], line: u8) -> Function {
     let [subsystem_0, subsystem_1] = SUBSYSTEM.to_le_bytes();
     let [port_0, port_1] = (FIRST_PORT | u16::from(ADDRESS_OF_PORTS)).to_le_bytes();
     let [class, subclass, interface] = class;
-    let [mask_0, mask_1] = (!(PORTS - 1)).to_le_bytes();
+    let base_address = (!(u32::from(PORTS) - 1)).to_le_bytes();
     Function::new(
         &[
             (0x00, &[vendor_0, vendor_1, device_0, device_1]),
@@ -64,7 +64,7 @@ pub fn function(kind: u16, class: [u8; 3], line: u8) -> Function {
         &[
             (0x04, &[COMMAND_PORTS | COMMAND_MASTER]),
             (0x0c, &[0xff, 0xff]), // cache line, latency
-            (0x10, &[mask_0, mask_1]),
+            (0x10, &base_address),
             (0x3c, &[0xff]),
         ],
     )
@@ -129,7 +129,7 @@ mod tests {
         let mut disk = disk();
         assert_eq!(disk.read(0x10, 4), 0xc001);
         disk.write(0x10, 4, u32::MAX);
-        assert_eq!(disk.read(0x10, 4), 0xff81);
+        assert_eq!(disk.read(0x10, 4), 0xffff_ff81);
         disk.write(0x10, 4, 0x1080);
         assert_eq!(disk.ports(), None);
         disk.write(4, 2, 0xffff);
