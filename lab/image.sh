@@ -61,7 +61,7 @@ fill_root() {
 	cp "$LAB/init" "$root/init"
 	cp "$LAB/welcome" "$root/etc/motd"
 	copy_modules "$root/lib/modules"
-	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/*.elf "$root/guests"
+	cp /usr/share/seabios/bios-256k.bin "$BUILD"/guests/* "$root/guests"
 }
 
 add_tests() {

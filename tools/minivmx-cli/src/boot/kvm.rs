@@ -137,13 +137,15 @@ impl Kvm {
         self.set_msrs()
     }
 
-    /// KVM shows in CPUID whether the local APIC is enabled there.
-    fn set_sregs(&self, sregs: &Sregs, has_apic: bool) -> Result<()> {
+    /// KVM shows in CPUID whether the local APIC is enabled there. The task priority is the program's, as the
+    /// APIC is: with each KVM_RUN the guest gets it of the page that is shared.
+    fn set_sregs(&mut self, sregs: &Sregs, has_apic: bool) -> Result<()> {
         let mut before = self.vcpu.get_sregs().context("KVM_GET_SREGS")?;
         if !has_apic {
             before.apic_base &= !APIC_ENABLED;
         }
         let sregs = kvm::sregs(sregs, before);
+        self.vcpu.get_kvm_run().cr8 = sregs.cr8;
         self.vcpu.set_sregs(&sregs).context("KVM_SET_SREGS")
     }
 
@@ -247,7 +249,8 @@ impl Accelerator for Kvm {
                     bus.write_register(gpa, u32::from_le_bytes(word));
                 }
             }
-            VcpuExit::IrqWindowOpen => {}
+            // With a lower task priority there may be an interrupt for it.
+            VcpuExit::IrqWindowOpen | VcpuExit::SetTpr => {}
             VcpuExit::Hlt => return Ok(Stop::Halted),
             VcpuExit::Shutdown => return Ok(failed("triple fault")),
             other => return Ok(failed(&format!("KVM stopped with {other:?}"))),

@@ -4,7 +4,8 @@
 //! Controller (APIC)").
 //!
 //! By hand, as no crate has it. Interrupts are edge-triggered; there are no errors, and
-//! of the local vector table only timer and LINT0 lead to anything.
+//! of the local vector table only timer and LINT0 lead to anything. CR8, which in a CPU is
+//! the upper half of the task priority, is not here: the driver keeps it, for itself.
 
 use std::time::Duration;
 

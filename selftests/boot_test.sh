@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# `minivmx boot` with a kernel of a few instructions, tools/guests/corners.S, in the place of
+# Linux: what Linux does not do, or not so that it shows. By KVM, where that is, it is the same.
+
+needed=${MINIVMX_GUESTS:-/guests}/corners.bzImage
+said=/tmp/boot.said
+. "$(dirname "$0")/tool.sh"
+
+# corner LETTER OPTION…: that one of them, in the place of a shell that was forked for it.
+corner() {
+	letter=$1
+	shift
+	exec minivmx boot --kernel "$needed" --memory 32M --cmdline "$letter" --timeout 60 "$@" >"$said" 2>&1
+}
+
+has_ended() {
+	says '^minivmx: the guest asked for a reset$'
+}
+
+has_task_priority() {
+	echo | corner p "$@" && says '^priority 50$' && has_ended
+}
+
+# wait_for TEXT: until that is said; half a minute.
+wait_for() {
+	for _ in $(seq 300); do
+		! says "$1" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# write_with_priority OPTION…: the guest goes into $snapshot while it waits for a key.
+write_with_priority() {
+	: >"$said"
+	corner p --snapshot "$snapshot" "$@" </dev/null &
+	wait_for '^priority ' && kill -USR1 $! && wait_for '^minivmx: the guest as it is now is in '
+	status=$?
+	kill $!
+	wait $!
+	return $status
+}
+
+# keeps_priority OPTION…: another process has it from there.
+keeps_priority() {
+	echo | minivmx boot --restore "$snapshot" --timeout 60 "$@" >"$said" 2>&1 &&
+		says '^50$' && has_ended
+}
+
+keeps_priority_from_kvm() {
+	write_with_priority --accel kvm && keeps_priority --mmu "$mmu"
+}
+
+# by_kvm NAME COMMAND…: as result, once.
+by_kvm() {
+	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
+		result "$@"
+	else
+		skip "$1" "for where KVM is, and once: under EPT"
+	fi
+}
+
+snapshot=/tmp/boot.snapshot
+plan 5
+result task_priority has_task_priority --mmu "$mmu"
+by_kvm task_priority_in_kvm has_task_priority --accel kvm
+result snapshot write_with_priority --mmu "$mmu"
+by_kvm task_priority_goes_on_in_kvm keeps_priority --accel kvm
+by_kvm task_priority_comes_from_kvm keeps_priority_from_kvm
+rm -f "$snapshot"
