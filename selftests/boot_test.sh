@@ -53,6 +53,10 @@ keeps_priority_from_kvm() {
 	write_with_priority --accel kvm && keeps_priority --mmu "$mmu"
 }
 
+steps_over_absent_memory() {
+	(corner t --mmu "$mmu") && says '^trapped behind the access$'
+}
+
 # by_kvm NAME COMMAND…: as result, once.
 by_kvm() {
 	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
@@ -63,10 +67,11 @@ by_kvm() {
 }
 
 snapshot=/tmp/boot.snapshot
-plan 5
+plan 6
 result task_priority has_task_priority --mmu "$mmu"
 by_kvm task_priority_in_kvm has_task_priority --accel kvm
 result snapshot write_with_priority --mmu "$mmu"
 by_kvm task_priority_goes_on_in_kvm keeps_priority --accel kvm
 by_kvm task_priority_comes_from_kvm keeps_priority_from_kvm
 rm -f "$snapshot"
+result step_over_absent_memory steps_over_absent_memory

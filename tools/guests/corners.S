@@ -5,6 +5,14 @@
  * it prints what came of it, and asks for a reset.
  */
 #define MIB		0x100000
+#define IDT		0x8000
+#define GATES		2
+/* Mapped by those who load it, where a guest of 32 MiB has no memory. */
+#define ABSENT		0x30000000
+
+#define CS		0x10
+#define INTERRUPT_GATE	0x8e00
+#define TF		0x100
 
 #define SERIAL		0x3f8
 #define LINE_STATUS	0x3fd
@@ -43,6 +51,8 @@ _start:
 	movb	(%rax), %al
 	cmpb	$'p', %al
 	je	priority
+	cmpb	$'t', %al
+	je	trap
 end:
 	movb	$RESET, %al
 	outb	%al, $KEYBOARD
@@ -66,6 +76,42 @@ print_priority:
 	movq	%cr8, %rax
 	addb	$'0', %al
 	jmp	print_letter
+
+/* How far a single step gets over an access to absent memory. */
+trap:
+	leaq	trapped(%rip), %rax
+	call	set_gate
+	leaq	1f(%rip), %rsi
+	pushfq
+	orl	$TF, (%rsp)
+	popfq
+	movl	ABSENT, %eax
+behind:
+	nop
+	nop
+	jmp	end
+1:	.asciz	"trapped behind the access\n"
+2:	.asciz	"trapped later\n"
+
+trapped:
+	leaq	behind(%rip), %rax
+	cmpq	%rax, (%rsp)
+	je	1f
+	leaq	2b(%rip), %rsi
+1:	call	print
+	jmp	end
+
+/* Of the debug exception. */
+set_gate:
+	movw	%ax, IDT + 16
+	movw	$CS, IDT + 18
+	movw	$INTERRUPT_GATE, IDT + 20
+	shrq	$16, %rax
+	movw	%ax, IDT + 22
+	lidt	1f(%rip)
+	ret
+1:	.word	16 * GATES - 1
+	.quad	IDT
 
 wait_for_key:
 	movw	$LINE_STATUS, %dx

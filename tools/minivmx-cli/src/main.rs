@@ -40,6 +40,7 @@ mod machine {
 #[path = "../../../src/x86"]
 mod x86 {
     pub(crate) mod cpuid;
+    pub(crate) mod debug_register;
     pub(crate) mod misc_enable;
     pub(crate) mod msr;
     pub(crate) mod rflags;

@@ -237,12 +237,8 @@ impl<'a> Run<'a> {
             devices: &mut self.devices,
             msrs: &mut self.msrs,
         };
-        Ok(
-            match exits::access_absent_memory(&mut self.machine.vcpu, &mut bus)? {
-                None => self.end_step(),
-                Some(error) => Some(Outcome::Failed(format!("{error:#}"))),
-            },
-        )
+        let failed = exits::access_absent_memory(&mut self.machine.vcpu, &mut bus)?;
+        Ok(failed.map(|error| Outcome::Failed(format!("{error:#}"))))
     }
 
     /// A halted guest goes on at the next clock tick, where it can be given one.

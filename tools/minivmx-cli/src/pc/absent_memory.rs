@@ -26,9 +26,12 @@ use minivmx::{
 };
 
 use super::bus::Bus;
-use crate::guest::{
-    code,
-    registers, //
+use crate::{
+    guest::{
+        code,
+        registers, //
+    },
+    x86::rflags, //
 };
 
 /// The place of an access.
@@ -64,6 +67,9 @@ pub fn complete(
         at.bus.write_register(at.gpa, value);
     }
     regs.rip = instruction.next_ip();
+    // The CPU set it, as the instruction was to be tried again (SDM Vol. 3C, "Saving RIP, RSP, RFLAGS, and
+    // SSP"): the next one is to meet its breakpoint.
+    regs.rflags &= !rflags::RF;
     Ok(())
 }
 
@@ -154,6 +160,7 @@ mod tests {
         let mut regs = Regs {
             rip: 0x1000,
             rax: 0x1122_3344_5566_7788,
+            rflags: rflags::RF | rflags::IF,
             ..Regs::default()
         };
         let mut bus = Register(0x8000_0001);
@@ -235,6 +242,13 @@ mod tests {
         // mov dword [eax], 0x10f
         let regs = run(32, &[0xc7, 0x00, 0x0f, 0x01, 0, 0])?;
         assert_eq!((regs.rip, regs.rax), (0x1006, 0x1122_3344_5566_7788));
+        Ok(())
+    }
+
+    #[test]
+    fn the_next_instruction_meets_its_breakpoint() -> Result<()> {
+        // mov eax, [rax]
+        assert_eq!(run(64, &[0x8b, 0x00])?.rflags, rflags::IF);
         Ok(())
     }
 

@@ -19,7 +19,17 @@ use super::{
     },
     bus::Bus,
 };
-use crate::guest::registers;
+use crate::{
+    guest::registers,
+    x86::{
+        debug_register::dr6::BS,
+        rflags::TF, //
+    },
+};
+
+// SDM Vol. 3C, "Guest Non-Register State".
+const BLOCKED_BY_STI: u32 = 1 << 0;
+const BLOCKED_BY_MOV_SS: u32 = 1 << 1;
 
 /// Answers an exit for a port or an MSR; another one comes back.
 pub fn answer<'a>(exit: Exit<'a>, bus: &mut dyn Bus) -> Option<Exit<'a>> {
@@ -68,5 +78,20 @@ pub fn access_absent_memory(vcpu: &mut Vcpu, bus: &mut dyn Bus) -> Result<Option
     };
     let completed = absent_memory::complete(regs, width, instruction, access, &mut At { gpa, bus })
         .with_context(|| format!("access to absent memory at {gpa:#x}"));
+    if completed.is_ok() {
+        trap_single_step(vcpu)?;
+    }
     Ok(completed.err())
+}
+
+/// Behind an instruction that was carried out in the CPU's place comes the trap that TF asks for, and nothing
+/// blocks it any more.
+fn trap_single_step(vcpu: &mut Vcpu) -> Result<()> {
+    if vcpu.regs().rflags & TF == 0 {
+        return Ok(());
+    }
+    let mut sregs = vcpu.sregs()?;
+    sregs.pending_debug |= BS;
+    sregs.interruptibility &= !(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+    Ok(vcpu.set_sregs(&sregs)?)
 }

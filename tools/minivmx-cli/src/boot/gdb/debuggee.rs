@@ -204,18 +204,11 @@ impl Debuggee {
         self.end_step(false);
     }
 
-    /// What has nothing to do with gdb. A move that the program carries out leaves no trap behind it, and
-    /// what waits for an interrupt is no step any more.
+    /// What has nothing to do with gdb. What waits for an interrupt is no step any more.
     fn answer(&mut self, bus: &mut dyn Bus) -> Result<Ran> {
-        let is_move = matches!(self.machine.vcpu.exit(), Exit::Memory { .. });
-        let step = self.step.as_ref();
-        let was_at_start = step.is_some_and(|step| step.is_at_start(&self.machine));
         let stop = self.machine.answer(bus)?;
         if let (Stop::Halted, Some(step)) = (&stop, &mut self.step) {
             step.holds_interrupts = false;
-        }
-        if is_move && was_at_start && matches!(stop, Stop::Answered) {
-            return Ok(self.stop(StopReason::DoneStep, true));
         }
         Ok(Ran::On(stop))
     }
