@@ -57,6 +57,11 @@ steps_over_absent_memory() {
 	(corner t --mmu "$mmu") && says '^trapped behind the access$'
 }
 
+# The access that comes next has not begun.
+has_no_stack() {
+	! (corner s --mmu "$mmu") && says '^minivmx: the guest cannot go on: an event cannot be delivered'
+}
+
 # by_kvm NAME COMMAND…: as result, once.
 by_kvm() {
 	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
@@ -67,7 +72,7 @@ by_kvm() {
 }
 
 snapshot=/tmp/boot.snapshot
-plan 6
+plan 7
 result task_priority has_task_priority --mmu "$mmu"
 by_kvm task_priority_in_kvm has_task_priority --accel kvm
 result snapshot write_with_priority --mmu "$mmu"
@@ -75,3 +80,4 @@ by_kvm task_priority_goes_on_in_kvm keeps_priority --accel kvm
 by_kvm task_priority_comes_from_kvm keeps_priority_from_kvm
 rm -f "$snapshot"
 result step_over_absent_memory steps_over_absent_memory
+result stack_in_absent_memory has_no_stack

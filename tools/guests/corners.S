@@ -53,6 +53,8 @@ _start:
 	je	priority
 	cmpb	$'t', %al
 	je	trap
+	cmpb	$'s', %al
+	je	stack
 end:
 	movb	$RESET, %al
 	outb	%al, $KEYBOARD
@@ -99,6 +101,17 @@ trapped:
 	je	1f
 	leaq	2b(%rip), %rsi
 1:	call	print
+	jmp	end
+
+/* A trap that cannot be delivered, before an access that the program could carry out. */
+stack:
+	leaq	trapped(%rip), %rax
+	call	set_gate
+	pushfq
+	orl	$TF, (%rsp)
+	popfq
+	movl	$ABSENT, %esp
+	movl	ABSENT, %eax
 	jmp	end
 
 /* Of the debug exception. */

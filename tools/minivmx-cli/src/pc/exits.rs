@@ -3,6 +3,7 @@
 //! Exits that are the PC's to answer: ports, MSRs, and memory that is not there.
 
 use anyhow::{
+    anyhow,
     Context,
     Error,
     Result, //
@@ -30,6 +31,10 @@ use crate::{
 // SDM Vol. 3C, "Guest Non-Register State".
 const BLOCKED_BY_STI: u32 = 1 << 0;
 const BLOCKED_BY_MOV_SS: u32 = 1 << 1;
+
+/// The access was part of the delivery, and the instruction at RIP has not begun.
+const NO_PLACE_FOR_EVENT: &str =
+    "an event cannot be delivered: its stack, or a table that it needs, is in absent memory";
 
 /// Answers an exit for a port or an MSR; another one comes back.
 pub fn answer<'a>(exit: Exit<'a>, bus: &mut dyn Bus) -> Option<Exit<'a>> {
@@ -66,6 +71,9 @@ fn code_width(vcpu: &Vcpu) -> Result<u32> {
 /// Carries out the access to absent memory, or to a device in its place, that the vCPU exited for, or says
 /// why not.
 pub fn access_absent_memory(vcpu: &mut Vcpu, bus: &mut dyn Bus) -> Result<Option<Error>> {
+    if vcpu.event().is_some() {
+        return Ok(Some(anyhow!(NO_PLACE_FOR_EVENT)));
+    }
     let width = code_width(vcpu)?;
     let Exit::Memory {
         gpa,
