@@ -112,7 +112,7 @@ impl LocalApic {
             COMMAND_HIGH => self.command[1],
             TIMER..=LAST_ENTRY => self.entries[index(offset, TIMER)],
             INITIAL_COUNT => self.timer.initial(),
-            CURRENT_COUNT => self.timer.current(now),
+            CURRENT_COUNT => self.timer.current(now, self.is_periodic()),
             DIVIDE => self.timer.divide(),
             _ => 0,
         }
@@ -120,6 +120,8 @@ impl LocalApic {
 
     /// Takes a value, and returns what is to be sent.
     pub fn write(&mut self, offset: u64, value: u32, now: Duration) -> Option<Message> {
+        // It did what it was to do by now with its entry as that was.
+        self.raise_timer(now);
         match offset {
             TASK_PRIORITY => self.task_priority = value as u8,
             END_OF_INTERRUPT => self.end_interrupt(),
@@ -195,7 +197,7 @@ impl LocalApic {
     /// Lets it do so, if it is due; says whether it has.
     pub fn raise_timer(&mut self, now: Duration) -> bool {
         let entry = self.timer_entry();
-        let is_over = self.timer.take(now, entry & PERIODIC != 0);
+        let is_over = self.timer.take(now, self.is_periodic());
         let interrupts = is_over && entry & MASKED == 0;
         if interrupts {
             self.accept(entry as u8);
@@ -228,6 +230,10 @@ impl LocalApic {
 
     fn entry(&mut self, offset: u64) -> &mut u32 {
         &mut self.entries[index(offset, TIMER)]
+    }
+
+    fn is_periodic(&self) -> bool {
+        self.timer_entry() & PERIODIC != 0
     }
 
     fn timer_entry(&self) -> u32 {
@@ -357,9 +363,32 @@ mod tests {
         apic.write(INITIAL_COUNT, 1000, NOW);
         assert_eq!(apic.timer_due(), None);
         assert_eq!(apic.read(CURRENT_COUNT, MS / 4), 750);
-        assert!(!apic.raise_timer(MS));
-        apic.write(TIMER, 0x30, MS);
-        assert!(!apic.raise_timer(2 * MS), "it is over");
+        // Nobody looks when it ends.
+        apic.write(TIMER, 0x30, 2 * MS);
+        assert!(!apic.raise_timer(3 * MS), "it is over");
+        assert_eq!(apic.acknowledge(), None);
+    }
+
+    #[test]
+    fn a_masked_timer_goes_on_with_its_next_period() {
+        let mut apic = apic();
+        apic.write(DIVIDE, 0xb, NOW);
+        apic.write(TIMER, MASKED | PERIODIC | 0x30, NOW);
+        apic.write(INITIAL_COUNT, 1000, NOW);
+        assert_eq!(apic.read(CURRENT_COUNT, 3 * MS + MS / 4), 750);
+        apic.write(TIMER, PERIODIC | 0x30, 3 * MS + MS / 2);
+        assert_eq!(apic.acknowledge(), None);
+        assert_eq!(apic.timer_due(), Some(4 * MS));
+    }
+
+    #[test]
+    fn a_timer_that_is_masked_too_late_has_interrupted() {
+        let mut apic = apic();
+        apic.write(DIVIDE, 0xb, NOW);
+        apic.write(TIMER, 0x30, NOW);
+        apic.write(INITIAL_COUNT, 1000, NOW);
+        apic.write(TIMER, MASKED | 0x30, 2 * MS);
+        assert_eq!(apic.acknowledge(), Some(0x30));
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Timer {
         self.divide
     }
 
-    /// What it counts now ends when it was to end.
+    /// What it counts now ends when it was to end: its count is another, and may be larger than the initial one.
     pub fn set_divide(&mut self, value: u32) {
         self.divide = value & 0b1011;
     }
@@ -53,9 +53,13 @@ impl Timer {
         self.due
     }
 
-    /// The count.
-    pub fn current(&self, now: Duration) -> u32 {
-        let left = self.due.map(|due| due.saturating_sub(now));
+    /// The count. Periods may have ended that nobody took.
+    pub fn current(&self, now: Duration, is_periodic: bool) -> u32 {
+        let end = self.due.map(|due| match is_periodic && due <= now {
+            true => self.next(due, now),
+            false => due,
+        });
+        let left = end.map(|end| end.saturating_sub(now));
         let counts = left.unwrap_or_default().as_nanos() * u128::from(self.frequency)
             / (u128::from(self.divisor()) * 1_000_000_000);
         u32::try_from(counts).unwrap_or(u32::MAX)
@@ -121,17 +125,19 @@ mod tests {
         let mut timer = timer();
         timer.start(1000, MS);
         assert_eq!(timer.due(), Some(2 * MS));
-        assert_eq!(timer.current(MS + MS / 4), 750);
+        assert_eq!(timer.current(MS + MS / 4, false), 750);
         assert!(!timer.take(MS + MS / 2, false));
         assert!(timer.take(3 * MS, false));
         assert!(!timer.take(4 * MS, false));
-        assert_eq!((timer.due(), timer.current(4 * MS)), (None, 0));
+        assert_eq!((timer.due(), timer.current(4 * MS, false)), (None, 0));
     }
 
     #[test]
     fn periods_do_not_wander_nor_pile_up() {
         let mut timer = timer();
         timer.start(1000, Duration::ZERO);
+        assert_eq!(timer.current(MS, true), 1000);
+        assert_eq!(timer.current(2 * MS + MS / 4, true), 750);
         assert!(timer.take(MS + MS / 3, true));
         assert_eq!(timer.due(), Some(2 * MS));
         assert!(timer.take(5 * MS + MS / 2, true));
