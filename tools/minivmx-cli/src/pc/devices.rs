@@ -47,6 +47,12 @@ use crate::console::{
 trait Device {
     fn read(&mut self, port: u16, width: u8) -> u32;
     fn write(&mut self, port: u16, width: u8, value: u32);
+
+    /// Whether it has registers wider than a byte, and is given an access as it is. Else an access to several
+    /// ports is one to each of them, as on a bus of 8 bits.
+    fn has_wide_registers(&self) -> bool {
+        false
+    }
 }
 
 /// The lines of the interrupt controllers.
@@ -182,12 +188,26 @@ impl Devices {
 
     /// What the guest reads.
     pub fn read(&mut self, port: u16, width: u8) -> u32 {
-        self.at(port).read(port, width)
+        let device = self.at(port);
+        if width == 1 || device.has_wide_registers() {
+            return device.read(port, width);
+        }
+        let bytes = (0..width).map(|byte| {
+            let value = self.read(port.wrapping_add(byte.into()), 1);
+            (value & 0xff) << (8 * byte)
+        });
+        bytes.sum()
     }
 
     /// Takes what the guest writes.
     pub fn write(&mut self, port: u16, width: u8, value: u32) {
-        self.at(port).write(port, width, value);
+        let device = self.at(port);
+        if width == 1 || device.has_wide_registers() {
+            return device.write(port, width, value);
+        }
+        for byte in 0..width {
+            self.write(port.wrapping_add(byte.into()), 1, value >> (8 * byte));
+        }
     }
 
     /// What the guest wrote to its serial port.
@@ -356,6 +376,27 @@ mod tests {
             }
         }
         assert!(devices.reset_requested(), "0x92 was among them");
+    }
+
+    /// As old firmware writes index and value at once.
+    #[test]
+    fn a_word_is_two_accesses_to_devices_with_bytes() {
+        let mut devices = devices();
+        devices.write(0x70, 2, 0x5a0f);
+        assert_eq!(devices.read(0x71, 1) & 0xff, 0x5a);
+        assert_eq!(devices.read(0x70, 2), 0x5aff);
+        devices.write(0x3f8, 2, u32::from(b'!'));
+        assert_eq!(devices.serial().text(), "!");
+    }
+
+    #[test]
+    fn what_has_words_is_read_as_a_whole() {
+        let mut devices = devices();
+        devices.write(0xcf8, 4, 0x8000_0000);
+        assert_eq!(devices.read(0xcf8, 4), 0x8000_0000);
+        devices.write(0x510, 4, 0);
+        assert_eq!(devices.read(0x510, 4), u32::MAX);
+        assert_eq!(devices.absent_ports().collect::<Vec<_>>(), [0x510]);
     }
 
     /// What Linux does before its console is there.

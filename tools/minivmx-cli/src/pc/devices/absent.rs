@@ -27,4 +27,8 @@ impl Device for Absent {
     fn write(&mut self, port: u16, _width: u8, _value: u32) {
         self.written.insert(port);
     }
+
+    fn has_wide_registers(&self) -> bool {
+        true
+    }
 }

@@ -146,6 +146,10 @@ impl Device for Disk {
     fn write(&mut self, port: u16, width: u8, value: u32) {
         self.transport.write(port % PORTS, width, value);
     }
+
+    fn has_wide_registers(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -131,6 +131,10 @@ impl Device for Pci {
             _ => {}
         }
     }
+
+    fn has_wide_registers(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
