@@ -67,7 +67,7 @@ impl Input for Standard {
 }
 
 /// Unlike that of the library, it ends for a signal.
-fn sleep(limit: Duration) {
+pub fn sleep(limit: Duration) {
     // SAFETY: No elements are said to be there, and the time is only read.
     unsafe { libc::ppoll(ptr::null_mut(), 0, &timespec(limit), ptr::null()) };
 }

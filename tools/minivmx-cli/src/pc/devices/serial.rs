@@ -34,7 +34,10 @@ use vm_superio::{
 
 use super::Device;
 use crate::console::{
-    input::Input,
+    input::{
+        self,
+        Input, //
+    },
     sink::Sink, //
 };
 
@@ -117,7 +120,7 @@ impl SerialPort {
     /// Waits for something to be typed, if there is room for it, or a signal; no longer than this.
     pub fn wait(&mut self, limit: Duration) {
         match self.uart.fifo_capacity() {
-            0 => std::thread::sleep(limit),
+            0 => input::sleep(limit),
             _ => self.input.wait(limit),
         }
     }
@@ -160,7 +163,16 @@ impl Device for SerialPort {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        ffi::c_int,
+        thread,
+        time::Instant, //
+    };
+
+    use vmm_sys_util::signal::Killable;
+
     use super::*;
+    use crate::signal;
 
     fn typed(bytes: &'static [u8]) -> Box<dyn Input> {
         Box::new(bytes)
@@ -180,6 +192,28 @@ mod tests {
     fn the_transmitter_is_always_ready() {
         let mut serial = SerialPort::new(typed(b""), Sink::captured(None));
         assert_eq!(serial.read(0x3fd, 1) & 0x60, 0x60);
+    }
+
+    extern "C" fn ignore(_: c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+
+    #[test]
+    fn a_signal_ends_the_wait_without_room() -> Result<()> {
+        const LIMIT: Duration = Duration::from_secs(30);
+        signal::handle(libc::SIGUSR2, ignore)?;
+        let start = Instant::now();
+        let waiting = thread::spawn(|| {
+            let mut serial = SerialPort::new(typed(&[b'k'; 100]), Sink::captured(None));
+            (0..8).for_each(|_| serial.receive());
+            assert!(!serial.awaits_input());
+            serial.wait(LIMIT);
+        });
+        // It may not wait yet.
+        while !waiting.is_finished() && start.elapsed() < LIMIT {
+            waiting.kill(libc::SIGUSR2)?;
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(start.elapsed() < LIMIT);
+        Ok(())
     }
 
     /// What Linux tells its console apart from a polled port by.
