@@ -63,6 +63,9 @@ pub const DISK_LINE: u8 = 11;
 /// Where on the PCI bus it is, if there is one: next to the bridge.
 pub const DISK_SLOT: u8 = 1;
 
+/// A guest that wants to be interrupted by a timer more often than that is not.
+const SHORTEST_PERIOD: Duration = Duration::from_micros(20);
+
 /// Time since the machine was switched on.
 type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
@@ -295,9 +298,11 @@ impl Devices {
         (self.clock)()
     }
 
-    /// When the next clock tick is due, by that time, if the guest listens to them.
+    /// When the next clock tick is due, by that time, if the guest would hear it: not while it has to take the
+    /// last one.
     pub fn tick_due(&self) -> Option<Duration> {
-        self.has_clock_listener().then(|| self.pit.tick_due())?
+        let is_heard = self.pic.hears(CLOCK_LINE) || self.apics.is_heard(CLOCK_LINE);
+        is_heard.then(|| self.pit.tick_due())?
     }
 
     fn has_clock_listener(&self) -> bool {
@@ -428,5 +433,25 @@ mod tests {
         assert!(devices.next_tick().is_some());
         devices.write(0x21, 1, 0xff);
         assert_eq!(devices.next_tick(), None);
+    }
+
+    #[test]
+    fn a_tick_that_waits_needs_no_other() {
+        let (time, clock) = clock();
+        let mut devices = devices();
+        devices.pit = pit::Pit::new(Arc::clone(&clock));
+        devices.clock = clock;
+        for (port, value) in [(0x20, 0x11), (0x21, 8), (0x21, 4), (0x21, 1)] {
+            devices.write(port, 1, value);
+        }
+        for (port, value) in [(0x43, 0x34), (0x40, 0), (0x40, 1)] {
+            devices.write(port, 1, value);
+        }
+        time.set(devices.tick_due().expect("it runs"));
+        devices.raise_lines();
+        assert!(devices.has_interrupt());
+        assert_eq!(devices.tick_due(), None);
+        assert_eq!(devices.acknowledge(), Some(8));
+        assert!(devices.tick_due() > Some(devices.now()));
     }
 }

@@ -43,6 +43,11 @@ impl Pic {
         unmasked.then_some(base | line)
     }
 
+    /// Whether an edge of that line changes anything: not while the CPU has to take the last one.
+    pub fn hears(&self, line: u8) -> bool {
+        self.vector(line).is_some() && self.master.requested & (1 << line) == 0
+    }
+
     /// Raises one of the lines 0 to 15, for a moment.
     pub fn pulse(&mut self, line: u8) {
         match line {

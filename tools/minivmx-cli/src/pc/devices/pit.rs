@@ -16,11 +16,16 @@ use serde::{
 
 use super::{
     Clock,
-    Device, //
+    Device,
+    SHORTEST_PERIOD, //
 };
 
 /// Counts per second.
 const FREQUENCY: u128 = 1_193_182;
+
+/// A guest that counts down more often is not interrupted as often.
+const SHORTEST_PERIOD_COUNTS: u64 =
+    (SHORTEST_PERIOD.as_nanos() * FREQUENCY).div_ceil(1_000_000_000) as u64;
 
 const COMMAND: u16 = 0x43;
 const CONTROL: u16 = 0x61;
@@ -241,12 +246,20 @@ impl Counter {
         }
     }
 
+    /// Counts from tick to tick; 0: none yet.
+    fn period(&self) -> u64 {
+        match u64::from(self.reload) {
+            reload if self.is_periodic() && reload != 0 => reload.max(SHORTEST_PERIOD_COUNTS),
+            reload => reload,
+        }
+    }
+
     /// Periods that have ended since the start.
     fn periods(&self, now: Duration) -> u64 {
-        match u64::from(self.reload) {
+        match self.period() {
             0 => 0,
-            reload if self.is_periodic() => self.elapsed(now) / reload,
-            reload => u64::from(self.elapsed(now) >= reload),
+            period if self.is_periodic() => self.elapsed(now) / period,
+            period => u64::from(self.elapsed(now) >= period),
         }
     }
 
@@ -263,7 +276,7 @@ impl Counter {
         if self.reload == 0 || (periods != 0 && !self.is_periodic()) {
             return None;
         }
-        let counts = (u128::from(periods) + 1) * u128::from(self.reload);
+        let counts = (u128::from(periods) + 1) * u128::from(self.period());
         let nanoseconds = (counts * 1_000_000_000).div_ceil(FREQUENCY);
         let since_start = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
         Some(self.started.saturating_add(since_start))
@@ -326,6 +339,21 @@ mod tests {
         time.set(Duration::from_secs(1));
         assert!(pit.take_tick());
         assert!(!pit.take_tick(), "ticks do not pile up");
+    }
+
+    #[test]
+    fn no_guest_is_interrupted_without_end() {
+        let (mut pit, time) = pit();
+        pit.write(0x43, 1, 0x34);
+        pit.write(0x40, 1, 2);
+        pit.write(0x40, 1, 0);
+        for _ in 0..3 {
+            let now = (pit.clock)();
+            let next = pit.tick_due().expect("it runs");
+            assert!(next >= now + SHORTEST_PERIOD, "{next:?}");
+            time.set(next);
+            assert!(pit.take_tick());
+        }
     }
 
     #[test]

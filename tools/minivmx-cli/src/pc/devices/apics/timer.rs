@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-/// A guest that wants to be interrupted more often than that is not.
-const SHORTEST_PERIOD: Duration = Duration::from_micros(20);
+use crate::pc::devices::SHORTEST_PERIOD;
 
 #[derive(Clone, Copy)]
 pub struct Timer {
