@@ -4,8 +4,14 @@
 //! counters that follow the host's clock, and the gate and output of counter 2
 //! at port 0x61.
 //!
-//! Intel 8254 data sheet, "Mode Definitions". Counters are binary; BCD is not
-//! offered.
+//! Intel 8254 data sheet, "Mode Definitions". Not as there are:
+//!
+//! - BCD: counters are binary;
+//! - the gate of counter 2 when it falls, which stops no count; its rise begins the count
+//!   anew, in modes 0 and 4 as well;
+//! - in modes 2 and 3 a new count begins at once, not with the next period, and in mode 0 the
+//!   first of its two bytes does not stop the old one;
+//! - in mode 1 the output is low from the count on, not from the gate's rise on.
 
 use std::time::Duration;
 
@@ -81,14 +87,28 @@ impl Pit {
     }
 
     fn command(&mut self, value: u8) {
-        const READ_BACK: u8 = 3;
         let Some(counter) = self.counters.get_mut(usize::from(value >> 6)) else {
-            debug_assert_eq!(value >> 6, READ_BACK);
-            return;
+            return self.read_back(value);
         };
         match (value >> 4) & 3 {
             0 => counter.latch((self.clock)()),
             access => counter.program(access, (value >> 1) & 7),
+        }
+    }
+
+    /// Latches what is asked for of each counter that is named. Bits that ask are 0.
+    fn read_back(&mut self, value: u8) {
+        const NO_COUNT: u8 = 1 << 5;
+        const NO_STATUS: u8 = 1 << 4;
+        let now = (self.clock)();
+        let named = (1..).zip(&mut self.counters);
+        for (_, counter) in named.filter(|(bit, _)| value & (1 << bit) != 0) {
+            if value & NO_COUNT == 0 {
+                counter.latch(now);
+            }
+            if value & NO_STATUS == 0 {
+                counter.latch_status(now);
+            }
         }
     }
 
@@ -133,10 +153,10 @@ impl Device for Pit {
     }
 }
 
-/// How bytes make up a count.
+/// How bytes make up a count, as commands and the status have it.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 enum Access {
-    Low,
+    Low = 1,
     High,
     #[default]
     LowThenHigh,
@@ -154,6 +174,9 @@ struct Counter {
     /// The first byte of two.
     low: Option<u8>,
     latched: Option<u16>,
+    /// It is read before the count.
+    #[serde(default)]
+    latched_status: Option<u8>,
     high_is_next: bool,
 }
 
@@ -194,7 +217,23 @@ impl Counter {
         self.latched.get_or_insert(count);
     }
 
+    fn latch_status(&mut self, now: Duration) {
+        const OUTPUT: u8 = 1 << 7;
+        const NO_COUNT_YET: u8 = 1 << 6;
+        let output = if self.output(now) { OUTPUT } else { 0 };
+        let is_null = if self.reload == 0 { NO_COUNT_YET } else { 0 };
+        let status = output | is_null | ((self.access as u8) << 4) | (self.mode << 1);
+        self.latched_status.get_or_insert(status);
+    }
+
     fn read(&mut self, now: Duration) -> u8 {
+        match self.latched_status.take() {
+            Some(status) => status,
+            None => self.read_count(now),
+        }
+    }
+
+    fn read_count(&mut self, now: Duration) -> u8 {
         let [low, high] = self
             .latched
             .unwrap_or_else(|| self.count(now))
@@ -228,19 +267,22 @@ impl Counter {
     }
 
     fn count(&self, now: Duration) -> u16 {
-        let elapsed = self.elapsed(now);
-        let passed = match u64::from(self.reload) {
-            reload if self.is_periodic() && reload != 0 => elapsed % reload,
-            _ => elapsed,
+        let (elapsed, reload) = (self.elapsed(now), u64::from(self.reload));
+        let count = match self.mode {
+            _ if reload == 0 => elapsed.wrapping_neg(),
+            3 => square_wave(elapsed, reload).1,
+            2 => reload - elapsed % reload,
+            _ => reload.wrapping_sub(elapsed),
         };
-        u64::from(self.reload).wrapping_sub(passed) as u16
+        // CAST: A counter has 16 bits.
+        count as u16
     }
 
     fn output(&self, now: Duration) -> bool {
         let (elapsed, reload) = (self.elapsed(now), u64::from(self.reload));
         match self.mode {
             _ if reload == 0 => self.mode != 0,
-            3 => elapsed % reload < reload.div_ceil(2),
+            3 => square_wave(elapsed, reload).0,
             2 => elapsed % reload != reload - 1,
             _ => elapsed >= reload,
         }
@@ -283,6 +325,14 @@ impl Counter {
     }
 }
 
+/// Output and count of mode 3: high, then low, and down by two in each half. Of an odd count
+/// the high half is the longer one.
+fn square_wave(elapsed: u64, reload: u64) -> (bool, u64) {
+    let (into, high) = (elapsed % reload, reload.div_ceil(2));
+    let into_half = if into < high { into } else { into - high };
+    (into < high, (reload & !1) - 2 * into_half)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,6 +371,68 @@ mod tests {
         assert_eq!(latched, 65536 - 11931);
         let live = pit.read(0x40, 1) | (pit.read(0x40, 1) << 8);
         assert_eq!(live, 65536 - 23863);
+    }
+
+    fn pair(pit: &mut Pit) -> u32 {
+        pit.read(0x40, 1) | (pit.read(0x40, 1) << 8)
+    }
+
+    #[test]
+    fn status_and_count_are_read_back() {
+        let (mut pit, time) = pit();
+        pit.write(0x43, 1, 0x36);
+        pit.write(0x43, 1, 0xe2);
+        assert_eq!(pit.read(0x40, 1), 0xf6, "there is no count yet");
+        pit.write(0x40, 1, 0);
+        pit.write(0x40, 1, 0x40);
+        time.set(Duration::from_millis(1));
+        let count = 0x4000 - 2 * 1193;
+        // Status alone, count alone, both, and each is latched once.
+        pit.write(0x43, 1, 0xe2);
+        assert_eq!(pit.read(0x40, 1), 0xb6);
+        assert_eq!(pair(&mut pit), count);
+        pit.write(0x43, 1, 0xd2);
+        time.set(Duration::from_millis(10));
+        pit.write(0x43, 1, 0xc2);
+        time.set(Duration::from_millis(20));
+        assert_eq!(pit.read(0x40, 1), 0x36, "the low half began 3 ms ago");
+        assert_eq!(pair(&mut pit), count);
+        assert_eq!(pair(&mut pit), 0x4000 - 2 * (23863 - 16384));
+    }
+
+    #[test]
+    fn counters_that_are_not_named_are_not_read_back() {
+        let (mut pit, _) = pit();
+        pit.write(0x43, 1, 0x34);
+        pit.write(0x40, 1, 0x34);
+        pit.write(0x40, 1, 0x12);
+        pit.write(0x43, 1, 0xec);
+        assert_eq!(pair(&mut pit), 0x1234);
+    }
+
+    #[test]
+    fn a_square_wave_counts_by_two() {
+        let waves = |reload| {
+            let counts = (0..=reload).map(|elapsed| square_wave(elapsed, reload));
+            counts.collect::<Vec<_>>()
+        };
+        let (high, low) = (true, false);
+        assert_eq!(
+            waves(4),
+            [(high, 4), (high, 2), (low, 4), (low, 2), (high, 4)]
+        );
+        assert_eq!(
+            waves(5),
+            [
+                (high, 4),
+                (high, 2),
+                (high, 0),
+                (low, 4),
+                (low, 2),
+                (high, 4)
+            ]
+        );
+        assert_eq!(waves(1), [(high, 0), (high, 0)]);
     }
 
     #[test]
