@@ -62,6 +62,18 @@ has_no_stack() {
 	! (corner s --mmu "$mmu") && says '^minivmx: the guest cannot go on: an event cannot be delivered'
 }
 
+# Who is to read what it prints does not, and there is no room for it.
+ends_without_reader() {
+	mkfifo "$pipe"
+	exec 3<>"$pipe"
+	dd if=/dev/zero of="$pipe" bs=64k count=1 2>"$said"
+	timeout -s KILL 30 minivmx boot --kernel "$needed" --memory 32M --cmdline p --mmu "$mmu" \
+		--timeout 1 </dev/null >"$pipe" 2>"$said"
+	exec 3<&-
+	rm "$pipe"
+	says '^minivmx: nobody takes the output$'
+}
+
 # by_kvm NAME COMMAND…: as result, once.
 by_kvm() {
 	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
@@ -72,7 +84,8 @@ by_kvm() {
 }
 
 snapshot=/tmp/boot.snapshot
-plan 7
+pipe=/tmp/boot.pipe
+plan 8
 result task_priority has_task_priority --mmu "$mmu"
 by_kvm task_priority_in_kvm has_task_priority --accel kvm
 result snapshot write_with_priority --mmu "$mmu"
@@ -81,3 +94,4 @@ by_kvm task_priority_comes_from_kvm keeps_priority_from_kvm
 rm -f "$snapshot"
 result step_over_absent_memory steps_over_absent_memory
 result stack_in_absent_memory has_no_stack
+result end_without_reader ends_without_reader

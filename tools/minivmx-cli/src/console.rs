@@ -4,5 +4,7 @@
 
 pub mod escape;
 pub mod input;
+pub mod output;
+pub mod ready;
 pub mod sink;
 pub mod terminal;

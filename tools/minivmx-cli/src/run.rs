@@ -35,6 +35,10 @@ use crate::{
     bench::time_stamp,
     console::{
         input,
+        output::{
+            self,
+            Output, //
+        },
         sink::Sink,
         terminal::Keys, //
     },
@@ -289,14 +293,17 @@ impl<'a> Run<'a> {
             if let Some(histogram) = &self.histogram {
                 object["histogram"] = histogram.json();
             }
-            println!("{object:#}");
+            output::say(format_args!("{object:#}"))?;
         } else {
-            println!("\n{}", counts::Table(&stats, self.machine.vm.mmu()));
+            output::say(format_args!(
+                "\n{}",
+                counts::Table(&stats, self.machine.vm.mmu())
+            ))?;
             if let Some(histogram) = &self.histogram {
-                println!("\n{histogram}");
+                output::say(format_args!("\n{histogram}"))?;
             }
             if let Some(lost) = lost::sentence(self.devices.absent_ports()) {
-                println!("{lost}");
+                output::say(lost)?;
             }
         }
         self.look()?;
@@ -317,12 +324,12 @@ fn devices(arguments: &Arguments) -> Result<Devices> {
     let (serial, debug) = match (arguments.json, is_told) {
         (true, _) => (Sink::captured(until), Sink::captured(until)),
         (_, true) => (
-            Sink::lines(io::stdout(), until),
-            Sink::lines(io::stderr(), until),
+            Sink::lines(Output::to(io::stdout())?, until),
+            Sink::lines(Output::to(io::stderr())?, until),
         ),
         _ => (
-            Sink::stream(io::stdout(), until),
-            Sink::stream(io::stderr(), until),
+            Sink::stream(Output::to(io::stdout())?, until),
+            Sink::stream(Output::to(io::stderr())?, until),
         ),
     };
     let input = Box::new(input::Standard::new(Keys::Most));

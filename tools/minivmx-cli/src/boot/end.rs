@@ -15,6 +15,7 @@ use super::{
     arguments::Arguments, //
 };
 use crate::{
+    console::output,
     pc::devices::Devices,
     run::outcome::Outcome, //
 };
@@ -63,9 +64,9 @@ pub fn report<G: Accelerator + ?Sized>(
             "ticks": ticks,
             "stats": counts.json,
         });
-        println!("{object:#}");
+        output::say(format_args!("{object:#}"))?;
     } else {
-        println!("\n{}\nticks {ticks}", counts.table);
+        output::say(format_args!("\n{}\nticks {ticks}", counts.table))?;
     }
     eprintln!("minivmx: {sentence}");
     Ok(outcome.status(until, seen))

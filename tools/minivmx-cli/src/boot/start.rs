@@ -43,6 +43,7 @@ use crate::{
             Input,
             Standard, //
         },
+        output::Output,
         sink::Sink,
         terminal::{
             self,
@@ -195,8 +196,8 @@ pub fn devices(memory: u64, arguments: &Arguments, input: Box<dyn Input>) -> Res
     let (serial, debug) = match arguments.json {
         true => (Sink::captured(until), Sink::captured(None)),
         false => (
-            Sink::stream(io::stdout(), until),
-            Sink::stream(io::stderr(), None),
+            Sink::stream(Output::to(io::stdout())?, until),
+            Sink::stream(Output::to(io::stderr())?, None),
         ),
     };
     Devices::new(memory, input, serial, debug).with_disk(arguments.disk.as_ref())

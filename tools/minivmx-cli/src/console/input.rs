@@ -3,14 +3,22 @@
 //! What is typed for the guest, without waiting for it.
 
 use std::{
-    os::fd::AsRawFd,
-    ptr,
+    os::fd::{
+        AsFd,
+        AsRawFd, //
+    },
     time::Duration, //
 };
 
-use super::terminal::{
-    KeyByKey,
-    Keys, //
+use super::{
+    ready::{
+        is_ready,
+        sleep, //
+    },
+    terminal::{
+        KeyByKey,
+        Keys, //
+    },
 };
 
 /// A source of bytes that never blocks.
@@ -44,7 +52,7 @@ impl Standard {
 
 impl Input for Standard {
     fn read(&mut self, room: &mut [u8]) -> usize {
-        if self.ended || room.is_empty() || !is_ready(Duration::ZERO) {
+        if self.ended || room.is_empty() || !has_input(Duration::ZERO) {
             return 0;
         }
         let stdin = std::io::stdin().as_raw_fd();
@@ -61,33 +69,14 @@ impl Input for Standard {
     fn wait(&mut self, limit: Duration) {
         match self.ended {
             true => sleep(limit),
-            false => _ = is_ready(limit),
+            false => _ = has_input(limit),
         }
     }
 }
 
-/// Unlike that of the library, it ends for a signal.
-pub fn sleep(limit: Duration) {
-    // SAFETY: No elements are said to be there, and the time is only read.
-    unsafe { libc::ppoll(ptr::null_mut(), 0, &timespec(limit), ptr::null()) };
-}
-
 /// Whether there is something to be read, at the latest after this time.
-fn is_ready(limit: Duration) -> bool {
-    let mut poll = libc::pollfd {
-        fd: std::io::stdin().as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: One element is lent, and one is said to be there; the time is only read.
-    unsafe { libc::ppoll(&mut poll, 1, &timespec(limit), ptr::null()) == 1 }
-}
-
-fn timespec(duration: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
-    }
+fn has_input(limit: Duration) -> bool {
+    is_ready(std::io::stdin().as_fd(), libc::POLLIN, limit)
 }
 
 #[cfg(test)]

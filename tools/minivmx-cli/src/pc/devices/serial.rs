@@ -34,10 +34,8 @@ use vm_superio::{
 
 use super::Device;
 use crate::console::{
-    input::{
-        self,
-        Input, //
-    },
+    input::Input,
+    ready,
     sink::Sink, //
 };
 
@@ -120,7 +118,7 @@ impl SerialPort {
     /// Waits for something to be typed, if there is room for it, or a signal; no longer than this.
     pub fn wait(&mut self, limit: Duration) {
         match self.uart.fifo_capacity() {
-            0 => input::sleep(limit),
+            0 => ready::sleep(limit),
             _ => self.input.wait(limit),
         }
     }
@@ -156,7 +154,7 @@ impl Device for SerialPort {
     }
 
     fn write(&mut self, port: u16, _width: u8, value: u32) {
-        // The sink keeps its own errors, and the line cannot fail.
+        // What nobody takes is lost, as on a line that is not plugged in; the interrupt's cannot fail.
         let _ = self.uart.write((port - BASE) as u8, value as u8);
     }
 }
