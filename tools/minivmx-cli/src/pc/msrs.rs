@@ -3,7 +3,8 @@
 //! MSRs that the driver does not keep, but that firmware takes for granted.
 //!
 //! They are memory only: memory types, microcode revision and the like have no
-//! effect on this guest. Any other MSR is #GP(0), as on a CPU without it.
+//! effect on this guest, nor has what is written to IA32_APIC_BASE: local APICs stay where
+//! they are, as enabled as they were. Any other MSR is #GP(0), as on a CPU without it.
 
 use std::collections::BTreeMap;
 

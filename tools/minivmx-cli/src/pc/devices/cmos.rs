@@ -3,6 +3,10 @@
 //! The real-time clock with its battery-backed memory, where firmware finds the
 //! time and the amount of memory (Motorola MC146818 data sheet; the memory
 //! registers are those of QEMU's PC).
+//!
+//! Each register of the time is the host's when it is read: it is never said that an update is
+//! in progress, and who reads across the end of a second must read twice, as Linux does. The
+//! clock cannot be set nor stopped, and does not interrupt; register C is memory.
 
 use std::time::{
     Duration,
