@@ -77,7 +77,7 @@ impl Access {
     ///
     /// Supervisor accesses by code of CPL 3 are implicit ones, which do not heed AC. So are reads that fault
     /// although something is there: to others AC opens it. If that was taken for one of others, the guest
-    /// would fault there for ever.
+    /// would fault there for ever. Implicit writes follow on a read of the same place, as far as is known.
     pub(crate) fn of_fault(code: u32, is_user: bool, ac: bool) -> Self {
         let user = code & fault::USER != 0;
         let refused_read = code & (fault::PRESENT | fault::WRITE | fault::FETCH) == fault::PRESENT;

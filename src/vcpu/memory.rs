@@ -109,7 +109,8 @@ pub(crate) fn is_at_iret(cx: &Context<'_>) -> bool {
         .is_some_and(|bytes| instruction::is_iret(bytes, paging::is_64_bit(cx)))
 }
 
-/// Reads the bytes at RIP, as many as can be read without any effect on the guest.
+/// Reads the bytes at RIP, as many as can be read without a fault. Accessed flags are set, also for bytes behind
+/// the instruction's last one, as by a CPU that reads ahead (SDM Vol. 3A, "Accessed and Dirty Flags").
 fn read_instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
     let base = if paging::is_64_bit(cx) {
         0
