@@ -438,11 +438,12 @@ impl Filling<'_> {
             shadow.counts.supervisor_writes = shadow.counts.supervisor_writes.wrapping_add(1);
             return Ok(self.step(shadow, at, self.supervisor_write(), false));
         }
-        if self.access.write && shadow.tables.is_protected(self.walked.gpa.frame()) {
+        let is_protected = shadow.tables.is_protected(self.walked.gpa.frame());
+        if self.access.write && is_protected {
             return self.write_table(shadow, at);
         }
         shadow.counts.misses = shadow.counts.misses.wrapping_add(1);
-        self.fill(shadow, at);
+        self.fill(shadow, at, is_protected);
         Ok(Fault::Filled)
     }
 
@@ -461,7 +462,8 @@ impl Filling<'_> {
         // What was let go may have been the way to this very page.
         if self.can_go_on(shadow) {
             let at = self.make_way(shadow)?;
-            self.fill(shadow, at);
+            let is_protected = shadow.tables.is_protected(frame);
+            self.fill(shadow, at, is_protected);
         }
         Ok(Fault::Filled)
     }
@@ -472,8 +474,12 @@ impl Filling<'_> {
             .make_way(self.paging, self.address, &self.walked, self.memory)
     }
 
-    fn fill<P: Frame>(&self, shadow: &mut Shadow<P>, at: At) {
-        shadow.tables.fill(at, &self.walked, self.page, self.memory);
+    fn fill<P: Frame>(&self, shadow: &mut Shadow<P>, at: At, is_protected: bool) {
+        let page = GuestPage {
+            writable: self.page.writable && !is_protected,
+            ..self.page
+        };
+        shadow.tables.fill(at, &self.walked, page, self.memory);
     }
 
     /// Is there a table to begin with, and the rest of the way where only its end was walked?

@@ -269,7 +269,7 @@ impl<P: Frame> Tables<P> {
         self.root.is_some()
     }
 
-    /// Makes an entry map a page that [`Self::make_way`] led to.
+    /// Makes an entry map a page that [`Self::make_way`] led to. It is not writable if its frame is protected.
     pub(super) fn fill(
         &mut self,
         at: At,
@@ -278,7 +278,7 @@ impl<P: Frame> Tables<P> {
         memory: &dyn GuestMemory,
     ) {
         let (mut rights, source) = self.leaf(at, walked);
-        rights.write &= page.writable && !self.is_protected(walked.gpa.frame());
+        rights.write &= page.writable;
         self.set_leaf(at, page, rights, source, memory);
     }
 
