@@ -6,6 +6,8 @@ use crate::uapi::minivmx_event;
 
 // SDM Vol. 3C, "VM-Entry Controls for Event Injection".
 const VALID: u32 = 1 << 31;
+const NMI: u32 = 2 << 8;
+const NMI_VECTOR: u32 = 2;
 
 impl minivmx_event {
     /// An external interrupt with this vector.
@@ -19,6 +21,14 @@ impl minivmx_event {
     pub fn interrupt(vector: u8) -> Self {
         Self {
             info: VALID | u32::from(vector),
+            ..Self::default()
+        }
+    }
+
+    /// A non-maskable interrupt.
+    pub fn nmi() -> Self {
+        Self {
+            info: VALID | NMI | NMI_VECTOR,
             ..Self::default()
         }
     }

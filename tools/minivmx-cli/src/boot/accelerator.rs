@@ -127,6 +127,10 @@ pub trait Processor: Accelerator + Send {
 
     /// Another CPU has started it: it begins at this page, in real mode.
     fn begin_at(&mut self, page: u8) -> Result<()>;
+
+    /// Gives it an NMI, if it can take one. Else [`Accelerator::run`] is to end as soon as it can, which comes
+    /// before what [`Accelerator::ask_for_window`] has asked for.
+    fn nmi(&mut self) -> Result<bool>;
 }
 
 impl Processor for Machine {
@@ -141,6 +145,15 @@ impl Processor for Machine {
         self.vcpu.set_sregs(&sregs)?;
         *self.vcpu.regs_mut() = startup::regs();
         Ok(())
+    }
+
+    fn nmi(&mut self) -> Result<bool> {
+        let can_take = self.vcpu.ready().contains(Windows::NMI) && !self.vcpu.event().is_some();
+        match can_take {
+            true => *self.vcpu.event_mut() = Event::nmi(),
+            false => self.vcpu.set_windows(Windows::NMI),
+        }
+        Ok(can_take)
     }
 }
 
@@ -157,7 +170,9 @@ impl Machine {
     /// Answers that exit.
     pub fn answer(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
         Ok(match exits::answer(self.vcpu.exit(), bus) {
-            None | Some(Exit::Other(Reason::INTERRUPT_WINDOW)) => Stop::Answered,
+            None | Some(Exit::Other(Reason::INTERRUPT_WINDOW | Reason::NMI_WINDOW)) => {
+                Stop::Answered
+            }
             Some(Exit::Memory { .. }) => match exits::access_absent_memory(&mut self.vcpu, bus)? {
                 None => Stop::Answered,
                 Some(error) => Stop::Failed(Outcome::Failed(format!("{error:#}"))),

@@ -315,6 +315,12 @@ impl Processor for Kvm {
         self.set_sregs(&sregs, true)?;
         self.set_regs(&startup::regs())
     }
+
+    /// KVM keeps it until it can be taken.
+    fn nmi(&mut self) -> Result<bool> {
+        self.vcpu.nmi().context("KVM_NMI")?;
+        Ok(true)
+    }
 }
 
 fn tells_of_apic(cpuid: &[CpuidEntry]) -> bool {

@@ -40,7 +40,7 @@ pub struct Cpu<'a> {
 enum Sleep {
     No,
     UntilInterrupt,
-    /// Interrupts are off.
+    /// Interrupts are off: only an NMI, or another CPU's INIT, ends it.
     ForEver,
 }
 
@@ -91,6 +91,7 @@ impl<'a> Cpu<'a> {
         state.devices.serve(self.guest.memory());
         state.devices.raise_lines();
         self.offer_interrupt(&mut state.devices)?;
+        self.offer_nmi(&mut state.devices)?;
         // SAFETY: This call cannot fail.
         state.cpus[self.number] = Activity::Runs(unsafe { libc::pthread_self() });
         self.board.wake(&mut state, Some(self.number));
@@ -106,16 +107,23 @@ impl<'a> Cpu<'a> {
             self.sleep = Sleep::No;
         }
         let activity = match (turn, self.sleep) {
-            (Turn::Wait, _) | (Turn::Run, Sleep::ForEver) => Activity::Off,
+            (Turn::Wait, _) => Activity::Off,
             (_, Sleep::No) => return Ok(true),
-            _ if state.devices.has_interrupt_for(self.number) => {
+            _ if self.is_woken(&state.devices) => {
                 self.sleep = Sleep::No;
                 return Ok(true);
             }
+            (_, Sleep::ForEver) => Activity::Off,
             _ => Activity::Sleeps,
         };
         state.rest(self.number, activity);
         Ok(false)
+    }
+
+    fn is_woken(&self, devices: &Devices) -> bool {
+        let awaits_interrupt = matches!(self.sleep, Sleep::UntilInterrupt);
+        devices.has_nmi_for(self.number)
+            || (awaits_interrupt && devices.has_interrupt_for(self.number))
     }
 
     /// Leaves the interrupt that comes first to the guest, or asks when it can be taken.
@@ -127,6 +135,13 @@ impl<'a> Cpu<'a> {
         }
         let waits = devices.has_interrupt_for(self.number);
         self.guest.ask_for_window(waits);
+        Ok(())
+    }
+
+    fn offer_nmi(&mut self, devices: &mut Devices) -> Result<()> {
+        if devices.has_nmi_for(self.number) && self.guest.nmi()? {
+            devices.nmi_taken_by(self.number);
+        }
         Ok(())
     }
 

@@ -51,6 +51,7 @@ const SPURIOUS: u64 = LOCAL + 0xf0;
 const COMMAND_LOW: u64 = LOCAL + 0x300;
 const COMMAND_HIGH: u64 = LOCAL + 0x310;
 const VECTOR: u8 = 0x40;
+const NMI: u8 = 2;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// What a CPU does next, perhaps with the vector of an interrupt that it has taken.
@@ -71,12 +72,28 @@ fn cpu(
     begun: bool,
     program: impl FnMut(&mut dyn Bus, Option<u8>) -> Result<Stop> + Send + 'static,
 ) -> Box<dyn Processor> {
+    script(begun, true, program)
+}
+
+/// One that has interrupts disabled.
+fn closed(
+    begun: bool,
+    program: impl FnMut(&mut dyn Bus, Option<u8>) -> Result<Stop> + Send + 'static,
+) -> Box<dyn Processor> {
+    script(begun, false, program)
+}
+
+fn script(
+    begun: bool,
+    open: bool,
+    program: impl FnMut(&mut dyn Bus, Option<u8>) -> Result<Stop> + Send + 'static,
+) -> Box<dyn Processor> {
     Box::new(Script {
         program: Box::new(program),
         memory: GuestMemoryMmap::new(),
         kicked: Arc::default(),
         begun,
-        open: true,
+        open,
         vector: None,
     })
 }
@@ -160,6 +177,14 @@ impl Processor for Script {
         assert_eq!(page, 0x99);
         self.begun = true;
         Ok(())
+    }
+
+    fn nmi(&mut self) -> Result<bool> {
+        let can_take = self.vector.is_none();
+        if can_take {
+            self.vector = Some(NMI);
+        }
+        Ok(can_take)
     }
 }
 
@@ -315,24 +340,45 @@ fn it_is_over_when_no_cpu_can_be_woken() -> Result<()> {
     let second_ran = Arc::new(AtomicBool::new(false));
     let halted = |begun| {
         let second_ran = Arc::clone(&second_ran);
-        Box::new(Script {
-            memory: GuestMemoryMmap::new(),
-            program: Box::new(move |bus: &mut dyn Bus, _| {
-                if begun {
-                    start_second(bus);
-                } else {
-                    second_ran.store(true, Ordering::Release);
-                }
-                Ok(Stop::Halted)
-            }),
-            kicked: Arc::default(),
-            begun,
-            open: false,
-            vector: None,
+        closed(begun, move |bus, _| {
+            if begun {
+                start_second(bus);
+            } else {
+                second_ran.store(true, Ordering::Release);
+            }
+            Ok(Stop::Halted)
         })
     };
-    let cpus: Vec<Box<dyn Processor>> = vec![halted(true), halted(false)];
-    assert_eq!(end_of(cpus)?, Outcome::Halted);
+    assert_eq!(end_of(vec![halted(true), halted(false)])?, Outcome::Halted);
     assert!(second_ran.load(Ordering::Acquire));
+    Ok(())
+}
+
+/// The one that sends it can be woken no more, either.
+#[test]
+fn an_nmi_wakes_a_cpu_that_halted_for_ever() -> Result<()> {
+    let mut begun = false;
+    let first = closed(true, move |bus, vector| {
+        if vector.is_some() {
+            send(bus, 1, 0x4400);
+            return Ok(Stop::Halted);
+        }
+        if !begun {
+            begun = true;
+            start_second(bus);
+        }
+        Ok(Stop::Interrupted)
+    });
+    let second = closed(false, |bus, vector| {
+        match vector {
+            None => send(bus, 0, VECTOR.into()),
+            Some(vector) => {
+                assert_eq!(vector, NMI);
+                bus.write_port(0xcf9, 1, 6);
+            }
+        }
+        Ok(Stop::Halted)
+    });
+    assert_eq!(end_of(vec![first, second])?, Outcome::Reset);
     Ok(())
 }

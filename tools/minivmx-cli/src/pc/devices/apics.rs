@@ -43,6 +43,8 @@ pub enum Turn {
 struct Cpu {
     apic: LocalApic,
     turn: Turn,
+    /// One waits for it.
+    nmi: bool,
 }
 
 /// Without CPUs, none of it is there.
@@ -61,10 +63,12 @@ impl Apics {
         let first = Cpu {
             apic: LocalApic::new(0, frequency).with_virtual_wire(),
             turn: Turn::Run,
+            nmi: false,
         };
         let others = (1..cpus).map(|id| Cpu {
             apic: LocalApic::new(id, frequency),
             turn: Turn::Wait,
+            nmi: false,
         });
         Self {
             cpus: [first].into_iter().chain(others).collect(),
@@ -133,6 +137,18 @@ impl Apics {
         cpu.is_some_and(|cpu| cpu.apic.pending().is_some())
     }
 
+    /// Whether an NMI waits for a CPU.
+    pub fn has_nmi(&self, cpu: usize) -> bool {
+        self.cpus.get(cpu).is_some_and(|cpu| cpu.nmi)
+    }
+
+    /// The CPU takes it.
+    pub fn take_nmi(&mut self, cpu: usize) {
+        if let Some(cpu) = self.cpus.get_mut(cpu) {
+            cpu.nmi = false;
+        }
+    }
+
     /// The CPU takes it: its vector.
     pub fn acknowledge(&mut self, cpu: usize) -> Option<u8> {
         self.cpus.get_mut(cpu)?.apic.acknowledge()
@@ -156,10 +172,10 @@ impl Apics {
         turn
     }
 
-    /// Whether a CPU has been started, and has not begun yet.
+    /// Whether a CPU has been started, or woken by an NMI, and has not begun yet.
     pub fn is_starting(&self) -> bool {
         let mut cpus = self.cpus.iter();
-        cpus.any(|cpu| matches!(cpu.turn, Turn::Begin(_)))
+        cpus.any(|cpu| cpu.nmi || matches!(cpu.turn, Turn::Begin(_)))
     }
 
     /// The CPUs for which something has changed since the last call, as bits.
@@ -192,10 +208,11 @@ impl Apics {
         let (frequency, cpu) = (self.frequency, &mut self.cpus[number]);
         match kind {
             Kind::Fixed(vector) | Kind::LowestPriority(vector) => cpu.apic.accept(vector),
+            Kind::Nmi => cpu.nmi = cpu.turn != Turn::Wait,
             Kind::Init if number == 0 => {}
             Kind::Init => {
                 cpu.apic = LocalApic::new(number as u8, frequency);
-                cpu.turn = Turn::Wait;
+                (cpu.turn, cpu.nmi) = (Turn::Wait, false);
             }
             Kind::Startup(page) if cpu.turn == Turn::Wait => cpu.turn = Turn::Begin(page),
             Kind::Startup(_) => {}
@@ -288,6 +305,24 @@ mod tests {
         assert_eq!(apics.take_turn(1), Turn::Run, "the second one does nothing");
         send(&mut apics, 0, 1, 0xc500);
         assert_eq!(apics.take_turn(1), Turn::Wait);
+    }
+
+    #[test]
+    fn an_nmi_reaches_a_cpu_that_has_begun() {
+        let mut apics = apics();
+        for (nmi, begun) in [(false, 0xc500), (true, 0x0699)] {
+            send(&mut apics, 0, 1, begun);
+            send(&mut apics, 0, 1, 0x4400);
+            assert_eq!((apics.take_woken(), apics.has_nmi(1)), (0b010, nmi));
+        }
+        assert!(!apics.has_nmi(0) && !apics.has_nmi(2));
+        // It has nothing to do with the chip's being enabled, nor with other interrupts.
+        apics.write(1, SPURIOUS, 0xff, NOW);
+        assert!(!apics.has_interrupt(1));
+        assert_eq!(apics.take_turn(1), Turn::Begin(0x99));
+        assert!(apics.is_starting(), "it has not taken it");
+        apics.take_nmi(1);
+        assert!(!apics.has_nmi(1) && !apics.is_starting());
     }
 
     #[test]

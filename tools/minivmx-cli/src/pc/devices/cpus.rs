@@ -38,6 +38,16 @@ impl Devices {
         self.has_external(cpu) || self.apics.has_interrupt(cpu)
     }
 
+    /// Whether an NMI waits for a CPU.
+    pub fn has_nmi_for(&self, cpu: usize) -> bool {
+        self.apics.has_nmi(cpu)
+    }
+
+    /// The CPU takes it.
+    pub fn nmi_taken_by(&mut self, cpu: usize) {
+        self.apics.take_nmi(cpu);
+    }
+
     /// The CPU takes it: its vector.
     pub fn acknowledge_by(&mut self, cpu: usize) -> Option<u8> {
         match self.has_external(cpu) {
@@ -51,7 +61,7 @@ impl Devices {
         self.apics.take_turn(cpu)
     }
 
-    /// Whether a CPU has been started, and has not begun yet.
+    /// Whether a CPU has been started, or woken by an NMI, and has not begun yet.
     pub fn is_starting(&self) -> bool {
         self.apics.is_starting()
     }

@@ -10,6 +10,8 @@ pub enum Kind {
     Fixed(u8),
     /// The same, for the one recipient that has the least to do.
     LowestPriority(u8),
+    /// An interrupt that cannot be masked.
+    Nmi,
     /// Wait for the next one.
     Init,
     /// Begin at this page.
@@ -39,13 +41,14 @@ const ASSERT: u32 = 1 << 14;
 const LEVEL: u32 = 1 << 15;
 
 impl Message {
-    /// From a register's two halves. `None` for what does nothing here: NMI and SMI, which no guest of ours
-    /// sends to another CPU, and the end of an INIT.
+    /// From a register's two halves. `None` for what does nothing here: SMI, which only firmware takes, and the
+    /// end of an INIT.
     pub fn new(low: u32, high: u32) -> Option<Self> {
         let vector = low as u8;
         let kind = match (low >> 8) & 7 {
             0 => Kind::Fixed(vector),
             1 => Kind::LowestPriority(vector),
+            4 => Kind::Nmi,
             5 if low & (LEVEL | ASSERT) == LEVEL => return None,
             5 => Kind::Init,
             6 => Kind::Startup(vector),
@@ -89,8 +92,18 @@ mod tests {
         assert_eq!(to(0xc_00fd), Some(To::Others));
     }
 
+    /// As Linux asks for another CPU's stack.
     #[test]
-    fn an_nmi_does_nothing() {
-        assert_eq!(Message::new(0x0400, 0), None);
+    fn an_nmi_has_no_vector() {
+        let (kind, to) = (Kind::Nmi, To::Physical(1));
+        assert_eq!(
+            Message::new(0x4402, 0x0100_0000),
+            Some(Message { kind, to })
+        );
+    }
+
+    #[test]
+    fn an_smi_does_nothing() {
+        assert_eq!(Message::new(0x0200, 0), None);
     }
 }
