@@ -46,7 +46,8 @@ use crate::{
     support::{
         cpu,
         irq::IrqsDisabled,
-        per_cpu, //
+        per_cpu,
+        wait_queue::WaitQueue, //
     }, //
 };
 use kernel::{
@@ -73,20 +74,28 @@ pub(crate) struct Member {
     /// What it did so far.
     pub(crate) counters: Counters,
     /// What calls it back to the program.
-    #[pin]
     pub(crate) recall: Recall,
+    /// Its thread, while that waits in HLT for the guest.
+    #[pin]
+    waiting: WaitQueue,
 }
 
 impl Member {
     /// Calls the vCPU back to the program: out of the guest, out of its sleep, or before it enters the guest.
     pub(crate) fn call_back(&self, call: Call) {
         self.recall.leave(call);
+        self.waiting.wake();
         IrqsDisabled::with(|irqs| {
             if let Some(cpu) = self.whereabouts.cpu() {
                 per_cpu::interrupt_soon(irqs, cpu);
                 self.counters.kick();
             }
         });
+    }
+
+    /// Waits for a call, in the guest's place; `EINTR` if a signal comes first.
+    pub(crate) fn wait_for_call(&self) -> Result {
+        self.waiting.wait_until_set(self.recall.word())
     }
 }
 
@@ -160,7 +169,8 @@ impl Vm {
                 id,
                 whereabouts: Whereabouts::new(),
                 counters: Counters::default(),
-                recall <- Recall::new(),
+                recall: Recall::new(),
+                waiting <- WaitQueue::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;

@@ -183,7 +183,7 @@ impl Vcpu {
             })??;
             match next {
                 Next::Return => return Ok(Ended::Exit),
-                Next::Wait => recall.wait()?,
+                Next::Wait => self.member.wait_for_call()?,
                 Next::Populate(gpa) => match self.vm.populate(gpa) {
                     // The region is gone by now; the guest will find out.
                     Err(error) if error == ENOENT => {}

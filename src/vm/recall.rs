@@ -13,27 +13,25 @@
 //!
 //! Memory order: both sides have a full barrier between their first and their last step, as with
 //! generations ([`Whereabouts`]): either the vCPU sees the call, or the caller sees the vCPU. An interrupt that
-//! is sent while interrupts are still off there ends the guest's first instruction. Who waits looks once more
-//! after it is in the queue, which has a lock. Who takes a call sees all that its caller did before.
+//! is sent while interrupts are still off there comes before the guest's first instruction. Who waits looks once
+//! more after it is in the queue, which has a lock. Who takes a call sees all that its caller did before.
 //!
 //! Calls are made with interrupts on or off, by any number of threads at once.
 //!
+//! `tools/tlb` tries all orders in which these steps can be seen, and leaves out each of them in turn.
+//!
 //! [`Whereabouts`]: crate::mmu::generation::Whereabouts
 
-use crate::support::{
-    atomic::{
-        fence,
-        AtomicU64,
-        Ordering::{
-            Acquire,
-            Relaxed,
-            Release,
-            SeqCst, //
-        }, //
-    },
-    wait_queue::WaitQueue, //
+use crate::support::atomic::{
+    fence,
+    AtomicU64,
+    Ordering::{
+        Acquire,
+        Relaxed,
+        Release,
+        SeqCst, //
+    }, //
 };
-use kernel::prelude::*;
 
 /// Why a vCPU is called back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,36 +42,27 @@ pub(crate) enum Call {
     Deadline = 1 << 1,
 }
 
-/// Calls that wait for a vCPU, and the thread that waits for them.
-#[pin_data]
-pub(crate) struct Recall {
-    calls: AtomicU64,
-    #[pin]
-    waiting: WaitQueue,
-}
+/// Calls that wait for a vCPU.
+pub(crate) struct Recall(AtomicU64);
 
 impl Recall {
     /// Without a call.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            calls: AtomicU64::new(0),
-            waiting <- WaitQueue::new(),
-        })
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
     }
 
-    /// Leaves a call, and wakes the thread that waits. Whether the vCPU runs is to be looked at afterwards.
+    /// Leaves a call. Whether the vCPU runs, or somebody waits, is to be looked at afterwards.
     pub(crate) fn leave(&self, call: Call) {
         // Pairs with `take`.
-        self.calls.fetch_or(call as u64, Release);
+        self.0.fetch_or(call as u64, Release);
         // Pairs with the full barrier of `Whereabouts::enter`.
         fence(SeqCst);
-        self.waiting.wake();
     }
 
     /// Is there a call? That the vCPU is here comes before this CPU looks.
     #[inline]
     pub(crate) fn is_called(&self) -> bool {
-        self.calls.load(Relaxed) != 0
+        self.0.load(Relaxed) != 0
     }
 
     /// The call that waits: a kick comes first, and is taken.
@@ -91,11 +80,11 @@ impl Recall {
     /// Takes a call back; was it there?
     pub(crate) fn withdraw(&self, call: Call) -> bool {
         // Pairs with `leave`.
-        self.calls.fetch_and(!(call as u64), Acquire) & call as u64 != 0
+        self.0.fetch_and(!(call as u64), Acquire) & call as u64 != 0
     }
 
-    /// Waits for a call; `EINTR` if a signal comes first.
-    pub(crate) fn wait(&self) -> Result {
-        self.waiting.wait_until_set(&self.calls)
+    /// What is not 0 if there is a call.
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.0
     }
 }

@@ -54,6 +54,10 @@ mod driver {
 }
 use driver::memory;
 
+/// How a vCPU is called back.
+#[path = "../../../src/vm/recall.rs"]
+mod recall;
+
 /// The floor below, of which the driver sees what the kernel gives it.
 mod support;
 

@@ -86,6 +86,40 @@ macro_rules! atomic {
     };
 }
 
+impl AtomicU64 {
+    #[track_caller]
+    pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+        let bits = match omission::leaves_out("setting of bits") {
+            true => 0,
+            false => bits,
+        };
+        let order = self::order(order);
+        match self {
+            Self::Loom(atomic) => atomic.fetch_or(bits, order),
+            Self::Dice(atomic) => {
+                engine::step();
+                atomic.fetch_or(bits, order)
+            }
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
+        let bits = match omission::leaves_out("clearing of bits") {
+            true => u64::MAX,
+            false => bits,
+        };
+        let order = self::order(order);
+        match self {
+            Self::Loom(atomic) => atomic.fetch_and(bits, order),
+            Self::Dice(atomic) => {
+                engine::step();
+                atomic.fetch_and(bits, order)
+            }
+        }
+    }
+}
+
 atomic!(AtomicI32, i32);
 atomic!(AtomicU64, u64);
 

@@ -6,12 +6,16 @@ use crate::{
     cpu::Touch::{Fetch, Read, Write},
     engine::{spawn, Engine, Thread},
     memory::Kind,
-    mmu::shadow::{
-        policy::{Unsync, Wp},
-        ShadowPolicy,
+    mmu::{
+        generation::Whereabouts,
+        shadow::{
+            policy::{Unsync, Wp},
+            ShadowPolicy,
+        },
     },
     omission::Step,
-    support::page::KernelPage,
+    recall::{Call, Recall},
+    support::{irq::IrqsDisabled, page::KernelPage},
     vcpu::{End, Vcpu},
     vm::Vm,
     world::World,
@@ -41,6 +45,8 @@ pub(super) const CASES: &[Case] = &[
     TABLE_IS_REMOVED_UNDER_SHADOW,
     TABLE_GOES_LATER,
     RIGHTS_CHANGE,
+    VCPU_IS_KICKED,
+    VCPU_IS_KICKED_BY_TWO,
 ];
 
 const PAGE: u64 = 0x5000;
@@ -375,4 +381,106 @@ fn all_tables_go_when_a_page_takes_too_much() {
 #[test]
 fn a_table_of_the_guest_is_removed_under_shadow_paging() {
     explore_and_tell(TABLE_IS_REMOVED_UNDER_SHADOW);
+}
+
+/// A vCPU whose guest does nothing but run until it is interrupted.
+struct Endless {
+    whereabouts: Whereabouts,
+    recall: Recall,
+    interrupted: loom::sync::atomic::AtomicBool,
+    /// What those who kick want the vCPU's thread to know.
+    work: loom::sync::atomic::AtomicUsize,
+}
+
+impl Endless {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            whereabouts: Whereabouts::new(),
+            recall: Recall::new(),
+            interrupted: loom::sync::atomic::AtomicBool::new(false),
+            work: loom::sync::atomic::AtomicUsize::new(0),
+        })
+    }
+
+    /// As `Member::call_back`.
+    fn kick(&self) {
+        self.work.fetch_add(1, Relaxed);
+        self.recall.leave(Call::Kick);
+        if self.whereabouts.cpu().is_some() {
+            self.interrupted.store(true, Relaxed);
+        }
+    }
+
+    /// As `run.rs`: a burst that a call ends, or that lasts until there is an interrupt.
+    fn is_called_back(&self) -> bool {
+        IrqsDisabled::with(0, |irqs| {
+            let here = self.whereabouts.enter(irqs);
+            let is_called = self.recall.is_called();
+            if !is_called {
+                core::mem::forget(here);
+            }
+            is_called
+        })
+    }
+
+    /// Takes the kick that called it back. Returns what work there was then.
+    fn take_kick(&self) -> usize {
+        assert!(self.recall.take() == Some(Call::Kick));
+        self.work.load(Relaxed)
+    }
+}
+
+fn kicker(vcpu: &Arc<Endless>) -> Thread<()> {
+    let vcpu = vcpu.clone();
+    spawn(move || vcpu.kick())
+}
+
+const VCPU_IS_KICKED: Case = Case {
+    name: "a vCPU is kicked as it enters its guest",
+    body: vcpu_is_kicked,
+    preemptions: 4,
+};
+
+fn vcpu_is_kicked() {
+    let vcpu = Endless::new();
+    let kicker = kicker(&vcpu);
+    if vcpu.is_called_back() {
+        assert_eq!(vcpu.take_kick(), 1);
+        assert!(!vcpu.is_called_back());
+        return kicker.join();
+    }
+    kicker.join();
+    assert!(vcpu.interrupted.load(Relaxed));
+    vcpu.take_kick();
+}
+
+const VCPU_IS_KICKED_BY_TWO: Case = Case {
+    name: "two kick a vCPU, which looks for their work after each kick",
+    body: vcpu_is_kicked_by_two,
+    preemptions: 3,
+};
+
+fn vcpu_is_kicked_by_two() {
+    let vcpu = Endless::new();
+    let kickers = [kicker(&vcpu), kicker(&vcpu)];
+    let mut seen = 0;
+    while vcpu.is_called_back() {
+        vcpu.interrupted.store(false, Relaxed);
+        seen = vcpu.take_kick();
+    }
+    kickers.map(Thread::join);
+    if seen < 2 {
+        assert!(vcpu.interrupted.load(Relaxed));
+        assert_eq!(vcpu.take_kick(), 2);
+    }
+}
+
+#[test]
+fn a_vcpu_is_kicked() {
+    explore_and_tell(VCPU_IS_KICKED);
+}
+
+#[test]
+fn a_vcpu_is_kicked_by_two() {
+    explore_and_tell(VCPU_IS_KICKED_BY_TWO);
 }
