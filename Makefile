@@ -123,7 +123,7 @@ help:
 #: WATCH=1           with T=part: how long were interrupts off?
 #: CHECK_ENTRIES=1   with T=part: the module checks each VM entry before the CPU
 #: SEED=number       with T=stress: only the guest program of that seed
-#: INTERRUPTS=number with T=kick: how many the guest counts (default: 20000)
+#: INTERRUPTS=number with T=kick: how many the guest counts
 #: DURATION=seconds, SEED=number, ROUND=number    for each run of make fuzz
 #: MINIVMX_CACHE_SHARED=/path
 #:                   an unpacked cache.tar.zst, which is only read
