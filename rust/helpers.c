@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpu.h>
+#include <linux/entry-virt.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -194,8 +195,29 @@ int ext_wait_until_set(struct wait_queue_head *queue, const u64 *word)
 	return wait_event_freezable(*queue, READ_ONCE(*word));
 }
 
+/*
+ * What the kernel leaves for a task's way to user mode, where a task that runs a guest may not
+ * come for long: of machine checks, timers of CPU time, quotas. A kernel without any other
+ * hypervisor has no way to do it here, and the program has to come back.
+ */
+#ifdef CONFIG_VIRT_XFER_TO_GUEST_WORK
+#define WORK	XFER_TO_GUEST_MODE_WORK
+#else
+#define WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+#endif
+
 bool ext_work_is_pending(void)
 {
-	return read_thread_flags() &
-	       (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
+	return read_thread_flags() & WORK;
+}
+
+/* 0, or -EINTR if the task has to go to user mode. Tasks RCU learns that it could have slept. */
+int ext_do_work(void)
+{
+	cond_resched_tasks_rcu_qs();
+#ifdef CONFIG_VIRT_XFER_TO_GUEST_WORK
+	return xfer_to_guest_mode_handle_work();
+#else
+	return read_thread_flags() & WORK & ~_TIF_NEED_RESCHED ? -EINTR : 0;
+#endif
 }

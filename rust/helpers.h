@@ -46,6 +46,7 @@ struct page *ext_virt_to_page(void *address);
 u64 ext_virt_to_phys(void *address);
 int ext_wait_until_set(struct wait_queue_head *queue, const u64 *word);
 bool ext_work_is_pending(void);
+int ext_do_work(void);
 
 enum {
 	ext_EX_TYPE_WRMSR = EX_TYPE_WRMSR,

@@ -3,7 +3,11 @@
 //! Interrupts off, as a value.
 
 use super::bindings;
-use kernel::types::NotThreadSafe;
+use kernel::{
+    error::to_result,
+    prelude::*,
+    types::NotThreadSafe, //
+};
 
 /// Proof that maskable interrupts are off on this CPU.
 ///
@@ -44,11 +48,26 @@ impl IrqsDisabled {
     }
 }
 
-/// Does something wait that the task does only with interrupts on: a signal, or another task?
+/// Does something wait that the task does only with interrupts on: a signal, another task, or what
+/// [`do_work`] does?
 #[inline]
 pub(crate) fn work_is_pending(_irqs: &IrqsDisabled) -> bool {
     // SAFETY: Reads flags of the current task.
     unsafe { bindings::ext_work_is_pending() }
+}
+
+/// Does what the kernel wants of a task before it goes to user mode: lets another task run, ends a memory
+/// error that it met, looks at its timers and quotas. May sleep.
+///
+/// Not to be called with an [`IrqsDisabled`] at hand; lockdep checks it.
+///
+/// # Errors
+///
+/// `EINTR` for a signal, which wants the task in user mode.
+#[inline]
+pub(crate) fn do_work() -> Result {
+    // SAFETY: Called in process context, as all entries into the driver are.
+    to_result(unsafe { bindings::ext_do_work() })
 }
 
 /// Lets the scheduler run another task if it wants to.

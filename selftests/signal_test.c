@@ -64,6 +64,30 @@ static inline u64 stack_pointer(void)
 	return value;
 }
 
+static volatile sig_atomic_t came;
+
+static void remember(int signal)
+{
+	came = signal;
+}
+
+/*
+ * Of a process's own time, which the kernel looks at on a task's way to user mode: this one
+ * is in the kernel and in the guest only.
+ */
+MINIVMX_TEST(timer_of_cpu_time, guest_spins)
+{
+	const struct itimerval soon = { .it_value = { 0, 50000 } };
+
+	catch_signal(SIGPROF, remember);
+	catch_signal(SIGALRM, remember);
+	set_alarm(900000);
+	setitimer(ITIMER_PROF, &soon, NULL);
+	EXPECT_EQ(EINTR, run_error(vcpu));
+	EXPECT_EQ(SIGPROF, came);
+	set_alarm(0);
+}
+
 static void guest_raises_exceptions(void)
 {
 	struct gprs gprs = {};

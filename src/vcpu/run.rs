@@ -191,15 +191,16 @@ impl Vcpu {
                 },
                 Next::Pause | Next::Enter => {}
             }
+            let interrupted = irq::do_work().is_err() || request.immediate_exit;
+            // An answer is not lost: it is given first.
             if state.guest.pending == Pending::Nothing {
-                if request.immediate_exit || current!().signal_pending() {
+                if interrupted {
                     return Err(EINTR);
                 }
                 if let Some(call) = recall.take() {
                     return Ok(Ended::Call(call));
                 }
             }
-            irq::cond_resched();
         }
     }
 }
