@@ -1573,9 +1573,9 @@ struct minivmx_vmcs_field {
 /**
  * define MINIVMX_VMREAD - read a field of the vCPU's VMCS
  *
- * The fields that hold addresses of the kernel (the host-state area, the
- * pointers among the control fields, and with shadow paging the guest's CR3,
- * which has the address of the shadow) are for callers with CAP_SYS_ADMIN.
+ * Fields that can hold addresses of the kernel are for callers with
+ * CAP_SYS_ADMIN: the host-state area, all 64-bit control fields, and with shadow
+ * paging the guest's CR3 and PDPTEs, which have addresses of the shadow.
  *
  * Return: 0, or ENOENT if this CPU's VMCS has no such field, EPERM, EBUSY,
  * E2BIG, EFAULT, EINVAL for a number that no field can have, EIO, ENOMEM.

@@ -136,7 +136,7 @@ impl Guest {
     }
 }
 
-/// State of a vCPU, for the holder of its mutex.
+/// State of a vCPU, for the holder of its lock.
 pub(crate) struct State {
     /// The VMCS.
     pub(crate) vmcs: Vmcs,

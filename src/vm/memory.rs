@@ -98,13 +98,15 @@ impl Vm {
                 return Err(EINTR);
             }
             let gpa = range.start();
-            let size = match self.populate_if(gpa, |region| region.id == id) {
+            let present = match self.populate_if(gpa, |region| region.id == id) {
                 // Another thread takes the region away already.
                 Err(error) if error == ENOENT => return Ok(()),
                 result => result?,
             };
-            let next = gpa.page_base(size).checked_add(size.bytes());
-            rest = next.and_then(|next| GpaRange::new(next, range.end()));
+            if let Some(size) = present {
+                let next = gpa.page_base(size).checked_add(size.bytes());
+                rest = next.and_then(|next| GpaRange::new(next, range.end()));
+            }
             irq::cond_resched();
         }
         Ok(())
@@ -116,12 +118,12 @@ impl Vm {
     ///
     /// `ENOENT` if the address is in no region, `ENOMEM`.
     pub(crate) fn populate(&self, gpa: Gpa) -> Result {
-        self.populate_if(gpa, |_| true).map(|_size| ())
+        self.populate_if(gpa, |_| true).map(|_present| ())
     }
 
     /// As [`Self::populate`], if the region is `wanted`; else `ENOENT`. Returns the size of what is there now
-    /// for sure.
-    fn populate_if(&self, gpa: Gpa, wanted: impl Fn(&Region) -> bool) -> Result<PageSize> {
+    /// for sure; nothing if another thread was in the way.
+    fn populate_if(&self, gpa: Gpa, wanted: impl Fn(&Region) -> bool) -> Result<Option<PageSize>> {
         let (region, present, has_chunk) = {
             let memory = self.memory.lock();
             let region = memory.regions.find(gpa).copied();
@@ -130,20 +132,21 @@ impl Vm {
             let present = present.map(|(size, _page)| size);
             (region, present, memory.chunks.contains(gpa))
         };
-        if let Some(size) = present {
-            return Ok(size);
+        if present.is_some() {
+            return Ok(present);
         }
-        if has_chunk {
-            self.add_page(gpa, region.id, RamPage::new()?)?;
+        let is_added = if has_chunk {
+            self.add_page(gpa, region.id, RamPage::new()?)
         } else {
             let block = region.kind.huge && region.covers(gpa, PageSize::Size2M);
-            self.add_chunk(gpa, region.id, new_chunk(gpa, block)?)?;
-        }
-        Ok(PageSize::Size4K)
+            self.add_chunk(gpa, region.id, new_chunk(gpa, block)?)?
+        };
+        Ok(is_added.then_some(PageSize::Size4K))
     }
 
-    /// Puts a chunk where there is none; another thread may have been faster, or the region be gone.
-    fn add_chunk(&self, gpa: Gpa, id: RegionId, chunk: Chunk) -> Result {
+    /// Puts a chunk where there is none; another thread may have been faster, or the region be gone: then it
+    /// is not.
+    fn add_chunk(&self, gpa: Gpa, id: RegionId, chunk: Chunk) -> Result<bool> {
         let node = ChunkNode::new(gpa, chunk)?;
         let refused = {
             let mut memory = self.memory.lock();
@@ -153,12 +156,12 @@ impl Vm {
                 Some(node)
             }
         };
-        drop(refused);
-        Ok(())
+        // Freed without the lock.
+        Ok(refused.is_none())
     }
 
-    /// Puts a page into its chunk; another thread may have been faster, or the region be gone.
-    fn add_page(&self, gpa: Gpa, id: RegionId, page: RamPage) -> Result {
+    /// Puts a page into its chunk, in the same way.
+    fn add_page(&self, gpa: Gpa, id: RegionId, page: RamPage) -> bool {
         let refused = {
             let mut memory = self.memory.lock();
             if is_in(&memory, gpa, id) {
@@ -167,8 +170,8 @@ impl Vm {
                 Some(page)
             }
         };
-        drop(refused);
-        Ok(())
+        // Freed without the lock.
+        refused.is_none()
     }
 
     /// The page at this offset of a mapping of the VM's file.

@@ -102,9 +102,13 @@ impl CurrentVmcs<'_> {
         vital(self, EXCEPTION_BITMAP, EXCEPTIONS | page_fault | others);
     }
 
-    /// Lets all MSRs exit, or those that the VMCS does not hold.
+    /// Lets all MSRs exit, or those that the VMCS does not hold. All do on a CPU without bitmaps, whose VMCS
+    /// has no such field.
     pub(crate) fn set_msr_bitmap(&self, all: bool) {
-        vital(self, MSR_BITMAP, self.execution().bitmaps.phys(all));
+        let execution = self.execution();
+        if execution.primary.contains(Primary::USE_MSR_BITMAPS) {
+            vital(self, MSR_BITMAP, execution.bitmaps.phys(all));
+        }
     }
 
     /// Lets the guest reach the debug registers without exits for the rest of the burst, now that they are

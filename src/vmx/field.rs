@@ -74,7 +74,7 @@ macro_rules! access {
 }
 
 access!(
-    /// Marker of control fields: `vmx/execution.rs` writes them.
+    /// Marker of control fields: `vmx/control_fields.rs` writes them.
     Control,
     0
 );
@@ -94,7 +94,7 @@ access!(
     2
 );
 access!(
-    /// Marker of the host-state area: `vmx/host.rs` writes it.
+    /// Marker of the host-state area: `vmx/host_area.rs` writes it.
     Host,
     3
 );
