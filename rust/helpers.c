@@ -152,7 +152,8 @@ unsigned int ext_smp_processor_id(void)
 
 void ext_send_reschedule(int cpu)
 {
-	smp_send_reschedule(cpu);
+	if ((unsigned int)cpu < nr_cpu_ids && cpu_online(cpu))
+		smp_send_reschedule(cpu);
 }
 
 void ext_split_page(struct page *page, unsigned int order)

@@ -840,7 +840,9 @@ enum minivmx_window {
  *	activity state 1 (@activity of struct minivmx_sregs), and stays there until it
  *	gets what a CPU would wake for: @event, or a debug trap of its last
  *	instruction. Without one of these, the next MINIVMX_RUN with this flag waits
- *	on. It does not wait if a window is open that @windows asks for.
+ *	on. It does not wait if a window is open that @windows asks for. Who sets
+ *	RFLAGS.TF meanwhile sets @activity to 0, too: a CPU in HLT that steps has its
+ *	trap pending, and a VM entry insists on it.
  * @MINIVMX_RUN_DEADLINE: it ends at @deadline, whether the guest runs or waits
  *
  * With interrupts off, HLT comes back (exit reason 12) as without MINIVMX_RUN_WAIT: no

@@ -154,9 +154,12 @@ impl Vcpu {
     fn run_guest(&self, state: &mut State, request: &Request, windows: Windows) -> Result {
         match self.run_to_exit(state, request, windows) {
             Ok(Ended::Exit) => Ok(()),
-            Ok(Ended::Call(call)) => {
+            // A call is taken when nothing can fail any more, lest it be lost.
+            Ok(Ended::Call) => {
                 self.end_step(state)?;
-                report_call(&mut state.guest, call);
+                if let Some(call) = self.member.recall.take() {
+                    report_call(&mut state.guest, call);
+                }
                 Ok(())
             }
             Err(error) => self.end_step(state).and(Err(error)),
@@ -198,8 +201,8 @@ impl Vcpu {
                 if interrupted {
                     return Err(EINTR);
                 }
-                if let Some(call) = recall.take() {
-                    return Ok(Ended::Call(call));
+                if recall.is_called() {
+                    return Ok(Ended::Call);
                 }
             }
         }
@@ -209,7 +212,7 @@ impl Vcpu {
 /// How a run ends that no error ends.
 enum Ended {
     Exit,
-    Call(Call),
+    Call,
 }
 
 /// Tells the program of a call, which is no exit of the guest's.

@@ -538,7 +538,7 @@ pub const MINIVMX_WINDOW_INTERRUPT: minivmx_window = 1;
 pub const MINIVMX_WINDOW_NMI: minivmx_window = 2;
 /// Events that a guest can take at some times only, as bits of a mask.
 pub type minivmx_window = u32;
-/// It does not end at HLT, if RFLAGS.IF is 1 there: it waits in the guest's place, without using the CPU, until it ends for another reason; so `MINIVMX_KICK` is how a device has it wake the guest. A guest that waits is in activity state 1 (`activity` of struct `minivmx_sregs`), and stays there until it gets what a CPU would wake for: `event`, or a debug trap of its last instruction. Without one of these, the next `MINIVMX_RUN` with this flag waits on. It does not wait if a window is open that `windows` asks for.
+/// It does not end at HLT, if RFLAGS.IF is 1 there: it waits in the guest's place, without using the CPU, until it ends for another reason; so `MINIVMX_KICK` is how a device has it wake the guest. A guest that waits is in activity state 1 (`activity` of struct `minivmx_sregs`), and stays there until it gets what a CPU would wake for: `event`, or a debug trap of its last instruction. Without one of these, the next `MINIVMX_RUN` with this flag waits on. It does not wait if a window is open that `windows` asks for. Who sets RFLAGS.TF meanwhile sets `activity` to 0, too: a CPU in HLT that steps has its trap pending, and a VM entry insists on it.
 pub const MINIVMX_RUN_WAIT: minivmx_run_flags = 1;
 /// It ends at `deadline`, whether the guest runs or waits.
 pub const MINIVMX_RUN_DEADLINE: minivmx_run_flags = 2;
