@@ -32,15 +32,22 @@ wait_for() {
 	return 1
 }
 
-# write_with_priority OPTION…: the guest goes into $snapshot while it waits for a key.
-write_with_priority() {
+# write LETTER TEXT OPTION…: the guest goes into $snapshot when it has said TEXT.
+write() {
 	: >"$said"
-	corner p --snapshot "$snapshot" "$@" </dev/null &
-	wait_for '^priority ' && kill -USR1 $! && wait_for '^minivmx: the guest as it is now is in '
+	letter=$1 text=$2
+	shift 2
+	corner "$letter" --snapshot "$snapshot" "$@" </dev/null &
+	wait_for "$text" && kill -USR1 $! && wait_for '^minivmx: the guest as it is now is in '
 	status=$?
 	kill $!
 	wait $!
 	return $status
+}
+
+# While it waits for a key.
+write_with_priority() {
+	write p '^priority ' "$@"
 }
 
 # keeps_priority OPTION…: another process has it from there.
@@ -53,6 +60,13 @@ keeps_priority_from_kvm() {
 	write_with_priority --accel kvm && keeps_priority --mmu "$mmu"
 }
 
+# Nothing ends its HLT: neither that it was written, nor that another process has it.
+stays_in_hlt() {
+	write h '^waits$' --mmu "$mmu" && ! says 'behind HLT' || return
+	minivmx boot --restore "$snapshot" --mmu "$mmu" --timeout 1 </dev/null >"$said" 2>&1
+	! says 'behind HLT' && says '^minivmx: the time is over and the guest still runs$'
+}
+
 steps_over_absent_memory() {
 	(corner t --mmu "$mmu") && says '^trapped behind the access$'
 }
@@ -62,16 +76,24 @@ has_no_stack() {
 	! (corner s --mmu "$mmu") && says '^minivmx: the guest cannot go on: an event cannot be delivered'
 }
 
-# Who is to read what it prints does not, and there is no room for it.
+# for_a_second: it ends by itself then, whoever reads.
+for_a_second() {
+	timeout -s KILL 30 minivmx boot --kernel "$needed" --memory 32M --cmdline p --mmu "$mmu" \
+		--timeout 1 </dev/null
+	[ $? != 137 ]
+}
+
+# Who is to read what it prints does not, and there is no room for it; nor for what is said of that.
 ends_without_reader() {
 	mkfifo "$pipe"
 	exec 3<>"$pipe"
 	dd if=/dev/zero of="$pipe" bs=64k count=1 2>"$said"
-	timeout -s KILL 30 minivmx boot --kernel "$needed" --memory 32M --cmdline p --mmu "$mmu" \
-		--timeout 1 </dev/null >"$pipe" 2>"$said"
+	for_a_second >"$pipe" 2>"$said" && says '^minivmx: nobody takes the output$' &&
+		for_a_second >"$pipe" 2>&1
+	status=$?
 	exec 3<&-
 	rm "$pipe"
-	says '^minivmx: nobody takes the output$'
+	return $status
 }
 
 # by_kvm NAME COMMAND…: as result, once.
@@ -85,12 +107,13 @@ by_kvm() {
 
 snapshot=/tmp/boot.snapshot
 pipe=/tmp/boot.pipe
-plan 8
+plan 9
 result task_priority has_task_priority --mmu "$mmu"
 by_kvm task_priority_in_kvm has_task_priority --accel kvm
 result snapshot write_with_priority --mmu "$mmu"
 by_kvm task_priority_goes_on_in_kvm keeps_priority --accel kvm
 by_kvm task_priority_comes_from_kvm keeps_priority_from_kvm
+result hlt stays_in_hlt
 rm -f "$snapshot"
 result step_over_absent_memory steps_over_absent_memory
 result stack_in_absent_memory has_no_stack

@@ -55,6 +55,8 @@ _start:
 	je	trap
 	cmpb	$'s', %al
 	je	stack
+	cmpb	$'h', %al
+	je	halt
 end:
 	movb	$RESET, %al
 	outb	%al, $KEYBOARD
@@ -113,6 +115,18 @@ stack:
 	movl	$ABSENT, %esp
 	movl	ABSENT, %eax
 	jmp	end
+
+/* Interrupts are on, and there is none. */
+halt:
+	leaq	1f(%rip), %rsi
+	call	print
+	sti
+	hlt
+	leaq	2f(%rip), %rsi
+	call	print
+	jmp	end
+1:	.asciz	"waits\n"
+2:	.asciz	"behind HLT\n"
 
 /* Of the debug exception. */
 set_gate:

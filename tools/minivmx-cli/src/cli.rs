@@ -19,6 +19,7 @@ use clap_complete::Shell;
 use crate::{
     bench,
     boot,
+    console::output,
     info,
     lab,
     manual,
@@ -60,7 +61,7 @@ pub fn execute() -> ExitCode {
     match Cli::parse().command.execute() {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("minivmx: {error:#}");
+            output::tell(format_args!("minivmx: {error:#}\n"));
             ExitCode::FAILURE
         }
     }

@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
             }
             if let Some(steps) = &mut self.steps {
                 if let Some(line) = steps.begin(&mut self.machine)? {
-                    eprintln!("{line}");
+                    output::tell(format_args!("{line}\n"));
                 }
             }
             self.devices.serve(self.machine.memory.view());
@@ -154,7 +154,8 @@ impl<'a> Run<'a> {
     /// Deals with one exit.
     fn step(&mut self) -> Result<Option<Outcome>> {
         if self.is_shown() {
-            eprintln!("{}", trace::line(&mut self.machine, self.exits));
+            let line = trace::line(&mut self.machine, self.exits);
+            output::tell(format_args!("{line}\n"));
         }
         if let Some(histogram) = &mut self.histogram {
             histogram.count(&self.machine)?;
@@ -277,7 +278,8 @@ impl<'a> Run<'a> {
         self.devices.end_lines()?;
         let stats = self.machine.vm.stats()?;
         if let Outcome::Failed(_) = outcome {
-            eprint!("\n{}", dump::state(&self.machine, self.arguments.verbose));
+            let state = dump::state(&self.machine, self.arguments.verbose);
+            output::tell(format_args!("\n{state}"));
         }
         let sentence = outcome.sentence(self.arguments.until.as_deref(), self.awaited_seen());
         if self.arguments.json {
@@ -307,7 +309,7 @@ impl<'a> Run<'a> {
             }
         }
         self.look()?;
-        eprintln!("minivmx: {sentence}");
+        output::tell(format_args!("minivmx: {sentence}\n"));
         Ok(())
     }
 

@@ -53,7 +53,8 @@ pub struct Arguments {
     /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
     ///
     /// To Linux it is /dev/vda, by virtio on PCI. One guest at a time has it, but for those that only read.
-    /// What the guest has written is in the file when it says so to the guest; a flush makes it last.
+    /// What the guest has written is in the file when it says so to the guest; a flush makes it last. The file
+    /// is the disk, byte for byte (raw).
     #[arg(long, value_name = "FILE[,ro]", value_parser = image::choice)]
     pub disk: Option<image::Choice>,
     /// Memory of the guest: MiB, or with M or G behind it

@@ -51,7 +51,7 @@ pub fn report<G: Accelerator + ?Sized>(
     } = ended;
     devices.end_lines()?;
     if let Outcome::Failed(_) = outcome {
-        eprint!("\n{}", by.state(arguments.verbose));
+        output::tell(format_args!("\n{}", by.state(arguments.verbose)));
     }
     let (until, seen) = (arguments.until.as_deref(), devices.serial().seen());
     let sentence = outcome.sentence(until, seen);
@@ -68,6 +68,6 @@ pub fn report<G: Accelerator + ?Sized>(
     } else {
         output::say(format_args!("\n{}\nticks {ticks}", counts.table))?;
     }
-    eprintln!("minivmx: {sentence}");
+    output::tell(format_args!("minivmx: {sentence}\n"));
     Ok(outcome.status(until, seen))
 }

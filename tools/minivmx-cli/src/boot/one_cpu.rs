@@ -74,6 +74,8 @@ struct Boot<'a> {
     memory: u64,
     /// What CPUID was made to answer.
     cpuid: Vec<CpuidEntry>,
+    /// Does the guest wait in HLT? Only an interrupt ends that, whatever is asked of the program meanwhile.
+    waits: bool,
     alarm: Alarm,
     /// What is typed for the program.
     commands: Commands,
@@ -104,6 +106,7 @@ impl<'a> Boot<'a> {
             msrs: start.msrs,
             memory: start.memory,
             cpuid: start.cpuid,
+            waits: start.waits,
             commands,
             look_due: (terminal::is_terminal() || arguments.gdb.is_some()).then_some(LOOK),
         })
@@ -119,22 +122,13 @@ impl<'a> Boot<'a> {
             self.look();
             self.devices.serve(self.guest.memory());
             self.devices.raise_lines();
+            self.waits &= !self.devices.has_interrupt();
             self.offer_interrupt()?;
             let due = earlier(self.devices.tick_due(), self.look_due);
             self.alarm.set(due, self.devices.now())?;
-            let mut bus = OneCpu {
-                devices: &mut self.devices,
-                msrs: &mut self.msrs,
-            };
-            let outcome = match self.guest.run(&mut bus)? {
-                Stop::Answered => None,
-                Stop::Interrupted => {
-                    self.alarm.rang();
-                    self.devices.receive();
-                    None
-                }
-                Stop::Halted => self.halt()?,
-                Stop::Failed(outcome) => Some(outcome),
+            let outcome = match self.waits {
+                true => self.wait().map(|()| None)?,
+                false => self.run()?,
             };
             self.carry_out_command()?;
             if snapshot::request::take() {
@@ -144,6 +138,24 @@ impl<'a> Boot<'a> {
                 return Ok(outcome);
             }
         }
+    }
+
+    /// Runs the guest until somebody else is to do something; says how it ended if it did.
+    fn run(&mut self) -> Result<Option<Outcome>> {
+        let mut bus = OneCpu {
+            devices: &mut self.devices,
+            msrs: &mut self.msrs,
+        };
+        Ok(match self.guest.run(&mut bus)? {
+            Stop::Answered => None,
+            Stop::Interrupted => {
+                self.alarm.rang();
+                self.devices.receive();
+                None
+            }
+            Stop::Halted => self.halt()?,
+            Stop::Failed(outcome) => Some(outcome),
+        })
     }
 
     /// Looks for what was typed, if that is due, whether or not the alarm has rung for it: it may have done
@@ -193,6 +205,7 @@ impl<'a> Boot<'a> {
             vcpu: self.guest.vcpu_state()?,
             msrs: self.msrs.clone(),
             devices: self.devices.state(),
+            waits: self.waits,
         })
     }
 
@@ -207,11 +220,17 @@ impl<'a> Boot<'a> {
         Ok(())
     }
 
-    /// Waits in the guest's place, until an interrupt comes that it can take.
     fn halt(&mut self) -> Result<Option<Outcome>> {
         if !self.guest.has_interrupts_enabled() {
             return Ok(Some(Outcome::Halted));
         }
+        self.wait()?;
+        Ok(None)
+    }
+
+    /// Waits in the guest's place, until an interrupt comes that it can take, or somebody asks something of the
+    /// program. If that is gdb, it has the guest go on as it likes.
+    fn wait(&mut self) -> Result<()> {
         self.devices.raise_lines();
         let longest = if self.look_due.is_some() {
             LOOK
@@ -224,7 +243,8 @@ impl<'a> Boot<'a> {
             self.devices.receive();
             self.devices.raise_lines();
         }
-        Ok(None)
+        self.waits = !self.guest.is_called()?;
+        Ok(())
     }
 
     /// Whether a signal, a key or gdb wants something of the program.

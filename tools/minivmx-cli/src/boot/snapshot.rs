@@ -77,6 +77,9 @@ pub struct State {
     /// The MSRs that are the program's.
     pub msrs: Msrs,
     pub devices: devices::State,
+    /// Does it wait in the HLT that it is behind?
+    #[serde(default)]
+    pub waits: bool,
 }
 
 /// A guest's memory, and which of its pages, by their addresses, may be other than zero.
@@ -237,6 +240,7 @@ mod tests {
             },
             msrs: Msrs::default(),
             devices: devices.state(),
+            waits: true,
         }
     }
 

@@ -75,6 +75,8 @@ pub struct Start {
     pub msrs: Msrs,
     /// As they were, if the guest goes on.
     pub devices: Option<devices::State>,
+    /// Does it wait in HLT?
+    pub waits: bool,
 }
 
 /// A machine with a guest in its memory, about to begin or to go on.
@@ -95,6 +97,7 @@ fn begin(arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
         cpuid,
         msrs: Msrs::default(),
         devices: None,
+        waits: false,
     };
     Ok((guest, start))
 }
@@ -113,6 +116,7 @@ fn go_on(path: &Path, arguments: &Arguments) -> Result<(Box<dyn Accelerator>, St
         cpuid: state.cpuid,
         msrs: state.msrs,
         devices: Some(state.devices),
+        waits: state.waits,
     };
     Ok((guest, start))
 }

@@ -73,6 +73,12 @@ pub fn say(line: impl Display) -> io::Result<()> {
     Output::to(io::stdout())?.write_all(format!("{line}\n").as_bytes())
 }
 
+/// Writes to standard error. What nobody takes there is lost.
+pub fn tell(text: impl Display) {
+    let _lost =
+        Output::to(io::stderr()).and_then(|mut to| to.write_all(text.to_string().as_bytes()));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

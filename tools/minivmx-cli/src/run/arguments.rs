@@ -37,7 +37,8 @@ pub struct Arguments {
     image: ImageArgs,
     /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
     ///
-    /// By virtio on PCI. The firmware boots from it what a PC of its kind would.
+    /// By virtio on PCI, without interrupts: for the firmware, and what reads and writes by it. The file is
+    /// the disk, byte for byte (raw).
     #[arg(long, value_name = "FILE[,ro]", value_parser = image::choice)]
     pub disk: Option<image::Choice>,
     /// Memory of the guest in MiB

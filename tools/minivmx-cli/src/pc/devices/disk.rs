@@ -36,6 +36,7 @@ use super::{
     Device,
 };
 use image::Image;
+use request::Known;
 
 /// Mass storage, of no bus that PCI knows.
 const CLASS: [u8; 3] = [0x01, 0x80, 0x00];
@@ -112,9 +113,12 @@ impl Disk {
 
     /// Does what the guest has asked for since the last call.
     pub fn serve(&mut self, memory: &GuestMemoryMmap) {
-        let image = &self.image;
+        let disk = Known {
+            image: &self.image,
+            flushes: self.transport.accepted() & (1 << VIRTIO_BLK_F_FLUSH) != 0,
+        };
         self.transport.serve(memory, |reader, writer| {
-            request::answer(image, reader, writer)
+            request::answer(&disk, reader, writer)
         });
     }
 

@@ -242,6 +242,11 @@ impl Transport {
         self.registers.status = status & !refused | broken;
     }
 
+    /// The features that the driver has chosen.
+    pub fn accepted(&self) -> u64 {
+        self.registers.accepted
+    }
+
     fn is_live(&self) -> bool {
         self.registers.status & (DRIVER_OK | NEEDS_RESET) == DRIVER_OK
     }

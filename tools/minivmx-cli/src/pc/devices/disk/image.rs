@@ -12,7 +12,10 @@ use std::{
     },
     os::{
         fd::AsRawFd,
-        unix::fs::FileTypeExt, //
+        unix::fs::{
+            FileTypeExt,
+            OpenOptionsExt, //
+        }, //
     },
     path::{
         Path,
@@ -67,7 +70,13 @@ impl Image {
     pub fn open(choice: &Choice) -> Result<Self> {
         let Choice { path, read_only } = choice;
         let name = path.display();
-        let file = File::options().read(true).write(!read_only).open(path);
+        // A block device that is mounted, or has another such user, is not for writing (open(2)).
+        let alone = if *read_only { 0 } else { libc::O_EXCL };
+        let file = File::options()
+            .read(true)
+            .write(!read_only)
+            .custom_flags(alone)
+            .open(path);
         let mut file = file.map_err(|error| refusal(path, *read_only, error))?;
         let kind = file
             .metadata()
@@ -165,7 +174,7 @@ fn lock(file: &File, read_only: bool) -> Result<()> {
     match io::Error::last_os_error() {
         _ if status == 0 => Ok(()),
         error if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
-        error if error.kind() == io::ErrorKind::WouldBlock => bail!("another guest has it"),
+        error if error.kind() == io::ErrorKind::WouldBlock => bail!("another program has it"),
         error => Err(error).context("it cannot be locked"),
     }
 }
@@ -247,7 +256,7 @@ pub mod tests {
         let first = Image::open(&writable)?;
         for choice in [&writable, &readable] {
             let refusal = refusal_of(choice);
-            assert!(refusal.ends_with(": another guest has it"), "{refusal}");
+            assert!(refusal.ends_with(": another program has it"), "{refusal}");
         }
         drop(first);
         let _first = Image::open(&readable)?;

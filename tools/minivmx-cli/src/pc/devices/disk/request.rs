@@ -46,11 +46,22 @@ struct Header {
 // SAFETY: It is two words of 32 bits and one of 64, without a gap, which have all values.
 unsafe impl ByteValued for Header {}
 
+/// A disk as its driver knows it.
+pub struct Known<'a> {
+    pub image: &'a Image,
+    /// Does it ask for what it wrote to last? If it cannot, all does when it is told of the end.
+    pub flushes: bool,
+}
+
 /// Answers one: the bytes that were written, the status among them. Without a place for it, it is none.
-pub fn answer(image: &Image, mut reader: Reader<'_>, mut writer: Writer<'_>) -> Result<u32, Error> {
+pub fn answer(
+    disk: &Known<'_>,
+    mut reader: Reader<'_>,
+    mut writer: Writer<'_>,
+) -> Result<u32, Error> {
     let room = writer.available_bytes();
     let mut status = writer.split_at(room.checked_sub(1).ok_or(Error::InvalidChain)?)?;
-    let answer = match carry_out(image, &mut reader, &mut writer) {
+    let answer = match carry_out(disk, &mut reader, &mut writer) {
         Ok(()) => VIRTIO_BLK_S_OK,
         Err(error) if error.kind() == io::ErrorKind::Unsupported => VIRTIO_BLK_S_UNSUPP,
         Err(_) => VIRTIO_BLK_S_IOERR,
@@ -61,7 +72,8 @@ pub fn answer(image: &Image, mut reader: Reader<'_>, mut writer: Writer<'_>) -> 
     Ok(writer.bytes_written() as u32 + 1)
 }
 
-fn carry_out(image: &Image, reader: &mut Reader<'_>, writer: &mut Writer<'_>) -> io::Result<()> {
+fn carry_out(disk: &Known<'_>, reader: &mut Reader<'_>, writer: &mut Writer<'_>) -> io::Result<()> {
+    let image = disk.image;
     let header: Header = reader.read_obj()?;
     let sector = header.sector.into();
     if reader.available_bytes().max(writer.available_bytes()) > LARGEST {
@@ -69,7 +81,8 @@ fn carry_out(image: &Image, reader: &mut Reader<'_>, writer: &mut Writer<'_>) ->
     }
     match header.kind.into() {
         VIRTIO_BLK_T_IN => image.read(sector, writer),
-        VIRTIO_BLK_T_OUT => image.write(sector, reader),
+        VIRTIO_BLK_T_OUT if disk.flushes => image.write(sector, reader),
+        VIRTIO_BLK_T_OUT => image.write(sector, reader).and_then(|()| image.flush()),
         VIRTIO_BLK_T_FLUSH => image.flush(),
         VIRTIO_BLK_T_GET_ID => writer.write_all(NAME),
         _ => Err(io::ErrorKind::Unsupported.into()),
