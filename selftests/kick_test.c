@@ -104,7 +104,7 @@ static void guest_spins(void)
 		turns++;
 }
 
-/* Bochs (3.0) looks what is to interrupt such a guest when it executes CLI, and not at a VM entry. */
+/* Bochs (3.0) looks at what is to interrupt such a guest at CLI, and not at a VM entry. */
 static void guest_spins_without_interrupts(void)
 {
 	for (;;) {
