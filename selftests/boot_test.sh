@@ -6,6 +6,7 @@
 
 needed=${MINIVMX_GUESTS:-/guests}/corners.bzImage
 said=/tmp/boot.said
+patience=30
 . "$(dirname "$0")/tool.sh"
 
 # corner LETTER OPTION…: that one of them, in the place of a shell that was forked for it.
@@ -23,26 +24,13 @@ has_task_priority() {
 	echo | corner p "$@" && says '^priority 50$' && has_ended
 }
 
-# wait_for TEXT: until that is said; half a minute.
-wait_for() {
-	for _ in $(seq 300); do
-		! says "$1" || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 # write LETTER TEXT OPTION…: the guest goes into $snapshot when it has said TEXT.
 write() {
 	: >"$said"
 	letter=$1 text=$2
 	shift 2
 	corner "$letter" --snapshot "$snapshot" "$@" </dev/null &
-	wait_for "$text" && kill -USR1 $! && wait_for '^minivmx: the guest as it is now is in '
-	status=$?
-	kill $!
-	wait $!
-	return $status
+	is_written $! "$text"
 }
 
 # While it waits for a key.
@@ -94,15 +82,6 @@ ends_without_reader() {
 	exec 3<&-
 	rm "$pipe"
 	return $status
-}
-
-# by_kvm NAME COMMAND…: as result, once.
-by_kvm() {
-	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
-		result "$@"
-	else
-		skip "$1" "for where KVM is, and once: under EPT"
-	fi
 }
 
 snapshot=/tmp/boot.snapshot

@@ -10,6 +10,7 @@
 
 linux=${MINIVMX_GUESTS:-/guests}/linux
 said=/tmp/linux.said
+patience=60
 needed=$linux
 . "$(dirname "$0")/tool.sh"
 
@@ -118,34 +119,14 @@ two_cpus() {
 	fi
 }
 
-# by_kvm NAME COMMAND…: as result, once.
-by_kvm() {
-	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
-		result "$@"
-	else
-		skip "$1" "for where KVM is, and once: under EPT"
-	fi
-}
-
-# wait_for TEXT: until that is said; a minute.
-wait_for() {
-	for _ in $(seq 600); do
-		! says "$1" || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 # write_amid_work OPTION…: the guest goes into $snapshot while it works, and what it had said
 # by then into $before; then it is ended. The line that says so begins anew, wherever the
 # guest's was.
 write_amid_work() {
 	: >"$said"
 	linux "$@" --snapshot "$snapshot" </dev/null >"$said" 2>&1 &
-	wait_for '^execs: ' && kill -USR1 $! && wait_for '^minivmx: the guest as it is now is in '
+	is_written $! '^execs: '
 	status=$?
-	kill $!
-	wait $!
 	text=$(sed '/^minivmx: the guest as it is now is in /,$d' "$said" && echo .)
 	printf %s "${text%??}" >"$before"
 	[ $status = 0 ] && ! grep -q '^guest: ends' "$before"

@@ -2,7 +2,8 @@
 # shellcheck shell=sh disable=SC2154 # what the script has set
 #
 # What the tests of the command-line tool share. Sourced, by a script that has set $needed,
-# the file it cannot do without, and $said, where what the tool says is kept.
+# the file it cannot do without, and $said, where what the tool says is kept; for wait_for
+# $patience, too.
 
 mmu=${MINIVMX_MMU:-ept}
 test=0
@@ -54,6 +55,34 @@ result() {
 	fi
 }
 
+# by_kvm NAME COMMAND…: as result, once.
+by_kvm() {
+	if [ -e /dev/kvm ] && [ "$mmu" = ept ]; then
+		result "$@"
+	else
+		skip "$1" "for where KVM is, and once: under EPT"
+	fi
+}
+
 says() {
 	grep -q -- "$1" "$said"
+}
+
+# wait_for TEXT: until that is said; so many seconds as $patience has.
+wait_for() {
+	for _ in $(seq $((10 * patience))); do
+		! says "$1" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# is_written PROCESS TEXT: `minivmx boot` in that process writes the guest into its --snapshot when
+# it has said TEXT; then it is ended.
+is_written() {
+	wait_for "$2" && kill -USR1 "$1" && wait_for '^minivmx: the guest as it is now is in '
+	status=$?
+	kill "$1"
+	wait "$1"
+	return $status
 }
