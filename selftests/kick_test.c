@@ -8,18 +8,12 @@
 #include <sys/wait.h>
 
 #include "alarm.h"
+#include "interrupted.h"
 #include "minivmx_harness.h"
-#include "window.h"
 
 static void kick(const struct vcpu *vcpu)
 {
 	test_cmd(vcpu->fd, MINIVMX_KICK, NULL);
-}
-
-static void guest_counts(void)
-{
-	for (u64 i = 0; ; i++)
-		GUEST_SYNC(i);
 }
 
 /* The next run is the one that ends, before the guest is entered, and only that. */
@@ -77,13 +71,6 @@ MINIVMX_TEST(tells_of_itself, guest_counts)
 	run_to_sync(vcpu, 1);
 }
 
-static u64 input;
-
-static void guest_reads_a_port(void)
-{
-	asm volatile("inl $0x23, %%eax" : "=a"(input));
-}
-
 /* The exit before is ended first. */
 MINIVMX_TEST(after_the_answer, guest_reads_a_port)
 {
@@ -94,23 +81,6 @@ MINIVMX_TEST(after_the_answer, guest_reads_a_port)
 	run->io.data = 0;
 	run_to_done(vcpu);
 	EXPECT_EQ(0x5555, *guest_copy(vm, input));
-}
-
-static volatile u64 turns;
-
-static void guest_spins(void)
-{
-	for (;;)
-		turns++;
-}
-
-/* Bochs (3.0) looks at what is to interrupt such a guest at CLI, and not at a VM entry. */
-static void guest_spins_without_interrupts(void)
-{
-	for (;;) {
-		turns++;
-		asm volatile("cli");
-	}
 }
 
 /* A thread that kicks when it is told to, after a moment. */
@@ -187,20 +157,6 @@ MINIVMX_TEST(from_another_cpu, guest_spins)
 	EXPECT_LT(before.out_kicks, after.out_kicks);
 }
 
-#define PROCESSOR_CONTROLS	0x4002
-#define NMI_WINDOW_EXITING	BIT(22)
-#define MONITOR_TRAP_FLAG	BIT(27)
-
-/* Each of these writes is single-stepped by the policies that protect tables. */
-static void guest_writes_tables(void)
-{
-	open_window();
-	for (u64 i = 0; ; i++) {
-		map_page(0, i % 2 ? &page_b : &page_a);
-		read_at(WINDOW_PAGE(0));
-	}
-}
-
 /* A kick in the middle of the driver's step: the program sees none of it. */
 MINIVMX_TEST(step_ends_with_the_run, guest_writes_tables)
 {
@@ -212,9 +168,7 @@ MINIVMX_TEST(step_ends_with_the_run, guest_writes_tables)
 		start_kicker(&kicker, vcpu, 2000);
 		run_to_exit(vcpu, MINIVMX_EXIT_KICK);
 		pthread_join(kicker.thread, NULL);
-		EXPECT_EQ(0, vmread(vcpu, PROCESSOR_CONTROLS) &
-			     (NMI_WINDOW_EXITING | MONITOR_TRAP_FLAG));
-		EXPECT_EQ(0, get_sregs(vcpu).interruptibility);
+		expect_no_step(_metadata, vcpu);
 	}
 }
 

@@ -8,25 +8,8 @@
 #include <sys/wait.h>
 
 #include "alarm.h"
+#include "interrupted.h"
 #include "minivmx_harness.h"
-#include "window.h"
-
-static volatile u64 turns;
-
-static void guest_spins(void)
-{
-	for (;;)
-		turns++;
-}
-
-/* The guest's own interrupt flag is no matter of the host's. */
-static void guest_spins_without_interrupts(void)
-{
-	for (;;) {
-		asm volatile("cli");
-		turns++;
-	}
-}
 
 static void expect_alarms_to_end_runs(struct __test_metadata *_metadata,
 				      const struct vm *vm)
@@ -115,12 +98,6 @@ MINIVMX_TEST(between_exception_and_handler, guest_raises_exceptions)
 	set_ticks(0);
 }
 
-static void guest_counts(void)
-{
-	for (u64 i = 0; ; i++)
-		GUEST_SYNC(i);
-}
-
 MINIVMX_TEST(immediate_exit, guest_counts)
 {
 	u64 entries;
@@ -150,13 +127,6 @@ MINIVMX_TEST(immediate_exit_by_a_handler, guest_spins)
 	catch_signal(SIGUSR1, ask_for_exit);
 	raise(SIGUSR1);
 	EXPECT_EQ(EINTR, run_error(vcpu));
-}
-
-static u64 input;
-
-static void guest_reads_a_port(void)
-{
-	asm volatile("inl $0x23, %%eax" : "=a"(input));
 }
 
 /* An answer is taken once, whether or not the guest was entered then. */
@@ -341,20 +311,6 @@ MINIVMX_TEST(invlpg_counts_on_all_cpus, guest_remaps)
 	}
 }
 
-#define PROCESSOR_CONTROLS	0x4002
-#define NMI_WINDOW_EXITING	BIT(22)
-#define MONITOR_TRAP_FLAG	BIT(27)
-
-/* Each of these writes is single-stepped by the policies that protect tables. */
-static void guest_writes_tables(void)
-{
-	open_window();
-	for (u64 i = 0; ; i++) {
-		map_page(0, i % 2 ? &page_b : &page_a);
-		read_at(WINDOW_PAGE(0));
-	}
-}
-
 /* A signal in the middle of the driver's step: the program sees none of it. */
 MINIVMX_TEST(step_ends_with_the_run, guest_writes_tables)
 {
@@ -365,9 +321,7 @@ MINIVMX_TEST(step_ends_with_the_run, guest_writes_tables)
 		set_alarm(3000);
 		ASSERT_EQ(EINTR, run_error(vcpu))
 			TH_LOG("got %s", describe_exit(vcpu));
-		EXPECT_EQ(0, vmread(vcpu, PROCESSOR_CONTROLS) &
-			     (NMI_WINDOW_EXITING | MONITOR_TRAP_FLAG));
-		EXPECT_EQ(0, get_sregs(vcpu).interruptibility);
+		expect_no_step(_metadata, vcpu);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "alarm.h"
+#include "interrupted.h"
 #include "minivmx_harness.h"
 
 #define VALID			0x80000000U
@@ -233,14 +234,6 @@ MINIVMX_TEST(debug_trap_wakes, guest_halts)
 	EXPECT_EQ(ACTIVE, get_sregs(vcpu).activity);
 }
 
-static volatile u64 turns;
-
-static void guest_spins(void)
-{
-	for (;;)
-		turns++;
-}
-
 MINIVMX_TEST(deadline_of_a_guest_that_runs, guest_spins)
 {
 	volatile u64 *seen = guest_copy(vm, turns);
@@ -274,12 +267,6 @@ MINIVMX_TEST(deadline_stays_over, guest_spins)
 	EXPECT_EQ(entries, get_stats(vm).out_entries);
 }
 
-static void guest_counts(void)
-{
-	for (u64 i = 0; ; i++)
-		GUEST_SYNC(i);
-}
-
 /* It goes on between runs, and comes to nothing where it is not asked for any more. */
 MINIVMX_TEST(deadline_between_runs, guest_counts)
 {
@@ -310,13 +297,6 @@ MINIVMX_TEST(kick_and_deadline, guest_counts)
 }
 
 /* The answer is taken first. */
-static u64 input;
-
-static void guest_reads_a_port(void)
-{
-	asm volatile("inl $0x23, %%eax" : "=a"(input));
-}
-
 MINIVMX_TEST(deadline_after_the_answer, guest_reads_a_port)
 {
 	run_to_exit(vcpu, EXIT_IO);
