@@ -14,8 +14,8 @@
 //!  4. `entry_check` holds the guest against the rules of VM entries. `exit` answers VM exits, with a file for
 //!     each kind, `answer` ends those that the program answers, and `halt` is what comes of HLT.
 //!  5. `burst` makes the CPU the guest's for a moment, and `run` does that until the program has to do
-//!     something, within an `allowance` each, and until its `deadline`; `check` does it to see whether the guest could run, and `inspect`
-//!     to show how an address is translated.
+//!     something, within an `allowance` each, and until its `deadline`; `check` does it to see whether the
+//!     guest could run, and `inspect` to show how an address is translated.
 
 pub(crate) mod run_page;
 pub(crate) mod state;

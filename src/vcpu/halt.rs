@@ -27,7 +27,7 @@ use crate::{
     }, //
 };
 
-/// The guest has executed HLT. With interrupts off it may never go on: that is for the program to know.
+/// The guest has executed HLT, and the program lets it wait. With interrupts off it may never go on: that is for the program to know.
 #[cold]
 pub(crate) fn begin(cx: &mut Context<'_>) -> Next {
     if cx.vmcs.read(GUEST_RFLAGS) & rflags::IF == 0 {
@@ -37,9 +37,9 @@ pub(crate) fn begin(cx: &mut Context<'_>) -> Next {
         return Next::Enter;
     }
     cx.vmcs.write(GUEST_ACTIVITY, activity::HLT);
-    match is_waited_for(cx) {
-        true => Next::Wait,
-        false => Next::Enter,
+    match has_event(cx) {
+        true => Next::Enter,
+        false => Next::Wait,
     }
 }
 
