@@ -61,7 +61,7 @@ pub fn execute() -> ExitCode {
     match Cli::parse().command.execute() {
         Ok(status) => status,
         Err(error) => {
-            output::tell(format_args!("minivmx: {error:#}\n"));
+            output::tell(format_args!("minivmx: {error:#}"));
             ExitCode::FAILURE
         }
     }

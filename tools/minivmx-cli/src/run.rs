@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
             }
             if let Some(steps) = &mut self.steps {
                 if let Some(line) = steps.begin(&mut self.machine)? {
-                    output::tell(format_args!("{line}\n"));
+                    output::tell(line);
                 }
             }
             self.devices.serve(self.machine.memory.view());
@@ -154,8 +154,7 @@ impl<'a> Run<'a> {
     /// Deals with one exit.
     fn step(&mut self) -> Result<Option<Outcome>> {
         if self.is_shown() {
-            let line = trace::line(&mut self.machine, self.exits);
-            output::tell(format_args!("{line}\n"));
+            output::tell(trace::line(&mut self.machine, self.exits));
         }
         if let Some(histogram) = &mut self.histogram {
             histogram.count(&self.machine)?;
@@ -279,7 +278,7 @@ impl<'a> Run<'a> {
         let stats = self.machine.vm.stats()?;
         if let Outcome::Failed(_) = outcome {
             let state = dump::state(&self.machine, self.arguments.verbose);
-            output::tell(format_args!("\n{state}"));
+            output::tell(format_args!("\n{}", state.trim_end()));
         }
         let sentence = outcome.sentence(self.arguments.until.as_deref(), self.awaited_seen());
         if self.arguments.json {
@@ -309,7 +308,7 @@ impl<'a> Run<'a> {
             }
         }
         self.look()?;
-        output::tell(format_args!("minivmx: {sentence}\n"));
+        output::tell(format_args!("minivmx: {sentence}"));
         Ok(())
     }
 

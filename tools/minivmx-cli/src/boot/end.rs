@@ -51,7 +51,8 @@ pub fn report<G: Accelerator + ?Sized>(
     } = ended;
     devices.end_lines()?;
     if let Outcome::Failed(_) = outcome {
-        output::tell(format_args!("\n{}", by.state(arguments.verbose)));
+        let state = by.state(arguments.verbose);
+        output::tell(format_args!("\n{}", state.trim_end()));
     }
     let (until, seen) = (arguments.until.as_deref(), devices.serial().seen());
     let sentence = outcome.sentence(until, seen);
@@ -68,6 +69,6 @@ pub fn report<G: Accelerator + ?Sized>(
     } else {
         output::say(format_args!("\n{}\nticks {ticks}", counts.table))?;
     }
-    output::tell(format_args!("minivmx: {sentence}\n"));
+    output::tell(format_args!("minivmx: {sentence}"));
     Ok(outcome.status(until, seen))
 }

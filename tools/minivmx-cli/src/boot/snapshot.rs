@@ -78,7 +78,6 @@ pub struct State {
     pub msrs: Msrs,
     pub devices: devices::State,
     /// Does it wait in the HLT that it is behind?
-    #[serde(default)]
     pub waits: bool,
 }
 

@@ -70,13 +70,16 @@ impl Write for Output {
 
 /// Writes a line to standard output.
 pub fn say(line: impl Display) -> io::Result<()> {
-    Output::to(io::stdout())?.write_all(format!("{line}\n").as_bytes())
+    write_line(io::stdout(), line)
 }
 
-/// Writes to standard error. What nobody takes there is lost.
-pub fn tell(text: impl Display) {
-    let _lost =
-        Output::to(io::stderr()).and_then(|mut to| to.write_all(text.to_string().as_bytes()));
+/// Writes a line to standard error. What nobody takes there is lost.
+pub fn tell(line: impl Display) {
+    let _lost = write_line(io::stderr(), line);
+}
+
+fn write_line(stream: impl AsFd, line: impl Display) -> io::Result<()> {
+    Output::to(stream)?.write_all(format!("{line}\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -88,6 +88,13 @@ fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
     Ok(bytes.try_into()?)
 }
 
+/// The value that bytes are, the lowest of which comes first.
+fn value_of(bytes: impl DoubleEndedIterator<Item = u8>) -> u32 {
+    bytes
+        .rev()
+        .fold(0, |value, byte| (value << 8) | u32::from(byte))
+}
+
 /// A clock that shows this time now.
 fn clock_from(now: Duration) -> Clock {
     let start = Instant::now();
@@ -173,7 +180,6 @@ impl Devices {
     }
 
     fn at(&mut self, port: u16) -> &mut dyn Device {
-        let of_disk = self.pci.ports(DISK_SLOT.into());
         match port {
             0x20..=0x21 | 0xa0..=0xa1 => &mut self.pic,
             0x40..=0x43 | 0x61 => &mut self.pit,
@@ -183,7 +189,12 @@ impl Devices {
             0x402 => &mut self.debug_port,
             0xcf8..=0xcff => &mut self.pci,
             _ => match &mut self.disk {
-                Some(disk) if of_disk == Some(port / virtio::PORTS * virtio::PORTS) => disk,
+                Some(disk)
+                    if self.pci.ports(DISK_SLOT.into())
+                        == Some(port / virtio::PORTS * virtio::PORTS) =>
+                {
+                    disk
+                }
                 _ => &mut self.absent,
             },
         }

@@ -21,16 +21,15 @@ use super::{
     bus::Bus,
 };
 use crate::{
-    guest::registers,
+    guest::{
+        blocking,
+        registers, //
+    },
     x86::{
         debug_register::dr6::BS,
         rflags::TF, //
     },
 };
-
-// SDM Vol. 3C, "Guest Non-Register State".
-const BLOCKED_BY_STI: u32 = 1 << 0;
-const BLOCKED_BY_MOV_SS: u32 = 1 << 1;
 
 /// The access was part of the delivery, and the instruction at RIP has not begun.
 const NO_PLACE_FOR_EVENT: &str =
@@ -100,6 +99,6 @@ fn trap_single_step(vcpu: &mut Vcpu) -> Result<()> {
     }
     let mut sregs = vcpu.sregs()?;
     sregs.pending_debug |= BS;
-    sregs.interruptibility &= !(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+    sregs.interruptibility &= !(blocking::BY_STI | blocking::BY_MOV_SS);
     Ok(vcpu.set_sregs(&sregs)?)
 }

@@ -27,12 +27,10 @@ use minivmx::{
     VcpuState, //
 };
 
-use crate::guest::kvm;
-
-// SDM Vol. 3C, "Guest Non-Register State".
-const BLOCKED_BY_STI: u32 = 1 << 0;
-const BLOCKED_BY_MOV_SS: u32 = 1 << 1;
-const BLOCKED_BY_NMI: u32 = 1 << 3;
+use crate::guest::{
+    blocking,
+    kvm, //
+};
 
 // SDM Vol. 3C, "VM-Entry Controls for Event Injection".
 const INTERRUPT: u32 = 0;
@@ -89,9 +87,9 @@ fn get_fpu(vcpu: &VcpuFd) -> Result<Fpu> {
 fn waiting(events: &kvm_vcpu_events) -> (Event, u32) {
     let shadow = u32::from(events.interrupt.shadow);
     let blocked = |by: u32, bit| if shadow & by != 0 { bit } else { 0 };
-    let interruptibility = blocked(KVM_X86_SHADOW_INT_STI, BLOCKED_BY_STI)
-        | blocked(KVM_X86_SHADOW_INT_MOV_SS, BLOCKED_BY_MOV_SS)
-        | (u32::from(events.nmi.masked != 0) * BLOCKED_BY_NMI);
+    let interruptibility = blocked(KVM_X86_SHADOW_INT_STI, blocking::BY_STI)
+        | blocked(KVM_X86_SHADOW_INT_MOV_SS, blocking::BY_MOV_SS)
+        | (u32::from(events.nmi.masked != 0) * blocking::BY_NMI);
     let info = |kind: u32, vector: u8| VALID | (kind << 8) | u32::from(vector);
     let event = match events {
         _ if events.exception.injected != 0 => Event {
@@ -183,10 +181,10 @@ fn events(event: &Event, interruptibility: u32) -> kvm_vcpu_events {
         ..Default::default()
     };
     // CAST: Of two bits.
-    events.interrupt.shadow = (blocked(BLOCKED_BY_STI, KVM_X86_SHADOW_INT_STI)
-        | blocked(BLOCKED_BY_MOV_SS, KVM_X86_SHADOW_INT_MOV_SS))
+    events.interrupt.shadow = (blocked(blocking::BY_STI, KVM_X86_SHADOW_INT_STI)
+        | blocked(blocking::BY_MOV_SS, KVM_X86_SHADOW_INT_MOV_SS))
         as u8;
-    events.nmi.masked = u8::from(interruptibility & BLOCKED_BY_NMI != 0);
+    events.nmi.masked = u8::from(interruptibility & blocking::BY_NMI != 0);
     if event.is_some() {
         inject(&mut events, event);
     }

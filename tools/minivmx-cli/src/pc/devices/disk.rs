@@ -28,6 +28,7 @@ use vm_memory::GuestMemoryMmap;
 
 use super::{
     pci::function::Function,
+    value_of,
     virtio::{
         self,
         Transport,
@@ -132,10 +133,7 @@ impl Disk {
         let sectors = self.image.sectors().to_le_bytes();
         let limits = [LARGEST_PART, MOST_PARTS].map(u32::to_le_bytes);
         let bytes = [&sectors[..], limits.as_flattened()].concat();
-        let bytes = bytes.into_iter().skip(offset.into()).take(width.into());
-        bytes
-            .rev()
-            .fold(0, |value, byte| (value << 8) | u32::from(byte))
+        value_of(bytes.into_iter().skip(offset.into()).take(width.into()))
     }
 }
 

@@ -175,7 +175,6 @@ struct Counter {
     low: Option<u8>,
     latched: Option<u16>,
     /// It is read before the count.
-    #[serde(default)]
     latched_status: Option<u8>,
     high_is_next: bool,
 }

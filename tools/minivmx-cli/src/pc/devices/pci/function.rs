@@ -5,7 +5,10 @@
 
 use anyhow::Result;
 
-use super::super::exactly;
+use super::super::{
+    exactly,
+    value_of, //
+};
 
 pub const SIZE: usize = 256;
 
@@ -37,9 +40,7 @@ impl Function {
     /// What is read there. What is beyond the end has no bits.
     pub fn read(&self, register: usize, width: u8) -> u32 {
         let bytes = self.registers.iter().skip(register).take(width.into());
-        bytes
-            .rev()
-            .fold(0, |value, byte| (value << 8) | u32::from(*byte))
+        value_of(bytes.copied())
     }
 
     pub fn write(&mut self, register: usize, width: u8, value: u32) {
