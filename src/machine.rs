@@ -92,7 +92,7 @@ impl Machine {
         let pages_1g = guests(EXTENDED_FEATURES).edx & extended_edx::PAGES_1G != 0;
         Arc::pin_init(
             try_pin_init!(Self {
-                vmxon: VmxonRegions::new(capabilities.revision())?,
+                vmxon: VmxonRegions::new(&capabilities)?,
                 identity,
                 cr4: Cr4Rules::new(&capabilities, guests),
                 pages_1g,

@@ -38,6 +38,7 @@ pub(crate) mod inactive;
 pub(crate) mod insn;
 pub(crate) mod mitigation;
 pub(crate) mod msr_bitmap;
+mod observers;
 mod processor;
 mod region;
 pub(crate) mod root;

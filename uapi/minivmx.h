@@ -60,8 +60,8 @@
  *  - EEXIST: what is to be made is there already
  *  - EPERM: this VMCS field is not the caller's to read or write
  *  - EBUSY: VMX is held, and for more than a moment, by somebody that the driver
- *    cannot share it with, or another thread is in a call on the vCPU, such as
- *    MINIVMX_RUN. Only MINIVMX_KICK is never refused.
+ *    cannot share it with (see enum minivmx_vmx), or another thread is in a call
+ *    on the vCPU, such as MINIVMX_RUN. Only MINIVMX_KICK is never refused.
  *  - EINTR: MINIVMX_RUN ended for a signal, or for @immediate_exit; or a signal
  *    ended MINIVMX_MAP_MEMORY
  *  - ENOMEM: memory is short, or all VMs together have as much as
@@ -184,10 +184,10 @@ enum minivmx_cap {
  * @MINIVMX_VMX_OWN: nobody holds VMX; the driver executes VMXON for each burst
  * @MINIVMX_VMX_BORROW: KVM holds VMX; the driver borrows it for each burst
  * @MINIVMX_VMX_UNAVAILABLE: somebody else holds VMX, or KVM does with enlightened
- *	VMCSs of Hyper-V, which cannot be shared: MINIVMX_CREATE_VM fails with
- *	EBUSY, and so do all calls on a vCPU but MINIVMX_GET_REGS,
- *	MINIVMX_SET_REGS, MINIVMX_GET_FPU, MINIVMX_SET_FPU, MINIVMX_SET_CPUID and
- *	MINIVMX_KICK
+ *	VMCSs of Hyper-V, which cannot be shared, or Intel PT traces the host on a CPU
+ *	whose VMX would stop that: MINIVMX_CREATE_VM fails with EBUSY, and so do all
+ *	calls on a vCPU but MINIVMX_GET_REGS, MINIVMX_SET_REGS, MINIVMX_GET_FPU,
+ *	MINIVMX_SET_FPU, MINIVMX_SET_CPUID and MINIVMX_KICK
  */
 enum minivmx_vmx {
 	MINIVMX_VMX_OWN		= 0,

@@ -100,6 +100,7 @@ pub(crate) fn enter(
     _debug: &LentDebugRegisters<'_>,
     registers: &mut Registers,
 ) -> Result<ExitReason, EntryFailure> {
+    let _nobody_watches = vmcs.host().look_away(vmcs);
     let resume = vmcs.launched();
     // SAFETY: By its invariants `vmcs` is current, with interrupts off, its guest stays within its
     // controls, and its host state is this CPU's, with RIP as `write_host_rip` set it; RSP is set here.

@@ -14,9 +14,8 @@
 //! | limits of GDTR, IDTR and TR (the I/O bitmap), LDTR, selectors of the program, the user's GS base | [`SavedDescriptors`] |
 //! | DR7 | [`SavedDebugControl`] |
 //! | DR0 to DR3, DR6, if the guest has breakpoints, or uses MOV DR | [`LentDebugRegisters`] |
-//! | IA32_DEBUGCTL: branch records, block stepping | [`KeptMsr`] in [`Observers`] |
-//! | PEBS, whose records would go to the guest's memory; IA32_PERF_GLOBAL_CTRL while it is on | [`SamplingOff`] in [`Observers`], and `host_area.rs` |
-//! | Intel PT where VMX operation excludes it (IA32_VMX_MISC bit 14 is 0) | [`KeptMsr`] in [`Observers`] |
+//! | IA32_DEBUGCTL: branch records, block stepping | `observers.rs`, at each VM entry |
+//! | PEBS, whose records would go to the guest's memory; IA32_PERF_GLOBAL_CTRL while it is on | the same |
 //! | IA32_EFER, IA32_PAT | VM-exit controls; without them, SYSCALL's bit by `vcpu/state/switched.rs`, and the guest has the host's PAT |
 //! | IA32_KERNEL_GS_BASE; STAR, LSTAR, CSTAR, FMASK if the guest can use them | `vcpu/state/switched.rs` |
 //! | x87, SSE, AVX, with the upper parts that AVX-512 adds; MXCSR; XCR0 | [`crate::support::fpu`] |
@@ -40,33 +39,25 @@
 //!
 //! [`LentDebugRegisters`]: crate::support::debug_register::LentDebugRegisters
 //!
-//! Refused by name when the module is loaded: a kernel that uses FRED, whose MSRs only newer controls
-//! switch.
+//! Without VMX while it goes on, see `root.rs`: Intel PT where VMXON would stop it (IA32_VMX_MISC bit 14 is 0).
+//! Refused by name when the module is loaded: a kernel that uses FRED, whose MSRs only newer controls switch.
 
-use super::capability::Capabilities;
+use super::{
+    capability::Capabilities,
+    observers::{
+        LookAway,
+        Observers, //
+    },
+    vmcs::CurrentVmcs, //
+};
 use crate::support::{
     debug_register::SavedDebugControl,
     descriptor::{
         Descriptors,
         SavedDescriptors, //
     },
-    irq::IrqsDisabled,
-    msr::{
-        KeptMsr,
-        Msr, //
-    },
-    sampling::{
-        self,
-        SamplingOff, //
-    }, //
+    irq::IrqsDisabled, //
 };
-
-/// IA32_DEBUGCTL.
-const DEBUGCTL: Msr = Msr(0x1d9);
-/// IA32_RTIT_CTL.
-const RTIT_CTL: Msr = Msr(0x570);
-/// IA32_RTIT_CTL.TraceEn: Intel PT is tracing.
-const TRACE_EN: u64 = 1;
 
 /// Guard: what a VM exit or VMX operation does not leave as it was is remembered, and put back by the
 /// drop, in the order of the fields. None of them needs another to be back.
@@ -76,51 +67,9 @@ pub(crate) struct HostState<'a> {
     debug: SavedDebugControl<'a>,
     /// A VM exit has its own idea of limits and selectors.
     descriptors: SavedDescriptors<'a>,
-    /// Last: they need not see the driver put the rest back.
-    observers: Option<Observers<'a>>,
+    /// What watched the host when the burst began.
+    observers: Option<Observers>,
     irqs: &'a IrqsDisabled,
-}
-
-/// What watches the host at work, if anything does.
-struct Observers<'a> {
-    /// A VM exit clears IA32_DEBUGCTL.
-    _debugctl: Option<KeptMsr<'a>>,
-    /// Records must not be made in the guest's memory.
-    sampling: Option<SamplingOff<'a>>,
-    /// VMXON stops Intel PT on some CPUs; behind VMXOFF it can go on.
-    _trace: Option<KeptMsr<'a>>,
-}
-
-impl<'a> Observers<'a> {
-    #[inline]
-    fn save(irqs: &'a IrqsDisabled, capabilities: &Capabilities) -> Option<Self> {
-        Self::are_there(capabilities).then(|| Self::save_all(irqs, capabilities))
-    }
-
-    /// Most of the time nobody watches, and this is all.
-    #[inline]
-    fn are_there(capabilities: &Capabilities) -> bool {
-        DEBUGCTL.read() != 0
-            || capabilities.has_sampling && sampling::is_on()
-            || capabilities.vmxon_stops_trace && RTIT_CTL.read() & TRACE_EN != 0
-    }
-
-    #[cold]
-    fn save_all(irqs: &'a IrqsDisabled, capabilities: &Capabilities) -> Self {
-        let sampling = match capabilities.has_sampling {
-            true => SamplingOff::new(irqs),
-            false => None,
-        };
-        let trace = match capabilities.vmxon_stops_trace {
-            true => KeptMsr::new(irqs, RTIT_CTL, TRACE_EN),
-            false => None,
-        };
-        Self {
-            _debugctl: KeptMsr::new(irqs, DEBUGCTL, u64::MAX),
-            sampling,
-            _trace: trace,
-        }
-    }
 }
 
 impl<'a> HostState<'a> {
@@ -134,7 +83,7 @@ impl<'a> HostState<'a> {
         Self {
             debug: SavedDebugControl::save(irqs),
             descriptors: descriptors.save(irqs),
-            observers: Observers::save(irqs, capabilities),
+            observers: Observers::find(capabilities),
             irqs,
         }
     }
@@ -157,13 +106,9 @@ impl<'a> HostState<'a> {
         &self.descriptors
     }
 
-    /// PEBS, if it was on.
-    pub(super) fn sampling(&self) -> Option<&SamplingOff<'a>> {
-        self.observers.as_ref()?.sampling.as_ref()
-    }
-
-    /// Does anything watch the host at work?
-    pub(super) fn is_observed(&self) -> bool {
-        self.observers.is_some()
+    /// Has what watches the host look away, if anything does.
+    #[inline]
+    pub(super) fn look_away<'v>(&self, vmcs: &'v CurrentVmcs<'_>) -> Option<LookAway<'v>> {
+        Some(self.observers?.look_away(vmcs))
     }
 }

@@ -5,11 +5,6 @@
 
 use super::{
     capability::Capabilities,
-    controls::{
-        Controls,
-        Entry,
-        Exit, //
-    },
     entry,
     field::*,
     host::HostState,
@@ -18,8 +13,7 @@ use super::{
 use crate::support::{
     cpu,
     descriptor,
-    msr::Msr,
-    sampling::SamplingOff, //
+    msr::Msr, //
 };
 use core::cell::Cell;
 use kernel::prelude::*;
@@ -43,8 +37,6 @@ pub(super) struct HostArea {
     cr3: Cell<u64>,
     cr4: Cell<u64>,
     fs_base: Cell<u64>,
-    /// Do VM entries and exits switch IA32_PERF_GLOBAL_CTRL?
-    sampling: Cell<bool>,
 }
 
 impl HostArea {
@@ -61,9 +53,6 @@ impl HostArea {
         write_changed(vmcs, HOST_CR4, &self.cr4, cpu::cr4(irqs));
         let fs_base = host.descriptors().fs_base();
         write_changed(vmcs, HOST_FS_BASE, &self.fs_base, fs_base);
-        if host.is_observed() || self.sampling.get() {
-            self.write_sampling(vmcs, host.sampling(), capabilities);
-        }
         Ok(())
     }
 
@@ -86,40 +75,13 @@ impl HostArea {
         self.cpu.set(Some(host.irqs().cpu()));
         Ok(())
     }
-
-    /// Keeps the counters of samples from counting in the guest, if the CPU can switch them. The handler
-    /// of an NMI, which may have them count again, comes too late: a VM entry stops them.
-    #[cold]
-    fn write_sampling(
-        &self,
-        vmcs: &CurrentVmcs<'_>,
-        sampling: Option<&SamplingOff<'_>>,
-        capabilities: &Capabilities,
-    ) {
-        let unchanged = sampling.is_none() && !self.sampling.get();
-        if unchanged || !capabilities.switches_perf_global_ctrl() {
-            return;
-        }
-        if let Some(sampling) = sampling {
-            vital(vmcs, HOST_PERF_GLOBAL_CTRL, sampling.counting());
-            vmcs.write(GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest());
-        }
-        let on = sampling.is_some();
-        let exit = Exit::from_bits(vmcs.read(EXIT_CONTROLS));
-        let entry = Entry::from_bits(vmcs.read(ENTRY_CONTROLS));
-        let exit = exit.with_if(Exit::LOAD_PERF_GLOBAL_CTRL, on);
-        let entry = entry.with_if(Entry::LOAD_PERF_GLOBAL_CTRL, on);
-        vital(vmcs, EXIT_CONTROLS, exit.raw());
-        vital(vmcs, ENTRY_CONTROLS, entry.raw());
-        self.sampling.set(on);
-    }
 }
 
 /// Writes a field of this file.
 #[inline]
 fn vital<W: Width, A: Access>(vmcs: &CurrentVmcs<'_>, field: Field<W, A>, value: W::Value) {
-    // SAFETY: All callers write what the register holds on this CPU now, or the control that has a VM
-    // exit load it.
+    // SAFETY: All callers write what the register holds on this CPU now; the selectors that a VM exit
+    // loads 0 into are put back with the others of `SavedDescriptors`.
     unsafe { vmcs.write_vital(field, value) };
 }
 

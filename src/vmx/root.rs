@@ -8,6 +8,7 @@
 //! behind the back of the kernel's copy of it, and is what it was when interrupts come back on.
 
 use super::{
+    capability::Capabilities,
     host::HostState,
     hyper_v,
     insn,
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::support::{
     cpu,
+    msr::Msr,
     per_cpu::PerCpu, //
 };
 use kernel::{
@@ -25,25 +27,42 @@ use kernel::{
     }, //
 };
 
+/// IA32_RTIT_CTL.
+const RTIT_CTL: Msr = Msr(0x570);
+/// IA32_RTIT_CTL.TraceEn: Intel PT is tracing.
+const TRACE_EN: u64 = 1;
+
 /// The VMXON region of each CPU.
 pub(crate) struct VmxonRegions {
     regions: PerCpu<Region>,
     /// Is the current VMCS of KVM, if it has one, what VMPTRST says that it is?
     can_borrow: bool,
+    /// Does VMXON stop Intel PT, and VMX operation keep it from starting again?
+    stops_trace: bool,
 }
 
 impl VmxonRegions {
     /// Allocates them.
-    pub(crate) fn new(revision: u32) -> Result<Self> {
+    pub(crate) fn new(capabilities: &Capabilities) -> Result<Self> {
         Ok(Self {
-            regions: PerCpu::new(|| Region::new(revision))?,
+            regions: PerCpu::new(|| Region::new(capabilities.revision()))?,
             can_borrow: !hyper_v::offers_enlightened_vmcs(),
+            stops_trace: capabilities.vmxon_stops_trace,
         })
+    }
+
+    /// Is Intel PT tracing on this CPU, where VMXON would stop it? What starts again behind VMXOFF could be
+    /// what a handler of NMIs has ended meanwhile.
+    #[inline]
+    fn traced(&self) -> bool {
+        self.stops_trace && RTIT_CTL.read() & TRACE_EN != 0
     }
 
     /// Why VMX cannot be had where [`VmxRoot::enter`] says `EBUSY`.
     pub(crate) fn why_busy(&self) -> &'static str {
-        if self.can_borrow {
+        if self.traced() {
+            "Intel PT traces, which VMX operation stops on this CPU"
+        } else if self.can_borrow {
             "VMX is held by somebody that is not KVM"
         } else {
             "VMX is held where Hyper-V offers enlightened VMCSs, and cannot be borrowed from KVM then"
@@ -102,7 +121,8 @@ impl<'a> VmxRoot<'a> {
     /// # Errors
     ///
     /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed: CR4.VMXE is set, but the CPU is
-    /// not in VMX operation, or KVM may use enlightened VMCSs. `EIO` if VMXON fails.
+    /// not in VMX operation, or KVM may use enlightened VMCSs; or if Intel PT traces on a CPU whose VMX
+    /// stops it. `EIO` if VMXON fails.
     #[inline]
     pub(crate) fn enter(host: &'a HostState<'a>, regions: &VmxonRegions) -> Result<Self> {
         let cr4 = cpu::cr4(host.irqs());
@@ -115,6 +135,9 @@ impl<'a> VmxRoot<'a> {
 
     #[inline]
     fn own(host: &'a HostState<'a>, cr4: u64, regions: &VmxonRegions) -> Result<Self> {
+        if regions.traced() {
+            return Err(EBUSY);
+        }
         let irqs = host.irqs();
         let region = regions.regions.this(irqs).ok_or(EIO)?;
         // SAFETY: The bit matters to VMXON only; CR4 gets its value back in `drop`, or right below.
@@ -203,7 +226,7 @@ mod tests {
             return Ok(None);
         }
         let capabilities = Capabilities::detect()?;
-        let regions = VmxonRegions::new(0)?;
+        let regions = VmxonRegions::new(&capabilities)?;
         let mut descriptors = Descriptors::default();
         IrqsDisabled::with(|irqs| {
             let cr4 = cpu::cr4(irqs);

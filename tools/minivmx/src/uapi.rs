@@ -128,7 +128,7 @@ pub type minivmx_cap = u32;
 pub const MINIVMX_VMX_OWN: minivmx_vmx = 0;
 /// KVM holds VMX; the driver borrows it for each burst.
 pub const MINIVMX_VMX_BORROW: minivmx_vmx = 1;
-/// Somebody else holds VMX, or KVM does with enlightened VMCSs of Hyper-V, which cannot be shared: `MINIVMX_CREATE_VM` fails with EBUSY, and so do all calls on a vCPU but `MINIVMX_GET_REGS`, `MINIVMX_SET_REGS`, `MINIVMX_GET_FPU`, `MINIVMX_SET_FPU`, `MINIVMX_SET_CPUID` and `MINIVMX_KICK`.
+/// Somebody else holds VMX, or KVM does with enlightened VMCSs of Hyper-V, which cannot be shared, or Intel PT traces the host on a CPU whose VMX would stop that: `MINIVMX_CREATE_VM` fails with EBUSY, and so do all calls on a vCPU but `MINIVMX_GET_REGS`, `MINIVMX_SET_REGS`, `MINIVMX_GET_FPU`, `MINIVMX_SET_FPU`, `MINIVMX_SET_CPUID` and `MINIVMX_KICK`.
 pub const MINIVMX_VMX_UNAVAILABLE: minivmx_vmx = 2;
 /// How the driver gets into VMX operation at present.
 pub type minivmx_vmx = u32;
