@@ -5,7 +5,7 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/ratelimit.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include <linux/thread_info.h>
 #include <linux/wait.h>
@@ -63,6 +63,11 @@ bool ext_cpu_has_bug(unsigned int bug)
 void ext_cond_resched(void)
 {
 	cond_resched();
+}
+
+bool ext_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
 }
 
 void ext_get_page(struct page *page)

@@ -24,6 +24,7 @@ u64 ext_total_memory(void);
 bool ext_cpu_has(unsigned int feature);
 bool ext_cpu_has_bug(unsigned int bug);
 void ext_cond_resched(void);
+bool ext_fatal_signal_pending(void);
 void ext_get_page(struct page *page);
 bool ext_set_tss_limit_invalid(void);
 u64 ext_set_tss_available(void);

@@ -70,6 +70,13 @@ pub(crate) fn do_work() -> Result {
     to_result(unsafe { bindings::ext_do_work() })
 }
 
+/// Will the task be ended by a signal? Nobody sees the result of a call then.
+#[inline]
+pub(crate) fn is_killed() -> bool {
+    // SAFETY: Reads flags and signals of the current task.
+    unsafe { bindings::ext_fatal_signal_pending() }
+}
+
 /// Lets the scheduler run another task if it wants to.
 ///
 /// Not to be called with an [`IrqsDisabled`] at hand; lockdep checks it.

@@ -583,6 +583,19 @@ TEST_F(vm, populated_alone)
 	EXPECT_EQ(pages, get_stats(vm).out_pages);
 }
 
+/* What another thread takes out of the middle is not there, and all behind it is. */
+TEST_F(vm, populated_behind_a_hole)
+{
+	struct vm *vm = &self->vm;
+	struct populater populater = { .vm = vm };
+	u64 pages = get_stats(vm).out_pages;
+
+	begin_populate(&populater);
+	unmap_memory(vm, BASE + MUCH / 2, PAGE_4K);
+	EXPECT_EQ(0, end_populate(&populater));
+	EXPECT_EQ(pages + MUCH / PAGE_4K - 1, get_stats(vm).out_pages);
+}
+
 /* ------------------------------------------------- more than there is */
 
 #define SLOW_KERNEL	"where each page is poisoned, to fill memory takes minutes"

@@ -78,6 +78,14 @@ impl Regions {
         region.range.contains(gpa).then_some(region)
     }
 
+    /// Where the next part of a region begins, behind an address that is not in it.
+    pub(crate) fn part_behind(&self, gpa: Gpa, id: RegionId) -> Option<Gpa> {
+        self.all
+            .iter()
+            .find(|region| region.id == id && region.range.start_position() > gpa.get())
+            .map(|region| region.range.start())
+    }
+
     /// Has a region an address in common with the range?
     pub(crate) fn overlaps(&self, range: GpaRange) -> bool {
         self.all.iter().any(|region| region.range.overlaps(range))
@@ -220,6 +228,21 @@ mod tests {
         assert_eq!(all.bytes(), 6 * 4096);
         assert!(all.find(Gpa::new(0x3fff)).is_some());
         assert!(all.find(Gpa::new(0xa000)).is_some());
+        Ok(())
+    }
+
+    // Behind a hole the same region goes on, whatever came into the hole, up to its last part.
+    #[test]
+    fn finds_the_next_part() -> Result {
+        let mut all = regions(&[(0x1000, 8)])?;
+        let id = all.find(Gpa::new(0x1000)).ok_or(ENOENT)?.id;
+        let hole = range(0x2000, 4).ok_or(EINVAL)?;
+        all.remove(hole);
+        drop(all.move_to(Regions::room(3)?));
+        all.add(range(0x3000, 1).ok_or(EINVAL)?, KIND);
+        let part = all.part_behind(Gpa::new(0x2000), id).ok_or(ENOENT)?;
+        assert_eq!(part.get(), 0x6000);
+        assert!(all.part_behind(Gpa::new(0x9000), id).is_none());
         Ok(())
     }
 

@@ -98,15 +98,14 @@ impl Vm {
                 return Err(EINTR);
             }
             let gpa = range.start();
-            let present = match self.populate_if(gpa, |region| region.id == id) {
-                // Another thread takes the region away already.
-                Err(error) if error == ENOENT => return Ok(()),
-                result => result?,
+            let next = match self.populate_if(gpa, |region| region.id == id) {
+                Ok(Some(size)) => gpa.page_base(size).checked_add(size.bytes()),
+                Ok(None) => Some(gpa),
+                // Another thread takes some of the region away already, or all of it.
+                Err(error) if error == ENOENT => self.memory.lock().regions.part_behind(gpa, id),
+                Err(error) => return Err(error),
             };
-            if let Some(size) = present {
-                let next = gpa.page_base(size).checked_add(size.bytes());
-                rest = next.and_then(|next| GpaRange::new(next, range.end()));
-            }
+            rest = next.and_then(|next| GpaRange::new(next, range.end()));
             irq::cond_resched();
         }
         Ok(())
@@ -184,6 +183,9 @@ impl Vm {
             // Between the two, the region can be removed and made again.
             if let Some(page) = self.memory.lock().chunks.page(gpa) {
                 return Ok(page.share());
+            }
+            if irq::is_killed() {
+                return Err(EINTR);
             }
         }
     }
