@@ -11,6 +11,7 @@ use crate::{
             open_anonymous,
             FileOperations, //
         },
+        ratelimit,
         uaccess::Argument,
         uapi, //
     },
@@ -97,7 +98,7 @@ fn create_vm(machine: Arc<Machine>, argument: usize) -> Result<isize> {
     machine.capabilities.check_mmu(mmu.is_shadow())?;
     // Nobody can be in the way of VMX now; whether that stays so is seen at each burst.
     machine.borrows_vmx().inspect_err(|error| {
-        if *error == EBUSY {
+        if *error == EBUSY && ratelimit::may_log_at_length() {
             pr_err!("{}\n", machine.vmxon.why_busy());
         }
     })?;

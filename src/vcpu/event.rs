@@ -241,11 +241,11 @@ pub(crate) fn enter_debug(vmcs: &CurrentVmcs<'_>, debug: &LentDebugRegisters<'_>
     vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
 }
 
-/// An event as an exit tells of it.
+/// An event as an exit tells of it; what exits alone define of it has its readers elsewhere.
 fn as_exited(vmcs: &CurrentVmcs<'_>, info: Interruption, error_code: u32) -> Waiting {
     let is_software = info.event().is_some_and(Event::is_software);
     Waiting {
-        info: info.with_nmi_unblocking(false),
+        info: info.with_const_reserved::<0>(),
         error_code: if info.error_code() { error_code } else { 0 },
         length: if is_software {
             vmcs.read(EXIT_INSTRUCTION_LENGTH)
