@@ -87,14 +87,13 @@ impl Vcpu {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed; `ENOMEM`; `EIO`.
+    /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed; `EIO`.
     #[inline]
     pub(super) fn burst<R>(
         &self,
         state: &mut State,
         body: impl FnOnce(&mut Context<'_>) -> R,
     ) -> Result<R> {
-        state.guest.stock.fill(self.vm.mmu.stock())?;
         IrqsDisabled::with(|irqs| self.burst_without_interrupts(irqs, state, body))
     }
 
@@ -125,7 +124,8 @@ impl Vcpu {
         let fpu = state.fpu.load(irqs, osxsave);
         let switched = state.switched.load(&host, Needed::with(efer));
         let _efer = lend_efer(irqs, capabilities, efer);
-        let _split_locks = (state.guest.splits_locks).then(|| lend_split_locks(irqs));
+        let splits_lock = core::mem::take(&mut state.guest.splits_lock);
+        let _split_locks = splits_lock.then(|| lend_split_locks(irqs));
         let here = self.member.whereabouts.enter(irqs);
 
         cpu::set_cr2(irqs, state.guest.cr2);

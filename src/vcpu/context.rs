@@ -52,6 +52,8 @@ pub(crate) enum Next {
     Pause,
     /// The page at this address must be allocated, then the guest tries again.
     Populate(Gpa),
+    /// The guest goes on in another burst, but not at once: it splits a lock.
+    SplitLock,
     /// The guest waits for an event, in HLT.
     Wait,
     /// The program gets the exit, which is in [`Guest::report`].

@@ -56,7 +56,14 @@ use crate::{
     },
     x86::event::Waiting, //
 };
-use kernel::prelude::*;
+use kernel::{
+    pr_warn_once,
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
 
 impl Vcpu {
     /// Answers `MINIVMX_RUN`.
@@ -179,6 +186,7 @@ impl Vcpu {
         let recall = &self.member.recall;
         loop {
             let next = root::insist(|| {
+                state.guest.stock.fill(self.vm.mmu.stock())?;
                 self.burst(state, |cx| {
                     load_frame(cx.vmcs, cx.guest);
                     trap::set_windows(cx, windows);
@@ -193,10 +201,14 @@ impl Vcpu {
                     Err(error) if error == ENOENT => {}
                     result => result?,
                 },
+                Next::SplitLock => make_wait_for_split_lock(),
                 Next::Pause | Next::Enter => {}
             }
             let interrupted = irq::do_work().is_err() || request.immediate_exit;
-            // An answer is not lost: it is given first.
+            // An answer is not lost: it is given first, if there will be anybody to see it.
+            if irq::is_killed() {
+                return Err(EINTR);
+            }
             if state.guest.pending == Pending::Nothing {
                 if interrupted {
                     return Err(EINTR);
@@ -207,6 +219,13 @@ impl Vcpu {
             }
         }
     }
+}
+
+/// Has the thread of a guest that splits a lock wait, as the kernel has its own programs.
+#[cold]
+fn make_wait_for_split_lock() {
+    pr_warn_once!("a guest splits locks over cache lines: it waits before each\n");
+    fsleep(Delta::from_millis(10));
 }
 
 /// How a run ends that no error ends.

@@ -97,8 +97,8 @@ pub(crate) struct Guest {
     pub(crate) translation: Translation,
     /// What there is to do before the next VM entry.
     pub(crate) standing: Standing,
-    /// Does it run without the detection of split locks?
-    pub(crate) splits_locks: bool,
+    /// Does it run without the detection of split locks, in the next burst?
+    pub(crate) splits_lock: bool,
     /// What the next VM entry delivers. While the vCPU does not run, the run page has it.
     pub(crate) event: Waiting,
     /// Exits that the program asks for, as soon as the guest can take such an event.
@@ -195,7 +195,7 @@ impl State {
                 ready: Windows::NONE,
                 delivery: Delivery::NOTHING,
                 report: Report::new(),
-                splits_locks: false,
+                splits_lock: false,
                 pending: Pending::Nothing,
                 transfer: Transfer::new(),
                 raised: Exception::INVALID_OPCODE,

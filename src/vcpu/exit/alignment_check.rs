@@ -5,7 +5,9 @@
 //! It exits always, since its delivery can raise it again, without end and without a chance for
 //! interrupts (see [`crate::vcpu::allowance`]). With split-lock detection the CPU raises it for a locked access
 //! that crosses a cache line, too, whatever the guest asked for. A guest does not expect that: it gets
-//! the CPU without the detection, as the kernel's own programs do after a warning.
+//! one burst without the detection, but has to wait for it, lest it slow down the whole machine. The kernel does
+//! the same to its own programs, unless it was told to kill them (`split_lock_detect=fatal`), which a module
+//! cannot find out.
 
 use crate::{
     support::cpu::{
@@ -25,7 +27,6 @@ use crate::{
         rflags, //
     }, //
 };
-use kernel::prelude::*;
 
 /// Did the guest ask for this #AC (SDM Vol. 3A, "Interrupt 17 - Alignment Check Exception (#AC)")?
 pub(super) fn is_the_guests(cx: &Context<'_>) -> bool {
@@ -38,9 +39,6 @@ pub(super) fn split_lock(cx: &mut Context<'_>) -> Next {
     if !cpu::has(Feature::SplitLockDetect) {
         return cx.internal_error("an alignment check that the guest did not ask for");
     }
-    if !cx.guest.splits_locks {
-        cx.guest.splits_locks = true;
-        pr_warn!("a guest splits locks over cache lines: it runs without their detection\n");
-    }
-    Next::Pause
+    cx.guest.splits_lock = true;
+    Next::SplitLock
 }
