@@ -24,6 +24,16 @@ has_task_priority() {
 	echo | corner p "$@" && says '^priority 50$' && has_ended
 }
 
+# How often which exits came, and what the CPU's time went to.
+has_counts() {
+	says '^ *exits  per second  exit reason$' && says '^ *[1-9][0-9]* *[0-9.]*[1-9]  *[^ ].* ([0-9]*)$' &&
+		says '^page faults: ' && has_ticks
+}
+
+has_ticks() {
+	says '^ticks of its CPUs: in RUN [1-9][0-9]*, in the program [1-9]'
+}
+
 # write LETTER TEXT OPTION…: the guest goes into $snapshot when it has said TEXT.
 write() {
 	: >"$said"
@@ -86,9 +96,11 @@ ends_without_reader() {
 
 snapshot=/tmp/boot.snapshot
 pipe=/tmp/boot.pipe
-plan 9
+plan 11
 result task_priority has_task_priority --mmu "$mmu"
+result counts has_counts
 by_kvm task_priority_in_kvm has_task_priority --accel kvm
+by_kvm ticks_in_kvm has_ticks
 result snapshot write_with_priority --mmu "$mmu"
 by_kvm task_priority_goes_on_in_kvm keeps_priority --accel kvm
 by_kvm task_priority_comes_from_kvm keeps_priority_from_kvm

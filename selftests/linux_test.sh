@@ -83,8 +83,9 @@ is_content() {
 	says 'Linux version' && ! complains >/dev/null
 }
 
+# The exits are in it, and the time that they took.
 waits_in_hlt() {
-	says '^ *[0-9]* *HLT (12)$'
+	says '^ *[0-9]* *[0-9.]*  HLT (12)$' && says 'waiting [1-9]'
 }
 
 # The features that Linux found in its CPU.

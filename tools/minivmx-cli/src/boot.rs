@@ -14,6 +14,8 @@ mod end;
 mod gdb;
 mod kernel;
 mod kvm;
+mod look;
+mod meter;
 mod one_cpu;
 mod processors;
 mod snapshot;
@@ -57,13 +59,13 @@ fn boot_several(arguments: &Arguments) -> Result<ExitCode> {
     let devices = start::devices(arguments.memory, arguments, input)?;
     let devices = devices.with_apics(arguments.cpus, tsc::crystal_frequency(&cpuid));
     let start = time_stamp();
-    let (end, mut devices) = processors::run(&mut guests, devices, commands)?;
+    let mut run = processors::run(&mut guests, devices, commands)?;
     let ticks = time_stamp().wrapping_sub(start);
     let ended = Ended {
-        outcome: &end.outcome,
+        outcome: &run.end.outcome,
         ticks,
-        counts: guests[0].counts()?,
-        by: guests[end.cpu].as_ref(),
+        period: run.period,
+        by: guests[run.end.cpu].as_ref(),
     };
-    end::report(arguments, &mut devices, &ended)
+    end::report(arguments, &mut run.devices, &ended)
 }

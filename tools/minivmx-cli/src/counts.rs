@@ -2,7 +2,10 @@
 
 //! What a VM counted, for people and for programs.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::Duration, //
+};
 
 use minivmx::{
     Mmu,
@@ -16,17 +19,23 @@ use serde_json::{
 use crate::lines;
 
 /// Counters of a VM as a table; those of shadow paging where it has it.
-pub struct Table<'a>(pub &'a Stats, pub Mmu);
+pub struct Table<'a> {
+    pub stats: &'a Stats,
+    pub mmu: Mmu,
+    /// In which that was counted, if it is known: then the table says how often exits came, too.
+    pub time: Option<Duration>,
+}
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&exits(self.0))?;
+        let Self { stats, mmu, time } = *self;
+        f.write_str(&exits(stats, time))?;
         let mut said = vec![
-            line(&self.0.counters()),
-            format!("page faults: {}", line(&self.0.page_faults(self.1))),
+            line(&stats.counters()),
+            format!("page faults: {}", line(&stats.page_faults(mmu))),
         ];
-        if self.1.is_shadow() {
-            said.push(line(&self.0.shadow_counters()));
+        if mmu.is_shadow() {
+            said.push(line(&stats.shadow_counters()));
         }
         let said = said.iter().map(|line| lines::broken_after(", ", line));
         f.write_str(&said.collect::<Vec<_>>().join("\n"))
@@ -34,19 +43,30 @@ impl fmt::Display for Table<'_> {
 }
 
 /// What a vCPU counted, which has no memory of its own, as a table.
-pub fn of_vcpu(stats: &Stats) -> String {
+pub fn of_vcpu(stats: &Stats, time: Option<Duration>) -> String {
     let own = lines::broken_after(", ", &line(&stats.vcpu_counters()));
-    exits(stats) + &own
+    exits(stats, time) + &own
 }
 
-fn exits(stats: &Stats) -> String {
+fn exits(stats: &Stats, time: Option<Duration>) -> String {
     let exits = stats.exits();
-    let mut text = format!("{:>12}  exit reason\n", "exits");
+    let heading = time.map_or("", |_| "  per second");
+    let mut text = format!("{:>12}{heading}  exit reason\n", "exits");
     for (reason, count) in &exits {
-        text += &format!("{count:>12}  {reason} ({})\n", reason.0);
+        let rate = rate(*count, time);
+        text += &format!("{count:>12}{rate}  {reason} ({})\n", reason.0);
     }
     let total: u64 = exits.iter().map(|(_, count)| count).sum();
-    text + &format!("{total:>12}  in all\n")
+    text + &format!("{total:>12}{}  in all\n", rate(total, time))
+}
+
+/// A column of how many there were in a second.
+fn rate(count: u64, time: Option<Duration>) -> String {
+    time.map_or(String::new(), |time| {
+        // CAST: Rounds counts that no VM comes to.
+        let rate = count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE);
+        format!("  {rate:>10.1}")
+    })
 }
 
 /// Names and numbers in a sentence.
@@ -113,14 +133,29 @@ mod tests {
         Stats::from(raw)
     }
 
+    fn table(mmu: Mmu, time: Option<Duration>) -> String {
+        let stats = &stats();
+        Table { stats, mmu, time }.to_string()
+    }
+
     #[test]
     fn the_table_has_the_most_frequent_first() {
-        let table = Table(&stats(), Mmu::Ept).to_string();
+        let table = table(Mmu::Ept, None);
         let lines: Vec<_> = table.lines().map(str::trim).collect();
         assert_eq!(lines[1], "3  I/O instruction (30)");
         assert_eq!(lines[2], "1  HLT (12)");
         assert_eq!(lines[3], "4  in all");
         assert!(lines[4].starts_with("runs 4, bursts 0,"), "{}", lines[4]);
+    }
+
+    #[test]
+    fn in_a_known_time_it_says_how_often_exits_came() {
+        let table = table(Mmu::Ept, Some(Duration::from_millis(500)));
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines[0], "       exits  per second  exit reason");
+        assert_eq!(lines[1], "           3         6.0  I/O instruction (30)");
+        assert_eq!(lines[2], "           1         2.0  HLT (12)");
+        assert_eq!(lines[3], "           4         8.0  in all");
     }
 
     #[test]
@@ -134,7 +169,7 @@ mod tests {
 
     #[test]
     fn counters_of_shadow_paging_are_for_vms_that_have_it() {
-        let table = |mmu| Table(&stats(), mmu).to_string();
+        let table = |mmu| table(mmu, None);
         assert!(!table(Mmu::Ept).contains("shadow"));
         assert!(table(Mmu::Ept).ends_with("\npage faults: EPT fills 0, allocations 0, absences 0"));
         assert!(table(Mmu::Wp).ends_with(

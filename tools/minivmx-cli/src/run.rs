@@ -275,7 +275,7 @@ impl<'a> Run<'a> {
 
     fn report(&mut self, outcome: &Outcome) -> Result<()> {
         self.devices.end_lines()?;
-        let stats = self.machine.vm.stats()?;
+        let (stats, mmu) = (self.machine.vm.stats()?, self.machine.vm.mmu());
         if let Outcome::Failed(_) = outcome {
             let state = dump::state(&self.machine, self.arguments.verbose);
             output::tell(format_args!("\n{}", state.trim_end()));
@@ -289,17 +289,19 @@ impl<'a> Run<'a> {
                 "debug": self.devices.debug().text(),
                 "absent_ports": self.devices.absent_ports().collect::<Vec<_>>(),
                 "ticks": self.ticks,
-                "stats": counts::json(&stats, self.machine.vm.mmu()),
+                "stats": counts::json(&stats, mmu),
             });
             if let Some(histogram) = &self.histogram {
                 object["histogram"] = histogram.json();
             }
             output::say(format_args!("{object:#}"))?;
         } else {
-            output::say(format_args!(
-                "\n{}",
-                counts::Table(&stats, self.machine.vm.mmu())
-            ))?;
+            let table = counts::Table {
+                stats: &stats,
+                mmu,
+                time: None,
+            };
+            output::say(format_args!("\n{table}"))?;
             if let Some(histogram) = &self.histogram {
                 output::say(format_args!("\n{histogram}"))?;
             }

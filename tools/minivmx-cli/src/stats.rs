@@ -6,7 +6,10 @@ mod files;
 
 use std::{
     thread,
-    time::Duration, //
+    time::{
+        Duration,
+        Instant, //
+    },
 };
 
 use anyhow::{
@@ -52,16 +55,18 @@ pub fn show(arguments: &Arguments) -> Result<()> {
         println!("{:#}", json(&files));
         return Ok(());
     }
-    print(&files, &[]);
+    print(&files, &[], Duration::ZERO);
+    let mut looked = Instant::now();
     while let Some(time) = arguments.every {
         thread::sleep(time);
-        let before = files;
+        let (before, passed) = (files, looked.elapsed());
+        looked = Instant::now();
         // A process that is gone has none.
         files = files::open(&arguments.processes).unwrap_or_default();
         if files.is_empty() {
             break;
         }
-        print(&files, &before);
+        print(&files, &before, passed);
     }
     Ok(())
 }
@@ -76,26 +81,29 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Shows each file, with what it counted since `before` if it was there.
-fn print(files: &[File], before: &[File]) {
+/// Shows each file, with what it counted since `before` if it was there, so long ago.
+fn print(files: &[File], before: &[File], passed: Duration) {
     for file in files {
         let same = before.iter().find(|other| other.is_same(file));
-        let stats = match same {
-            Some(before) => file.stats.since(&before.stats),
-            None => file.stats,
+        let (stats, time) = match same {
+            Some(before) => (file.stats.since(&before.stats), Some(passed)),
+            None => (file.stats, None),
         };
-        println!("{}\n", text(file, &stats));
+        println!("{}\n", text(file, &stats, time));
     }
 }
 
-fn text(file: &File, stats: &Stats) -> String {
+fn text(file: &File, stats: &Stats, time: Option<Duration>) -> String {
     let owner = format!(
         "file {} of process {} ({})",
         file.fd, file.process, file.program
     );
     match file.kind {
-        Kind::Vm(mmu) => format!("VM with {mmu}, {owner}\n{}", counts::Table(stats, mmu)),
-        Kind::Vcpu(number) => format!("vCPU {number}, {owner}\n{}", counts::of_vcpu(stats)),
+        Kind::Vm(mmu) => format!(
+            "VM with {mmu}, {owner}\n{}",
+            counts::Table { stats, mmu, time }
+        ),
+        Kind::Vcpu(number) => format!("vCPU {number}, {owner}\n{}", counts::of_vcpu(stats, time)),
     }
 }
 

@@ -18,18 +18,18 @@ use minivmx::{
     VcpuState,
     Windows, //
 };
-use serde_json::Value;
 use vm_memory::GuestMemoryMmap;
 
 use super::{
     kernel::Kernel,
+    look::Counts,
+    meter::Meter,
     processors::{
         cpuid,
         startup, //
     },
 };
 use crate::{
-    counts,
     pc::{
         bus::Bus,
         exits, //
@@ -64,12 +64,6 @@ pub enum Stop {
     Failed(Outcome),
 }
 
-/// What was counted, for people and for programs.
-pub struct Counts {
-    pub table: String,
-    pub json: Value,
-}
-
 /// A guest, by one of its vCPUs, whose interrupt controllers are the program's.
 pub trait Accelerator {
     /// The guest's memory.
@@ -95,7 +89,7 @@ pub trait Accelerator {
     fn clear_kick(&mut self);
 
     /// Runs the guest until something needs the program, and answers what is the PC's to answer.
-    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop>;
+    fn run(&mut self, bus: &mut dyn Bus, meter: &mut Meter<'_>) -> Result<Stop>;
 
     /// Whether it can take an interrupt before its next instruction.
     fn can_take_interrupt(&self) -> bool;
@@ -114,6 +108,7 @@ pub trait Accelerator {
         Ok(false)
     }
 
+    /// Of all CPUs.
     fn counts(&self) -> Result<Counts>;
 
     /// Registers, for a guest that ended badly; with all that the driver knows of it if so wanted.
@@ -222,8 +217,8 @@ impl Accelerator for Machine {
         self.vcpu.immediate_exit().clear();
     }
 
-    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
-        match self.enter()? {
+    fn run(&mut self, bus: &mut dyn Bus, meter: &mut Meter<'_>) -> Result<Stop> {
+        match meter.run(|| self.enter())? {
             true => self.answer(bus),
             false => Ok(Stop::Interrupted),
         }
@@ -250,11 +245,7 @@ impl Accelerator for Machine {
     }
 
     fn counts(&self) -> Result<Counts> {
-        let (stats, mmu) = (self.vm.stats()?, self.vm.mmu());
-        Ok(Counts {
-            table: counts::Table(&stats, mmu).to_string(),
-            json: counts::json(&stats, mmu),
-        })
+        Ok(Counts::Minivmx(Box::new(self.vm.stats()?), self.vm.mmu()))
     }
 
     fn state(&self, verbose: bool) -> String {

@@ -30,11 +30,13 @@ use crate::{
 ///
 /// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock, and no
 /// ACPI, as of a PC before 1996; several CPUs have a local APIC each, an I/O APIC, and a table that
-/// tells of them; --disk gives it a disk. At the end exits are counted by reason. The status is 0 if the guest
-/// halted or rebooted, or printed what --until waits for.
+/// tells of them; --disk gives it a disk. At the end it says what was counted: exits by reason, page faults by
+/// kind, and where the time went. The status is 0 if the guest halted or rebooted, or printed what --until
+/// waits for.
 ///
 /// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
-/// Ctrl-A s shows what was counted so far, Ctrl-A w writes a snapshot, Ctrl-A Ctrl-A is Ctrl-A for the guest, Ctrl-A ? shows this.
+/// Ctrl-A s shows what was counted since the last time, Ctrl-A w writes a snapshot, Ctrl-A Ctrl-A is Ctrl-A
+/// for the guest, Ctrl-A ? shows this.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// The kernel, a bzImage for 64-bit CPUs

@@ -8,11 +8,9 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{
-    accelerator::{
-        Accelerator,
-        Counts, //
-    },
-    arguments::Arguments, //
+    accelerator::Accelerator,
+    arguments::Arguments,
+    look::Period, //
 };
 use crate::{
     console::output,
@@ -33,7 +31,7 @@ pub fn asked_for(devices: &Devices) -> Option<Outcome> {
 pub struct Ended<'a, G: ?Sized> {
     pub outcome: &'a Outcome,
     pub ticks: u64,
-    pub counts: Counts,
+    pub period: Period,
     pub by: &'a G,
 }
 
@@ -46,7 +44,7 @@ pub fn report<G: Accelerator + ?Sized>(
     let Ended {
         outcome,
         ticks,
-        counts,
+        period,
         by,
     } = ended;
     devices.end_lines()?;
@@ -63,11 +61,12 @@ pub fn report<G: Accelerator + ?Sized>(
             "serial": devices.serial().text(),
             "absent_ports": devices.absent_ports().collect::<Vec<_>>(),
             "ticks": ticks,
-            "stats": counts.json,
+            "ticks_of_cpus": period.ticks.json(),
+            "stats": period.counts.json(),
         });
         output::say(format_args!("{object:#}"))?;
     } else {
-        output::say(format_args!("\n{}\nticks {ticks}", counts.table))?;
+        output::say(format_args!("\n{}\nticks {ticks}", period.text()))?;
     }
     output::tell(format_args!("minivmx: {sentence}"));
     Ok(outcome.status(until, seen))

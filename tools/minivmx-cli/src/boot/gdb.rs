@@ -41,10 +41,11 @@ use vm_memory::GuestMemoryMmap;
 use super::{
     accelerator::{
         Accelerator,
-        Counts,
         Stop, //
     },
     kernel::Kernel,
+    look::Counts,
+    meter::Meter,
     LOOK,
 };
 use crate::{
@@ -271,7 +272,7 @@ impl Accelerator for Debugger {
         self.debuggee.machine.clear_kick();
     }
 
-    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
+    fn run(&mut self, bus: &mut dyn Bus, meter: &mut Meter<'_>) -> Result<Stop> {
         self.talk()?;
         if let State::Killed = self.state {
             return Ok(Stop::Failed(Outcome::Killed));
@@ -279,7 +280,7 @@ impl Accelerator for Debugger {
         if !self.is_running() {
             return Ok(Stop::Interrupted);
         }
-        match self.debuggee.run(bus)? {
+        match self.debuggee.run(bus, meter)? {
             Ran::On(stop) => Ok(stop),
             Ran::Stopped(reason) => {
                 self.report(reason)?;

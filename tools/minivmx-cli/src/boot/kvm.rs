@@ -38,7 +38,6 @@ use minivmx::{
     Sregs,
     VcpuState, //
 };
-use serde_json::json;
 use vm_memory::{
     GuestAddress,
     GuestMemoryMmap, //
@@ -51,11 +50,12 @@ use vmm_sys_util::{
 use super::{
     accelerator::{
         Accelerator,
-        Counts,
         Processor,
         Stop, //
     },
     kernel::Kernel,
+    look::Counts,
+    meter::Meter,
     processors::{
         cpuid::{
             with_apic,
@@ -66,7 +66,6 @@ use super::{
 };
 use crate::{
     guest::kvm,
-    lines,
     pc::bus::Bus,
     run::{
         layout::Layout,
@@ -80,6 +79,7 @@ use crate::{
     },
 };
 use kick::Kick;
+pub use stats::Counters;
 
 /// Bit 11 of IA32_APIC_BASE.
 const APIC_ENABLED: u64 = 1 << 11;
@@ -93,7 +93,7 @@ pub struct Kvm {
     kick: Arc<Kick>,
     vcpu: VcpuFd,
     /// What KVM counts for the VM, and for each of its vCPUs that this one has made.
-    counters: Vec<stats::Counters>,
+    counted: Vec<stats::Source>,
     vm: Arc<VmFd>,
     memory: GuestMemoryMmap,
     device: Arc<Device>,
@@ -107,9 +107,9 @@ impl Kvm {
         let memory = map(layout)?;
         // SAFETY: The memory goes after the vCPU: see `Kvm`.
         unsafe { kvm::give(&vm, &memory) }?;
-        let counters = vec![stats::Counters::of(&vm)?];
+        let counted = vec![stats::Source::of(&vm)?];
         let mut first = Self::with_vcpu(Arc::new(device), Arc::new(vm), memory, 0)?;
-        first.counters.extend(counters);
+        first.counted.extend(counted);
         Ok(first)
     }
 
@@ -122,7 +122,7 @@ impl Kvm {
         let vcpu = vm.create_vcpu(number.into()).context("KVM_CREATE_VCPU")?;
         Ok(Self {
             kick: Arc::new(Kick::new(&vcpu, device.get_vcpu_mmap_size()?)?),
-            counters: vec![stats::Counters::of(&vcpu)?],
+            counted: vec![stats::Source::of(&vcpu)?],
             vcpu,
             vm,
             memory,
@@ -217,8 +217,8 @@ impl Accelerator for Kvm {
     }
 
     /// MSRs are KVM's: it refuses those that it does not have.
-    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
-        let exit = match self.vcpu.run() {
+    fn run(&mut self, bus: &mut dyn Bus, meter: &mut Meter<'_>) -> Result<Stop> {
+        let exit = match meter.run(|| self.vcpu.run()) {
             Ok(exit) => exit,
             Err(error) if error.errno() == libc::EINTR => return Ok(Stop::Interrupted),
             Err(error) => return Err(error).context("KVM_RUN"),
@@ -280,19 +280,7 @@ impl Accelerator for Kvm {
     }
 
     fn counts(&self) -> Result<Counts> {
-        let counters = stats::sums(&self.counters)?;
-        let words: Vec<_> = counters
-            .iter()
-            .map(|(name, value)| format!("{} {value}", name.replace('_', " ")))
-            .collect();
-        let counters: serde_json::Map<_, _> = counters
-            .into_iter()
-            .map(|(name, value)| (name, json!(value)))
-            .collect();
-        Ok(Counts {
-            table: lines::broken_after(", ", &words.join(", ")),
-            json: json!({"mmu": kvm::mmu(), "kvm": counters}),
-        })
+        stats::sums(&self.counted).map(Counts::Kvm)
     }
 
     fn state(&self, _verbose: bool) -> String {
@@ -306,7 +294,7 @@ impl Processor for Kvm {
         let (device, vm) = (Arc::clone(&self.device), Arc::clone(&self.vm));
         let other = Self::with_vcpu(device, vm, self.memory.clone(), number)?;
         other.set_cpuid(&with_apic(cpuid, number))?;
-        self.counters.push(stats::Counters::of(&other.vcpu)?);
+        self.counted.push(stats::Source::of(&other.vcpu)?);
         Ok(Box::new(other))
     }
 

@@ -22,6 +22,11 @@ use super::{
         self,
         Ended, //
     },
+    look::Look,
+    meter::{
+        Meter,
+        Meters, //
+    },
     snapshot,
     start,
     LOOK, //
@@ -52,14 +57,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Boots it, and reports how it ended.
 pub fn boot(arguments: &Arguments) -> Result<ExitCode> {
-    let mut boot = Boot::new(arguments)?;
+    let meters = Meters::default();
+    let mut boot = Boot::new(arguments, &meters)?;
+    let begun = boot.looked.clone();
     let start = time_stamp();
     let outcome = boot.until_end()?;
     let ticks = time_stamp().wrapping_sub(start);
     let ended = Ended {
         outcome: &outcome,
         ticks,
-        counts: boot.guest.counts()?,
+        period: boot.now()?.since(&begun),
         by: boot.guest.as_ref(),
     };
     end::report(arguments, &mut boot.devices, &ended)
@@ -77,6 +84,10 @@ struct Boot<'a> {
     /// Does the guest wait in HLT? Only an interrupt ends that, whatever is asked of the program meanwhile.
     waits: bool,
     alarm: Alarm,
+    meters: &'a Meters,
+    meter: Meter<'a>,
+    /// When what was counted was shown last, or else at the beginning.
+    looked: Look,
     /// What is typed for the program.
     commands: Commands,
     /// When somebody is to look for that, at a terminal, and for gdb.
@@ -84,7 +95,7 @@ struct Boot<'a> {
 }
 
 impl<'a> Boot<'a> {
-    fn new(arguments: &'a Arguments) -> Result<Self> {
+    fn new(arguments: &'a Arguments, meters: &'a Meters) -> Result<Self> {
         let (guest, start) = start::load(arguments)?;
         signals::stop_on_signals(guest.kick())?;
         if arguments.snapshot.is_some() {
@@ -102,6 +113,9 @@ impl<'a> Boot<'a> {
             devices,
             arguments,
             alarm: Alarm::new(guest.kick())?,
+            meters,
+            meter: Meter::new(meters),
+            looked: Look::new(guest.counts()?, meters.ticks()),
             guest,
             msrs: start.msrs,
             memory: start.memory,
@@ -146,7 +160,7 @@ impl<'a> Boot<'a> {
             devices: &mut self.devices,
             msrs: &mut self.msrs,
         };
-        Ok(match self.guest.run(&mut bus)? {
+        Ok(match self.guest.run(&mut bus, &mut self.meter)? {
             Stop::Answered => None,
             Stop::Interrupted => {
                 self.alarm.rang();
@@ -173,11 +187,16 @@ impl<'a> Boot<'a> {
         match self.commands.get() {
             None | Some(Command::End) => return Ok(()),
             Some(Command::Help) => eprintln!("{}", escape::HELP),
-            Some(Command::Counts) => eprintln!("\n{}", self.guest.counts()?.table),
+            Some(Command::Counts) => self.now()?.show(&mut self.looked),
             Some(Command::Snapshot) => self.write_snapshot(),
         }
         self.commands.set(None);
         Ok(())
+    }
+
+    /// What there was until now.
+    fn now(&self) -> Result<Look> {
+        Ok(Look::new(self.guest.counts()?, self.meters.ticks()))
     }
 
     /// The guest goes on, even if that fails.
@@ -239,7 +258,8 @@ impl<'a> Boot<'a> {
         };
         while !self.devices.has_interrupt() && !self.is_asked()? {
             let tick = self.devices.next_tick();
-            self.devices.wait(tick.unwrap_or(longest).min(longest));
+            let limit = tick.unwrap_or(longest).min(longest);
+            self.meter.wait(|| self.devices.wait(limit));
             self.devices.receive();
             self.devices.raise_lines();
         }

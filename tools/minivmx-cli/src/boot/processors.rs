@@ -42,6 +42,11 @@ use vmm_sys_util::eventfd::{
 use super::{
     accelerator::Processor,
     end,
+    look::{
+        Look,
+        Period, //
+    },
+    meter::Meters,
     LOOK, //
 };
 use crate::{
@@ -79,12 +84,21 @@ pub struct End {
     pub outcome: Outcome,
 }
 
+/// What remains of a run.
+pub struct Run {
+    pub end: End,
+    pub period: Period,
+    pub devices: Devices,
+}
+
 struct State {
     devices: Devices,
     cpus: Vec<Activity>,
     end: Option<Result<End>>,
     /// The one that keeps the time looks then, at the latest.
     look_due: Duration,
+    /// When what was counted was shown last, or else at the beginning.
+    looked: Look,
 }
 
 /// What the threads have in common.
@@ -95,20 +109,20 @@ struct Board {
     /// Calls the one that keeps the time.
     bell: EventFd,
     commands: Commands,
+    meters: Meters,
 }
 
 /// Runs the guest on these CPUs to its end.
-pub fn run(
-    guests: &mut [Box<dyn Processor>],
-    devices: Devices,
-    commands: Commands,
-) -> Result<(End, Devices)> {
+pub fn run(guests: &mut [Box<dyn Processor>], devices: Devices, commands: Commands) -> Result<Run> {
     signal::handle(libc::SIGRTMIN(), interrupt)?;
+    let meters = Meters::default();
+    let begun = Look::new(guests[0].counts()?, meters.ticks());
     let state = State {
         devices,
         cpus: vec![Activity::Sleeps; guests.len()],
         end: None,
         look_due: Duration::ZERO,
+        looked: begun.clone(),
     };
     let board = Board {
         state: Mutex::new(state),
@@ -116,6 +130,7 @@ pub fn run(
         kicks: guests.iter().map(|guest| guest.kick()).collect(),
         bell: EventFd::new(EFD_NONBLOCK).context("eventfd")?,
         commands,
+        meters,
     };
     thread::scope(|scope| {
         // Whatever happens here, the others end, and are waited for.
@@ -133,7 +148,12 @@ pub fn run(
     let state = board.state.into_inner();
     let state = state.unwrap_or_else(PoisonError::into_inner);
     let end = state.end.context("the CPUs stopped without an end")??;
-    Ok((end, state.devices))
+    let ended = Look::new(guests[0].counts()?, board.meters.ticks());
+    Ok(Run {
+        end,
+        period: ended.since(&begun),
+        devices: state.devices,
+    })
 }
 
 /// Ends all CPUs.

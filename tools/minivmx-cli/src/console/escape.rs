@@ -22,7 +22,7 @@ pub const HINT: &str = "Ctrl-A x ends the guest, Ctrl-A ? says what other keys t
 /// What the keys do.
 pub const HELP: &str = "
 Ctrl-A x       ends the guest
-Ctrl-A s       shows what was counted so far
+Ctrl-A s       shows what was counted since the last time
 Ctrl-A w       writes the guest into the file of --snapshot
 Ctrl-A Ctrl-A  is Ctrl-A for the guest
 Ctrl-A ?       shows this

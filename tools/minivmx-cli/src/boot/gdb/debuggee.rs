@@ -60,7 +60,15 @@ use super::{
     },
     step::Step,
 };
-use crate::{boot::accelerator::Stop, pc::bus::Bus, run::machine::Machine, x86::rflags};
+use crate::{
+    boot::{
+        accelerator::Stop,
+        meter::Meter, //
+    },
+    pc::bus::Bus,
+    run::machine::Machine,
+    x86::rflags, //
+};
 
 const DEBUG: u8 = 1;
 const BREAKPOINT: u8 = 3;
@@ -114,8 +122,8 @@ impl Debuggee {
     }
 
     /// Runs until something needs the program, or gdb, or until a signal.
-    pub fn run(&mut self, bus: &mut dyn Bus) -> Result<Ran> {
-        let has_exited = self.machine.enter()?;
+    pub fn run(&mut self, bus: &mut dyn Bus, meter: &mut Meter<'_>) -> Result<Ran> {
+        let has_exited = meter.run(|| self.machine.enter())?;
         self.let_interrupts_in();
         match has_exited {
             true => self.sort(bus),

@@ -12,9 +12,13 @@ use super::{
     State, //
 };
 use crate::{
-    boot::accelerator::{
-        Processor,
-        Stop, //
+    boot::{
+        accelerator::{
+            Processor,
+            Stop, //
+        },
+        look::Look,
+        meter::Meter, //
     },
     console::escape::Command,
     pc::{
@@ -33,6 +37,7 @@ pub struct Cpu<'a> {
     board: &'a Board,
     msrs: Msrs,
     sleep: Sleep,
+    meter: Meter<'a>,
 }
 
 /// Whether it has executed HLT.
@@ -52,6 +57,7 @@ impl<'a> Cpu<'a> {
             board,
             msrs: Msrs::of_cpu(number),
             sleep: Sleep::No,
+            meter: Meter::new(&board.meters),
         }
     }
 
@@ -63,7 +69,7 @@ impl<'a> Cpu<'a> {
                 board: self.board,
                 msrs: &mut self.msrs,
             };
-            match self.guest.run(&mut socket)? {
+            match self.guest.run(&mut socket, &mut self.meter)? {
                 Stop::Answered | Stop::Interrupted => {}
                 Stop::Halted if self.guest.has_interrupts_enabled() => {
                     self.sleep = Sleep::UntilInterrupt;
@@ -85,7 +91,7 @@ impl<'a> Cpu<'a> {
                 self.board.ring();
                 return Ok(false);
             }
-            let changed = self.board.changed.wait(state);
+            let changed = self.meter.wait(|| self.board.changed.wait(state));
             state = changed.unwrap_or_else(PoisonError::into_inner);
         }
         state.devices.serve(self.guest.memory());
@@ -100,7 +106,7 @@ impl<'a> Cpu<'a> {
 
     /// Whether it is to run. Where none can any more, it is the end.
     fn is_on(&mut self, state: &mut State) -> Result<bool> {
-        self.carry_out_command()?;
+        self.carry_out_command(state)?;
         let turn = state.devices.take_turn(self.number);
         if let Turn::Begin(page) = turn {
             self.guest.begin_at(page)?;
@@ -146,10 +152,11 @@ impl<'a> Cpu<'a> {
     }
 
     /// The one that the first CPU can.
-    fn carry_out_command(&self) -> Result<()> {
+    fn carry_out_command(&self, state: &mut State) -> Result<()> {
         let commands = &self.board.commands;
         if self.number == 0 && commands.get() == Some(Command::Counts) {
-            eprintln!("\n{}", self.guest.counts()?.table);
+            let now = Look::new(self.guest.counts()?, self.board.meters.ticks());
+            now.show(&mut state.looked);
             commands.set(None);
         }
         Ok(())

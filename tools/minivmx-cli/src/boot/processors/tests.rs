@@ -24,7 +24,9 @@ use anyhow::{
     Result, //
 };
 use minivmx::{
+    uapi::minivmx_stats,
     CpuidEntry,
+    Mmu,
     VcpuState, //
 };
 use vm_memory::GuestMemoryMmap;
@@ -34,10 +36,11 @@ use crate::{
     boot::{
         accelerator::{
             Accelerator,
-            Counts,
             Stop, //
         },
         kernel::Kernel,
+        look::Counts,
+        meter::Meter,
     },
     console::sink::Sink,
     pc::{
@@ -125,7 +128,7 @@ impl Accelerator for Script {
     }
 
     /// A program that has nothing to do computes until it is kicked.
-    fn run(&mut self, bus: &mut dyn Bus) -> Result<Stop> {
+    fn run(&mut self, bus: &mut dyn Bus, meter: &mut Meter<'_>) -> Result<Stop> {
         assert!(self.begun, "it was not started");
         if self.kicked.load(Ordering::Acquire) {
             return Ok(Stop::Interrupted);
@@ -134,14 +137,7 @@ impl Accelerator for Script {
         if !matches!(stop, Stop::Interrupted) {
             return Ok(stop);
         }
-        let start = Instant::now();
-        while !self.kicked.load(Ordering::Acquire) {
-            if start.elapsed() > 2 * LIMIT {
-                bail!("a kick was lost");
-            }
-            thread::yield_now();
-        }
-        Ok(Stop::Interrupted)
+        meter.run(|| self.until_kicked())
     }
 
     fn can_take_interrupt(&self) -> bool {
@@ -160,11 +156,25 @@ impl Accelerator for Script {
     }
 
     fn counts(&self) -> Result<Counts> {
-        bail!("nothing is counted")
+        let none = minivmx_stats::default().into();
+        Ok(Counts::Minivmx(Box::new(none), Mmu::Ept))
     }
 
     fn state(&self, _verbose: bool) -> String {
         String::new()
+    }
+}
+
+impl Script {
+    fn until_kicked(&self) -> Result<Stop> {
+        let start = Instant::now();
+        while !self.kicked.load(Ordering::Acquire) {
+            if start.elapsed() > 2 * LIMIT {
+                bail!("a kick was lost");
+            }
+            thread::yield_now();
+        }
+        Ok(Stop::Interrupted)
     }
 }
 
@@ -188,15 +198,20 @@ impl Processor for Script {
     }
 }
 
-fn end_of(mut cpus: Vec<Box<dyn Processor>>) -> Result<Outcome> {
+fn end_of(cpus: Vec<Box<dyn Processor>>) -> Result<Outcome> {
+    run_of(cpus, Commands::default()).map(|run| run.end.outcome)
+}
+
+/// Runs them to their end.
+fn run_of(mut cpus: Vec<Box<dyn Processor>>, commands: Commands) -> Result<Run> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let captured = || Sink::captured(None);
         let devices = Devices::new(64 << 20, Box::new(&b""[..]), captured(), captured());
         let devices = devices.with_apics(cpus.len() as u8, 1_000_000);
-        let end = run(&mut cpus, devices, Commands::default());
+        let ended = run(&mut cpus, devices, commands);
         // Nobody listens any more if it took too long.
-        let _ = sender.send(end.map(|(end, _)| end.outcome));
+        let _ = sender.send(ended);
     });
     receiver
         .recv_timeout(LIMIT)
@@ -381,4 +396,26 @@ fn an_nmi_wakes_a_cpu_that_halted_for_ever() -> Result<()> {
     });
     assert_eq!(end_of(vec![first, second])?, Outcome::Reset);
     Ok(())
+}
+
+/// The first CPU shows it, whatever it does, and then goes on.
+#[test]
+fn what_was_counted_is_shown_on_a_key() {
+    let commands = Commands::default();
+    let typed = commands.clone();
+    let mut runs = 0;
+    let first = cpu(true, move |bus, _| {
+        runs += 1;
+        match runs {
+            1 => typed.set(Some(Command::Counts)),
+            _ => {
+                assert_eq!(typed.get(), None);
+                bus.write_port(0xcf9, 1, 6);
+            }
+        }
+        Ok(Stop::Interrupted)
+    });
+    let run = run_of(vec![first, idle()], commands).unwrap();
+    assert!(matches!(run.end.outcome, Outcome::Reset));
+    assert!(run.period.ticks.in_run > 0, "{:?}", run.period.ticks);
 }
