@@ -218,7 +218,8 @@ impl KernelPage {
     }
 
     /// The contents as numbers of 32 bits.
-    fn quarters(&self) -> &[AtomicU32; PAGE_SIZE / size_of::<u32>()] {
+    #[inline]
+    pub(crate) fn quarters(&self) -> &[AtomicU32; PAGE_SIZE / size_of::<u32>()] {
         // SAFETY: As in `words`.
         unsafe { self.0.cast().as_ref() }
     }

@@ -266,10 +266,8 @@ fn vmwrite(vcpu: &Vcpu, argument: usize) -> Result<isize> {
         return Err(EINVAL);
     }
     let (encoding, value) = (request.encoding, request.value);
-    guest_fields::check(&vcpu.vm, encoding, value)?;
     vcpu.with_context(|cx| {
-        cx.vmcs.write_by_encoding(encoding, value)?;
-        if guest_fields::translates(encoding) {
+        if cx.vmcs.write_by_encoding(encoding, value)? {
             cx.flush_guest_tlb();
         }
         Ok(())

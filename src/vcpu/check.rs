@@ -13,6 +13,7 @@ use crate::{
     support::uapi::minivmx_violation,
     vmx::{
         check::Violation,
+        exit::Interruptibility,
         field::GUEST_INTERRUPTIBILITY, //
     }, //
 };
@@ -42,9 +43,9 @@ impl Vcpu {
 
 /// Looks at the guest as a run would enter it, and leaves it as it is.
 fn find(cx: &Context<'_>) -> Option<Violation> {
-    let blocking = cx.vmcs.read(GUEST_INTERRUPTIBILITY);
+    let blocking = Interruptibility::from_raw(cx.vmcs.read(GUEST_INTERRUPTIBILITY));
     event::begin_to_step(cx.vmcs, cx.guest.frame.rflags);
     let found = entry_check::find(cx);
-    cx.vmcs.write(GUEST_INTERRUPTIBILITY, blocking);
+    cx.vmcs.set_interruptibility(blocking);
     found
 }

@@ -26,7 +26,8 @@ use crate::{
         cr0,
         debug_register::{
             dr6,
-            dr7, //
+            dr7,
+            pending, //
         },
         event::{
             kind,
@@ -141,7 +142,7 @@ fn is_nmi(event: &Waiting) -> bool {
 
 fn block_nmis(vmcs: &CurrentVmcs<'_>, blocked: bool) {
     let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
-    vmcs.write(GUEST_INTERRUPTIBILITY, state.with_nmi(blocked).into_raw());
+    vmcs.set_interruptibility(state.with_nmi(blocked));
 }
 
 /// Makes RF again what the event that waits is to push, or leaves it as it is.
@@ -281,7 +282,7 @@ pub(crate) fn finish_instruction(vmcs: &CurrentVmcs<'_>) {
 fn finish_flags(vmcs: &CurrentVmcs<'_>, flags: u64) {
     vmcs.write(GUEST_RFLAGS, flags & !rflags::RF);
     if flags & rflags::TF != 0 {
-        pend(vmcs, dr6::BS);
+        pend(vmcs, pending::BS);
     }
 }
 
@@ -300,13 +301,13 @@ pub(crate) fn is_behind_sti(vmcs: &CurrentVmcs<'_>) -> bool {
 fn end_blocking(vmcs: &CurrentVmcs<'_>) {
     let state = Interruptibility::from_raw(vmcs.read(GUEST_INTERRUPTIBILITY));
     let clear = state.with_sti(false).with_mov_ss(false);
-    vmcs.write(GUEST_INTERRUPTIBILITY, clear.into_raw());
+    vmcs.set_interruptibility(clear);
 }
 
 /// Raises a debug trap after the present instruction, with these causes as pending debug exceptions.
 pub(crate) fn pend(vmcs: &CurrentVmcs<'_>, causes: u64) {
-    let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
-    vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | causes);
+    let before = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+    vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, before | causes);
 }
 
 /// A #DB that exits leaves nothing pending (SDM Vol. 3C, "Saving Non-Register State"). But where events
@@ -314,7 +315,7 @@ pub(crate) fn pend(vmcs: &CurrentVmcs<'_>, causes: u64) {
 /// last instruction.
 pub(crate) fn keep_step_pending(vmcs: &CurrentVmcs<'_>) {
     if vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 && is_blocked_for_an_instruction(vmcs) {
-        pend(vmcs, dr6::BS);
+        pend(vmcs, pending::BS);
     }
 }
 
@@ -330,8 +331,8 @@ pub(crate) fn begin_to_step(vmcs: &CurrentVmcs<'_>, flags: u64) {
 
 #[cold]
 fn end_blocking_without_trap(vmcs: &CurrentVmcs<'_>) {
-    let pending = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
-    if pending & dr6::BS == 0 && is_blocked_for_an_instruction(vmcs) {
+    let causes = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+    if causes & pending::BS == 0 && is_blocked_for_an_instruction(vmcs) {
         end_blocking(vmcs);
     }
 }

@@ -19,7 +19,8 @@ use crate::{
             activity,
             basic, //
         },
-        field::*, //
+        field::*,
+        guest_state::Activity, //
     },
     x86::{
         debug_register::pending,
@@ -36,7 +37,7 @@ pub(crate) fn begin(cx: &mut Context<'_>) -> Next {
     if has_trap(cx) {
         return Next::Enter;
     }
-    cx.vmcs.write(GUEST_ACTIVITY, activity::HLT);
+    cx.vmcs.set_activity(Activity::Halted);
     match has_event(cx) {
         true => Next::Enter,
         false => Next::Wait,

@@ -41,17 +41,29 @@ use kernel::prelude::*;
 /// The registers are the first 18 words of the page; these two are the last of them.
 const RIP: usize = word(offset_of!(uapi::minivmx_regs, rip));
 const RFLAGS: usize = word(offset_of!(uapi::minivmx_regs, rflags));
-/// `immediate_exit` in the low half, `answer` in the high half.
-const REQUEST: usize = word(offset_of!(uapi::minivmx_run, immediate_exit));
-const IO: usize = word(offset_of!(uapi::minivmx_run, io));
-const MSR: usize = word(offset_of!(uapi::minivmx_run, msr));
-/// `info` and `error` in the halves of this word, `length` in the low half of the next.
-const EVENT: usize = word(offset_of!(uapi::minivmx_run, event));
-const VIOLATION: usize = word(offset_of!(uapi::minivmx_run, violation));
-/// `windows` in the low half, `flags` in the high half.
-const WINDOWS: usize = word(offset_of!(uapi::minivmx_run, windows));
-/// `ready` in the low half.
-const READY: usize = word(offset_of!(uapi::minivmx_run, ready));
+
+/// Members of 32 bits, as indexes of [`KernelPage::quarters`].
+mod member {
+    use super::{
+        offset_of,
+        quarter,
+        uapi::minivmx_run, //
+    };
+    pub(super) const IMMEDIATE_EXIT: usize = quarter(offset_of!(minivmx_run, immediate_exit));
+    pub(super) const ANSWER: usize = quarter(offset_of!(minivmx_run, answer));
+    pub(super) const IO_DATA: usize = quarter(offset_of!(minivmx_run, io.data));
+    pub(super) const MSR_FAULT: usize = quarter(offset_of!(minivmx_run, msr.fault));
+    pub(super) const EVENT_INFO: usize = quarter(offset_of!(minivmx_run, event.info));
+    pub(super) const EVENT_ERROR: usize = quarter(offset_of!(minivmx_run, event.error));
+    pub(super) const EVENT_LENGTH: usize = quarter(offset_of!(minivmx_run, event.length));
+    pub(super) const EVENT_RESERVED: usize = quarter(offset_of!(minivmx_run, event.__reserved));
+    pub(super) const WINDOWS: usize = quarter(offset_of!(minivmx_run, windows));
+    pub(super) const FLAGS: usize = quarter(offset_of!(minivmx_run, flags));
+    pub(super) const READY: usize = quarter(offset_of!(minivmx_run, ready));
+}
+
+/// Members of 64 bits, as indexes of [`KernelPage::words`].
+const MSR_VALUE: usize = word(offset_of!(uapi::minivmx_run, msr.value));
 const DEADLINE: usize = word(offset_of!(uapi::minivmx_run, deadline));
 
 static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
@@ -61,6 +73,12 @@ static_assert!((RFLAGS + 1) * size_of::<u64>() == size_of::<uapi::minivmx_regs>(
 const fn word(offset: usize) -> usize {
     assert!(offset % size_of::<u64>() == 0);
     offset / size_of::<u64>()
+}
+
+/// Index of the 32 bits at a byte offset.
+const fn quarter(offset: usize) -> usize {
+    assert!(offset % size_of::<u32>() == 0);
+    offset / size_of::<u32>()
 }
 
 /// The registers of a vCPU, as they travel through the page.
@@ -175,6 +193,14 @@ impl RunPage {
         self.0.words()[index].store(value, Ordering::Relaxed);
     }
 
+    fn member(&self, index: usize) -> u32 {
+        self.0.quarters()[index].load(Ordering::Relaxed)
+    }
+
+    fn set_member(&self, index: usize, value: u32) {
+        self.0.quarters()[index].store(value, Ordering::Relaxed);
+    }
+
     /// Reads the registers.
     pub(crate) fn frame(&self) -> Frame {
         let mut frame = Frame::default();
@@ -204,56 +230,47 @@ impl RunPage {
 
     /// Reads the request.
     pub(crate) fn request(&self) -> Request {
-        let request = self.load(REQUEST);
-        // CAST: The two halves are taken apart on purpose.
-        let (immediate_exit, answer) = (request as u32, (request >> 32) as u32);
         Request {
-            immediate_exit: immediate_exit != 0,
-            answer,
+            immediate_exit: self.member(member::IMMEDIATE_EXIT) != 0,
+            answer: self.member(member::ANSWER),
         }
     }
 
-    /// Resets the answer, and nothing beside it: another thread, or a handler of signals, may set
-    /// `immediate_exit` at any time.
+    /// Resets the answer.
     pub(crate) fn reset_answer(&self) {
-        let immediate_exit = u64::from(u32::MAX);
-        self.0.words()[REQUEST].fetch_and(immediate_exit, Ordering::Relaxed);
+        self.set_member(member::ANSWER, 0);
     }
 
     /// Reads the event that waits; `EINVAL` if the reserved member is not 0.
     #[inline]
     pub(crate) fn event(&self) -> Result<Waiting> {
-        let (first, second) = (self.load(EVENT), self.load(EVENT + 1));
-        if second >> 32 != 0 {
+        if self.member(member::EVENT_RESERVED) != 0 {
             return Err(EINVAL);
         }
-        // CAST: The halves are taken apart on purpose.
         Ok(Waiting {
-            info: Interruption::from_raw(first as u32),
-            error_code: (first >> 32) as u32,
-            length: second as u32,
+            info: Interruption::from_raw(self.member(member::EVENT_INFO)),
+            error_code: self.member(member::EVENT_ERROR),
+            length: self.member(member::EVENT_LENGTH),
         })
     }
 
     /// Writes the event that waits.
     #[inline]
     pub(crate) fn set_event(&self, event: &Waiting) {
-        let info = event.info.into_raw();
-        self.store(EVENT, u64::from(event.error_code) << 32 | u64::from(info));
-        self.store(EVENT + 1, event.length.into());
+        self.set_member(member::EVENT_INFO, event.info.into_raw());
+        self.set_member(member::EVENT_ERROR, event.error_code);
+        self.set_member(member::EVENT_LENGTH, event.length);
     }
 
     /// Reads which windows the program waits for, and when else the run ends; `EINVAL` if that is not defined.
     #[inline]
     pub(crate) fn ends(&self) -> Result<Ends> {
-        let word = self.load(WINDOWS);
-        // CAST: The halves are taken apart on purpose.
-        let (windows, flags) = (word as u32, (word >> 32) as u32);
+        let flags = self.member(member::FLAGS);
         if flags & !(MINIVMX_RUN_WAIT | MINIVMX_RUN_DEADLINE) != 0 {
             return Err(EINVAL);
         }
         Ok(Ends {
-            windows: Windows::asked(windows)?,
+            windows: Windows::asked(self.member(member::WINDOWS))?,
             waits: flags & MINIVMX_RUN_WAIT != 0,
             deadline: (flags & MINIVMX_RUN_DEADLINE != 0).then(|| self.load(DEADLINE)),
         })
@@ -262,18 +279,17 @@ impl RunPage {
     /// Says what the guest is ready for.
     #[inline]
     pub(crate) fn set_ready(&self, ready: Windows) {
-        self.store(READY, ready.bits().into());
+        self.set_member(member::READY, ready.bits());
     }
 
     /// What the program left in `io.data`.
     pub(crate) fn io_data(&self) -> u32 {
-        // CAST: The data are the high half of the word.
-        (self.load(IO) >> 32) as u32
+        self.member(member::IO_DATA)
     }
 
     /// What the program left in `msr`: fault, value.
     pub(crate) fn msr(&self) -> (bool, u64) {
-        (self.load(MSR) >> 32 != 0, self.load(MSR + 1))
+        (self.member(member::MSR_FAULT) != 0, self.load(MSR_VALUE))
     }
 
     /// Writes what the driver tells of an exit: all from `reason` to `cause`, which
@@ -284,8 +300,10 @@ impl RunPage {
         const MEMORY: usize = word(offset_of!(uapi::minivmx_run, memory));
         const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));
         const SIZE: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
+        const EVENT: usize = word(offset_of!(uapi::minivmx_run, event));
+        const VIOLATION: usize = word(offset_of!(uapi::minivmx_run, violation));
         // What is behind it is not of the exit.
-        const END: usize = WINDOWS;
+        const END: usize = word(offset_of!(uapi::minivmx_run, windows));
         let Ok(words) = <[u64; SIZE]>::ref_from_bytes(exit.as_bytes()) else {
             return;
         };

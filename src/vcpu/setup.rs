@@ -7,7 +7,6 @@ use super::{
         Frame,
         RunPage, //
     },
-    segments::SEGMENTS,
     translation, //
 };
 use crate::{
@@ -22,7 +21,10 @@ use crate::{
             Execution,
             Masks, //
         },
+        exit::Interruptibility,
         field::*,
+        guest_state::Activity,
+        segment::SEGMENTS,
         vmcs::CurrentVmcs, //
     },
     x86::{
@@ -62,11 +64,11 @@ pub(crate) fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
         AccessRights::LDT,
         AccessRights::BUSY_TSS,
     ];
-    for ((selector, base, limit, rights), value) in SEGMENTS.into_iter().zip(RIGHTS) {
-        vmcs.write(selector, 0);
-        vmcs.write(base, 0);
-        vmcs.write(limit, 0xffff);
-        vmcs.write(rights, value.into_raw());
+    for (register, rights) in SEGMENTS.into_iter().zip(RIGHTS) {
+        vmcs.write(register.selector, 0);
+        vmcs.write(register.base, 0);
+        vmcs.write(register.limit, 0xffff);
+        vmcs.write(register.rights, rights.into_raw());
     }
     vmcs.write(GUEST_CS_SELECTOR, 0xf000);
     vmcs.write(GUEST_CS_BASE, 0xffff_0000);
@@ -85,12 +87,12 @@ pub(crate) fn reset(vm: &Vm, vmcs: &CurrentVmcs<'_>) -> Result {
         vmcs.write(GUEST_PAT, pat::AFTER_RESET);
     }
     vmcs.write(GUEST_DR7, DR7_OFF);
-    vmcs.write(GUEST_DEBUGCTL, 0);
+    vmcs.reset_debugctl();
     vmcs.write(GUEST_SYSENTER_CS, 0);
     vmcs.write(GUEST_SYSENTER_ESP, 0);
     vmcs.write(GUEST_SYSENTER_EIP, 0);
-    vmcs.write(GUEST_INTERRUPTIBILITY, 0);
-    vmcs.write(GUEST_ACTIVITY, 0);
+    vmcs.set_interruptibility(Interruptibility::from_raw(0));
+    vmcs.set_activity(Activity::Active);
     vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
     vmcs.write(GUEST_RSP, 0);
     vmcs.write(GUEST_RIP, RESET_RIP);

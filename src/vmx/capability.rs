@@ -365,14 +365,19 @@ fn check_string_io(basic: Basic) -> Result {
 }
 
 fn require<C: Controls>(allowed: Allowed, required: C) -> Result {
-    let Err(missing) = allowed.adjust(required, required) else {
-        return Ok(());
-    };
-    pr_err!(
-        "this CPU's VMX lacks the control \"{}\"\n",
-        missing.first_name()
-    );
-    Err(EOPNOTSUPP)
+    adjust(allowed, required, required).map(drop)
+}
+
+/// The controls to set, see [`Allowed::adjust`]; `EOPNOTSUPP`, after one sentence in the log, if the CPU lacks
+/// a required one.
+pub(super) fn adjust<C: Controls>(allowed: Allowed, required: C, optional: C) -> Result<C> {
+    allowed.adjust(required, optional).map_err(|missing| {
+        pr_err!(
+            "this CPU's VMX lacks the control \"{}\"\n",
+            missing.first_name()
+        );
+        EOPNOTSUPP
+    })
 }
 
 fn extent(usable: bool, single: bool, all: bool) -> Option<Extent> {

@@ -25,12 +25,12 @@
 
 use super::{
     capability::{
+        adjust,
         required,
         Capabilities, //
     },
     controls::{
         Allowed,
-        Controls,
         Entry,
         Exit,
         PinBased,
@@ -132,6 +132,16 @@ impl Execution {
             timer: capabilities.preemption_timer(cpu::tsc_ticks(STAY)),
         })
     }
+
+    /// Is the guest translated by shadow tables?
+    pub(super) fn is_shadowed(&self) -> bool {
+        matches!(self.translation, TranslatedBy::Shadow { .. })
+    }
+
+    /// Are NMIs of the guest apart from those of the host?
+    pub(super) fn has_virtual_nmis(&self) -> bool {
+        self.pin_based.contains(PinBased::VIRTUAL_NMIS)
+    }
 }
 
 /// What translation by EPT, or by shadow tables, needs.
@@ -169,16 +179,6 @@ fn efer(capabilities: &Capabilities) -> (Exit, Entry) {
     } else {
         (Exit::NONE, Entry::NONE)
     }
-}
-
-fn adjust<C: Controls>(allowed: Allowed, required: C, optional: C) -> Result<C> {
-    allowed.adjust(required, optional).map_err(|missing| {
-        pr_err!(
-            "this CPU's VMX lacks the control \"{}\"\n",
-            missing.first_name()
-        );
-        EOPNOTSUPP
-    })
 }
 
 #[kunit_tests(minivmx_execution)]

@@ -261,23 +261,6 @@ pub(crate) mod activity {
     pub(crate) const WAIT_FOR_SIPI: u32 = 3;
 }
 
-/// Pending debug exceptions (SDM Vol. 3C, "Guest Non-Register State").
-pub(crate) mod pending_debug {
-    /// Breakpoints that were met.
-    const BREAKPOINTS: u64 = 0xf;
-    /// A bus lock was acquired.
-    pub(crate) const BUS_LOCK: u64 = 1 << 11;
-    /// One of the breakpoints is enabled.
-    pub(crate) const ENABLED_BREAKPOINT: u64 = 1 << 12;
-    /// Single-step.
-    pub(crate) const BS: u64 = 1 << 14;
-    /// It was in a transaction.
-    pub(crate) const RTM: u64 = 1 << 16;
-
-    /// Those that mean something on every processor, or are looked at one by one.
-    pub(crate) const DEFINED: u64 = BREAKPOINTS | ENABLED_BREAKPOINT | BS | RTM;
-}
-
 /// What the exit qualification of a failed VM entry means
 /// (SDM Vol. 3C, "VM-Entry Failures During or After Loading Guest State").
 pub(crate) fn describe_entry_failure(basic: u32, qualification: u64) -> &'static str {

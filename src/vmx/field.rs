@@ -94,6 +94,11 @@ access!(
     2
 );
 access!(
+    /// Marker of guest state that reaches beyond the guest: `vmx/guest_state.rs` writes it.
+    SharedGuest,
+    2
+);
+access!(
     /// Marker of the host-state area: `vmx/host_area.rs` writes it.
     Host,
     3
@@ -139,11 +144,6 @@ impl<W: Width, A: Access> Field<W, A> {
 pub(crate) fn name(encoding: u32) -> &'static str {
     let field = ALL.iter().find(|(_, known)| *known == encoding);
     field.map_or("a field without a name here", |(name, _)| name)
-}
-
-/// Is this the encoding of a guest-state field?
-pub(crate) fn is_guest_state(encoding: u32) -> bool {
-    (encoding >> 10) & 3 == Guest::CODE
 }
 
 /// Greatest value that fits into a field. VMWRITE would ignore what goes beyond (SDM Vol. 3D, "VMWRITE -
@@ -326,14 +326,10 @@ fields! {
     u64, Guest {
         /// VMCS link pointer.
         VMCS_LINK_POINTER = 0x2800;
-        /// IA32_DEBUGCTL.
-        GUEST_DEBUGCTL = 0x2802;
         /// IA32_PAT.
         GUEST_PAT = 0x2804;
         /// IA32_EFER.
         GUEST_EFER = 0x2806;
-        /// IA32_PERF_GLOBAL_CTRL.
-        GUEST_PERF_GLOBAL_CTRL = 0x2808;
         /// PDPTE0.
         GUEST_PDPTE0 = 0x280a;
         /// PDPTE1.
@@ -344,12 +340,18 @@ fields! {
         GUEST_PDPTE3 = 0x2810;
         /// IA32_BNDCFGS.
         GUEST_BNDCFGS = 0x2812;
+        /// IA32_PKRS.
+        GUEST_PKRS = 0x2818;
+    }
+    u64, SharedGuest {
+        /// IA32_DEBUGCTL.
+        GUEST_DEBUGCTL = 0x2802;
+        /// IA32_PERF_GLOBAL_CTRL.
+        GUEST_PERF_GLOBAL_CTRL = 0x2808;
         /// IA32_RTIT_CTL.
         GUEST_RTIT_CTL = 0x2814;
         /// IA32_LBR_CTL.
         GUEST_LBR_CTL = 0x2816;
-        /// IA32_PKRS.
-        GUEST_PKRS = 0x2818;
     }
     // 64-bit host-state fields.
     u64, Host {
@@ -462,16 +464,18 @@ fields! {
         GUEST_LDTR_ACCESS_RIGHTS = 0x4820;
         /// TR access rights.
         GUEST_TR_ACCESS_RIGHTS = 0x4822;
-        /// Interruptibility state.
-        GUEST_INTERRUPTIBILITY = 0x4824;
-        /// Activity state.
-        GUEST_ACTIVITY = 0x4826;
         /// SMBASE.
         GUEST_SMBASE = 0x4828;
         /// IA32_SYSENTER_CS.
         GUEST_SYSENTER_CS = 0x482a;
         /// VMX-preemption timer value.
         PREEMPTION_TIMER_VALUE = 0x482e;
+    }
+    u32, SharedGuest {
+        /// Interruptibility state.
+        GUEST_INTERRUPTIBILITY = 0x4824;
+        /// Activity state.
+        GUEST_ACTIVITY = 0x4826;
     }
     // 32-bit host-state fields.
     u32, Host {

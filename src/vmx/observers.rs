@@ -84,7 +84,7 @@ struct SwitchedCounters<'a>(&'a CurrentVmcs<'a>);
 impl<'a> SwitchedCounters<'a> {
     fn new(vmcs: &'a CurrentVmcs<'_>, sampling: &SamplingOff<'_>) -> Self {
         vital(vmcs, HOST_PERF_GLOBAL_CTRL, sampling.counting());
-        vmcs.write(GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest());
+        vital(vmcs, GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest());
         switch(vmcs, true);
         Self(vmcs)
     }

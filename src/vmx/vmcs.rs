@@ -10,7 +10,6 @@
 use super::{
     execution::Execution,
     field::{
-        self,
         Access,
         Field,
         Width,
@@ -141,15 +140,15 @@ impl<'a> CurrentVmcs<'a> {
         Ok(value)
     }
 
-    /// Writes a guest-state field by its encoding; `EPERM` for any other kind, `ENOENT` if this CPU
-    /// has none of it.
-    pub(crate) fn write_by_encoding(&self, encoding: u32, value: u64) -> Result {
-        if !field::is_guest_state(encoding) {
-            return Err(EPERM);
-        }
+    /// Writes any field by its encoding; `ENOENT` if this CPU has none of it.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::write_vital`].
+    pub(super) unsafe fn write_vital_by_encoding(&self, encoding: u32, value: u64) -> Result {
         let failed = Cell::new(false);
-        // SAFETY: By the type invariant the current VMCS is this driver's. What a guest-state field
-        // holds is checked by the CPU at the next VM entry.
+        // SAFETY: By the type invariant the current VMCS is this driver's; the caller answers for the
+        // value.
         unsafe { insn::vmwrite(encoding, value, &failed) };
         if failed.get() {
             return Err(ENOENT);

@@ -5,10 +5,10 @@
 /// DR6: what was the cause of a #DB.
 pub(crate) mod dr6 {
     /// B0 to B3: breakpoints, set anew by each #DB.
-    pub(super) const BREAKPOINTS: u64 = 0xf;
+    const BREAKPOINTS: u64 = 0xf;
     /// BD: access to a debug register while DR7.GD is 1.
     pub(crate) const BD: u64 = 1 << 13;
-    /// BS: single-step. Also a bit of the pending debug exceptions of a VMCS.
+    /// BS: single-step.
     pub(crate) const BS: u64 = 1 << 14;
     /// BT: task switch.
     const BT: u64 = 1 << 15;
@@ -35,18 +35,29 @@ pub(crate) mod dr6 {
 /// Pending debug exceptions: what is to be in DR6, as a VMCS has it (SDM Vol. 3C, "Guest Non-Register
 /// State").
 pub(crate) mod pending {
-    /// An enabled breakpoint was met.
-    pub(super) const ENABLED: u64 = 1 << 12;
+    /// B0 to B3: breakpoints that were met.
+    const BREAKPOINTS: u64 = 0xf;
+    /// A bus lock was acquired.
+    pub(crate) const BUS_LOCK: u64 = 1 << 11;
+    /// One of the breakpoints is enabled.
+    pub(crate) const ENABLED_BREAKPOINT: u64 = 1 << 12;
+    /// Single-step.
+    pub(crate) const BS: u64 = 1 << 14;
+    /// It was in a transaction.
+    pub(crate) const RTM: u64 = 1 << 16;
+
+    /// Those that mean something on every processor, or are looked at one by one.
+    pub(crate) const DEFINED: u64 = BREAKPOINTS | ENABLED_BREAKPOINT | BS | RTM;
 
     /// Do these raise #DB?
     pub(crate) fn is_enabled(pending: u64) -> bool {
-        pending & (ENABLED | super::dr6::BS) != 0
+        pending & (ENABLED_BREAKPOINT | BS) != 0
     }
 
     /// These, if a guest can have them. RTM and bus locks are for who sets IA32_DEBUGCTL, which guests
     /// cannot.
     pub(crate) fn valid(value: u64) -> Option<u64> {
-        (value & !(super::dr6::BREAKPOINTS | ENABLED | super::dr6::BS) == 0).then_some(value)
+        (value & !(BREAKPOINTS | ENABLED_BREAKPOINT | BS) == 0).then_some(value)
     }
 }
 
@@ -100,7 +111,9 @@ pub(crate) mod breakpoint {
             .zip(addresses)
             .filter(|(number, _)| is_for(dr7, *number, access))
             .filter(|(number, address)| overlap(watched(dr7, *number, **address), (first, length)))
-            .fold(0, |met, (number, _)| met | pending::ENABLED | 1 << number)
+            .fold(0, |met, (number, _)| {
+                met | pending::ENABLED_BREAKPOINT | 1 << number
+            })
     }
 
     /// Is breakpoint `number` enabled, and for such an access? It may be one for instructions, too.

@@ -15,11 +15,14 @@ use crate::{
     },
     vcpu::{
         context::Context,
-        guest_fields,
-        segments::SEGMENTS,
         translation, //
     },
-    vmx::field::*,
+    vmx::{
+        exit::Interruptibility,
+        field::*,
+        guest_state::Activity,
+        segment::SEGMENTS, //
+    },
     x86::{
         cr8,
         debug_register::{
@@ -45,14 +48,13 @@ pub(crate) fn read(argument: usize) -> Result<Argument<minivmx_sregs>> {
 /// Reads them.
 pub(crate) fn get(cx: &Context<'_>) -> minivmx_sregs {
     let vmcs = cx.vmcs;
-    let [es, cs, ss, ds, fs, gs, ldtr, tr] =
-        SEGMENTS.map(|(selector, base, limit, rights)| minivmx_segment {
-            base: vmcs.read(base),
-            limit: vmcs.read(limit),
-            selector: vmcs.read(selector),
-            access_rights: vmcs.read(rights),
-            ..minivmx_segment::new_zeroed()
-        });
+    let [es, cs, ss, ds, fs, gs, ldtr, tr] = SEGMENTS.map(|register| minivmx_segment {
+        base: vmcs.read(register.base),
+        limit: vmcs.read(register.limit),
+        selector: vmcs.read(register.selector),
+        access_rights: vmcs.read(register.rights),
+        ..minivmx_segment::new_zeroed()
+    });
     let debug = cx.debug.get();
     let [dr0, dr1, dr2, dr3] = debug.address;
     let pdptes = translation::pdptes(cx);
@@ -152,7 +154,8 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
         pending_debug,
         pending::valid,
     )?;
-    guest_fields::check_interruptibility(&cx.vm.machine.capabilities, sregs.interruptibility)?;
+    let activity = Activity::new(sregs.activity.into()).ok_or(EINVAL)?;
+    cx.vmcs.check_interruptibility(sregs.interruptibility)?;
     let fpu = cx.fpu.fpu();
     let xcr0 = match sregs.xcr0 == fpu.xcr0() {
         true => None,
@@ -167,7 +170,7 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     cx.guest.cr8 = sregs.cr8;
     cx.vmcs.write(GUEST_DR7, dr7);
     set_segments(cx, sregs);
-    set_non_registers(cx, sregs);
+    set_non_registers(cx, sregs, activity);
     // Whatever the guest's tables were, other ones may stand there now.
     cx.flush_guest_tlb();
     Ok(())
@@ -188,10 +191,7 @@ fn unless_kept(
 
 fn check_values(sregs: &minivmx_sregs) -> Result {
     const FLAGS: u32 = sregs_flags::MINIVMX_SREGS_KEEP | sregs_flags::MINIVMX_SREGS_PDPTES;
-    let good = sregs.flags & !FLAGS == 0
-        && sregs.cr8 <= cr8::GREATEST
-        && guest_fields::heeds_interrupts(sregs.activity.into());
-    if good {
+    if sregs.flags & !FLAGS == 0 && sregs.cr8 <= cr8::GREATEST {
         Ok(())
     } else {
         Err(EINVAL)
@@ -214,20 +214,20 @@ fn set_control_registers(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result 
 }
 
 /// What is not a register (SDM Vol. 3C, "Guest Non-Register State").
-fn set_non_registers(cx: &Context<'_>, sregs: &minivmx_sregs) {
+fn set_non_registers(cx: &Context<'_>, sregs: &minivmx_sregs, activity: Activity) {
     let vmcs = cx.vmcs;
-    vmcs.write(GUEST_INTERRUPTIBILITY, sregs.interruptibility);
-    vmcs.write(GUEST_ACTIVITY, sregs.activity);
+    vmcs.set_interruptibility(Interruptibility::from_raw(sregs.interruptibility));
+    vmcs.set_activity(activity);
     vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, sregs.pending_debug);
 }
 
 fn set_segments(cx: &Context<'_>, sregs: &minivmx_sregs) {
     let vmcs = cx.vmcs;
-    for ((selector, base, limit, rights), value) in SEGMENTS.into_iter().zip(segments(sregs)) {
-        vmcs.write(selector, value.selector);
-        vmcs.write(base, value.base);
-        vmcs.write(limit, value.limit);
-        vmcs.write(rights, value.access_rights);
+    for (register, value) in SEGMENTS.into_iter().zip(segments(sregs)) {
+        vmcs.write(register.selector, value.selector);
+        vmcs.write(register.base, value.base);
+        vmcs.write(register.limit, value.limit);
+        vmcs.write(register.rights, value.access_rights);
     }
     vmcs.write(GUEST_GDTR_BASE, sregs.gdtr.base);
     vmcs.write(GUEST_GDTR_LIMIT, sregs.gdtr.limit);

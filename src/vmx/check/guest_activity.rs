@@ -9,7 +9,6 @@ use super::{
         Section,
         Verdict, //
     },
-    segment::SS,
     view::View, //
 };
 use crate::{
@@ -18,7 +17,8 @@ use crate::{
             activity,
             Interruptibility, //
         },
-        field::*, //
+        field::*,
+        segment::SS, //
     },
     x86::event::{
         kind,

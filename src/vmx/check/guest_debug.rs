@@ -15,12 +15,12 @@ use crate::{
     vmx::{
         exit::{
             activity,
-            pending_debug,
             Interruptibility, //
         },
         field::*, //
     },
     x86::{
+        debug_register::pending,
         debugctl,
         rflags, //
     }, //
@@ -40,18 +40,18 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// Something holds of the pending debug exceptions.
-fn pending(v: &View<'_>, holds: impl Fn(u64) -> bool) -> Verdict {
+fn causes(v: &View<'_>, holds: impl Fn(u64) -> bool) -> Verdict {
     v.each(&[GUEST_PENDING_DEBUG_EXCEPTIONS], holds)
 }
 
 /// Bits 10:4, 13, 15 and 63:17 are 0; bit 11 is for bus locks.
 fn pending_debug_has_no_reserved_bits(v: &View<'_>) -> Verdict {
     let bus_lock = if v.processor.features.bus_lock {
-        pending_debug::BUS_LOCK
+        pending::BUS_LOCK
     } else {
         0
     };
-    pending(v, |bits| bits & !(pending_debug::DEFINED | bus_lock) == 0)
+    causes(v, |bits| bits & !(pending::DEFINED | bus_lock) == 0)
 }
 
 /// Has the last instruction ended with more to come: STI, MOV SS or HLT?
@@ -69,31 +69,29 @@ fn steps(v: &View<'_>) -> bool {
 /// Behind STI, MOV SS or HLT, a guest that is stepped has BS pending.
 fn blocked_guest_that_steps_has_a_step_pending(v: &View<'_>) -> Verdict {
     let due = is_behind_an_instruction(v) && steps(v);
-    pending(v, |bits| !due || bits & pending_debug::BS != 0)
+    causes(v, |bits| !due || bits & pending::BS != 0)
 }
 
 /// Behind STI, MOV SS or HLT, a guest that is not stepped has no BS pending.
 fn blocked_guest_has_no_other_step_pending(v: &View<'_>) -> Verdict {
     let undue = is_behind_an_instruction(v) && !steps(v);
-    pending(v, |bits| !undue || bits & pending_debug::BS == 0)
+    causes(v, |bits| !undue || bits & pending::BS == 0)
 }
 
 /// With RTM, bit 12 is 1, and all others are 0.
 fn pending_transaction_is_alone(v: &View<'_>) -> Verdict {
-    const ALONE: u64 = pending_debug::RTM | pending_debug::ENABLED_BREAKPOINT;
-    pending(v, |bits| bits & pending_debug::RTM == 0 || bits == ALONE)
+    const ALONE: u64 = pending::RTM | pending::ENABLED_BREAKPOINT;
+    causes(v, |bits| bits & pending::RTM == 0 || bits == ALONE)
 }
 
 /// RTM is for processors that have it.
 fn pending_transaction_needs_rtm(v: &View<'_>) -> Verdict {
     let has_rtm = v.processor.features.rtm;
-    pending(v, |bits| has_rtm || bits & pending_debug::RTM == 0)
+    causes(v, |bits| has_rtm || bits & pending::RTM == 0)
 }
 
 /// With RTM there is no blocking by MOV SS.
 fn pending_transaction_is_not_behind_mov_ss(v: &View<'_>) -> Verdict {
     let blocking = Interruptibility::from_raw(v.read(GUEST_INTERRUPTIBILITY));
-    pending(v, |bits| {
-        !blocking.mov_ss() || bits & pending_debug::RTM == 0
-    })
+    causes(v, |bits| !blocking.mov_ss() || bits & pending::RTM == 0)
 }

@@ -9,13 +9,13 @@ use super::{
         Section,
         Verdict, //
     },
-    segment::CS,
     view::View, //
 };
 use crate::{
     vmx::{
         controls::Entry,
-        field::*, //
+        field::*,
+        segment::CS, //
     },
     x86::{
         event::kind,

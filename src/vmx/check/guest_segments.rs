@@ -12,7 +12,12 @@ use super::{
     },
     segment::{
         is_local,
-        rpl,
+        rpl, //
+    },
+    view::View, //
+};
+use crate::{
+    vmx::segment::{
         Register,
         CS,
         DS,
@@ -23,9 +28,8 @@ use super::{
         SS,
         TR, //
     },
-    view::View, //
+    x86::segment::AccessRights, //
 };
-use crate::x86::segment::AccessRights;
 
 pub(super) const SECTION: Section = Section {
     title: "Checks on Guest Segment Registers",

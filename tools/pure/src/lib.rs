@@ -61,6 +61,7 @@ mod vmx {
     pub(crate) mod exit;
     pub(crate) mod field;
     pub(crate) mod processor;
+    pub(crate) mod segment;
 }
 
 /// What the machine gives to guests.

@@ -42,7 +42,7 @@ use crate::{
         vmcs::CurrentVmcs, //
     },
     x86::{
-        debug_register::dr6,
+        debug_register::pending,
         instruction,
         rflags, //
     }, //
@@ -134,14 +134,13 @@ fn open_window(cx: &mut Context<'_>, again: bool) {
         before.unblocks_nmis = unblocks_nmis;
         before.pending_debug = pending_debug;
     }
-    let pending = before.pending_debug;
+    let causes = before.pending_debug;
     let blocking = Interruptibility::from_raw(0).with_mov_ss(!delivers);
-    cx.vmcs.write(GUEST_INTERRUPTIBILITY, blocking.into_raw());
+    cx.vmcs.set_interruptibility(blocking);
     let steps = cx.vmcs.read(GUEST_RFLAGS) & rflags::TF != 0;
     // A VM entry insists on the trap.
-    let trap = if steps && !delivers { dr6::BS } else { 0 };
-    cx.vmcs
-        .write(GUEST_PENDING_DEBUG_EXCEPTIONS, pending | trap);
+    let trap = if steps && !delivers { pending::BS } else { 0 };
+    cx.vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, causes | trap);
 }
 
 /// What was blocked before is again, but not by STI and MOV SS if the instruction came to its end: else
@@ -165,5 +164,5 @@ fn close_window(cx: &mut Context<'_>) {
             .write(GUEST_PENDING_DEBUG_EXCEPTIONS, before.pending_debug);
         blocking
     };
-    cx.vmcs.write(GUEST_INTERRUPTIBILITY, blocking.into_raw());
+    cx.vmcs.set_interruptibility(blocking);
 }

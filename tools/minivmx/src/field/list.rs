@@ -125,14 +125,10 @@ impl Field {
     pub const GUEST_PHYSICAL_ADDRESS: Self = Self(0x2400);
     /// VMCS link pointer.
     pub const VMCS_LINK_POINTER: Self = Self(0x2800);
-    /// IA32_DEBUGCTL.
-    pub const GUEST_DEBUGCTL: Self = Self(0x2802);
     /// IA32_PAT.
     pub const GUEST_PAT: Self = Self(0x2804);
     /// IA32_EFER.
     pub const GUEST_EFER: Self = Self(0x2806);
-    /// IA32_PERF_GLOBAL_CTRL.
-    pub const GUEST_PERF_GLOBAL_CTRL: Self = Self(0x2808);
     /// PDPTE0.
     pub const GUEST_PDPTE0: Self = Self(0x280a);
     /// PDPTE1.
@@ -143,12 +139,16 @@ impl Field {
     pub const GUEST_PDPTE3: Self = Self(0x2810);
     /// IA32_BNDCFGS.
     pub const GUEST_BNDCFGS: Self = Self(0x2812);
+    /// IA32_PKRS.
+    pub const GUEST_PKRS: Self = Self(0x2818);
+    /// IA32_DEBUGCTL.
+    pub const GUEST_DEBUGCTL: Self = Self(0x2802);
+    /// IA32_PERF_GLOBAL_CTRL.
+    pub const GUEST_PERF_GLOBAL_CTRL: Self = Self(0x2808);
     /// IA32_RTIT_CTL.
     pub const GUEST_RTIT_CTL: Self = Self(0x2814);
     /// IA32_LBR_CTL.
     pub const GUEST_LBR_CTL: Self = Self(0x2816);
-    /// IA32_PKRS.
-    pub const GUEST_PKRS: Self = Self(0x2818);
     /// IA32_PAT.
     pub const HOST_PAT: Self = Self(0x2c00);
     /// IA32_EFER.
@@ -245,16 +245,16 @@ impl Field {
     pub const GUEST_LDTR_ACCESS_RIGHTS: Self = Self(0x4820);
     /// TR access rights.
     pub const GUEST_TR_ACCESS_RIGHTS: Self = Self(0x4822);
-    /// Interruptibility state.
-    pub const GUEST_INTERRUPTIBILITY: Self = Self(0x4824);
-    /// Activity state.
-    pub const GUEST_ACTIVITY: Self = Self(0x4826);
     /// SMBASE.
     pub const GUEST_SMBASE: Self = Self(0x4828);
     /// IA32_SYSENTER_CS.
     pub const GUEST_SYSENTER_CS: Self = Self(0x482a);
     /// VMX-preemption timer value.
     pub const PREEMPTION_TIMER_VALUE: Self = Self(0x482e);
+    /// Interruptibility state.
+    pub const GUEST_INTERRUPTIBILITY: Self = Self(0x4824);
+    /// Activity state.
+    pub const GUEST_ACTIVITY: Self = Self(0x4826);
     /// IA32_SYSENTER_CS.
     pub const HOST_SYSENTER_CS: Self = Self(0x4c00);
     /// CR0 guest/host mask.
@@ -426,18 +426,18 @@ impl Field {
         ("SECONDARY_EXIT_CONTROLS", Self::SECONDARY_EXIT_CONTROLS),
         ("GUEST_PHYSICAL_ADDRESS", Self::GUEST_PHYSICAL_ADDRESS),
         ("VMCS_LINK_POINTER", Self::VMCS_LINK_POINTER),
-        ("GUEST_DEBUGCTL", Self::GUEST_DEBUGCTL),
         ("GUEST_PAT", Self::GUEST_PAT),
         ("GUEST_EFER", Self::GUEST_EFER),
-        ("GUEST_PERF_GLOBAL_CTRL", Self::GUEST_PERF_GLOBAL_CTRL),
         ("GUEST_PDPTE0", Self::GUEST_PDPTE0),
         ("GUEST_PDPTE1", Self::GUEST_PDPTE1),
         ("GUEST_PDPTE2", Self::GUEST_PDPTE2),
         ("GUEST_PDPTE3", Self::GUEST_PDPTE3),
         ("GUEST_BNDCFGS", Self::GUEST_BNDCFGS),
+        ("GUEST_PKRS", Self::GUEST_PKRS),
+        ("GUEST_DEBUGCTL", Self::GUEST_DEBUGCTL),
+        ("GUEST_PERF_GLOBAL_CTRL", Self::GUEST_PERF_GLOBAL_CTRL),
         ("GUEST_RTIT_CTL", Self::GUEST_RTIT_CTL),
         ("GUEST_LBR_CTL", Self::GUEST_LBR_CTL),
-        ("GUEST_PKRS", Self::GUEST_PKRS),
         ("HOST_PAT", Self::HOST_PAT),
         ("HOST_EFER", Self::HOST_EFER),
         ("HOST_PERF_GLOBAL_CTRL", Self::HOST_PERF_GLOBAL_CTRL),
@@ -492,11 +492,11 @@ impl Field {
         ("GUEST_GS_ACCESS_RIGHTS", Self::GUEST_GS_ACCESS_RIGHTS),
         ("GUEST_LDTR_ACCESS_RIGHTS", Self::GUEST_LDTR_ACCESS_RIGHTS),
         ("GUEST_TR_ACCESS_RIGHTS", Self::GUEST_TR_ACCESS_RIGHTS),
-        ("GUEST_INTERRUPTIBILITY", Self::GUEST_INTERRUPTIBILITY),
-        ("GUEST_ACTIVITY", Self::GUEST_ACTIVITY),
         ("GUEST_SMBASE", Self::GUEST_SMBASE),
         ("GUEST_SYSENTER_CS", Self::GUEST_SYSENTER_CS),
         ("PREEMPTION_TIMER_VALUE", Self::PREEMPTION_TIMER_VALUE),
+        ("GUEST_INTERRUPTIBILITY", Self::GUEST_INTERRUPTIBILITY),
+        ("GUEST_ACTIVITY", Self::GUEST_ACTIVITY),
         ("HOST_SYSENTER_CS", Self::HOST_SYSENTER_CS),
         ("CR0_MASK", Self::CR0_MASK),
         ("CR4_MASK", Self::CR4_MASK),

@@ -33,5 +33,10 @@ impl IrqsDisabled {
     }
 }
 
+/// Will the task be ended by a signal?
+pub(crate) fn is_killed() -> bool {
+    false
+}
+
 /// Lets the scheduler run another task if it wants to.
 pub(crate) fn cond_resched() {}

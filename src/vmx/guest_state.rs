@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest state that reaches beyond the guest: it is written here, and so is what a program names by an
+//! encoding.
+//!
+//! What is not listed here for programs, the driver keeps itself, or guests do not have it. Of what is listed,
+//! most is between the program and the CPU, which checks it at the VM entry. Some values would reach beyond
+//! the guest:
+//!
+//! | field | what would come of it |
+//! |---|---|
+//! | CR0, CR4, IA32_EFER | bits that VMX fixes, or that the host keeps |
+//! | CR3, PDPTEs, IA32_PAT with shadow paging | host-physical addresses; the shadow's memory type |
+//! | IA32_DEBUGCTL, IA32_PERF_GLOBAL_CTRL, IA32_RTIT_CTL, IA32_LBR_CTL | the host's tracing, into the guest's memory |
+//! | activity state | shutdown and wait-for-SIPI do not heed the host's interrupts |
+//! | interruptibility state | without virtual NMIs, blocking by NMI keeps out the host's |
+//! | VMCS link pointer, SMBASE, PML index, IA32_PKRS, CET, UINV | features that guests do not have |
+//! | VMX-preemption timer | how long the guest may stay |
+
+use super::{
+    exit::{
+        activity,
+        Interruptibility, //
+    },
+    field::{
+        self,
+        *, //
+    },
+    segment::SEGMENTS,
+    vmcs::CurrentVmcs, //
+};
+use kernel::prelude::*;
+
+/// An activity state in which the CPU heeds the host's interrupts.
+#[derive(Clone, Copy)]
+pub(crate) enum Activity {
+    /// The guest executes instructions.
+    Active,
+    /// It has executed HLT.
+    Halted,
+}
+
+impl Activity {
+    /// By the number that the VMCS has for it; [`None`] for another.
+    pub(crate) fn new(number: u64) -> Option<Self> {
+        const ACTIVE: u64 = activity::ACTIVE as u64;
+        const HLT: u64 = activity::HLT as u64;
+        match number {
+            ACTIVE => Some(Self::Active),
+            HLT => Some(Self::Halted),
+            _ => None,
+        }
+    }
+
+    fn number(self) -> u32 {
+        match self {
+            Self::Active => activity::ACTIVE,
+            Self::Halted => activity::HLT,
+        }
+    }
+}
+
+/// What of a field a program can write.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// What fits into it.
+    Any,
+    /// The same; translations go with it.
+    Translation,
+    /// The same, unless it blocks NMIs of the host.
+    Interruptibility,
+    /// What heeds interrupts: active, and HLT.
+    Activity,
+}
+
+impl CurrentVmcs<'_> {
+    /// Writes the activity state.
+    pub(crate) fn set_activity(&self, activity: Activity) {
+        vital(self, GUEST_ACTIVITY, activity.number());
+    }
+
+    /// Writes the interruptibility state, but for blocking by NMI where that is not virtual: it would keep
+    /// out the host's.
+    pub(crate) fn set_interruptibility(&self, state: Interruptibility) {
+        let state = match self.execution().has_virtual_nmis() {
+            true => state,
+            false => state.with_nmi(false),
+        };
+        vital(self, GUEST_INTERRUPTIBILITY, state.into_raw());
+    }
+
+    /// Sees to it that the guest records nothing: its records would go where the host's are.
+    pub(crate) fn reset_debugctl(&self) {
+        vital(self, GUEST_DEBUGCTL, 0);
+    }
+
+    /// Writes a field for a program, by its encoding. Returns whether translations must be dropped.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` for a field that is not the program's, or a value that would reach beyond the guest; `EINVAL`
+    /// for one that does not fit; `ENOENT` if this CPU has none of it.
+    pub(crate) fn write_by_encoding(&self, encoding: u32, value: u64) -> Result<bool> {
+        let rule = rule(encoding).ok_or(EPERM)?;
+        if value > field::greatest(encoding) {
+            return Err(EINVAL);
+        }
+        self.check_value(rule, value)?;
+        // SAFETY: The lists have fields that concern the guest alone, if their values are as `check_value` wants
+        // them.
+        unsafe { self.write_vital_by_encoding(encoding, value) }?;
+        Ok(matches!(rule, Rule::Translation))
+    }
+
+    fn check_value(&self, rule: Rule, value: u64) -> Result {
+        match rule {
+            Rule::Any => Ok(()),
+            Rule::Translation if self.execution().is_shadowed() => Err(EPERM),
+            Rule::Translation => Ok(()),
+            // CAST: It fits.
+            Rule::Interruptibility => self.check_interruptibility(value as u32),
+            Rule::Activity => Activity::new(value).map(drop).ok_or(EPERM),
+        }
+    }
+
+    /// `EINVAL` for blocking by NMI where that is not virtual.
+    pub(crate) fn check_interruptibility(&self, value: u32) -> Result {
+        if Interruptibility::from_raw(value).nmi() && !self.execution().has_virtual_nmis() {
+            return Err(EINVAL);
+        }
+        Ok(())
+    }
+}
+
+/// Writes a field of this file.
+fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, SharedGuest>, value: W::Value) {
+    // SAFETY: The callers leave out what keeps out the host's interrupts and NMIs, or traces.
+    unsafe { vmcs.write_vital(field, value) };
+}
+
+fn rule(encoding: u32) -> Option<Rule> {
+    let is = |fields: &[u32]| fields.contains(&encoding);
+    if is(&TRANSLATION) {
+        Some(Rule::Translation)
+    } else if encoding == GUEST_INTERRUPTIBILITY.encoding() {
+        Some(Rule::Interruptibility)
+    } else if encoding == GUEST_ACTIVITY.encoding() {
+        Some(Rule::Activity)
+    } else if is(&OTHERS) || is_of_a_segment(encoding) {
+        Some(Rule::Any)
+    } else {
+        None
+    }
+}
+
+const TRANSLATION: [u32; 6] = [
+    GUEST_CR3.encoding(),
+    GUEST_PAT.encoding(),
+    GUEST_PDPTE0.encoding(),
+    GUEST_PDPTE1.encoding(),
+    GUEST_PDPTE2.encoding(),
+    GUEST_PDPTE3.encoding(),
+];
+
+const OTHERS: [u32; 12] = [
+    GUEST_GDTR_LIMIT.encoding(),
+    GUEST_IDTR_LIMIT.encoding(),
+    GUEST_GDTR_BASE.encoding(),
+    GUEST_IDTR_BASE.encoding(),
+    GUEST_SYSENTER_CS.encoding(),
+    GUEST_SYSENTER_ESP.encoding(),
+    GUEST_SYSENTER_EIP.encoding(),
+    GUEST_DR7.encoding(),
+    GUEST_RSP.encoding(),
+    GUEST_RIP.encoding(),
+    GUEST_RFLAGS.encoding(),
+    GUEST_PENDING_DEBUG_EXCEPTIONS.encoding(),
+];
+
+fn is_of_a_segment(encoding: u32) -> bool {
+    SEGMENTS.iter().any(|register| {
+        let fields = [
+            register.selector.encoding(),
+            register.base.encoding(),
+            register.limit.encoding(),
+            register.rights.encoding(),
+        ];
+        fields.contains(&encoding)
+    })
+}
