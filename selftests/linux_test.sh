@@ -5,7 +5,8 @@
 # do, lab/guest-work, comes out as it does here; what it writes to its disk is there, and is
 # read by the next; it hears what is typed; its clock has the right pace; its end is seen.
 # Under EPT so it is with two CPUs. By KVM, where that is, it is the same guest: one that
-# differs would be no measure. Written into a file amid its work it goes on in another
+# differs would be no measure. Told of its machine by ACPI it finds its disk and its CPUs, and switches
+# itself off; all others are told not to look. Written into a file amid its work it goes on in another
 # process, also with another way to translate its memory, and in KVM; and one of KVM's here.
 
 linux=${MINIVMX_GUESTS:-/guests}/linux
@@ -33,9 +34,14 @@ linux() {
 }
 
 reboots() {
+	ends '^minivmx: the guest asked for a reset$'
+}
+
+# ends SENTENCE
+ends() {
 	boots=$((boots + 1))
 	sed -i 's/\r//' "$said"
-	says '^minivmx: the guest asked for a reset$'
+	says "$1"
 }
 
 # boot OPTION…
@@ -76,7 +82,8 @@ keeps_time() {
 }
 
 complains() {
-	grep -E 'WARNING: |BUG: |Oops|Call Trace:|general protection|unchecked MSR|Kernel panic' "$said"
+	grep -E 'WARNING: |BUG: |Oops|Call Trace:|general protection|unchecked MSR|Kernel panic' "$said" ||
+		grep -E 'ACPI.*(Error|Warning|Exception)|Firmware (Bug|Error|Warn)|setting ELCR|Watchdog' "$said"
 }
 
 is_content() {
@@ -107,6 +114,17 @@ with_two_cpus() {
 		hears && keeps_time
 }
 
+# by_acpi CPUS OPTION…
+by_acpi() {
+	cpus=$1
+	shift
+	minivmx boot --kernel "$linux/bzImage" --initrd "$linux/initramfs" --memory 96M --cpus "$cpus" \
+		--disk "$disk" "$@" --timeout 120 \
+		--cmdline 'console=ttyS0 panic=-1 JOB=machine END=poweroff' </dev/null >"$said" 2>&1
+	ends '^minivmx: the guest switched itself off$' && is_content && says "^guest: CPUs $cpus$" &&
+		says 'ACPI: PCI: Interrupt link LNKA configured for IRQ 11' && has_disk
+}
+
 refuses_what_has_one_cpu() {
 	! minivmx boot --kernel "$linux/bzImage" --mmu "$1" --cpus 2 >"$said" 2>&1 &&
 		says "^minivmx: shadow paging is for guests with one CPU only: --cpus 2 needs --mmu ept, not $1$"
@@ -114,7 +132,7 @@ refuses_what_has_one_cpu() {
 
 two_cpus() {
 	if [ "$mmu" = ept ]; then
-		with_two_cpus --mmu "$mmu" && says '^guest: clock tsc$'
+		with_two_cpus --mmu "$mmu" && says '^guest: clock tsc$' && by_acpi 2 --mmu "$mmu"
 	else
 		refuses_what_has_one_cpu "$mmu"
 	fi
@@ -161,7 +179,7 @@ disk=/tmp/linux.disk
 snapshot=/tmp/linux.snapshot
 before=/tmp/linux.before
 [ "$mmu" != pv ] || reason="Linux does not call the hypervisor of minivmx_pv.h"
-plan 18 "$reason"
+plan 20 "$reason"
 make_disk
 result boots_and_reboots boot --mmu "$mmu"
 result content is_content
@@ -182,6 +200,8 @@ result without_its_disk_is_refused needs_its_disk
 by_kvm goes_on_in_kvm goes_on --accel kvm
 by_kvm goes_from_kvm_to_here goes_from_kvm_to_here
 rm -f "$snapshot" /tmp/linux.part
+result acpi by_acpi 1 --mmu "$mmu"
+by_kvm kvm_runs_the_same_by_acpi by_acpi 2 --accel kvm
 result two_cpus two_cpus
 by_kvm kvm_runs_the_same_with_two_cpus with_two_cpus --accel kvm
 rm -f "$disk"

@@ -207,6 +207,7 @@ impl<'a> Run<'a> {
         match () {
             () if self.awaited_seen() => Some(Outcome::Seen),
             () if self.devices.reset_requested() => Some(Outcome::Reset),
+            () if self.devices.is_off() => Some(Outcome::Off),
             () if enough => Some(Outcome::StoppedAfter(self.exits)),
             () => None,
         }

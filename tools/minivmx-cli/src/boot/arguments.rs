@@ -28,10 +28,11 @@ use crate::{
 
 /// Boot Linux with its console on the terminal
 ///
-/// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock, and no
-/// ACPI, as of a PC before 1996; several CPUs have a local APIC each, an I/O APIC, and a table that
-/// tells of them; --disk gives it a disk. At the end it says what was counted: exits by reason, page faults by
-/// kind, and where the time went. The status is 0 if the guest halted or rebooted, or printed what --until
+/// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock; several CPUs have a
+/// local APIC each, and an I/O APIC; --disk gives it a disk. ACPI tables tell of all that, and by ACPI it is
+/// switched off; with acpi=off among the words for the kernel, as of a PC before 1996, only an older table of
+/// several CPUs does. At the end it says what was counted: exits by reason, page faults by kind, and where the
+/// time went. The status is 0 if the guest halted, rebooted or switched itself off, or printed what --until
 /// waits for.
 ///
 /// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
@@ -46,11 +47,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// Its command line
-    #[arg(
-        long,
-        value_name = "WORDS",
-        default_value = "console=ttyS0 acpi=off reboot=pci"
-    )]
+    #[arg(long, value_name = "WORDS", default_value = "console=ttyS0")]
     pub cmdline: String,
     /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
     ///

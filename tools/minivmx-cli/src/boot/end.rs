@@ -23,6 +23,7 @@ pub fn asked_for(devices: &Devices) -> Option<Outcome> {
     match () {
         () if devices.serial().seen() => Some(Outcome::Seen),
         () if devices.reset_requested() => Some(Outcome::Reset),
+        () if devices.is_off() => Some(Outcome::Off),
         () => None,
     }
 }

@@ -47,7 +47,10 @@ use vm_memory::{
 
 use super::arguments::Arguments;
 use crate::{
-    pc::mp_table,
+    pc::{
+        acpi,
+        mp_table, //
+    },
     run::layout::MIB, //
 };
 
@@ -92,16 +95,13 @@ impl Kernel {
             load_initrd(view, path, arguments.memory, &mut params.hdr)?;
         }
         describe_memory(&mut params, arguments.memory);
+        describe_machine(view, arguments.cpus, &mut params)?;
         LinuxBootConfigurator::write_bootparams(
             &BootParams::new(&params, GuestAddress(ZERO_PAGE)),
             view,
         )?;
         view.write_slice(&LongMode::image(), GuestAddress(LongMode::PML4))?;
         write_gdt(view)?;
-        if arguments.cpus > 1 {
-            let table = mp_table::image(arguments.cpus, LOW_RAM_END as u32);
-            view.write_slice(&table, GuestAddress(LOW_RAM_END))?;
-        }
         Ok(Self {
             entry: start + ENTRY,
         })
@@ -212,6 +212,19 @@ fn describe_memory(params: &mut boot_params, memory: u64) {
     params.e820_entries = ram.len() as u8;
 }
 
+/// By ACPI, and for kernels that do not look at that, by an older table, which only says of several CPUs what
+/// they would not know.
+fn describe_machine(view: &GuestMemoryMmap, cpus: u8, params: &mut boot_params) -> Result<()> {
+    let tables = acpi::image(cpus, acpi::ADDRESS);
+    view.write_slice(&tables, GuestAddress(acpi::ADDRESS.into()))?;
+    params.acpi_rsdp_addr = acpi::ADDRESS.into();
+    if cpus > 1 {
+        let table = mp_table::image(cpus, LOW_RAM_END as u32);
+        view.write_slice(&table, GuestAddress(LOW_RAM_END))?;
+    }
+    Ok(())
+}
+
 /// `LongMode` has its descriptors one place lower.
 fn write_gdt(view: &GuestMemoryMmap) -> Result<()> {
     const CODE_DESCRIPTOR: u64 = 0x00af_9b00_0000_ffff;
@@ -308,6 +321,8 @@ mod tests {
             ram.collect::<Vec<_>>(),
             [(0, 0x9_fc00, 1), (MIB, 31 * MIB, 1)]
         );
+        assert_eq!({ params.acpi_rsdp_addr }, 0xe_0000);
+        assert_eq!(&bytes(&view, 0xe_0000), b"RSD PTR ");
         assert_eq!(loaded.regs().rip, MIB + 0x200);
         assert_eq!(loaded.regs().rsi, ZERO_PAGE);
         Ok(())

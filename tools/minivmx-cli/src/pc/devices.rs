@@ -4,14 +4,15 @@
 
 mod absent;
 pub mod apics;
-mod cmos;
+pub mod cmos;
 mod cpus;
 mod debug_port;
 pub mod disk;
 mod pci;
 mod pic;
 mod pit;
-mod reset;
+pub mod power;
+pub mod reset;
 mod serial;
 mod virtio;
 
@@ -56,8 +57,10 @@ trait Device {
 }
 
 /// The lines of the interrupt controllers.
-const CLOCK_LINE: u8 = 0;
+pub const CLOCK_LINE: u8 = 0;
 const SERIAL_LINE: u8 = 4;
+/// ACPI's own. Nothing raises it.
+pub const ACPI_LINE: u8 = 9;
 pub const DISK_LINE: u8 = 11;
 
 /// Where on the PCI bus it is, if there is one: next to the bridge.
@@ -79,6 +82,7 @@ pub struct State {
     pit: pit::State,
     pic: pic::Pic,
     pci: pci::State,
+    power: power::State,
     disk: Option<disk::State>,
 }
 
@@ -112,6 +116,7 @@ pub struct Devices {
     apics: apics::Apics,
     pci: pci::Pci,
     disk: Option<disk::Disk>,
+    power: power::Power,
     reset: reset::Reset,
     absent: absent::Absent,
 }
@@ -125,6 +130,7 @@ impl Devices {
             debug_port: debug_port::DebugPort::new(debug),
             cmos: cmos::Cmos::new(memory),
             pit: pit::Pit::new(Arc::clone(&clock)),
+            power: power::Power::default(),
             clock,
             pic: pic::Pic::default(),
             apics: apics::Apics::default(),
@@ -154,6 +160,7 @@ impl Devices {
             pit: self.pit.state(),
             pic: self.pic.clone(),
             pci: self.pci.state(),
+            power: self.power.state(),
             disk: self.disk.as_ref().map(disk::Disk::state),
         }
     }
@@ -163,6 +170,7 @@ impl Devices {
         self.clock = clock_from(state.now);
         self.pit = pit::Pit::new(Arc::clone(&self.clock));
         self.pit.restore(&state.pit);
+        self.power.restore(&state.power)?;
         self.pic = state.pic.clone();
         self.serial.restore(&state.serial)?;
         self.cmos.restore(&state.cmos)?;
@@ -181,12 +189,13 @@ impl Devices {
 
     fn at(&mut self, port: u16) -> &mut dyn Device {
         match port {
-            0x20..=0x21 | 0xa0..=0xa1 => &mut self.pic,
+            0x20..=0x21 | 0xa0..=0xa1 | 0x4d0..=0x4d1 => &mut self.pic,
             0x40..=0x43 | 0x61 => &mut self.pit,
             0x64 | 0x92 | 0xcf9 => &mut self.reset,
             0x70..=0x71 => &mut self.cmos,
             0x3f8..=0x3ff => &mut self.serial,
             0x402 => &mut self.debug_port,
+            0x600..=0x605 => &mut self.power,
             0xcf8..=0xcff => &mut self.pci,
             _ => match &mut self.disk {
                 Some(disk)
@@ -248,6 +257,11 @@ impl Devices {
     /// Whether the guest asked for a reset.
     pub fn reset_requested(&self) -> bool {
         self.reset.requested
+    }
+
+    /// Whether the guest has switched its machine off.
+    pub fn is_off(&self) -> bool {
+        self.power.is_off
     }
 
     /// Does what the guest has asked its disk for.

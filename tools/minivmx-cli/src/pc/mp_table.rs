@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tells a guest without ACPI of its CPUs and interrupt controllers (Intel
-//! MultiProcessor Specification 1.4, "MP Configuration Table").
+//! What tells a guest that uses no ACPI (`acpi=off`, or a kernel without it) of its CPUs and interrupt
+//! controllers; one that does does not look at it (Intel MultiProcessor Specification 1.4, "MP Configuration
+//! Table").
 
-use super::devices::{
-    apics::{
-        self,
-        IO_VERSION,
-        LOCAL_VERSION, //
+use super::{
+    checksum::checksum,
+    devices::{
+        apics::{
+            self,
+            IO_VERSION,
+            LOCAL_VERSION, //
+        },
+        DISK_LINE,
+        DISK_SLOT, //
     },
-    DISK_LINE,
-    DISK_SLOT, //
 };
 
 /// One ID of an I/O APIC's four bits has to be left for that.
@@ -131,12 +135,6 @@ fn disk_interrupt(io_apic: u8) -> Vec<u8> {
 
 fn local_interrupt(kind: u8, apic: u8, input: u8) -> Vec<u8> {
     vec![LOCAL_INTERRUPT, kind, 0, 0, ISA, 0, apic, input]
-}
-
-/// What makes the sum of all bytes 0.
-fn checksum(bytes: &[u8]) -> u8 {
-    let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-    sum.wrapping_neg()
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub enum Outcome {
     AtBreakpoint,
     /// The guest asked for a reset.
     Reset,
+    /// The guest switched its machine off.
+    Off,
     /// The time of `--timeout` is over.
     Timeout,
     /// The user ended it at the terminal.
@@ -60,6 +62,7 @@ impl Outcome {
             Self::Stepped(_) => "stepped",
             Self::AtBreakpoint => "breakpoint",
             Self::Reset => "reset",
+            Self::Off => "off",
             Self::Timeout => "timeout",
             Self::Ended => "ended",
             Self::Killed => "killed",
@@ -78,6 +81,7 @@ impl Outcome {
             Self::Stepped(steps) => format!("stopped after {steps} instructions"),
             Self::AtBreakpoint => "the guest came to the breakpoint".into(),
             Self::Reset => "the guest asked for a reset".into(),
+            Self::Off => "the guest switched itself off".into(),
             Self::Timeout => "the time is over and the guest still runs".into(),
             Self::Ended => "ended at the terminal".into(),
             Self::Killed => "ended by gdb".into(),

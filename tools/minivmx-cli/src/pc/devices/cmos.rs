@@ -40,7 +40,8 @@ const STATUS_B: usize = 0x0b;
 const STATUS_D: usize = 0x0d;
 const BASE_MEMORY: usize = 0x15;
 const EXTENDED_MEMORY: [usize; 2] = [0x17, 0x30];
-const CENTURY: usize = 0x32;
+/// The register of the century.
+pub const CENTURY: usize = 0x32;
 const MEMORY_ABOVE_16M: usize = 0x34;
 
 const A_32768_HZ: u8 = 0x26;

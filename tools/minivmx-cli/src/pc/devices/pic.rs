@@ -5,14 +5,18 @@
 //!
 //! By hand, as no crate has them. Lines are edge-triggered, and line 0 comes first:
 //! rotating priorities, polling and the special modes are not offered, as no guest
-//! of ours asks for them.
+//! of ours asks for them. What says of a line that it is a level is memory only (Intel 82371 data sheet,
+//! "Edge/Level Control Registers"); firmware does so of ACPI's interrupt, which nothing here raises.
 
 use serde::{
     Deserialize,
     Serialize, //
 };
 
-use super::Device;
+use super::{
+    Device,
+    ACPI_LINE, //
+};
 
 const ICW1: u8 = 1 << 4;
 const ICW1_NEEDS_ICW4: u8 = 1 << 0;
@@ -28,11 +32,26 @@ const END_OF_NAMED: u8 = 1 << 6;
 const CASCADE: u8 = 2;
 const LINES: u8 = 8;
 
+/// Its registers, and of them the lines that may be a level: not those of clock, keyboard, slave, RTC and FPU.
+const LEVELS: u16 = 0x4d0;
+const MAY_BE_LEVELS: [u8; 2] = [0xf8, 0xde];
+
 /// Master at 0x20 and slave at 0xa0.
-#[derive(Clone, Default, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub struct Pic {
     master: Chip,
     slave: Chip,
+    levels: [u8; 2],
+}
+
+impl Default for Pic {
+    fn default() -> Self {
+        Self {
+            master: Chip::default(),
+            slave: Chip::default(),
+            levels: [0, 1 << (ACPI_LINE % LINES)],
+        }
+    }
 }
 
 impl Pic {
@@ -87,6 +106,9 @@ impl Pic {
 
 impl Device for Pic {
     fn read(&mut self, port: u16, _width: u8) -> u32 {
+        if let LEVELS.. = port {
+            return self.levels[usize::from(port & 1)].into();
+        }
         let chip = self.chip(port);
         let register = match port & 1 {
             0 if chip.reads_in_service => chip.in_service,
@@ -97,6 +119,11 @@ impl Device for Pic {
     }
 
     fn write(&mut self, port: u16, _width: u8, value: u32) {
+        if let LEVELS.. = port {
+            let number = usize::from(port & 1);
+            self.levels[number] = value as u8 & MAY_BE_LEVELS[number];
+            return;
+        }
         let chip = self.chip(port);
         match port & 1 {
             0 => chip.command(value as u8),
@@ -313,5 +340,15 @@ mod tests {
             pic.pulse(5);
             assert_eq!(pic.acknowledge(), Some(0x35));
         }
+    }
+
+    #[test]
+    fn the_line_of_acpi_is_said_to_be_a_level() {
+        let mut pic = Pic::default();
+        assert_eq!((pic.read(0x4d0, 1), pic.read(0x4d1, 1)), (0, 0x02));
+        for port in [0x4d0, 0x4d1] {
+            pic.write(port, 1, 0xff);
+        }
+        assert_eq!((pic.read(0x4d0, 1), pic.read(0x4d1, 1)), (0xf8, 0xde));
     }
 }

@@ -9,7 +9,9 @@ use super::Device;
 
 const FAST_A20: u16 = 0x92;
 const KEYBOARD: u16 = 0x64;
-const CHIPSET: u16 = 0xcf9;
+/// The chipset's register, and what resets the machine there.
+pub const CHIPSET: u16 = 0xcf9;
+pub const RESET_VALUE: u8 = 0x06;
 
 const A20_OPEN: u32 = 1 << 1;
 const PULSE_RESET: u32 = 0xfe;
