@@ -84,7 +84,8 @@ help:
 #: make compare      EPT and shadow paging: tables, and a page with charts
 #: make fuzz         FUZZ=ioctl,guest,entry,diff in the machine, with the debug
 #:                   kernel; FUZZ=walk or shadow: in userspace
-#: make soak         50 boots of Linux, or ROUNDS=, beside as many of KVM's, and nothing lost
+#: make soak         a million interrupts, or INTERRUPTS=, then 50 boots of Linux, or
+#:                   ROUNDS=, beside as many of KVM's, and nothing lost
 #: make run          a shell on the emulated machine, module loaded
 #: make program      SRC=hello.c or hello.rs for that machine, in build/program
 #: make module       minivmx.ko for the lab kernel, in build/module/lab
@@ -123,7 +124,7 @@ help:
 #: WATCH=1           with T=part: how long were interrupts off?
 #: CHECK_ENTRIES=1   with T=part: the module checks each VM entry before the CPU
 #: SEED=number       with T=stress: only the guest program of that seed
-#: INTERRUPTS=number with T=kick: how many the guest counts
+#: INTERRUPTS=number with T=kick, and make soak: how many the guest counts
 #: DURATION=seconds, SEED=number, ROUND=number    for each run of make fuzz
 #: MINIVMX_CACHE_SHARED=/path
 #:                   an unpacked cache.tar.zst, which is only read
