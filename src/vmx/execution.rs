@@ -184,6 +184,7 @@ fn efer(capabilities: &Capabilities) -> (Exit, Entry) {
 #[kunit_tests(minivmx_execution)]
 mod tests {
     use super::*;
+    use crate::vmx::controls::Controls;
 
     /// All controls but these.
     fn all_but(missing: Primary) -> Allowed {
