@@ -189,12 +189,12 @@ impl<'a> SavedMsr<'a> {
 pub(crate) struct KeptMsr<'a>(SavedMsr<'a>);
 
 impl<'a> KeptMsr<'a> {
-    /// Reads the register, one that every CPU has; [`None`] if it has nothing in `mask`.
+    /// Reads the register, one that every CPU has; [`None`] if it is 0.
     #[inline(always)]
-    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr, mask: u64) -> Option<Self> {
+    pub(crate) fn new(irqs: &'a IrqsDisabled, msr: Msr) -> Option<Self> {
         let host = SavedMsr::save(irqs, msr);
         // Not `then_some`: a guard that nobody gets would write the register, too.
-        (host.value & mask != 0).then(|| Self(host))
+        (host.value != 0).then(|| Self(host))
     }
 }
 

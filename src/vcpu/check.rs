@@ -25,7 +25,7 @@ impl Vcpu {
     ///
     /// # Errors
     ///
-    /// Those of `MINIVMX_RUN` for an event that cannot be delivered; `EBUSY`, `ENOMEM`, `EIO`.
+    /// Those of `MINIVMX_RUN` for an event that cannot be delivered; `EBUSY`, `EIO`.
     pub(crate) fn check_entry(&self) -> Result<minivmx_violation> {
         let event = self.page.event()?;
         self.with_context(|cx| {

@@ -34,7 +34,7 @@ impl Vcpu {
     ///
     /// # Errors
     ///
-    /// `EBUSY`, `ENOMEM`, `EIO`.
+    /// `EBUSY`, `EIO`.
     pub(crate) fn inspect(
         &self,
         address: Address,

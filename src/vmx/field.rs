@@ -74,7 +74,8 @@ macro_rules! access {
 }
 
 access!(
-    /// Marker of control fields: `vmx/control_fields.rs` writes them.
+    /// Marker of control fields: `vmx/control_fields.rs` writes them; what has IA32_PERF_GLOBAL_CTRL loaded,
+    /// and that itself, `vmx/observers.rs`.
     Control,
     0
 );

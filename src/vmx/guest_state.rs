@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The guest state that reaches beyond the guest: it is written here, and so is what a program names by an
-//! encoding.
+//! Guest state of the marker [`SharedGuest`], and what a program names by an encoding.
 //!
 //! What is not listed here for programs, the driver keeps itself, or guests do not have it. Of what is listed,
 //! most is between the program and the CPU, which checks it at the VM entry. Some values would reach beyond
@@ -43,13 +42,9 @@ pub(crate) enum Activity {
 impl Activity {
     /// By the number that the VMCS has for it; [`None`] for another.
     pub(crate) fn new(number: u64) -> Option<Self> {
-        const ACTIVE: u64 = activity::ACTIVE as u64;
-        const HLT: u64 = activity::HLT as u64;
-        match number {
-            ACTIVE => Some(Self::Active),
-            HLT => Some(Self::Halted),
-            _ => None,
-        }
+        let all = [Self::Active, Self::Halted];
+        all.into_iter()
+            .find(|activity| u64::from(activity.number()) == number)
     }
 
     fn number(self) -> u32 {

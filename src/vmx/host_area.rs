@@ -79,7 +79,7 @@ impl HostArea {
 
 /// Writes a field of this file.
 #[inline]
-fn vital<W: Width, A: Access>(vmcs: &CurrentVmcs<'_>, field: Field<W, A>, value: W::Value) {
+fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Host>, value: W::Value) {
     // SAFETY: All callers write what the register holds on this CPU now; the selectors that a VM exit
     // loads 0 into are put back with the others of `SavedDescriptors`.
     unsafe { vmcs.write_vital(field, value) };

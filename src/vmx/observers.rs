@@ -4,9 +4,9 @@
 //! stepping by IA32_DEBUGCTL, which a VM exit clears, and samples that the CPU takes (PEBS), whose
 //! records would go to the guest's memory.
 //!
-//! They are looked at for each VM entry, not for each burst: a handler of NMIs that comes in between
-//! finds the host's registers, and what it turns off stays off. Only to one that comes in the few
-//! instructions around the entry it looks as if they were off.
+//! Whether there are some is seen when a burst begins, since nothing turns them on in it. Then they are looked
+//! at for each VM entry: a handler of NMIs that comes in between finds the host's registers, and what it turns
+//! off stays off. What one does that comes in the few instructions around the entry is lost, as with KVM.
 
 use super::{
     capability::Capabilities,
@@ -65,7 +65,7 @@ impl Observers {
                 _ => None,
             },
             _sampling: sampling,
-            _debugctl: KeptMsr::new(vmcs.irqs(), DEBUGCTL, u64::MAX),
+            _debugctl: KeptMsr::new(vmcs.irqs(), DEBUGCTL),
         }
     }
 }
@@ -108,7 +108,7 @@ fn switch(vmcs: &CurrentVmcs<'_>, on: bool) {
 
 /// Writes a field of this file.
 fn vital<W: Width, A: Access>(vmcs: &CurrentVmcs<'_>, field: Field<W, A>, value: W::Value) {
-    // SAFETY: All callers write what the host has in IA32_PERF_GLOBAL_CTRL now, or the controls that
-    // have a VM exit load that: it is read anew before each entry that they are set for.
+    // SAFETY: All callers write what the host has in IA32_PERF_GLOBAL_CTRL now, less of that for the guest, or
+    // the controls that have it loaded: it is read anew before each entry that they are set for.
     unsafe { vmcs.write_vital(field, value) };
 }
