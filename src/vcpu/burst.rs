@@ -14,7 +14,7 @@
 //! | [`LoadedFpu`] | | |
 //! | [`LentDebugRegisters`] | [`HostState`] | DR7 enables them |
 //! | [`CurrentVmcs`] | [`VmxRoot`] | VMCLEAR is for VMX operation, and a VMCS must be at rest when it ends |
-//! | [`VmxRoot`] | [`HostState`] | VMX operation may keep Intel PT from going on |
+//! | [`VmxRoot`] | [`HostState`] | what watches the host is looked for before VMX operation begins |
 //! | [`HostState`] | [`IrqsDisabled`] | so does everything: an interrupt would find the guest's state |
 //!
 //! [`LentDebugRegisters`]: crate::support::debug_register::LentDebugRegisters
@@ -124,8 +124,7 @@ impl Vcpu {
         let fpu = state.fpu.load(irqs, osxsave);
         let switched = state.switched.load(&host, Needed::with(efer));
         let _efer = lend_efer(irqs, capabilities, efer);
-        let splits_lock = core::mem::take(&mut state.guest.splits_lock);
-        let _split_locks = splits_lock.then(|| lend_split_locks(irqs));
+        let _split_locks = (state.guest.splits_lock).then(|| lend_split_locks(irqs));
         let here = self.member.whereabouts.enter(irqs);
 
         cpu::set_cr2(irqs, state.guest.cr2);

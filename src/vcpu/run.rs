@@ -206,16 +206,12 @@ impl Vcpu {
             }
             let interrupted = irq::do_work().is_err() || request.immediate_exit;
             // An answer is not lost: it is given first, if there will be anybody to see it.
-            if irq::is_killed() {
+            let is_answered = state.guest.pending == Pending::Nothing;
+            if interrupted && (is_answered || irq::is_killed()) {
                 return Err(EINTR);
             }
-            if state.guest.pending == Pending::Nothing {
-                if interrupted {
-                    return Err(EINTR);
-                }
-                if recall.is_called() {
-                    return Ok(Ended::Call);
-                }
+            if is_answered && recall.is_called() {
+                return Ok(Ended::Call);
             }
         }
     }
@@ -276,6 +272,8 @@ fn finish_and_run(
 fn run_in_burst(cx: &mut Context<'_>) -> Next {
     let checks_entries = cx.vm.machine.checks_entries();
     let mut allowance = Allowance::new();
+    // This burst has it lent, if it was asked for; one in which the guest is not entered leaves it asked for.
+    cx.guest.splits_lock = false;
     loop {
         if let Err(next) = translation::prepare_entry(cx) {
             return unprepared(cx, next);

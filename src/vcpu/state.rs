@@ -97,7 +97,7 @@ pub(crate) struct Guest {
     pub(crate) translation: Translation,
     /// What there is to do before the next VM entry.
     pub(crate) standing: Standing,
-    /// Does it run without the detection of split locks, in the next burst?
+    /// Does it run without the detection of split locks, in the next burst that enters it?
     pub(crate) splits_lock: bool,
     /// What the next VM entry delivers. While the vCPU does not run, the run page has it.
     pub(crate) event: Waiting,
