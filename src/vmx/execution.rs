@@ -111,7 +111,8 @@ impl Execution {
             pin_based: adjust(
                 capabilities.processor.pin_based,
                 required::PIN_BASED,
-                PinBased::VIRTUAL_NMIS.with(PinBased::PREEMPTION_TIMER),
+                PinBased::PREEMPTION_TIMER
+                    .with_if(PinBased::VIRTUAL_NMIS, capabilities.has_virtual_nmis()),
             )?,
             primary: adjust_primary(capabilities.processor.primary, primary)?,
             secondary: adjust(
