@@ -26,11 +26,17 @@ type_a_line() {
 	done
 }
 
-# linux OPTION…: in the place of a shell that was forked for it.
-linux() {
+# start WORDS OPTION…: in the place of a shell that was forked for it.
+start() {
+	words=$1
+	shift
 	exec minivmx boot --kernel "$linux/bzImage" --initrd "$linux/initramfs" --memory 96M \
-		--disk "$disk" "$@" --timeout 120 \
-		--cmdline 'console=ttyS0 acpi=off reboot=pci panic=-1 JOB=work'
+		--disk "$disk" "$@" --timeout 120 --cmdline "$words"
+}
+
+# linux OPTION…: so, too.
+linux() {
+	start 'console=ttyS0 acpi=off reboot=pci panic=-1 JOB=work' "$@"
 }
 
 reboots() {
@@ -118,9 +124,7 @@ with_two_cpus() {
 by_acpi() {
 	cpus=$1
 	shift
-	minivmx boot --kernel "$linux/bzImage" --initrd "$linux/initramfs" --memory 96M --cpus "$cpus" \
-		--disk "$disk" "$@" --timeout 120 \
-		--cmdline 'console=ttyS0 panic=-1 JOB=machine END=poweroff' </dev/null >"$said" 2>&1
+	(start 'console=ttyS0 panic=-1 JOB=machine END=poweroff' --cpus "$cpus" "$@") </dev/null >"$said" 2>&1
 	ends '^minivmx: the guest switched itself off$' && is_content && says "^guest: CPUs $cpus$" &&
 		says 'ACPI: PCI: Interrupt link LNKA configured for IRQ 11' && has_disk
 }

@@ -204,13 +204,11 @@ impl<'a> Run<'a> {
             .arguments
             .stop_after
             .is_some_and(|limit| self.exits >= limit);
-        match () {
-            () if self.awaited_seen() => Some(Outcome::Seen),
-            () if self.devices.reset_requested() => Some(Outcome::Reset),
-            () if self.devices.is_off() => Some(Outcome::Off),
-            () if enough => Some(Outcome::StoppedAfter(self.exits)),
-            () => None,
+        if self.awaited_seen() {
+            return Some(Outcome::Seen);
         }
+        let asked_for = outcome::of_machine(&self.devices);
+        asked_for.or_else(|| enough.then_some(Outcome::StoppedAfter(self.exits)))
     }
 
     fn awaited_seen(&self) -> bool {

@@ -15,16 +15,17 @@ use super::{
 use crate::{
     console::output,
     pc::devices::Devices,
-    run::outcome::Outcome, //
+    run::outcome::{
+        self,
+        Outcome, //
+    }, //
 };
 
 /// What the guest itself has ended by.
 pub fn asked_for(devices: &Devices) -> Option<Outcome> {
-    match () {
-        () if devices.serial().seen() => Some(Outcome::Seen),
-        () if devices.reset_requested() => Some(Outcome::Reset),
-        () if devices.is_off() => Some(Outcome::Off),
-        () => None,
+    match devices.serial().seen() {
+        true => Some(Outcome::Seen),
+        false => outcome::of_machine(devices),
     }
 }
 

@@ -215,7 +215,7 @@ fn describe_memory(params: &mut boot_params, memory: u64) {
 /// By ACPI, and for kernels that do not look at that, by an older table, which only says of several CPUs what
 /// they would not know.
 fn describe_machine(view: &GuestMemoryMmap, cpus: u8, params: &mut boot_params) -> Result<()> {
-    let tables = acpi::image(cpus, acpi::ADDRESS);
+    let tables = acpi::image(cpus);
     view.write_slice(&tables, GuestAddress(acpi::ADDRESS.into()))?;
     params.acpi_rsdp_addr = acpi::ADDRESS.into();
     if cpus > 1 {

@@ -29,12 +29,9 @@ const HEADER: usize = 36;
 /// More than any of them asks for.
 const ALIGNMENT: usize = 64;
 
-/// All tables, of which the first leads to the others, for so many CPUs and that place.
-pub fn image(cpus: u8, address: u32) -> Vec<u8> {
-    let mut image = Image {
-        address,
-        bytes: vec![0; POINTER],
-    };
+/// All tables, of which the first leads to the others, for so many CPUs and for [`ADDRESS`].
+pub fn image(cpus: u8) -> Vec<u8> {
+    let mut image = Image(vec![0; POINTER]);
     let facs = image.add(&facs());
     let dsdt = image.add(&table(b"DSDT", 2, &dsdt::body()));
     let mut others = vec![image.add(&table(b"FACP", fadt::REVISION, &fadt::body(facs, dsdt)))];
@@ -42,24 +39,21 @@ pub fn image(cpus: u8, address: u32) -> Vec<u8> {
         others.push(image.add(&table(b"APIC", madt::REVISION, &madt::body(cpus))));
     }
     let xsdt = image.add(&table(b"XSDT", 1, &addresses(&others)));
-    image.bytes[..POINTER].copy_from_slice(&pointer(xsdt));
-    image.bytes
+    image.0[..POINTER].copy_from_slice(&pointer(xsdt));
+    image.0
 }
 
 /// Tables one after the other.
-struct Image {
-    address: u32,
-    bytes: Vec<u8>,
-}
+struct Image(Vec<u8>);
 
 impl Image {
     /// Adds one: its address.
     fn add(&mut self, table: &[u8]) -> u32 {
-        let place = self.bytes.len().next_multiple_of(ALIGNMENT);
-        self.bytes.resize(place, 0);
-        self.bytes.extend(table);
+        let place = self.0.len().next_multiple_of(ALIGNMENT);
+        self.0.resize(place, 0);
+        self.0.extend(table);
         // CAST: It is a few KiB.
-        self.address + place as u32
+        ADDRESS + place as u32
     }
 }
 
@@ -131,14 +125,14 @@ mod tests {
 
     #[test]
     fn the_pointer_has_two_checksums() {
-        let image = image(2, ADDRESS);
+        let image = image(2);
         assert_eq!(&image[..8], b"RSD PTR ");
         assert_eq!((checksum(&image[..20]), checksum(&image[..36])), (0, 0));
     }
 
     #[test]
     fn it_leads_to_all_tables() {
-        let image = image(3, ADDRESS);
+        let image = image(3);
         let tables = tables(&image);
         let names = tables.iter().map(|table| &table[..4]);
         assert_eq!(names.collect::<Vec<_>>(), [b"FACP", b"APIC"]);
@@ -152,11 +146,11 @@ mod tests {
 
     #[test]
     fn a_cpu_that_is_alone_has_no_apic() {
-        assert_eq!(tables(&image(1, ADDRESS)).len(), 1);
+        assert_eq!(tables(&image(1)).len(), 1);
     }
 
     #[test]
     fn they_fit_below_1_mib() {
-        assert!(ADDRESS as usize + image(u8::MAX, ADDRESS).len() < 1 << 20);
+        assert!(ADDRESS as usize + image(u8::MAX).len() < 1 << 20);
     }
 }

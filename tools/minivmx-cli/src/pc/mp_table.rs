@@ -37,6 +37,8 @@ const BUS: u8 = 1;
 const IO_APIC: u8 = 2;
 const INTERRUPT: u8 = 3;
 const LOCAL_INTERRUPT: u8 = 4;
+/// Flags of an interrupt, also in ACPI's tables: active high, and an edge.
+pub const RISING_EDGE: u8 = (1 << 0) | (1 << 2);
 const VECTORED: u8 = 0;
 const NMI: u8 = 1;
 const EXTERNAL: u8 = 3;
@@ -119,12 +121,10 @@ fn interrupt(line: u8, io_apic: u8) -> Vec<u8> {
 
 /// INTA# of its slot, which here is an edge, too.
 fn disk_interrupt(io_apic: u8) -> Vec<u8> {
-    const ACTIVE_HIGH: u8 = 1 << 0;
-    const EDGE: u8 = 1 << 2;
     vec![
         INTERRUPT,
         VECTORED,
-        ACTIVE_HIGH | EDGE,
+        RISING_EDGE,
         0,
         PCI,
         DISK_SLOT << 2,

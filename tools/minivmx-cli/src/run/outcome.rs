@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use minivmx::Exit;
 
 use super::signals::Stop;
+use crate::pc::devices::Devices;
 
 /// How a run ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,6 +36,15 @@ pub enum Outcome {
     Interrupted,
     /// The guest cannot go on, for this reason.
     Failed(String),
+}
+
+/// What the guest has asked its machine for, if that ends it.
+pub fn of_machine(devices: &Devices) -> Option<Outcome> {
+    match () {
+        () if devices.reset_requested() => Some(Outcome::Reset),
+        () if devices.is_off() => Some(Outcome::Off),
+        () => None,
+    }
 }
 
 /// As shells have it for SIGINT.

@@ -3,10 +3,13 @@
 //! The multiple APIC description table: CPUs, and their interrupt controllers (ACPI Specification 6.5,
 //! "Multiple APIC Description Table (MADT)").
 
-use super::super::devices::{
-    apics,
-    ACPI_LINE,
-    CLOCK_LINE, //
+use super::super::{
+    devices::{
+        apics,
+        ACPI_LINE,
+        CLOCK_LINE, //
+    },
+    mp_table::RISING_EDGE, //
 };
 
 pub const REVISION: u8 = 4;
@@ -20,8 +23,6 @@ const LOCAL_NMI: u8 = 4;
 /// There are two 8259A besides.
 const HAS_8259A: u32 = 1 << 0;
 const AS_THE_BUS_HAS_IT: u8 = 0;
-/// Active high, and an edge.
-const RISING_EDGE: u8 = 1 | (1 << 2);
 
 pub fn body(cpus: u8) -> Vec<u8> {
     let header = [apics::LOCAL as u32, HAS_8259A].map(u32::to_le_bytes);

@@ -106,7 +106,7 @@ impl Pic {
 
 impl Device for Pic {
     fn read(&mut self, port: u16, _width: u8) -> u32 {
-        if let LEVELS.. = port {
+        if port >= LEVELS {
             return self.levels[usize::from(port & 1)].into();
         }
         let chip = self.chip(port);
@@ -119,7 +119,7 @@ impl Device for Pic {
     }
 
     fn write(&mut self, port: u16, _width: u8, value: u32) {
-        if let LEVELS.. = port {
+        if port >= LEVELS {
             let number = usize::from(port & 1);
             self.levels[number] = value as u8 & MAY_BE_LEVELS[number];
             return;
