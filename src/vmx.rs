@@ -37,6 +37,7 @@ mod host_area;
 mod hyper_v;
 pub(crate) mod inactive;
 pub(crate) mod insn;
+mod look_away;
 pub(crate) mod mitigation;
 pub(crate) mod msr_bitmap;
 mod observers;

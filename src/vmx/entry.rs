@@ -14,6 +14,7 @@ use super::{
         HOST_RSP,
         VM_INSTRUCTION_ERROR, //
     },
+    look_away::LookAway,
     vmcs::CurrentVmcs, //
 };
 use crate::{
@@ -100,7 +101,8 @@ pub(crate) fn enter(
     _debug: &LentDebugRegisters<'_>,
     registers: &mut Registers,
 ) -> Result<ExitReason, EntryFailure> {
-    let _nobody_watches = vmcs.host().look_away(vmcs);
+    let observers = vmcs.host().observers();
+    let _nobody_watches = observers.map(|observers| LookAway::new(observers, vmcs));
     let resume = vmcs.launched();
     // SAFETY: By its invariants `vmcs` is current, with interrupts off, its guest stays within its
     // controls, and its host state is this CPU's, with RIP as `write_host_rip` set it; RSP is set here.

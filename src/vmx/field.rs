@@ -75,7 +75,7 @@ macro_rules! access {
 
 access!(
     /// Marker of control fields: `vmx/control_fields.rs` writes them; what has IA32_PERF_GLOBAL_CTRL loaded,
-    /// and that itself, `vmx/observers.rs`.
+    /// and that itself, `vmx/look_away.rs`.
     Control,
     0
 );

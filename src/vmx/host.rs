@@ -14,7 +14,7 @@
 //! | limits of GDTR, IDTR and TR (the I/O bitmap), LDTR, selectors of the program, the user's GS base | [`SavedDescriptors`] |
 //! | DR7 | [`SavedDebugControl`] |
 //! | DR0 to DR3, DR6, if the guest has breakpoints, or uses MOV DR | [`LentDebugRegisters`] |
-//! | IA32_DEBUGCTL: branch records, block stepping | `observers.rs`, at each VM entry |
+//! | IA32_DEBUGCTL: branch records, block stepping | `look_away.rs`, at each VM entry |
 //! | PEBS, whose records would go to the guest's memory; IA32_PERF_GLOBAL_CTRL while it is on | the same |
 //! | IA32_EFER, IA32_PAT | VM-exit controls; without them, SYSCALL's bit by `vcpu/state/switched.rs`, and the guest has the host's PAT |
 //! | IA32_KERNEL_GS_BASE; STAR, LSTAR, CSTAR, FMASK if the guest can use them | `vcpu/state/switched.rs` |
@@ -44,11 +44,7 @@
 
 use super::{
     capability::Capabilities,
-    observers::{
-        LookAway,
-        Observers, //
-    },
-    vmcs::CurrentVmcs, //
+    observers::Observers, //
 };
 use crate::support::{
     debug_register::SavedDebugControl,
@@ -106,9 +102,9 @@ impl<'a> HostState<'a> {
         &self.descriptors
     }
 
-    /// Has what watches the host look away, if anything does.
+    /// What watches the host, if anything does.
     #[inline]
-    pub(super) fn look_away<'v>(&self, vmcs: &'v CurrentVmcs<'_>) -> Option<LookAway<'v>> {
-        Some(self.observers?.look_away(vmcs))
+    pub(super) fn observers(&self) -> Option<Observers> {
+        self.observers
     }
 }
