@@ -212,14 +212,14 @@ impl KernelPage {
     }
 
     /// The contents as numbers of 16 bits.
-    fn halves(&self) -> &[AtomicU16; PAGE_SIZE / size_of::<u16>()] {
+    fn u16s(&self) -> &[AtomicU16; PAGE_SIZE / size_of::<u16>()] {
         // SAFETY: As in `words`.
         unsafe { self.0.cast().as_ref() }
     }
 
     /// The contents as numbers of 32 bits.
     #[inline]
-    pub(crate) fn quarters(&self) -> &[AtomicU32; PAGE_SIZE / size_of::<u32>()] {
+    pub(crate) fn u32s(&self) -> &[AtomicU32; PAGE_SIZE / size_of::<u32>()] {
         // SAFETY: As in `words`.
         unsafe { self.0.cast().as_ref() }
     }
@@ -229,12 +229,12 @@ impl KernelPage {
     pub(crate) fn load(&self, offset: usize, bytes: &mut [u8]) {
         match bytes.len() {
             2 if offset % 2 == 0 => {
-                if let Some(half) = self.halves().get(offset / 2) {
+                if let Some(half) = self.u16s().get(offset / 2) {
                     bytes.copy_from_slice(&half.load(Ordering::Relaxed).to_le_bytes());
                 }
             }
             4 if offset % 4 == 0 => {
-                if let Some(quarter) = self.quarters().get(offset / 4) {
+                if let Some(quarter) = self.u32s().get(offset / 4) {
                     bytes.copy_from_slice(&quarter.load(Ordering::Relaxed).to_le_bytes());
                 }
             }
@@ -250,12 +250,12 @@ impl KernelPage {
     pub(crate) fn store(&self, offset: usize, bytes: &[u8]) {
         match *bytes {
             [a, b] if offset % 2 == 0 => {
-                if let Some(half) = self.halves().get(offset / 2) {
+                if let Some(half) = self.u16s().get(offset / 2) {
                     half.store(u16::from_le_bytes([a, b]), Ordering::Relaxed);
                 }
             }
             [a, b, c, d] if offset % 4 == 0 => {
-                if let Some(quarter) = self.quarters().get(offset / 4) {
+                if let Some(quarter) = self.u32s().get(offset / 4) {
                     quarter.store(u32::from_le_bytes([a, b, c, d]), Ordering::Relaxed);
                 }
             }

@@ -6,6 +6,8 @@
 //! what it answers to IN or RDMSR where that is finished; the driver works on the copy. What the driver
 //! tells is written from a structure of its own.
 
+mod member;
+
 use super::windows::Windows;
 use crate::{
     support::{
@@ -32,54 +34,10 @@ use crate::{
     }, //
 };
 use core::{
-    mem::offset_of,
     ops::Range,
     sync::atomic::Ordering, //
 };
 use kernel::prelude::*;
-
-/// The registers are the first 18 words of the page; these two are the last of them.
-const RIP: usize = word(offset_of!(uapi::minivmx_regs, rip));
-const RFLAGS: usize = word(offset_of!(uapi::minivmx_regs, rflags));
-
-/// Members of 32 bits, as indexes of [`KernelPage::quarters`].
-mod member {
-    use super::{
-        offset_of,
-        quarter,
-        uapi::minivmx_run, //
-    };
-    pub(super) const IMMEDIATE_EXIT: usize = quarter(offset_of!(minivmx_run, immediate_exit));
-    pub(super) const ANSWER: usize = quarter(offset_of!(minivmx_run, answer));
-    pub(super) const IO_DATA: usize = quarter(offset_of!(minivmx_run, io.data));
-    pub(super) const MSR_FAULT: usize = quarter(offset_of!(minivmx_run, msr.fault));
-    pub(super) const EVENT_INFO: usize = quarter(offset_of!(minivmx_run, event.info));
-    pub(super) const EVENT_ERROR: usize = quarter(offset_of!(minivmx_run, event.error));
-    pub(super) const EVENT_LENGTH: usize = quarter(offset_of!(minivmx_run, event.length));
-    pub(super) const EVENT_RESERVED: usize = quarter(offset_of!(minivmx_run, event.__reserved));
-    pub(super) const WINDOWS: usize = quarter(offset_of!(minivmx_run, windows));
-    pub(super) const FLAGS: usize = quarter(offset_of!(minivmx_run, flags));
-    pub(super) const READY: usize = quarter(offset_of!(minivmx_run, ready));
-}
-
-/// Members of 64 bits, as indexes of [`KernelPage::words`].
-const MSR_VALUE: usize = word(offset_of!(uapi::minivmx_run, msr.value));
-const DEADLINE: usize = word(offset_of!(uapi::minivmx_run, deadline));
-
-static_assert!(size_of::<uapi::minivmx_run>() <= kernel::bindings::PAGE_SIZE);
-static_assert!((RFLAGS + 1) * size_of::<u64>() == size_of::<uapi::minivmx_regs>());
-
-/// Index of the word at a byte offset; only for members that start at a word.
-const fn word(offset: usize) -> usize {
-    assert!(offset % size_of::<u64>() == 0);
-    offset / size_of::<u64>()
-}
-
-/// Index of the 32 bits at a byte offset.
-const fn quarter(offset: usize) -> usize {
-    assert!(offset % size_of::<u32>() == 0);
-    offset / size_of::<u32>()
-}
 
 /// The registers of a vCPU, as they travel through the page.
 #[derive(Clone, Copy, Default)]
@@ -194,11 +152,11 @@ impl RunPage {
     }
 
     fn member(&self, index: usize) -> u32 {
-        self.0.quarters()[index].load(Ordering::Relaxed)
+        self.0.u32s()[index].load(Ordering::Relaxed)
     }
 
     fn set_member(&self, index: usize, value: u32) {
-        self.0.quarters()[index].store(value, Ordering::Relaxed);
+        self.0.u32s()[index].store(value, Ordering::Relaxed);
     }
 
     /// Reads the registers.
@@ -214,8 +172,8 @@ impl RunPage {
         for (index, register) in frame.general.0.iter_mut().enumerate() {
             *register = self.load(index);
         }
-        frame.rip = self.load(RIP);
-        frame.rflags = self.load(RFLAGS);
+        frame.rip = self.load(member::RIP);
+        frame.rflags = self.load(member::RFLAGS);
     }
 
     /// Writes the registers.
@@ -224,8 +182,8 @@ impl RunPage {
         for (index, register) in frame.general.0.iter().enumerate() {
             self.store(index, *register);
         }
-        self.store(RIP, frame.rip);
-        self.store(RFLAGS, frame.rflags);
+        self.store(member::RIP, frame.rip);
+        self.store(member::RFLAGS, frame.rflags);
     }
 
     /// Reads the request.
@@ -272,7 +230,7 @@ impl RunPage {
         Ok(Ends {
             windows: Windows::asked(self.member(member::WINDOWS))?,
             waits: flags & MINIVMX_RUN_WAIT != 0,
-            deadline: (flags & MINIVMX_RUN_DEADLINE != 0).then(|| self.load(DEADLINE)),
+            deadline: (flags & MINIVMX_RUN_DEADLINE != 0).then(|| self.load(member::DEADLINE)),
         })
     }
 
@@ -289,21 +247,17 @@ impl RunPage {
 
     /// What the program left in `msr`: fault, value.
     pub(crate) fn msr(&self) -> (bool, u64) {
-        (self.member(member::MSR_FAULT) != 0, self.load(MSR_VALUE))
+        (
+            self.member(member::MSR_FAULT) != 0,
+            self.load(member::MSR_VALUE),
+        )
     }
 
     /// Writes what the driver tells of an exit: all from `reason` to `cause`, which
     /// is part of it if `with_cause`, as is `violation`.
     #[inline]
     pub(crate) fn report(&self, exit: &uapi::minivmx_run, with_cause: bool) {
-        const FIRST: usize = word(offset_of!(uapi::minivmx_run, reason));
-        const MEMORY: usize = word(offset_of!(uapi::minivmx_run, memory));
-        const CAUSE: usize = word(offset_of!(uapi::minivmx_run, cause));
         const SIZE: usize = size_of::<uapi::minivmx_run>() / size_of::<u64>();
-        const EVENT: usize = word(offset_of!(uapi::minivmx_run, event));
-        const VIOLATION: usize = word(offset_of!(uapi::minivmx_run, violation));
-        // What is behind it is not of the exit.
-        const END: usize = word(offset_of!(uapi::minivmx_run, windows));
         let Ok(words) = <[u64; SIZE]>::ref_from_bytes(exit.as_bytes()) else {
             return;
         };
@@ -313,15 +267,15 @@ impl RunPage {
                 to.store(*from, Ordering::Relaxed);
             }
         };
-        copy(FIRST..MEMORY);
+        copy(member::REASON..member::MEMORY);
         if exit.reason == uapi::exit::MINIVMX_EXIT_MEMORY {
-            copy(MEMORY..CAUSE);
+            copy(member::MEMORY..member::CAUSE);
         }
         // As long as the cause has no first byte it has no words.
-        copy(CAUSE..CAUSE + 1);
+        copy(member::CAUSE..member::CAUSE + 1);
         if with_cause {
-            copy(CAUSE + 1..EVENT);
-            copy(VIOLATION..END);
+            copy(member::CAUSE + 1..member::EVENT);
+            copy(member::VIOLATION..member::AFTER_EXIT);
         }
     }
 }
