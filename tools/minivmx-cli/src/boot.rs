@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `minivmx boot`: an unmodified Linux as the guest.
+//! `minivmx boot`: an unmodified Linux as the guest, or firmware.
 //!
 //! The devices are the program's, and so are interrupts: what its interrupt
 //! controllers hold is left in the run page when the guest can take it, or else the
 //! driver is asked to say when. With one CPU the program is one thread, see
-//! [`one_cpu`]; with several see [`processors`].
+//! [`one_cpu`]; with several, or where firmware looks for an APIC, see [`processors`].
 
 mod accelerator;
 mod alarm;
@@ -41,8 +41,8 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Boots a guest as the command line says, and reports how it ended.
 pub fn boot(arguments: &Arguments) -> Result<ExitCode> {
-    match arguments.cpus {
-        1 => one_cpu::boot(arguments),
+    match (arguments.cpus, &arguments.bios) {
+        (1, None) => one_cpu::boot(arguments),
         _ => boot_several(arguments),
     }
 }

@@ -7,6 +7,7 @@ mod breakpoint;
 mod cpuid;
 pub mod dump;
 mod filter;
+pub mod firmware;
 mod histogram;
 pub mod layout;
 mod lost;

@@ -120,6 +120,9 @@ pub trait Processor: Accelerator + Send {
     /// Another CPU of the guest, which knows of its local APIC.
     fn another(&mut self, number: u8, cpuid: &[CpuidEntry]) -> Result<Box<dyn Processor>>;
 
+    /// Lets it begin as after a reset; these leaves of CPUID as in [`Accelerator::begin`].
+    fn begin_at_reset(&mut self, cpuid: &[CpuidEntry]) -> Result<()>;
+
     /// Another CPU has started it: it begins at this page, in real mode.
     fn begin_at(&mut self, page: u8) -> Result<()>;
 
@@ -133,6 +136,11 @@ impl Processor for Machine {
         let other = Machine::another(self, number)?;
         other.vcpu.set_cpuid(&cpuid::with_apic(cpuid, number))?;
         Ok(Box::new(other))
+    }
+
+    /// As it was made.
+    fn begin_at_reset(&mut self, cpuid: &[CpuidEntry]) -> Result<()> {
+        Ok(self.vcpu.set_cpuid(cpuid)?)
     }
 
     fn begin_at(&mut self, page: u8) -> Result<()> {

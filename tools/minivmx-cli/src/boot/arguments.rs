@@ -26,7 +26,7 @@ use crate::{
     run::layout::MIB, //
 };
 
-/// Boot Linux with its console on the terminal
+/// Boot Linux, or firmware, with its console on the terminal
 ///
 /// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock; several CPUs have a
 /// local APIC each, and an I/O APIC; --disk gives it a disk. ACPI tables tell of all that, and by ACPI it is
@@ -41,8 +41,14 @@ use crate::{
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// The kernel, a bzImage for 64-bit CPUs
-    #[arg(long, value_name = "FILE", required_unless_present = "restore")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["restore", "bios"])]
     pub kernel: Option<PathBuf>,
+    /// In its place firmware: an image that ends at 4 GiB, begun at the reset vector in real mode
+    ///
+    /// It has the disk to boot from. Its CPUs have APICs, also if there is only one; it makes tables of its
+    /// own. Real mode needs EPT.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "restore", "gdb", "snapshot"])]
+    pub bios: Option<PathBuf>,
     /// Its initial RAM disk
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,

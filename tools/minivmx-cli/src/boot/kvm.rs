@@ -172,9 +172,9 @@ impl Kvm {
 }
 
 fn map(layout: &Layout) -> Result<GuestMemoryMmap> {
-    let ram = layout.ram().iter();
-    let ranges: Vec<_> = ram
-        .map(|(gpa, length)| (GuestAddress(*gpa), *length as usize))
+    let ranges = layout.ranges().into_iter();
+    let ranges: Vec<_> = ranges
+        .map(|(gpa, length)| (GuestAddress(gpa), length as usize))
         .collect();
     Ok(GuestMemoryMmap::from_ranges(&ranges)?)
 }
@@ -296,6 +296,11 @@ impl Processor for Kvm {
         other.set_cpuid(&with_apic(cpuid, number))?;
         self.counted.push(stats::Source::of(&other.vcpu)?);
         Ok(Box::new(other))
+    }
+
+    /// As KVM makes it.
+    fn begin_at_reset(&mut self, cpuid: &[CpuidEntry]) -> Result<()> {
+        self.set_cpuid(cpuid)
     }
 
     fn begin_at(&mut self, page: u8) -> Result<()> {

@@ -58,6 +58,7 @@ use crate::{
         msrs::Msrs, //
     },
     run::{
+        firmware::Firmware,
         layout::Layout,
         machine::{
             self,
@@ -88,7 +89,7 @@ pub fn load(arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
 }
 
 fn begin(arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
-    let mut guest = machine(arguments, arguments.memory)?;
+    let mut guest = machine(arguments, &Layout::new(arguments.memory)?)?;
     let kernel = Kernel::load(guest.memory(), arguments)?;
     let cpuid = tsc::cpuid(tsc::frequency()).to_vec();
     guest.begin(&kernel, &cpuid)?;
@@ -104,7 +105,7 @@ fn begin(arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
 
 fn go_on(path: &Path, arguments: &Arguments) -> Result<(Box<dyn Accelerator>, Start)> {
     let snapshot = Snapshot::open(path)?;
-    let mut guest = machine(arguments, snapshot.state.memory)?;
+    let mut guest = machine(arguments, &Layout::new(snapshot.state.memory)?)?;
     let state = snapshot
         .fill(guest.memory())
         .with_context(|| path.display().to_string())?;
@@ -121,18 +122,18 @@ fn go_on(path: &Path, arguments: &Arguments) -> Result<(Box<dyn Accelerator>, St
     Ok((guest, start))
 }
 
-/// One with so many bytes of memory, which are zero.
-fn machine(arguments: &Arguments, memory: u64) -> Result<Box<dyn Accelerator>> {
+/// One with memory there, which is zero.
+fn machine(arguments: &Arguments, layout: &Layout) -> Result<Box<dyn Accelerator>> {
     Ok(match (arguments.accel, &arguments.gdb) {
-        (Accel::Minivmx, None) => Box::new(of_minivmx(arguments, memory)?),
+        (Accel::Minivmx, None) => Box::new(of_minivmx(arguments, layout)?),
         (Accel::Minivmx, Some(place)) => {
-            Box::new(Debugger::new(of_minivmx(arguments, memory)?, place)?)
+            Box::new(Debugger::new(of_minivmx(arguments, layout)?, place)?)
         }
-        (Accel::Kvm, _) => Box::new(of_kvm(arguments, memory)?),
+        (Accel::Kvm, _) => Box::new(of_kvm(arguments, layout)?),
     })
 }
 
-/// With several CPUs: the first is about to begin, the others wait for it.
+/// With APICs: the first CPU is about to begin, the others wait for it.
 pub fn load_several(
     arguments: &Arguments,
     cpuid: &[CpuidEntry],
@@ -149,29 +150,48 @@ pub fn load_several(
     );
     let mmu = arguments.mmu.unwrap_or(Mmu::Ept);
     ensure!(
+        mmu == Mmu::Ept || arguments.bios.is_none(),
+        "firmware begins in real mode, which needs --mmu ept, not {mmu}"
+    );
+    ensure!(
         mmu == Mmu::Ept,
         "shadow paging is for guests with one CPU only: --cpus {} needs --mmu ept, not {mmu}",
         arguments.cpus
     );
-    let mut first: Box<dyn Processor> = match arguments.accel {
-        Accel::Minivmx => Box::new(of_minivmx(arguments, arguments.memory)?),
-        Accel::Kvm => Box::new(of_kvm(arguments, arguments.memory)?),
-    };
-    let kernel = Kernel::load(first.memory(), arguments)?;
-    first.begin(&kernel, &processors::cpuid::with_apic(cpuid, 0))?;
+    let mut first = first(arguments, &processors::cpuid::with_apic(cpuid, 0))?;
     let others = (1..arguments.cpus).map(|number| first.another(number, cpuid));
     let others = others.collect::<Result<Vec<_>>>()?;
     Ok([first].into_iter().chain(others).collect())
 }
 
-fn of_minivmx(arguments: &Arguments, memory: u64) -> Result<Machine> {
-    let layout = Layout::new(memory)?;
+/// That of several which begins.
+fn first(arguments: &Arguments, cpuid: &[CpuidEntry]) -> Result<Box<dyn Processor>> {
+    let firmware = arguments.bios.as_deref().map(Firmware::read).transpose()?;
+    let layout = Layout::new(arguments.memory)?.with_firmware(firmware.as_ref());
+    let mut first: Box<dyn Processor> = match arguments.accel {
+        Accel::Minivmx => Box::new(of_minivmx(arguments, &layout)?),
+        Accel::Kvm => Box::new(of_kvm(arguments, &layout)?),
+    };
+    match firmware {
+        Some(firmware) => {
+            firmware.write(first.memory())?;
+            first.begin_at_reset(cpuid)?;
+        }
+        None => {
+            let kernel = Kernel::load(first.memory(), arguments)?;
+            first.begin(&kernel, cpuid)?;
+        }
+    }
+    Ok(first)
+}
+
+fn of_minivmx(arguments: &Arguments, layout: &Layout) -> Result<Machine> {
     let vm = machine::create_vm(&Device::open()?, arguments.mmu.unwrap_or(Mmu::Ept))?;
     let memory = layout.map(&vm)?;
     Machine::first(vm, memory)
 }
 
-fn of_kvm(arguments: &Arguments, memory: u64) -> Result<Kvm> {
+fn of_kvm(arguments: &Arguments, layout: &Layout) -> Result<Kvm> {
     ensure!(
         arguments.mmu.is_none(),
         "how KVM translates is said when kvm_intel is loaded (ept=0), not by --mmu"
@@ -180,7 +200,7 @@ fn of_kvm(arguments: &Arguments, memory: u64) -> Result<Kvm> {
         arguments.gdb.is_none(),
         "--gdb is for guests of minivmx only, not for --accel kvm"
     );
-    Kvm::new(&Layout::new(memory)?)
+    Kvm::new(layout)
 }
 
 /// A terminal has keys for the program; what is not typed is all the guest's.

@@ -13,7 +13,8 @@ use kvm_bindings::{
     kvm_regs,
     kvm_segment,
     kvm_sregs,
-    kvm_userspace_memory_region, //
+    kvm_userspace_memory_region,
+    KVM_MEM_READONLY, //
 };
 use kvm_ioctls::VmFd;
 use minivmx::{
@@ -28,6 +29,8 @@ use vm_memory::{
     GuestMemoryRegion, //
 };
 
+use crate::run::layout::GIB_4;
+
 /// KVM on Intel says there whether it uses EPT.
 pub fn mmu() -> &'static str {
     match fs::read_to_string("/sys/module/kvm_intel/parameters/ept") {
@@ -36,7 +39,8 @@ pub fn mmu() -> &'static str {
     }
 }
 
-/// Gives a VM its memory, a slot for each region, and in pages of 4 KiB, as minivmx has it.
+/// Gives a VM its memory, a slot for each region, and in pages of 4 KiB, as minivmx has it. Below 4 GiB it
+/// is a ROM.
 ///
 /// # Safety
 ///
@@ -47,9 +51,10 @@ pub unsafe fn give(vm: &VmFd, memory: &GuestMemoryMmap) -> Result<()> {
         // A kernel without transparent huge pages does not know this, and needs it not.
         // SAFETY: The range is the mapping's own, and its contents stay as they are.
         unsafe { libc::madvise(address.cast(), region.len() as usize, libc::MADV_NOHUGEPAGE) };
+        let is_rom = region.last_addr().0 == GIB_4 - 1;
         let region = kvm_userspace_memory_region {
             slot,
-            flags: 0,
+            flags: if is_rom { KVM_MEM_READONLY } else { 0 },
             guest_phys_addr: region.start_addr().0,
             memory_size: region.len(),
             userspace_addr: address.addr() as u64,

@@ -12,6 +12,8 @@ use minivmx::{
     Vm, //
 };
 
+use super::firmware::Firmware;
+
 /// A mebibyte in bytes; the end of memory in real mode.
 pub const MIB: u64 = 1 << 20;
 /// The end of what 32 bits address.
@@ -43,9 +45,12 @@ impl Layout {
         Ok(Self { ram, rom: None })
     }
 
-    /// Adds a ROM of so many bytes.
-    pub fn add_rom(&mut self, length: u64) {
-        self.rom = Some((GIB_4 - length, length));
+    /// With a ROM for its firmware, if it has one.
+    pub fn with_firmware(self, firmware: Option<&Firmware>) -> Self {
+        Self {
+            rom: firmware.map(|firmware| (GIB_4 - firmware.length(), firmware.length())),
+            ..self
+        }
     }
 
     /// Gives the memory to the VM, and maps it for the program.
@@ -56,19 +61,21 @@ impl Layout {
         if let Some((gpa, length)) = self.rom {
             vm.map_memory(gpa, length, MapFlags::READONLY)?;
         }
-        let ranges: Vec<_> = self.ram.iter().chain(&self.rom).copied().collect();
-        Ok(GuestMemory::map(vm, &ranges)?)
+        Ok(GuestMemory::map(vm, &self.ranges())?)
     }
 
-    /// Where RAM is.
-    pub fn ram(&self) -> &[(u64, u64)] {
-        &self.ram
+    /// RAM and ROM.
+    pub fn ranges(&self) -> Vec<(u64, u64)> {
+        self.ram.iter().chain(&self.rom).copied().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::firmware::tests::firmware,
+        *, //
+    };
 
     #[test]
     fn memory_has_a_hole_for_video() -> Result<()> {
@@ -90,9 +97,9 @@ mod tests {
 
     #[test]
     fn a_rom_ends_at_4_gib() -> Result<()> {
-        let mut layout = Layout::new(MIB)?;
-        layout.add_rom(256 << 10);
-        assert_eq!(layout.rom, Some((0xfffc_0000, 0x4_0000)));
+        let firmware = firmware(256 << 10);
+        let layout = Layout::new(MIB)?.with_firmware(Some(&firmware));
+        assert_eq!(layout.ranges().last(), Some(&(0xfffc_0000, 0x4_0000)));
         Ok(())
     }
 }

@@ -12,7 +12,6 @@ use std::{
 };
 
 use anyhow::{
-    bail,
     Context,
     Result, //
 };
@@ -34,16 +33,9 @@ use minivmx::{
 
 use super::{
     arguments::Image,
-    layout::{
-        Layout,
-        GIB_4,
-        MIB, //
-    }, //
+    firmware::Firmware,
+    layout::Layout, //
 };
-
-/// The part of a BIOS image that is also there.
-const SHADOWED_BIOS: usize = 128 << 10;
-const BIOS_UNIT: usize = 64 << 10;
 
 /// A VM with a vCPU that is ready to run. It may have more of them, each in a machine of its own.
 pub struct Machine {
@@ -56,20 +48,20 @@ impl Machine {
     /// Makes a machine with so many bytes of memory, and loads an image.
     pub fn new(device: &Device, mmu: Mmu, memory: u64, image: &Image) -> Result<Self> {
         let vm = create_vm(device, mmu)?;
-        let mut layout = Layout::new(memory)?;
-        let bios = match image {
-            Image::Bios(path) => Some(read_bios(path)?),
+        let firmware = match image {
+            Image::Bios(path) => Some(Firmware::read(path)?),
             _ => None,
         };
-        if let Some(bios) = &bios {
-            layout.add_rom(bios.len() as u64);
-        }
+        let layout = Layout::new(memory)?.with_firmware(firmware.as_ref());
         let memory = layout.map(&vm)?;
         let mut machine = Self::first(vm, memory)?;
-        match (image, bios) {
-            (Image::Bios(_), bios) => machine.load_bios(&bios.unwrap_or_default())?,
-            (Image::Flat { path, gpa }, _) => machine.load_flat(path, *gpa)?,
-            (Image::Elf(path), _) => machine.load_elf(path)?,
+        if let Some(firmware) = firmware {
+            firmware.write(machine.memory.view())?;
+        }
+        match image {
+            Image::Bios(_) => {}
+            Image::Flat { path, gpa } => machine.load_flat(path, *gpa)?,
+            Image::Elf(path) => machine.load_elf(path)?,
         }
         Ok(machine)
     }
@@ -90,14 +82,6 @@ impl Machine {
             memory: Arc::clone(&self.memory),
             vm: Arc::clone(&self.vm),
         })
-    }
-
-    /// The image ends at 4 GiB, where the CPU begins; its end is also below
-    /// 1 MiB, where the first far jump leads.
-    fn load_bios(&self, bios: &[u8]) -> Result<()> {
-        self.memory.write(GIB_4 - bios.len() as u64, bios)?;
-        let end = &bios[bios.len().saturating_sub(SHADOWED_BIOS)..];
-        Ok(self.memory.write(MIB - end.len() as u64, end)?)
     }
 
     /// A flat image begins at its first byte, in real mode.
@@ -154,18 +138,6 @@ fn refusal(mmu: Mmu, info: &Info) -> String {
     }
 }
 
-fn read_bios(path: &Path) -> Result<Vec<u8>> {
-    let bios = fs::read(path).with_context(|| path.display().to_string())?;
-    let length = bios.len();
-    if length == 0 || length % BIOS_UNIT != 0 || length as u64 > 16 * MIB {
-        bail!(
-            "{} has {length} bytes; a BIOS has a multiple of 64 KiB, at most 16 MiB",
-            path.display()
-        );
-    }
-    Ok(bios)
-}
-
 fn real_mode_selector(gpa: u64) -> Result<u16> {
     u16::try_from(gpa >> 4)
         .ok()
@@ -179,7 +151,10 @@ fn real_mode_selector(gpa: u64) -> Result<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::layout::MIB,
+        *, //
+    };
     use minivmx::uapi::{self, minivmx_info};
 
     #[test]
@@ -197,14 +172,6 @@ mod tests {
             refusal(Mmu::Pv, &Info::from(minivmx_info::default())),
             "pv is not offered by this driver"
         );
-    }
-
-    #[test]
-    fn a_bios_of_odd_size_is_refused_by_name() {
-        let error = read_bios(Path::new("/proc/version"))
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("/proc/version has "), "{error}");
     }
 
     #[test]

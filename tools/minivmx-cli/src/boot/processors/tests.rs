@@ -183,6 +183,10 @@ impl Processor for Script {
         bail!("there is no other")
     }
 
+    fn begin_at_reset(&mut self, _cpuid: &[CpuidEntry]) -> Result<()> {
+        bail!("there is no firmware")
+    }
+
     fn begin_at(&mut self, page: u8) -> Result<()> {
         assert_eq!(page, 0x99);
         self.begun = true;

@@ -2,7 +2,7 @@
 
 //! The real-time clock with its battery-backed memory, where firmware finds the
 //! time and the amount of memory (Motorola MC146818 data sheet; the memory
-//! registers are those of QEMU's PC).
+//! registers and that of the CPUs are those of QEMU's PC).
 //!
 //! Each register of the time is the host's when it is read: it is never said that an update is
 //! in progress, and who reads across the end of a second must read twice, as Linux does. The
@@ -43,6 +43,8 @@ const EXTENDED_MEMORY: [usize; 2] = [0x17, 0x30];
 /// The register of the century.
 pub const CENTURY: usize = 0x32;
 const MEMORY_ABOVE_16M: usize = 0x34;
+/// How many CPUs there are besides the first.
+const OTHER_CPUS: usize = 0x5f;
 
 const A_32768_HZ: u8 = 0x26;
 const B_24_HOURS: u8 = 1 << 1;
@@ -78,6 +80,11 @@ impl Cmos {
         cmos.registers[STATUS_D] = D_VALID;
         cmos.set_memory(memory);
         cmos
+    }
+
+    /// The machine has so many CPUs.
+    pub fn set_cpus(&mut self, cpus: u8) {
+        self.registers[OTHER_CPUS] = cpus.saturating_sub(1);
     }
 
     pub fn state(&self) -> State {
@@ -222,6 +229,14 @@ mod tests {
         let mut small = Cmos::new(8 * MIB);
         assert_eq!(word(&mut small, 0x30), 7 * 1024);
         assert_eq!(word(&mut small, 0x34), 0);
+    }
+
+    #[test]
+    fn other_cpus_are_counted() {
+        let mut cmos = Cmos::new(0);
+        assert_eq!(read(&mut cmos, 0x5f), 0);
+        cmos.set_cpus(3);
+        assert_eq!(read(&mut cmos, 0x5f), 2);
     }
 
     #[test]

@@ -14,7 +14,8 @@ use super::{
 
 impl Devices {
     /// The same devices, for so many CPUs, whose timers have this frequency.
-    pub fn with_apics(self, cpus: u8, frequency: u64) -> Self {
+    pub fn with_apics(mut self, cpus: u8, frequency: u64) -> Self {
+        self.cmos.set_cpus(cpus);
         Self {
             apics: Apics::new(cpus, frequency),
             ..self
