@@ -8,7 +8,7 @@ pub mod cmos;
 mod cpus;
 mod debug_port;
 pub mod disk;
-mod pci;
+pub mod pci;
 mod pic;
 mod pit;
 pub mod power;
@@ -40,6 +40,7 @@ use crate::console::{
     input::Input,
     sink::Sink, //
 };
+use pci::slot;
 
 /// Something behind I/O ports.
 ///
@@ -61,10 +62,6 @@ pub const CLOCK_LINE: u8 = 0;
 const SERIAL_LINE: u8 = 4;
 /// ACPI's own. Nothing raises it.
 pub const ACPI_LINE: u8 = 9;
-pub const DISK_LINE: u8 = 11;
-
-/// Where on the PCI bus it is, if there is one: next to the bridge.
-pub const DISK_SLOT: u8 = 1;
 
 /// A guest that wants to be interrupted by a timer more often than that is not.
 const SHORTEST_PERIOD: Duration = Duration::from_micros(20);
@@ -145,7 +142,7 @@ impl Devices {
     pub fn with_disk(mut self, choice: Option<&disk::image::Choice>) -> Result<Self> {
         if let Some(choice) = choice {
             let image = disk::image::Image::open(choice)?;
-            self.pci.plug(disk::function(DISK_LINE));
+            self.pci.plug(slot::DISK, disk::function());
             self.disk = Some(disk::Disk::new(image)?);
         }
         Ok(self)
@@ -197,15 +194,15 @@ impl Devices {
             0x402 => &mut self.debug_port,
             0x600..=0x605 => &mut self.power,
             0xcf8..=0xcff => &mut self.pci,
-            _ => match &mut self.disk {
-                Some(disk)
-                    if self.pci.ports(DISK_SLOT.into())
-                        == Some(port / virtio::PORTS * virtio::PORTS) =>
-                {
-                    disk
-                }
-                _ => &mut self.absent,
-            },
+            _ => self.behind_pci(port),
+        }
+    }
+
+    fn behind_pci(&mut self, port: u16) -> &mut dyn Device {
+        let slot = self.pci.slot_of(port / virtio::PORTS * virtio::PORTS);
+        match &mut self.disk {
+            Some(disk) if slot == Some(slot::DISK.number) => &mut disk.transport,
+            _ => &mut self.absent,
         }
     }
 
@@ -283,7 +280,7 @@ impl Devices {
             self.raise(SERIAL_LINE);
         }
         if self.disk.as_mut().is_some_and(disk::Disk::take_interrupt) {
-            self.raise(DISK_LINE);
+            self.raise(slot::DISK.line);
         }
         if self.has_clock_listener() && self.pit.take_tick() {
             self.raise(CLOCK_LINE);

@@ -12,8 +12,10 @@ use super::{
             IO_VERSION,
             LOCAL_VERSION, //
         },
-        DISK_LINE,
-        DISK_SLOT, //
+        pci::slot::{
+            self,
+            Slot, //
+        },
     },
 };
 
@@ -71,11 +73,12 @@ fn table(cpus: u8) -> Vec<u8> {
 
 fn entries(cpus: u8) -> Vec<Vec<u8>> {
     let processors = (0..cpus).map(processor);
-    let lines = (0..ISA_LINES).filter(|line| ![CASCADE, DISK_LINE].contains(line));
+    let of_pci = slot::ALL.map(|slot| slot.line);
+    let lines = (0..ISA_LINES).filter(|line| *line != CASCADE && !of_pci.contains(line));
     let interrupts = lines.map(|line| interrupt(line, cpus));
     processors
         .chain([bus(PCI, b"PCI   "), bus(ISA, b"ISA   "), io_apic(cpus)])
-        .chain([disk_interrupt(cpus)])
+        .chain(slot::ALL.map(|slot| pci_interrupt(slot, cpus)))
         .chain(interrupts)
         .chain([
             local_interrupt(EXTERNAL, 0, 0),
@@ -119,17 +122,17 @@ fn interrupt(line: u8, io_apic: u8) -> Vec<u8> {
     ]
 }
 
-/// INTA# of its slot, which here is an edge, too.
-fn disk_interrupt(io_apic: u8) -> Vec<u8> {
+/// INTA# of a slot, which here is an edge, too.
+fn pci_interrupt(slot: Slot, io_apic: u8) -> Vec<u8> {
     vec![
         INTERRUPT,
         VECTORED,
         RISING_EDGE,
         0,
         PCI,
-        DISK_SLOT << 2,
+        slot.number << 2,
         io_apic,
-        apics::pin(DISK_LINE),
+        apics::pin(slot.line),
     ]
 }
 
@@ -187,7 +190,7 @@ mod tests {
         let entries = entries(2);
         let of_line = entries
             .iter()
-            .filter(|entry| entry[0] == INTERRUPT && entry[7] == DISK_LINE);
+            .filter(|entry| entry[0] == INTERRUPT && entry[7] == slot::DISK.line);
         let of_line: Vec<_> = of_line.collect();
         assert_eq!(of_line, [&[INTERRUPT, VECTORED, 5, 0, PCI, 4, 2, 11]]);
     }

@@ -5,9 +5,11 @@
 
 use super::{
     super::devices::{
+        pci::slot::{
+            self,
+            Slot, //
+        },
         power::SLEEP_TYPE_OFF,
-        DISK_LINE,
-        DISK_SLOT, //
     },
     aml::{
         bus_numbers,
@@ -21,29 +23,36 @@ use super::{
         ports,
         ports_behind,
         resources,
-        scope, //
+        scope,
+        Name, //
     },
 };
 
 pub fn body() -> Vec<u8> {
     let off = integer(SLEEP_TYPE_OFF.into());
     let off = package(&[off.clone(), off, integer(0), integer(0)]);
+    let links = slot::ALL.map(interrupt_link);
     [
         name(b"_S5_", &off),
-        scope(b"_SB_", &[interrupt_link(), pci_bus()]),
+        scope(b"_SB_", &[links.concat(), pci_bus()]),
     ]
     .concat()
 }
 
-/// What the disk's INTA# leads to. A link can say that it is an edge, which here it is; without one it
+/// LNKA, and so on.
+fn link(slot: Slot) -> Name {
+    [b'L', b'N', b'K', b'A' - 1 + slot.number]
+}
+
+/// What a slot's INTA# leads to. A link can say that it is an edge, which here it is; without one it
 /// would be a level.
-fn interrupt_link() -> Vec<u8> {
-    let line = resources(&[interrupt(DISK_LINE.into())]);
+fn interrupt_link(slot: Slot) -> Vec<u8> {
+    let line = resources(&[interrupt(slot.line.into())]);
     device(
-        b"LNKA",
+        &link(slot),
         &[
             name(b"_HID", &eisa_id(b"PNP0C0F")),
-            name(b"_UID", &integer(0)),
+            name(b"_UID", &integer(slot.number.into())),
             name(b"_PRS", &line),
             name(b"_CRS", &line),
             empty_method(b"_SRS", 1),
@@ -67,16 +76,17 @@ fn pci_bus() -> Vec<u8> {
                     ports_behind(0xd00, 0xffff),
                 ]),
             ),
-            name(b"_PRT", &package(&[disk_interrupt()])),
+            name(b"_PRT", &package(&slot::ALL.map(interrupt_of))),
         ],
     )
 }
 
-/// INTA# of all functions of its slot is that of the link.
-fn disk_interrupt() -> Vec<u8> {
+/// INTA# of all functions of a slot is that of its link.
+fn interrupt_of(slot: Slot) -> Vec<u8> {
     const EVERY_FUNCTION: u32 = 0xffff;
-    let (slot, inta) = ((u32::from(DISK_SLOT) << 16) | EVERY_FUNCTION, 0);
-    package(&[integer(slot), integer(inta), b"LNKA".to_vec(), integer(0)])
+    let (link, inta) = (link(slot).to_vec(), 0);
+    let functions = (u32::from(slot.number) << 16) | EVERY_FUNCTION;
+    package(&[integer(functions), integer(inta), link, integer(0)])
 }
 
 #[cfg(test)]
@@ -88,8 +98,8 @@ mod tests {
         let expected = [
             0x12, 0x0d, 4, 0x0c, 0xff, 0xff, 1, 0, 0, b'L', b'N', b'K', b'A', 0,
         ];
-        assert_eq!(disk_interrupt(), expected);
-        let link = interrupt_link();
+        assert_eq!(interrupt_of(slot::DISK), expected);
+        let link = interrupt_link(slot::DISK);
         assert!(link.windows(5).any(|bytes| bytes == [1, 11, 0, 0, 0]));
     }
 

@@ -27,14 +27,14 @@ use virtio_bindings::{
 use vm_memory::GuestMemoryMmap;
 
 use super::{
-    pci::function::Function,
-    value_of,
+    pci::{
+        function::Function,
+        slot, //
+    },
     virtio::{
         self,
-        Transport,
-        PORTS, //
+        Transport, //
     },
-    Device,
 };
 use image::Image;
 use request::Known;
@@ -42,6 +42,8 @@ use request::Known;
 /// Mass storage, of no bus that PCI knows.
 const CLASS: [u8; 3] = [0x01, 0x80, 0x00];
 
+/// The number of its queue.
+const REQUESTS: u16 = 0;
 const QUEUE_SIZE: u16 = 128;
 /// Parts of a request: of its descriptors two are for its header, and for its status.
 const MOST_PARTS: u32 = QUEUE_SIZE as u32 - 2;
@@ -51,7 +53,7 @@ const LARGEST_PART: u32 = 32 << 10;
 const LARGEST: usize = MOST_PARTS as usize * LARGEST_PART as usize;
 
 pub struct Disk {
-    transport: Transport,
+    pub(super) transport: Transport,
     image: Image,
 }
 
@@ -64,8 +66,15 @@ pub struct State {
 }
 
 /// As PCI shows it.
-pub fn function(line: u8) -> Function {
-    virtio::function::function(VIRTIO_ID_BLOCK as u16, CLASS, line)
+pub fn function() -> Function {
+    virtio::function::function(VIRTIO_ID_BLOCK as u16, CLASS, slot::DISK)
+}
+
+/// Registers for a driver of disks: sectors, bytes of a part at most, parts of a request at most.
+fn registers(image: &Image) -> Vec<u8> {
+    let sectors = image.sectors().to_le_bytes();
+    let limits = [LARGEST_PART, MOST_PARTS].map(u32::to_le_bytes);
+    [&sectors[..], limits.as_flattened()].concat()
 }
 
 impl Disk {
@@ -80,7 +89,7 @@ impl Disk {
             .chain(image.read_only().then_some(&VIRTIO_BLK_F_RO));
         let features = features.fold(0, |features, bit| features | (1 << bit));
         Ok(Self {
-            transport: Transport::new(features, QUEUE_SIZE)?,
+            transport: Transport::new(features, &[QUEUE_SIZE], &registers(&image))?,
             image,
         })
     }
@@ -118,7 +127,7 @@ impl Disk {
             image: &self.image,
             flushes: self.transport.accepted() & (1 << VIRTIO_BLK_F_FLUSH) != 0,
         };
-        self.transport.serve(memory, |reader, writer| {
+        self.transport.serve(REQUESTS, memory, |reader, writer| {
             request::answer(&disk, reader, writer)
         });
     }
@@ -126,31 +135,6 @@ impl Disk {
     /// Whether its interrupt line is to rise, once.
     pub fn take_interrupt(&mut self) -> bool {
         self.transport.take_interrupt()
-    }
-
-    /// Its registers for a driver of disks: sectors, bytes of a part at most, parts of a request at most.
-    fn register(&self, offset: u16, width: u8) -> u32 {
-        let sectors = self.image.sectors().to_le_bytes();
-        let limits = [LARGEST_PART, MOST_PARTS].map(u32::to_le_bytes);
-        let bytes = [&sectors[..], limits.as_flattened()].concat();
-        value_of(bytes.into_iter().skip(offset.into()).take(width.into()))
-    }
-}
-
-impl Device for Disk {
-    fn read(&mut self, port: u16, width: u8) -> u32 {
-        match port % PORTS {
-            offset @ virtio::DEVICE.. => self.register(offset - virtio::DEVICE, width),
-            offset => self.transport.read(offset, width),
-        }
-    }
-
-    fn write(&mut self, port: u16, width: u8, value: u32) {
-        self.transport.write(port % PORTS, width, value);
-    }
-
-    fn has_wide_registers(&self) -> bool {
-        true
     }
 }
 

@@ -8,6 +8,9 @@
 //! "PAM: Programmable Attribute Map Registers").
 
 pub mod function;
+pub mod slot;
+
+use std::collections::BTreeMap;
 
 use anyhow::{
     ensure,
@@ -23,6 +26,7 @@ use function::{
     Bytes,
     Function, //
 };
+use slot::Slot;
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
@@ -32,21 +36,21 @@ const ENABLE: u32 = 1 << 31;
 pub struct Pci {
     address: u32,
     /// By their slots, of which each has one.
-    functions: Vec<Function>,
+    functions: BTreeMap<u8, Function>,
 }
 
 /// What it is.
 #[derive(Deserialize, Serialize)]
 pub struct State {
     address: u32,
-    functions: Vec<Vec<u8>>,
+    functions: BTreeMap<u8, Vec<u8>>,
 }
 
 impl Default for Pci {
     fn default() -> Self {
         Self {
             address: 0,
-            functions: vec![Function::new(BRIDGE, BRIDGE_WRITABLE)],
+            functions: BTreeMap::from([(0, Function::new(BRIDGE, BRIDGE_WRITABLE))]),
         }
     }
 }
@@ -66,28 +70,34 @@ const BRIDGE_WRITABLE: &[Bytes<'_>] = &[
 ];
 
 impl Pci {
-    /// Adds a function in the next slot: its number.
-    pub fn plug(&mut self, function: Function) -> usize {
-        self.functions.push(function);
-        self.functions.len() - 1
+    /// Adds a function in its slot.
+    pub fn plug(&mut self, slot: Slot, function: Function) {
+        self.functions.insert(slot.number, function);
     }
 
-    /// The first of the ports that the function of a slot answers to, if it does.
-    pub fn ports(&self, slot: usize) -> Option<u16> {
-        self.functions.get(slot)?.ports()
+    /// The slot of the function that answers to ports from this one on, if one does.
+    pub fn slot_of(&self, first_port: u16) -> Option<u8> {
+        let mut functions = self.functions.iter();
+        let (slot, _) = functions.find(|(_, function)| function.ports() == Some(first_port))?;
+        Some(*slot)
     }
 
     pub fn state(&self) -> State {
+        let functions = self.functions.iter();
+        let states = functions.map(|(slot, function)| (*slot, function.state()));
         State {
             address: self.address,
-            functions: self.functions.iter().map(Function::state).collect(),
+            functions: states.collect(),
         }
     }
 
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        let (here, there) = (self.functions.len(), state.functions.len());
-        ensure!(here == there, "{there} functions of PCI are not {here}");
-        for (function, state) in self.functions.iter_mut().zip(&state.functions) {
+        let (here, there) = (self.functions.keys(), state.functions.keys());
+        ensure!(
+            here.clone().eq(there.clone()),
+            "functions in the slots {there:?} of PCI are not in {here:?}"
+        );
+        for (function, state) in self.functions.values_mut().zip(state.functions.values()) {
             function.restore(state)?;
         }
         self.address = state.address;
@@ -99,9 +109,10 @@ impl Pci {
         let is_enabled = self.address & ENABLE != 0;
         // Bus 0, and of each slot the first function.
         let is_here = self.address & 0x00ff_0700 == 0;
-        let slot = (self.address >> 11) & 0x1f;
+        // CAST: It has five bits.
+        let slot = ((self.address >> 11) & 0x1f) as u8;
         let register = (self.address & 0xfc) as usize | usize::from(port - DATA);
-        let function = self.functions.get_mut(slot as usize);
+        let function = self.functions.get_mut(&slot);
         function
             .filter(|_| is_enabled && is_here)
             .map(|function| (function, register))
@@ -185,8 +196,9 @@ mod tests {
     #[test]
     fn what_is_plugged_in_has_a_slot_of_its_own() {
         let mut pci = select(1, 0);
-        let slot = pci.plug(Function::new(&[(0, &[0xf4, 0x1a, 0x42, 0x10])], &[]));
-        assert_eq!((slot, pci.read(0xcfc, 4)), (1, 0x1042_1af4));
+        let function = Function::new(&[(0, &[0xf4, 0x1a, 0x42, 0x10])], &[]);
+        pci.plug(slot::DISK, function);
+        assert_eq!(pci.read(0xcfc, 4), 0x1042_1af4);
         pci.write(0xcf8, 4, ENABLE | (1 << 11) | (1 << 8));
         assert_eq!(pci.read(0xcfc, 4), u32::MAX, "a second function");
         pci.write(0xcf8, 4, ENABLE | (1 << 16) | (1 << 11));

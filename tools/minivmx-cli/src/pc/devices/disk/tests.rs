@@ -3,41 +3,34 @@
 //! A disk, and what drivers ask of it, good ones and others.
 
 use super::{
+    super::Device,
     image::tests::{
         contents,
         file, //
     },
+    virtio::driver::{
+        self,
+        Driver,
+        Part,
+        DESCRIPTORS,
+        INDIRECT,
+        MEMORY,
+        NEXT,
+        STATUS,
+        WRITE, //
+    },
     *,
 };
-use vm_memory::{
-    Bytes,
-    GuestAddress, //
-};
 
-const STATUS: u16 = 0x14;
-const NEEDS_RESET: u32 = 0x40;
-
-// Where the driver has its queue, and its requests.
-const DESCRIPTORS: u64 = 0x1000;
-const AVAILABLE: u64 = 0x2000;
-const USED: u64 = 0x3000;
+// Where the driver has its requests.
 const HEADER: u64 = 0x4000;
 const DATA: u64 = 0x5000;
 const ANSWER: u64 = 0x6000;
-const MEMORY: usize = 0x10000;
-
-const NEXT: u16 = 1;
-const WRITE: u16 = 2;
-const INDIRECT: u16 = 4;
-
-/// A descriptor: address, length, flags, the next one.
-type Part = (u64, u32, u16, u16);
 
 /// A disk with a driver that has set it up.
 struct Machine {
     disk: Disk,
-    memory: GuestMemoryMmap,
-    available: u16,
+    driver: Driver,
 }
 
 fn disk(name: &str, read_only: bool) -> (Disk, image::Choice) {
@@ -51,113 +44,63 @@ fn disk(name: &str, read_only: bool) -> (Disk, image::Choice) {
 
 fn machine(name: &str, read_only: bool) -> (Machine, image::Choice) {
     let (mut disk, choice) = disk(name, read_only);
-    let ready = [
-        (0x08, 4, 1),
-        (0x0c, 4, 1), // VIRTIO_F_VERSION_1
-        (STATUS, 1, 0xb),
-        (0x20, 4, DESCRIPTORS as u32),
-        (0x28, 4, AVAILABLE as u32),
-        (0x30, 4, USED as u32),
-        (0x1c, 2, 1),
-        (STATUS, 1, 0xf),
-    ];
-    for (register, width, value) in ready {
-        disk.write(register, width, value);
-    }
-    let machine = Machine {
-        disk,
-        memory: GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY)]).expect("it is free"),
-        available: 0,
-    };
-    (machine, choice)
+    let driver = Driver::of(&mut disk.transport);
+    (Machine { disk, driver }, choice)
 }
 
 impl Machine {
-    fn put(&self, gpa: u64, bytes: &[u8]) {
-        let written = self.memory.write_slice(bytes, GuestAddress(gpa));
-        written.expect("there is memory");
-    }
-
-    fn get<const N: usize>(&self, gpa: u64) -> [u8; N] {
-        let mut bytes = [0; N];
-        let read = self.memory.read_slice(&mut bytes, GuestAddress(gpa));
-        read.expect("there is memory");
-        bytes
-    }
-
-    fn describe(&self, number: u16, (address, length, flags, next): Part) {
-        let parts = [
-            &address.to_le_bytes()[..],
-            &length.to_le_bytes(),
-            &flags.to_le_bytes(),
-            &next.to_le_bytes(),
-        ];
-        self.put(DESCRIPTORS + 16 * u64::from(number), &parts.concat());
-    }
-
     /// Speaks of a chain that begins at this descriptor.
     fn offer(&mut self, head: u16) {
-        let place = AVAILABLE + 4 + 2 * u64::from(self.available % QUEUE_SIZE);
-        self.put(place, &head.to_le_bytes());
-        self.available = self.available.wrapping_add(1);
-        self.put(AVAILABLE + 2, &self.available.to_le_bytes());
-        self.disk.write(virtio::NOTIFY, 2, 0);
-        self.disk.serve(&self.memory);
+        self.driver.offer(&mut self.disk.transport, 0, head);
+        self.disk.serve(&self.driver.memory);
     }
 
     /// A request as Linux has it: what became of it.
     fn request(&mut self, kind: u32, sector: u64, length: u32, flags: u16) -> u8 {
         let header = [&kind.to_le_bytes()[..], &[0; 4], &sector.to_le_bytes()];
-        self.put(HEADER, &header.concat());
-        self.put(ANSWER, &[0xff]);
-        self.describe(0, (HEADER, 16, NEXT, 1));
-        self.describe(1, (DATA, length, NEXT | flags, 2));
-        self.describe(2, (ANSWER, 1, WRITE, 0));
+        self.driver.put(HEADER, &header.concat());
+        self.driver.put(ANSWER, &[0xff]);
+        self.driver.describe(0, 0, (HEADER, 16, NEXT, 1));
+        self.driver.describe(0, 1, (DATA, length, NEXT | flags, 2));
+        self.driver.describe(0, 2, (ANSWER, 1, WRITE, 0));
         self.offer(0);
-        self.get::<1>(ANSWER)[0]
-    }
-
-    /// How many chains came back, and how much was written for the last one.
-    fn used(&self) -> (u16, u32) {
-        let count = u16::from_le_bytes(self.get(USED + 2));
-        let last = u64::from(count.wrapping_sub(1) % QUEUE_SIZE);
-        (count, u32::from_le_bytes(self.get(USED + 8 + 8 * last)))
+        self.driver.get::<1>(ANSWER)[0]
     }
 
     fn is_broken(&mut self) -> bool {
-        self.disk.read(STATUS, 1) & NEEDS_RESET != 0
+        driver::is_broken(&mut self.disk.transport)
     }
 }
 
 #[test]
 fn it_says_how_large_it_is() {
     let (mut disk, _) = disk("large", false);
-    assert_eq!(disk.read(virtio::DEVICE, 4), 4);
-    assert_eq!(disk.read(virtio::DEVICE + 4, 4), 0);
-    assert_eq!(disk.read(virtio::DEVICE + 8, 4), LARGEST_PART);
-    assert_eq!(disk.read(virtio::DEVICE + 12, 4), MOST_PARTS);
-    assert_eq!(disk.read(virtio::DEVICE + 16, 4), 0);
+    assert_eq!(disk.transport.read(virtio::DEVICE, 4), 4);
+    assert_eq!(disk.transport.read(virtio::DEVICE + 4, 4), 0);
+    assert_eq!(disk.transport.read(virtio::DEVICE + 8, 4), LARGEST_PART);
+    assert_eq!(disk.transport.read(virtio::DEVICE + 12, 4), MOST_PARTS);
+    assert_eq!(disk.transport.read(virtio::DEVICE + 16, 4), 0);
 }
 
 #[test]
 fn sectors_are_read() {
     let (mut machine, _) = machine("read", false);
     assert_eq!(machine.request(0, 1, 1024, WRITE), 0);
-    assert_eq!(machine.get(DATA + 510), *b"bbcc");
-    assert_eq!(machine.used(), (1, 1025));
+    assert_eq!(machine.driver.get(DATA + 510), *b"bbcc");
+    assert_eq!(machine.driver.used(0), (1, 1025));
     assert!(machine.disk.take_interrupt());
     assert!(!machine.disk.take_interrupt(), "it was taken");
-    assert_eq!(machine.disk.read(virtio::INTERRUPT_STATUS, 1), 1);
-    assert_eq!(machine.disk.read(virtio::INTERRUPT_STATUS, 1), 0);
+    assert_eq!(machine.disk.transport.read(virtio::INTERRUPT_STATUS, 1), 1);
+    assert_eq!(machine.disk.transport.read(virtio::INTERRUPT_STATUS, 1), 0);
 }
 
 #[test]
 fn sectors_are_written() {
     let (mut machine, choice) = machine("written", false);
-    machine.put(DATA, &[b'x'; 512]);
+    machine.driver.put(DATA, &[b'x'; 512]);
     assert_eq!(machine.request(1, 2, 512, 0), 0);
     assert_eq!(machine.request(4, 0, 0, 0), 0, "it lasts");
-    assert_eq!(machine.used(), (2, 1));
+    assert_eq!(machine.driver.used(0), (2, 1));
     let expected = [[b'a'; 512], [b'b'; 512], [b'x'; 512], [b'd'; 512]];
     assert_eq!(contents(&choice), expected.concat());
 }
@@ -165,14 +108,16 @@ fn sectors_are_written() {
 #[test]
 fn the_parts_of_a_request_may_be_cut_anywhere() {
     let (mut machine, choice) = machine("cut", false);
-    machine.put(HEADER, &[1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
-    machine.put(HEADER + 16, &[b'y'; 512]);
-    machine.describe(9, (HEADER, 8, NEXT, 4));
-    machine.describe(4, (HEADER + 8, 500, NEXT, 7));
-    machine.describe(7, (HEADER + 508, 20, NEXT, 3));
-    machine.describe(3, (ANSWER, 1, WRITE, 0));
+    machine
+        .driver
+        .put(HEADER, &[1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+    machine.driver.put(HEADER + 16, &[b'y'; 512]);
+    machine.driver.describe(0, 9, (HEADER, 8, NEXT, 4));
+    machine.driver.describe(0, 4, (HEADER + 8, 500, NEXT, 7));
+    machine.driver.describe(0, 7, (HEADER + 508, 20, NEXT, 3));
+    machine.driver.describe(0, 3, (ANSWER, 1, WRITE, 0));
     machine.offer(9);
-    assert_eq!(machine.get(ANSWER), [0]);
+    assert_eq!(machine.driver.get(ANSWER), [0]);
     assert_eq!(&contents(&choice)[3 * 512..], [b'y'; 512]);
 }
 
@@ -180,19 +125,19 @@ fn the_parts_of_a_request_may_be_cut_anywhere() {
 fn a_list_of_descriptors_elsewhere_is_a_request_too() {
     let (mut machine, _) = machine("indirect", false);
     machine.request(0, 0, 512, WRITE);
-    let table = machine.get::<48>(DESCRIPTORS);
-    machine.put(0x8000, &table);
-    machine.put(DATA, &[0; 4]);
-    machine.describe(5, (0x8000, 48, INDIRECT, 0));
+    let table = machine.driver.get::<48>(DESCRIPTORS);
+    machine.driver.put(0x8000, &table);
+    machine.driver.put(DATA, &[0; 4]);
+    machine.driver.describe(0, 5, (0x8000, 48, INDIRECT, 0));
     machine.offer(5);
-    assert_eq!(machine.get(DATA), *b"aaaa");
+    assert_eq!(machine.driver.get(DATA), *b"aaaa");
 }
 
 #[test]
 fn its_name_is_told() {
     let (mut machine, _) = machine("name", false);
     assert_eq!(machine.request(8, 0, 20, WRITE), 0);
-    assert_eq!(&machine.get::<13>(DATA), b"minivmx-disk\0");
+    assert_eq!(&machine.driver.get::<13>(DATA), b"minivmx-disk\0");
 }
 
 #[test]
@@ -219,9 +164,9 @@ fn what_cannot_be_done_is_answered_so() {
 #[test]
 fn one_that_is_only_read_is_not_written() {
     let (mut machine, choice) = machine("only-read", true);
-    machine.disk.write(0, 4, 0);
+    machine.disk.transport.write(0, 4, 0);
     let read_only = 1 << VIRTIO_BLK_F_RO;
-    assert_eq!(machine.disk.read(4, 4) & read_only, read_only);
+    assert_eq!(machine.disk.transport.read(4, 4) & read_only, read_only);
     let before = contents(&choice);
     assert_eq!(machine.request(1, 0, 512, 0), 1);
     assert_eq!(machine.request(0, 0, 512, WRITE), 0);
@@ -256,12 +201,16 @@ fn a_chain_that_is_none_breaks_the_queue() {
     for (what, parts) in cases {
         let (mut machine, _) = machine("broken", false);
         for (number, part) in (0..).zip(parts) {
-            machine.describe(number, *part);
+            machine.driver.describe(0, number, *part);
         }
         machine.offer(0);
         assert!(machine.is_broken(), "{what}");
-        assert_eq!(machine.disk.read(virtio::INTERRUPT_STATUS, 1), 2, "{what}");
-        assert_eq!(machine.used().0, 0, "{what}");
+        assert_eq!(
+            machine.disk.transport.read(virtio::INTERRUPT_STATUS, 1),
+            2,
+            "{what}"
+        );
+        assert_eq!(machine.driver.used(0).0, 0, "{what}");
         assert_eq!(
             machine.request(0, 0, 512, WRITE),
             0xff,
@@ -280,7 +229,7 @@ fn a_descriptor_that_is_not_there_breaks_the_queue() {
 #[test]
 fn more_requests_than_there_is_room_for_break_the_queue() {
     let (mut machine, _) = machine("many", false);
-    machine.available = QUEUE_SIZE + 1;
+    machine.driver.queues[0].available = QUEUE_SIZE + 1;
     machine.offer(0);
     assert!(machine.is_broken());
 }
@@ -289,21 +238,17 @@ fn more_requests_than_there_is_room_for_break_the_queue() {
 fn a_queue_outside_of_memory_is_broken() {
     for (register, value) in [(0x20, 0xffff_0000), (0x2c, 1), (0x34, 1)] {
         let (mut machine, _) = machine("outside", false);
-        let address = machine.disk.read(register, 4);
-        machine.disk.write(STATUS, 1, 0);
-        assert_eq!(machine.disk.read(register, 4), 0);
-        let ready = [
-            (0x08, 4, 1),
-            (0x0c, 4, 1),
-            (0x20, 4, DESCRIPTORS as u32),
-            (0x28, 4, AVAILABLE as u32),
-            (0x30, 4, USED as u32),
+        let address = machine.disk.transport.read(register, 4);
+        machine.disk.transport.write(STATUS, 1, 0);
+        assert_eq!(machine.disk.transport.read(register, 4), 0);
+        driver::accept(&mut machine.disk.transport);
+        driver::place(&mut machine.disk.transport, 0);
+        for (register, width, value) in [
             (register, 4, address | value),
-            (0x1c, 2, 1),
+            (driver::ENABLED, 2, 1),
             (STATUS, 1, 0xf),
-        ];
-        for (register, width, value) in ready {
-            machine.disk.write(register, width, value);
+        ] {
+            machine.disk.transport.write(register, width, value);
         }
         machine.request(0, 0, 512, WRITE);
         assert!(machine.is_broken(), "{register:#x}");
@@ -313,7 +258,7 @@ fn a_queue_outside_of_memory_is_broken() {
 #[test]
 fn nothing_happens_before_the_driver_is_ready() {
     let (mut machine, _) = machine("early", false);
-    machine.disk.write(STATUS, 1, 0xb);
+    machine.disk.transport.write(STATUS, 1, 0xb);
     assert_eq!(machine.request(0, 0, 512, WRITE), 0xff);
     assert!(!machine.is_broken() && !machine.disk.take_interrupt());
 }
@@ -322,16 +267,18 @@ fn nothing_happens_before_the_driver_is_ready() {
 fn a_request_is_no_larger_than_was_said() {
     let (mut machine, choice) = machine("longest", false);
     let before = contents(&choice);
-    machine.put(HEADER, &[1]);
-    machine.describe(0, (HEADER, 16, NEXT, 1));
+    machine.driver.put(HEADER, &[1]);
+    machine.driver.describe(0, 0, (HEADER, 16, NEXT, 1));
     // Much of the memory, again and again.
     for number in 1..=64 {
-        machine.describe(number, (0, 127 * 512, NEXT, number + 1));
+        machine
+            .driver
+            .describe(0, number, (0, 127 * 512, NEXT, number + 1));
     }
-    machine.describe(65, (ANSWER, 1, WRITE, 0));
-    machine.put(ANSWER, &[0xff]);
+    machine.driver.describe(0, 65, (ANSWER, 1, WRITE, 0));
+    machine.driver.put(ANSWER, &[0xff]);
     machine.offer(0);
-    assert_eq!(machine.get(ANSWER), [1]);
+    assert_eq!(machine.driver.get(ANSWER), [1]);
     assert_eq!(contents(&choice), before);
 }
 
@@ -341,7 +288,7 @@ fn a_queue_goes_round() {
     for _ in 0..3 * QUEUE_SIZE {
         assert_eq!(machine.request(0, 3, 512, WRITE), 0);
     }
-    assert_eq!(machine.used(), (3 * QUEUE_SIZE, 513));
+    assert_eq!(machine.driver.used(0), (3 * QUEUE_SIZE, 513));
 }
 
 #[test]
@@ -353,7 +300,10 @@ fn a_guest_goes_on_with_its_disk() -> Result<()> {
     machine.disk = Disk::new(Image::open(&choice)?)?;
     machine.disk.restore(&serde_json::from_str(&state)?)?;
     assert_eq!(machine.request(0, 2, 512, WRITE), 0);
-    assert_eq!((machine.get(DATA), machine.used()), (*b"cccc", (2, 513)));
+    assert_eq!(
+        (machine.driver.get(DATA), machine.driver.used(0)),
+        (*b"cccc", (2, 513))
+    );
     Ok(())
 }
 

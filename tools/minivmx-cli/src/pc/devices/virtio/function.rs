@@ -4,7 +4,10 @@
 //! Device (VIRTIO) Version 1.2, "PCI Device Layout").
 
 use super::{
-    super::pci::function::Function,
+    super::pci::{
+        function::Function,
+        slot::Slot, //
+    },
     COMMON,
     COMMON_SIZE,
     DEVICE,
@@ -19,7 +22,7 @@ const DEVICE_ID: u16 = 0x1040;
 const SUBSYSTEM: u16 = 0x1100;
 /// Older forms have no revision.
 const REVISION: u8 = 1;
-/// As firmware leaves it.
+/// As firmware leaves them: each slot has its ports behind that.
 const FIRST_PORT: u16 = 0xc000;
 
 const STATUS_HAS_CAPABILITIES: u8 = 1 << 4;
@@ -42,12 +45,13 @@ const PARTS: [(u8, u16, u16); 4] = [
 /// Bytes of a capability: the second has four more.
 const CAPABILITY: u8 = 20;
 
-/// Of a kind of virtio's devices, of a class of PCI's (class, subclass, interface), with its interrupt at a line.
-pub fn function(kind: u16, class: [u8; 3], line: u8) -> Function {
+/// Of a kind of virtio's devices, of a class of PCI's (class, subclass, interface), in its slot.
+pub fn function(kind: u16, class: [u8; 3], slot: Slot) -> Function {
     let [vendor_0, vendor_1] = VENDOR.to_le_bytes();
     let [device_0, device_1] = DEVICE_ID.saturating_add(kind).to_le_bytes();
     let [subsystem_0, subsystem_1] = SUBSYSTEM.to_le_bytes();
-    let [port_0, port_1] = (FIRST_PORT | u16::from(ADDRESS_OF_PORTS)).to_le_bytes();
+    let ports = FIRST_PORT + PORTS * u16::from(slot.number);
+    let [port_0, port_1] = (ports | u16::from(ADDRESS_OF_PORTS)).to_le_bytes();
     let [class, subclass, interface] = class;
     let base_address = (!(u32::from(PORTS) - 1)).to_le_bytes();
     Function::new(
@@ -58,7 +62,7 @@ pub fn function(kind: u16, class: [u8; 3], line: u8) -> Function {
             (0x10, &[port_0, port_1]),
             (0x2c, &[vendor_0, vendor_1, subsystem_0, subsystem_1]),
             (0x34, &[CAPABILITIES]),
-            (0x3c, &[line, INTA]),
+            (0x3c, &[slot.line, INTA]),
             (CAPABILITIES.into(), &capabilities()),
         ],
         &[
@@ -83,7 +87,7 @@ fn capabilities() -> Vec<u8> {
         .collect()
 }
 
-/// The first base address is of all its ports. That the queue is at the first of the ports for notifications
+/// The first base address is of all its ports. That all queues are at the first of the ports for notifications
 /// is in four bytes more, which are zero.
 fn capability(next: u8, (kind, offset, length): (u8, u16, u16)) -> [u8; CAPABILITY as usize] {
     let mut bytes = [0; CAPABILITY as usize];
@@ -95,10 +99,13 @@ fn capability(next: u8, (kind, offset, length): (u8, u16, u16)) -> [u8; CAPABILI
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::super::pci::slot,
+        *, //
+    };
 
     fn disk() -> Function {
-        function(2, [1, 0, 0], 11)
+        function(2, [1, 0, 0], slot::DISK)
     }
 
     #[test]
@@ -127,7 +134,7 @@ mod tests {
     #[test]
     fn it_asks_for_its_ports_and_answers_when_it_may() {
         let mut disk = disk();
-        assert_eq!(disk.read(0x10, 4), 0xc001);
+        assert_eq!(disk.read(0x10, 4), 0xc081);
         disk.write(0x10, 4, u32::MAX);
         assert_eq!(disk.read(0x10, 4), 0xffff_ff81);
         disk.write(0x10, 4, 0x1080);

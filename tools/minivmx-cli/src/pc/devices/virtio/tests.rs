@@ -5,7 +5,7 @@
 use super::*;
 
 fn transport() -> Transport {
-    Transport::new(0x200, 128).expect("it is a power of 2")
+    Transport::new(0x200, &[128, 16], &[1, 2, 3, 4, 5]).expect("these are powers of 2")
 }
 
 fn accept(transport: &mut Transport, features: u64) -> u32 {
@@ -60,14 +60,32 @@ fn a_queue_is_set_up_until_it_is_enabled() {
 }
 
 #[test]
-fn there_is_one_queue() {
+fn each_queue_has_its_registers() {
     let mut transport = transport();
-    assert_eq!(transport.read(QUEUES, 2), 1);
+    assert_eq!(transport.read(QUEUES, 2), 2);
+    for (queue, size) in [(0, 128), (1, 16), (2, 0)] {
+        transport.write(QUEUE, 2, queue);
+        assert_eq!(transport.read(QUEUE_SIZE, 2), size);
+        transport.write(USED, 4, 0x1000 << queue);
+    }
+    transport.write(QUEUE_ENABLED, 2, 1);
     transport.write(QUEUE, 2, 1);
     transport.write(QUEUE_ENABLED, 2, 1);
-    assert_eq!(transport.read(QUEUE_SIZE, 2), 0);
-    transport.write(QUEUE, 2, 0);
-    assert_eq!(transport.read(QUEUE_ENABLED, 2), 0);
+    for (queue, enabled, used) in [(0, 0, 0x1000), (1, 1, 0x2000), (2, 0, 0)] {
+        transport.write(QUEUE, 2, queue);
+        assert_eq!(transport.read(QUEUE_ENABLED, 2), enabled);
+        assert_eq!(transport.read(USED, 4), used);
+    }
+}
+
+#[test]
+fn its_own_registers_are_read_in_every_width() {
+    let mut transport = transport();
+    transport.write(DEVICE, 4, 0);
+    assert_eq!(transport.read(DEVICE, 4), 0x0403_0201);
+    assert_eq!(transport.read(DEVICE + 1, 2), 0x0302);
+    assert_eq!(transport.read(DEVICE + 4, 4), 5);
+    assert_eq!(transport.read(DEVICE + 5, 1), 0);
 }
 
 #[test]
@@ -81,7 +99,7 @@ fn any_sequence_of_accesses_is_taken() {
             }
         }
     }
-    assert_eq!(transport.read(QUEUES, 2), 1);
+    assert_eq!(transport.read(QUEUES, 2), 2);
 }
 
 #[test]
@@ -90,14 +108,16 @@ fn what_was_saved_goes_on() -> Result<()> {
     accept(&mut before, VERSION_1);
     before.write(USED, 4, 0x3000);
     before.write(QUEUE_ENABLED, 2, 1);
-    before.write(NOTIFY, 2, 0);
+    before.write(NOTIFY, 2, 1);
     let state = serde_json::to_string(&before.state())?;
     let mut after = transport();
     after.restore(&serde_json::from_str(&state)?)?;
-    assert_eq!(after.queue, before.queue);
+    assert_eq!(after.queues, before.queues);
     assert_eq!(after.read(STATUS, 1), 0xb);
-    assert!(after.registers.notified);
-    let mut other = Transport::new(0, 128)?;
-    assert!(other.restore(&before.state()).is_err());
+    assert_eq!(after.registers.notified, 0b10);
+    for (features, sizes) in [(0, &[128, 16][..]), (0x200, &[128])] {
+        let mut other = Transport::new(features, sizes, &[])?;
+        assert!(other.restore(&before.state()).is_err());
+    }
     Ok(())
 }
