@@ -6,8 +6,9 @@
 # read by the next; it hears what is typed; its clock has the right pace; its end is seen.
 # Under EPT so it is with two CPUs. By KVM, where that is, it is the same guest: one that
 # differs would be no measure. Told of its machine by ACPI it finds its disk and its CPUs, and switches
-# itself off; all others are told not to look. Written into a file amid its work it goes on in another
-# process, also with another way to translate its memory, and in KVM; and one of KVM's here.
+# itself off; all others are told not to look. By virtio, too, it says things, and hears what is typed.
+# Written into a file amid its work it goes on in another process, also with another way to translate its
+# memory, and in KVM; and one of KVM's here.
 
 linux=${MINIVMX_GUESTS:-/guests}/linux
 said=/tmp/linux.said
@@ -18,7 +19,7 @@ needed=$linux
 # When the guest listens. If it never does, its time limit comes first.
 type_a_line() {
 	for _ in $(seq 600); do
-		if says '^guest: ends'; then
+		if says '^guest: listens'; then
 			echo 'what was typed'
 			return
 		fi
@@ -129,6 +130,25 @@ by_acpi() {
 		says 'ACPI: PCI: Interrupt link LNKA configured for IRQ 11' && has_disk
 }
 
+# by_virtio WORDS OPTION…: once by each table that says where its interrupt is. It does not use its disk.
+by_virtio() {
+	words="earlyprintk=ttyS0 console=hvc0 panic=-1 JOB=console $1"
+	shift
+	: >"$said"
+	type_a_line | start "$words" --console virtio "$@" >"$said" 2>&1
+	sed -i 's/\r//' "$said"
+	is_content && says '^guest: console hvc0$' && hears
+}
+
+has_a_console_of_virtio() {
+	by_virtio END=poweroff --mmu "$mmu" && says '^minivmx: the guest switched itself off$' &&
+		says 'ACPI: PCI: Interrupt link LNKB configured for IRQ 10'
+}
+
+kvm_has_one_for_two_cpus() {
+	by_virtio 'acpi=off reboot=pci' --accel kvm --cpus 2 && says '^minivmx: the guest asked for a reset$'
+}
+
 refuses_what_has_one_cpu() {
 	! minivmx boot --kernel "$linux/bzImage" --mmu "$1" --cpus 2 >"$said" 2>&1 &&
 		says "^minivmx: shadow paging is for guests with one CPU only: --cpus 2 needs --mmu ept, not $1$"
@@ -183,7 +203,7 @@ disk=/tmp/linux.disk
 snapshot=/tmp/linux.snapshot
 before=/tmp/linux.before
 [ "$mmu" != pv ] || reason="Linux does not call the hypervisor of minivmx_pv.h"
-plan 20 "$reason"
+plan 22 "$reason"
 make_disk
 result boots_and_reboots boot --mmu "$mmu"
 result content is_content
@@ -206,6 +226,8 @@ by_kvm goes_from_kvm_to_here goes_from_kvm_to_here
 rm -f "$snapshot" /tmp/linux.part
 result acpi by_acpi 1 --mmu "$mmu"
 by_kvm kvm_runs_the_same_by_acpi by_acpi 2 --accel kvm
+result console has_a_console_of_virtio
+by_kvm kvm_runs_the_same_console kvm_has_one_for_two_cpus
 result two_cpus two_cpus
 by_kvm kvm_runs_the_same_with_two_cpus with_two_cpus --accel kvm
 rm -f "$disk"

@@ -56,7 +56,7 @@ fn boot_several(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(limit) = arguments.timeout() {
         signals::stop_after(limit)?;
     }
-    let devices = start::devices(arguments.memory, arguments, input)?;
+    let devices = start::devices(arguments.memory, arguments.console, arguments, input)?;
     let devices = devices.with_apics(arguments.cpus, tsc::crystal_frequency(&cpuid));
     let start = time_stamp();
     let mut run = processors::run(&mut guests, devices, commands)?;

@@ -9,7 +9,8 @@ use std::{
 
 use clap::{
     builder::TypedValueParser,
-    Args, //
+    Args,
+    ValueEnum, //
 };
 use minivmx::Mmu;
 
@@ -20,20 +21,26 @@ use super::{
 use crate::{
     mmu,
     pc::{
-        devices::disk::image,
+        devices::{
+            self,
+            disk::image, //
+        },
         mp_table::MOST_CPUS, //
     },
     run::layout::MIB, //
 };
 
+/// What Linux says before its console is there comes by the serial port.
+const OF_VIRTIO: &str = "earlyprintk=ttyS0 console=hvc0";
+
 /// Boot Linux, or firmware, with its console on the terminal
 ///
 /// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock; several CPUs have a
-/// local APIC each, and an I/O APIC; --disk gives it a disk. ACPI tables tell of all that, and by ACPI it is
-/// switched off; with acpi=off among the words for the kernel, as of a PC before 1996, only an older table of
-/// several CPUs does. At the end it says what was counted: exits by reason, page faults by kind, and where the
-/// time went. The status is 0 if the guest halted, rebooted or switched itself off, or printed what --until
-/// waits for.
+/// local APIC each, and an I/O APIC; --disk gives it a disk, and --console virtio a console that takes more
+/// than a byte at a time. ACPI tables tell of all that, and by ACPI it is switched off; with acpi=off among the
+/// words for the kernel, as of a PC before 1996, only an older table of several CPUs does. At the end it says
+/// what was counted: exits by reason, page faults by kind, and where the time went. The status is 0 if the guest
+/// halted, rebooted or switched itself off, or printed what --until waits for.
 ///
 /// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
 /// Ctrl-A s shows what was counted since the last time, Ctrl-A w writes a snapshot, Ctrl-A Ctrl-A is Ctrl-A
@@ -53,8 +60,20 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// Its command line
-    #[arg(long, value_name = "WORDS", default_value = "console=ttyS0")]
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "console=ttyS0",
+        default_value_if("console", "virtio", OF_VIRTIO)
+    )]
     pub cmdline: String,
+    /// The device that it has the terminal on
+    ///
+    /// What it prints to the other one is shown as well; what is typed is this one's. With virtio, unless
+    /// --cmdline says other words, they are "earlyprintk=ttyS0 console=hvc0": what Linux says before it has found
+    /// that device comes by the serial port.
+    #[arg(long, value_name = "DEVICE", default_value = "serial")]
+    pub console: Console,
     /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
     ///
     /// To Linux it is /dev/vda, by virtio on PCI. One guest at a time has it, but for those that only read.
@@ -91,7 +110,7 @@ pub struct Arguments {
     ///
     /// With whatever driver and --mmu, also of those that it did not run by before. If it has a disk, --disk
     /// has to name the image again, which is to be as it was when the snapshot was written.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "memory"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "memory", "console"])]
     pub restore: Option<PathBuf>,
     /// End when the guest has printed this
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -105,6 +124,25 @@ pub struct Arguments {
     /// Show the whole VMCS if the guest ends badly
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// A device for a terminal, by its name on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Console {
+    /// Its first serial port, to Linux /dev/ttyS0
+    Serial,
+    /// A console of virtio on PCI, to Linux /dev/hvc0; the serial port is for what comes before it
+    Virtio,
+}
+
+impl Console {
+    /// That of a guest that goes on.
+    pub fn of(devices: &devices::State) -> Self {
+        match devices.has_console() {
+            true => Self::Virtio,
+            false => Self::Serial,
+        }
+    }
 }
 
 impl Arguments {
@@ -146,6 +184,17 @@ pub mod tests {
     pub fn arguments(words: &str) -> Arguments {
         let words = ["boot"].into_iter().chain(words.split_whitespace());
         Cli::parse_from(words).arguments
+    }
+
+    #[test]
+    fn a_kernel_is_told_of_its_console() {
+        for (words, cmdline) in [
+            ("--kernel k", "console=ttyS0"),
+            ("--kernel k --console virtio", OF_VIRTIO),
+            ("--kernel k --console virtio --cmdline quiet", "quiet"),
+        ] {
+            assert_eq!(arguments(words).cmdline, cmdline);
+        }
     }
 
     #[test]

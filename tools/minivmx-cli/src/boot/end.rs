@@ -13,7 +13,10 @@ use super::{
     look::Period, //
 };
 use crate::{
-    console::output,
+    console::{
+        output,
+        sink::Sink, //
+    },
     pc::devices::Devices,
     run::outcome::{
         self,
@@ -23,7 +26,7 @@ use crate::{
 
 /// What the guest itself has ended by.
 pub fn asked_for(devices: &Devices) -> Option<Outcome> {
-    match devices.serial().seen() {
+    match devices.seen() {
         true => Some(Outcome::Seen),
         false => outcome::of_machine(devices),
     }
@@ -54,13 +57,14 @@ pub fn report<G: Accelerator + ?Sized>(
         let state = by.state(arguments.verbose);
         output::tell(format_args!("\n{}", state.trim_end()));
     }
-    let (until, seen) = (arguments.until.as_deref(), devices.serial().seen());
+    let (until, seen) = (arguments.until.as_deref(), devices.seen());
     let sentence = outcome.sentence(until, seen);
     if arguments.json {
         let object = json!({
             "outcome": outcome.name(),
             "sentence": sentence,
             "serial": devices.serial().text(),
+            "console": devices.console().map(Sink::text),
             "absent_ports": devices.absent_ports().collect::<Vec<_>>(),
             "ticks": ticks,
             "ticks_of_cpus": period.ticks.json(),

@@ -17,7 +17,10 @@ use super::{
         Stop, //
     },
     alarm::Alarm,
-    arguments::Arguments,
+    arguments::{
+        Arguments,
+        Console, //
+    },
     end::{
         self,
         Ended, //
@@ -105,8 +108,10 @@ impl<'a> Boot<'a> {
         if let Some(limit) = arguments.timeout() {
             signals::stop_after(limit)?;
         }
-        let mut devices = start::devices(start.memory, arguments, input)?;
-        if let Some(state) = &start.devices {
+        let state = start.devices.as_ref();
+        let console = state.map_or(arguments.console, Console::of);
+        let mut devices = start::devices(start.memory, console, arguments, input)?;
+        if let Some(state) = state {
             devices.restore(state)?;
         }
         Ok(Self {
@@ -261,6 +266,7 @@ impl<'a> Boot<'a> {
             let limit = tick.unwrap_or(longest).min(longest);
             self.meter.wait(|| self.devices.wait(limit));
             self.devices.receive();
+            self.devices.serve(self.guest.memory());
             self.devices.raise_lines();
         }
         self.waits = !self.guest.is_called()?;

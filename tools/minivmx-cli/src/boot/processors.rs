@@ -34,6 +34,7 @@ use anyhow::{
     Context,
     Result, //
 };
+use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::eventfd::{
     EventFd,
     EFD_NONBLOCK, //
@@ -104,6 +105,8 @@ struct State {
 /// What the threads have in common.
 struct Board {
     state: Mutex<State>,
+    /// The guest's.
+    memory: GuestMemoryMmap,
     changed: Condvar,
     kicks: Vec<Kick>,
     /// Calls the one that keeps the time.
@@ -126,6 +129,7 @@ pub fn run(guests: &mut [Box<dyn Processor>], devices: Devices, commands: Comman
     };
     let board = Board {
         state: Mutex::new(state),
+        memory: guests[0].memory().clone(),
         changed: Condvar::new(),
         kicks: guests.iter().map(|guest| guest.kick()).collect(),
         bell: EventFd::new(EFD_NONBLOCK).context("eventfd")?,
@@ -218,6 +222,7 @@ impl Board {
     fn tick(&self) -> Option<(Duration, bool)> {
         let mut state = self.lock();
         state.devices.receive();
+        state.devices.serve(&self.memory);
         state.devices.raise_lines();
         self.carry_out_command(&mut state);
         if let Some(stop) = signals::stopped() {

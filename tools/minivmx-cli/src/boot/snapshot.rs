@@ -61,7 +61,7 @@ use crate::pc::{
 use summed::Summed;
 
 const MAGIC: &[u8; 16] = b"minivmx snapshot";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const PAGE: usize = 4096;
 /// More than any state has.
 const LONGEST_STATE: u32 = 1 << 20;
@@ -309,10 +309,10 @@ mod tests {
         );
         assert_eq!(refusal(b""), "this is no snapshot of minivmx boot");
         let mut newer = bytes();
-        newer[MAGIC.len()] = 5;
+        newer[MAGIC.len()] = 6;
         assert_eq!(
             refusal(&newer),
-            "this is a snapshot of form 5, and what is read here is 4"
+            "this is a snapshot of form 6, and what is read here is 5"
         );
     }
 

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    os::fd::AsFd,
     path::Path, //
 };
 
@@ -24,7 +25,10 @@ use super::{
         Accelerator,
         Processor, //
     },
-    arguments::Arguments,
+    arguments::{
+        Arguments,
+        Console, //
+    },
     gdb::Debugger,
     kernel::Kernel,
     kvm::Kvm,
@@ -215,16 +219,29 @@ pub fn input() -> (Box<dyn Input>, Commands) {
     (Box::new(input), commands)
 }
 
-pub fn devices(memory: u64, arguments: &Arguments, input: Box<dyn Input>) -> Result<Devices> {
+/// The serial port is there whatever the console is.
+pub fn devices(
+    memory: u64,
+    console: Console,
+    arguments: &Arguments,
+    input: Box<dyn Input>,
+) -> Result<Devices> {
     let until = arguments.until.as_deref();
-    let (serial, debug) = match arguments.json {
-        true => (Sink::captured(until), Sink::captured(None)),
-        false => (
-            Sink::stream(Output::to(io::stdout())?, until),
-            Sink::stream(Output::to(io::stderr())?, None),
-        ),
+    let printed = || sink(io::stdout(), until, arguments);
+    let (serial, debug) = (printed()?, sink(io::stderr(), None, arguments)?);
+    let devices = match console {
+        Console::Serial => Devices::new(memory, input, serial, debug),
+        Console::Virtio => Devices::new(memory, Box::new(io::empty()), serial, debug)
+            .with_console(input, printed()?)?,
     };
-    Devices::new(memory, input, serial, debug).with_disk(arguments.disk.as_ref())
+    devices.with_disk(arguments.disk.as_ref())
+}
+
+fn sink(stream: impl AsFd, awaited: Option<&str>, arguments: &Arguments) -> io::Result<Sink> {
+    Ok(match arguments.json {
+        true => Sink::captured(awaited),
+        false => Sink::stream(Output::to(stream)?, awaited),
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! What is typed for the guest, without waiting for it.
 
 use std::{
+    io,
     os::fd::{
         AsFd,
         AsRawFd, //
@@ -31,6 +32,21 @@ pub trait Input: Send {
 
     /// Waits until something is there, or for a signal; no longer than this.
     fn wait(&mut self, limit: Duration);
+}
+
+/// Nobody types.
+impl Input for io::Empty {
+    fn read(&mut self, _room: &mut [u8]) -> usize {
+        0
+    }
+
+    fn is_open(&self) -> bool {
+        false
+    }
+
+    fn wait(&mut self, limit: Duration) {
+        sleep(limit);
+    }
 }
 
 /// Standard input; a terminal gives key by key as long as this lives.

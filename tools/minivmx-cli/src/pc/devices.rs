@@ -5,6 +5,7 @@
 mod absent;
 pub mod apics;
 pub mod cmos;
+mod console;
 mod cpus;
 mod debug_port;
 pub mod disk;
@@ -14,6 +15,7 @@ mod pit;
 pub mod power;
 pub mod reset;
 mod serial;
+mod terminal;
 mod virtio;
 
 use std::{
@@ -81,6 +83,14 @@ pub struct State {
     pci: pci::State,
     power: power::State,
     disk: Option<disk::State>,
+    console: Option<console::State>,
+}
+
+impl State {
+    /// Whether the terminal is a console of virtio.
+    pub fn has_console(&self) -> bool {
+        self.console.is_some()
+    }
 }
 
 /// An array from a file.
@@ -113,6 +123,7 @@ pub struct Devices {
     apics: apics::Apics,
     pci: pci::Pci,
     disk: Option<disk::Disk>,
+    console: Option<console::Console>,
     power: power::Power,
     reset: reset::Reset,
     absent: absent::Absent,
@@ -133,6 +144,7 @@ impl Devices {
             apics: apics::Apics::default(),
             pci: pci::Pci::default(),
             disk: None,
+            console: None,
             reset: reset::Reset::default(),
             absent: absent::Absent::default(),
         }
@@ -148,6 +160,13 @@ impl Devices {
         Ok(self)
     }
 
+    /// The same devices, and a console of virtio.
+    pub fn with_console(mut self, input: Box<dyn Input>, output: Sink) -> Result<Self> {
+        self.pci.plug(slot::CONSOLE, console::function());
+        self.console = Some(console::Console::new(input, output)?);
+        Ok(self)
+    }
+
     /// What they are now.
     pub fn state(&self) -> State {
         State {
@@ -159,6 +178,7 @@ impl Devices {
             pci: self.pci.state(),
             power: self.power.state(),
             disk: self.disk.as_ref().map(disk::Disk::state),
+            console: self.console.as_ref().map(console::Console::state),
         }
     }
 
@@ -172,6 +192,9 @@ impl Devices {
         self.serial.restore(&state.serial)?;
         self.cmos.restore(&state.cmos)?;
         self.restore_disk(state.disk.as_ref())?;
+        if let (Some(console), Some(state)) = (&mut self.console, &state.console) {
+            console.restore(state)?;
+        }
         self.pci.restore(&state.pci)
     }
 
@@ -199,9 +222,12 @@ impl Devices {
     }
 
     fn behind_pci(&mut self, port: u16) -> &mut dyn Device {
+        const DISK: u8 = slot::DISK.number;
+        const CONSOLE: u8 = slot::CONSOLE.number;
         let slot = self.pci.slot_of(port / virtio::PORTS * virtio::PORTS);
-        match &mut self.disk {
-            Some(disk) if slot == Some(slot::DISK.number) => &mut disk.transport,
+        match (slot, &mut self.disk, &mut self.console) {
+            (Some(DISK), Some(disk), _) => &mut disk.transport,
+            (Some(CONSOLE), _, Some(console)) => &mut console.transport,
             _ => &mut self.absent,
         }
     }
@@ -235,13 +261,26 @@ impl Devices {
         self.serial.output()
     }
 
+    /// What the guest wrote to its console of virtio, if it has one.
+    pub fn console(&self) -> Option<&Sink> {
+        self.console.as_ref().map(console::Console::output)
+    }
+
+    /// Whether the text that is awaited has come, by whichever console.
+    pub fn seen(&self) -> bool {
+        self.serial().seen() || self.console().is_some_and(Sink::seen)
+    }
+
     /// What the guest wrote to its debug port.
     pub fn debug(&self) -> &Sink {
         self.debug_port.output()
     }
 
-    /// Ends the lines that the guest has begun on both channels.
+    /// Ends the lines that the guest has begun on all channels.
     pub fn end_lines(&mut self) -> io::Result<()> {
+        if let Some(console) = &mut self.console {
+            console.output_mut().end_line()?;
+        }
         self.serial.output_mut().end_line()?;
         self.debug_port.output_mut().end_line()
     }
@@ -261,26 +300,41 @@ impl Devices {
         self.power.is_off
     }
 
-    /// Does what the guest has asked its disk for.
+    /// Does what the guest has asked its disk and its console for, and gives it what was typed.
     pub fn serve(&mut self, memory: &GuestMemoryMmap) {
         if let Some(disk) = &mut self.disk {
             disk.serve(memory);
+        }
+        if let Some(console) = &mut self.console {
+            console.serve(memory);
+        }
+    }
+
+    fn terminal(&mut self) -> &mut dyn terminal::Terminal {
+        match &mut self.console {
+            Some(console) => console,
+            None => &mut self.serial,
         }
     }
 
     /// Takes what was typed.
     pub fn receive(&mut self) {
-        self.serial.receive();
+        self.terminal().receive();
     }
 
     /// Lets what has happened since the last call raise interrupt lines: the clock's tick, what was received,
-    /// what the guest enabled in its serial port, and what its disk has done.
+    /// what the guest enabled in its serial port, and what its disk and its console have done.
     pub fn raise_lines(&mut self) {
         if self.serial.take_interrupt() {
             self.raise(SERIAL_LINE);
         }
-        if self.disk.as_mut().is_some_and(disk::Disk::take_interrupt) {
+        let disk = self.disk.as_mut();
+        if disk.is_some_and(|disk| disk.transport.take_interrupt()) {
             self.raise(slot::DISK.line);
+        }
+        let console = self.console.as_mut();
+        if console.is_some_and(|console| console.transport.take_interrupt()) {
+            self.raise(slot::CONSOLE.line);
         }
         if self.has_clock_listener() && self.pit.take_tick() {
             self.raise(CLOCK_LINE);
@@ -306,13 +360,13 @@ impl Devices {
     }
 
     /// Whether something that is typed could be taken now.
-    pub fn awaits_input(&self) -> bool {
-        self.serial.awaits_input()
+    pub fn awaits_input(&mut self) -> bool {
+        self.terminal().awaits_input()
     }
 
     /// Waits until something is typed, or for a signal; no longer than this.
     pub fn wait(&mut self, limit: Duration) {
-        self.serial.wait(limit);
+        self.terminal().wait(limit);
     }
 
     /// Time since the machine was switched on.
@@ -424,6 +478,68 @@ mod tests {
         devices.write(0x510, 4, 0);
         assert_eq!(devices.read(0x510, 4), u32::MAX);
         assert_eq!(devices.absent_ports().collect::<Vec<_>>(), [0x510]);
+    }
+
+    /// As firmware leaves them.
+    #[test]
+    fn what_is_behind_pci_has_ports_of_its_own() -> Result<()> {
+        let mut devices = devices().with_console(Box::new(&b""[..]), Sink::captured(None))?;
+        let image = disk::image::tests::file("ports", &[0; 512], false);
+        devices = devices.with_disk(Some(&image))?;
+        for (slot, port, queues) in [(1, 0xc092, 1), (2, 0xc112, 2)] {
+            assert_eq!(devices.read(port, 2), u32::MAX);
+            devices.write(0xcf8, 4, 0x8000_0004 | (slot << 11));
+            devices.write(0xcfc, 2, 1);
+            assert_eq!(devices.read(port, 2), queues);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_guest_goes_on_with_the_console_that_it_has() -> Result<()> {
+        let with_console = || devices().with_console(Box::new(&b""[..]), Sink::captured(None));
+        let state = with_console()?.state();
+        assert!(state.has_console() && !devices().state().has_console());
+        with_console()?.restore(&state)?;
+        assert!(devices().restore(&state).is_err());
+        assert!(with_console()?.restore(&devices().state()).is_err());
+        Ok(())
+    }
+
+    /// A key at the terminal, until the guest is interrupted for it.
+    #[test]
+    fn the_console_of_virtio_has_the_terminal() -> Result<()> {
+        let mut devices = devices().with_console(Box::new(&b"k"[..]), Sink::captured(Some("!")))?;
+        for (port, value) in [(0x20, 0x11), (0x21, 0x30), (0x21, 4), (0x21, 1)] {
+            devices.write(port, 1, value);
+        }
+        for (port, value) in [(0xa0, 0x11), (0xa1, 0x38), (0xa1, 2), (0xa1, 1)] {
+            devices.write(port, 1, value);
+        }
+        let console = devices.console.as_mut().expect("it was added");
+        let mut driver = virtio::driver::Driver::of(&mut console.transport);
+        driver.describe(0, 0, (0x5000, 8, virtio::driver::WRITE, 0));
+        driver.offer(&mut console.transport, 0, 0);
+        assert!(devices.awaits_input());
+        devices.receive();
+        devices.serve(&driver.memory);
+        devices.raise_lines();
+        assert_eq!(devices.acknowledge(), Some(0x38 + slot::CONSOLE.line - 8));
+        assert_eq!(driver.get(0x5000), *b"k");
+        assert_eq!(
+            devices.read(0x3fd, 1) & 1,
+            0,
+            "the serial port hears nothing"
+        );
+        devices.write(0x3f8, 1, u32::from(b'!'));
+        assert!(!devices.seen());
+        driver.put(0x5000, b"!");
+        let console = devices.console.as_mut().expect("it was added");
+        driver.describe(1, 0, (0x5000, 1, 0, 0));
+        driver.offer(&mut console.transport, 1, 0);
+        devices.serve(&driver.memory);
+        assert!(devices.seen());
+        Ok(())
     }
 
     /// What Linux does before its console is there.

@@ -186,13 +186,19 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_the_disk_is_of_the_pci_bus_alone() {
+    fn the_lines_of_the_pci_bus_are_its_own_alone() {
         let entries = entries(2);
-        let of_line = entries
-            .iter()
-            .filter(|entry| entry[0] == INTERRUPT && entry[7] == slot::DISK.line);
-        let of_line: Vec<_> = of_line.collect();
-        assert_eq!(of_line, [&[INTERRUPT, VECTORED, 5, 0, PCI, 4, 2, 11]]);
+        for (slot, device) in [(slot::DISK, 1 << 2), (slot::CONSOLE, 2 << 2)] {
+            let Slot { line, .. } = slot;
+            let of_line = entries
+                .iter()
+                .filter(|entry| entry[0] == INTERRUPT && entry[7] == line);
+            let of_line: Vec<_> = of_line.collect();
+            assert_eq!(
+                of_line,
+                [&[INTERRUPT, VECTORED, 5, 0, PCI, device, 2, line]]
+            );
+        }
     }
 
     #[test]

@@ -104,6 +104,15 @@ mod tests {
     }
 
     #[test]
+    fn each_slot_has_a_link() {
+        let body = body();
+        for letters in [b"LNKA", b"LNKB"] {
+            let places = body.windows(4).filter(|bytes| bytes == letters);
+            assert_eq!(places.count(), 2, "the link, and what leads to it");
+        }
+    }
+
+    #[test]
     fn it_says_how_to_switch_off() {
         let expected = [
             0x08, b'_', b'S', b'5', b'_', 0x12, 0x08, 4, 0x0a, 5, 0x0a, 5, 0, 0,

@@ -131,11 +131,6 @@ impl Disk {
             request::answer(&disk, reader, writer)
         });
     }
-
-    /// Whether its interrupt line is to rise, once.
-    pub fn take_interrupt(&mut self) -> bool {
-        self.transport.take_interrupt()
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use std::{
         },
         Arc, //
     },
-    time::Duration,
 };
 
 use anyhow::{
@@ -32,10 +31,12 @@ use vm_superio::{
     Trigger, //
 };
 
-use super::Device;
+use super::{
+    terminal::Terminal,
+    Device, //
+};
 use crate::console::{
     input::Input,
-    ready,
     sink::Sink, //
 };
 
@@ -110,19 +111,6 @@ impl SerialPort {
         self.line.0.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether there is room for what is typed, and somebody who could type.
-    pub fn awaits_input(&self) -> bool {
-        self.uart.fifo_capacity() != 0 && self.input.is_open()
-    }
-
-    /// Waits for something to be typed, if there is room for it, or a signal; no longer than this.
-    pub fn wait(&mut self, limit: Duration) {
-        match self.uart.fifo_capacity() {
-            0 => ready::sleep(limit),
-            _ => self.input.wait(limit),
-        }
-    }
-
     /// Where the guest's text goes.
     pub fn output_mut(&mut self) -> &mut Sink {
         self.uart.writer_mut()
@@ -132,14 +120,20 @@ impl SerialPort {
     pub fn output(&self) -> &Sink {
         self.uart.writer()
     }
+}
 
-    /// Takes what was typed.
-    pub fn receive(&mut self) {
-        let mut bytes = [0; 16];
-        let room = self.uart.fifo_capacity().min(bytes.len());
-        let count = self.input.read(&mut bytes[..room]);
+impl Terminal for SerialPort {
+    fn room(&self) -> usize {
+        self.uart.fifo_capacity()
+    }
+
+    fn take(&mut self, typed: &[u8]) {
         // A full FIFO loses bytes, as it does in hardware; `room` prevents it.
-        let _ = self.uart.enqueue_raw_bytes(&bytes[..count]);
+        let _ = self.uart.enqueue_raw_bytes(typed);
+    }
+
+    fn input(&mut self) -> &mut dyn Input {
+        self.input.as_mut()
     }
 }
 
@@ -164,7 +158,10 @@ mod tests {
     use std::{
         ffi::c_int,
         thread,
-        time::Instant, //
+        time::{
+            Duration,
+            Instant, //
+        },
     };
 
     use vmm_sys_util::signal::Killable;

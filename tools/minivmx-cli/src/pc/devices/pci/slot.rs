@@ -14,5 +14,10 @@ pub const DISK: Slot = Slot {
     line: 11,
 };
 
+pub const CONSOLE: Slot = Slot {
+    number: 2,
+    line: 10,
+};
+
 /// All but the bridge's.
-pub const ALL: [Slot; 1] = [DISK];
+pub const ALL: [Slot; 2] = [DISK, CONSOLE];
