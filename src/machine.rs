@@ -18,6 +18,7 @@ use crate::{
         descriptor::Descriptors,
         fpu,
         irq::IrqsDisabled,
+        try_lock::TryLock,
         uapi::mitigation, //
     },
     vmx::{
@@ -70,6 +71,8 @@ pub(crate) struct Machine {
     /// Virtual-processor identifiers.
     #[pin]
     pub(crate) vpids: Vpids,
+    /// Whose turn it is to split locks: of one guest at a time, lest they slow down the machine together.
+    pub(crate) split_locks: TryLock<()>,
     /// The rules of VM entries are looked at before the first after a call, and each so many further on; 0 is never.
     pub(crate) check_interval: u32,
 }
@@ -100,6 +103,7 @@ impl Machine {
                 mitigations,
                 msr_bitmaps: Arc::new(MsrBitmaps::new()?, GFP_KERNEL)?,
                 vpids <- Vpids::new(),
+                split_locks: TryLock::new(()),
                 check_interval: module_parameters::check_entries.value(),
                 capabilities,
             }),

@@ -124,7 +124,8 @@ impl Vcpu {
         let fpu = state.fpu.load(irqs, osxsave);
         let switched = state.switched.load(&host, Needed::with(efer));
         let _efer = lend_efer(irqs, capabilities, efer);
-        let _split_locks = (state.guest.splits_lock).then(|| lend_split_locks(irqs));
+        let lend_split_locks = || lend_split_locks(irqs, &vm.machine.split_locks);
+        let _split_locks = state.guest.splits_lock.then(lend_split_locks);
         let here = self.member.whereabouts.enter(irqs);
 
         cpu::set_cr2(irqs, state.guest.cr2);

@@ -220,7 +220,9 @@ impl Vcpu {
 /// Has the thread of a guest that splits a lock wait, as the kernel has its own programs.
 #[cold]
 fn make_wait_for_split_lock() {
-    pr_warn_once!("a guest splits locks over cache lines: it waits before each\n");
+    pr_warn_once!(
+        "a guest splits locks over cache lines: it waits 10 ms before each burst that has some\n"
+    );
     fsleep(Delta::from_millis(10));
 }
 
@@ -272,8 +274,6 @@ fn finish_and_run(
 fn run_in_burst(cx: &mut Context<'_>) -> Next {
     let checks_entries = cx.vm.machine.checks_entries();
     let mut allowance = Allowance::new();
-    // This burst has it lent, if it was asked for; one in which the guest is not entered leaves it asked for.
-    cx.guest.splits_lock = false;
     loop {
         if let Err(next) = translation::prepare_entry(cx) {
             return unprepared(cx, next);
@@ -317,6 +317,7 @@ fn enter_and_answer(cx: &mut Context<'_>) -> Next {
 #[inline]
 fn enter(cx: &mut Context<'_>) -> Result<ExitReason, EntryFailure> {
     cx.counters.entries.count();
+    cx.guest.splits_lock = false;
     trace::entry(cx);
     let delivers = cx.guest.event.is_some();
     if delivers {

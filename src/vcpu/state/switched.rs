@@ -11,6 +11,10 @@ use crate::{
     support::{
         irq::IrqsDisabled,
         msr::LentMsr,
+        try_lock::{
+            TryLock,
+            TryLockGuard, //
+        },
         user_msr::{
             LentMsrs,
             SwitchedMsr,
@@ -93,8 +97,12 @@ pub(crate) fn lend_efer<'a>(
     (!capabilities.switches_efer()).then(lend)
 }
 
-/// Turns the detection of split locks off, for a guest that splits them.
+/// Turns the detection of split locks off, for a guest that splits them; not while it is off for another.
 #[cold]
-pub(crate) fn lend_split_locks(irqs: &IrqsDisabled) -> LentMsr<'_> {
-    LentMsr::split_locks(irqs)
+pub(crate) fn lend_split_locks<'a>(
+    irqs: &'a IrqsDisabled,
+    turn: &'a TryLock<()>,
+) -> Option<(LentMsr<'a>, TryLockGuard<'a, ()>)> {
+    let turn = turn.try_lock()?;
+    Some((LentMsr::split_locks(irqs), turn))
 }
