@@ -37,7 +37,10 @@ use crate::{
         Vcpu, //
     },
     vm::Call,
-    vmx::field,
+    vmx::{
+        field,
+        guest_state::Effect, //
+    },
     x86::event::Waiting, //
 };
 use core::arch::x86_64::CpuidResult;
@@ -267,8 +270,9 @@ fn vmwrite(vcpu: &Vcpu, argument: usize) -> Result<isize> {
     }
     let (encoding, value) = (request.encoding, request.value);
     vcpu.with_context(|cx| {
-        if cx.vmcs.write_by_encoding(encoding, value)? {
-            cx.flush_guest_tlb();
+        match cx.vmcs.write_by_encoding(encoding, value)? {
+            Effect::StaleTranslations => cx.flush_guest_tlb(),
+            Effect::Nothing => {}
         }
         Ok(())
     })?;

@@ -79,7 +79,7 @@ impl Execution {
         vmcs.write(ENTRY_INTERRUPTION_INFO, 0);
         vmcs.write(VMCS_LINK_POINTER, u64::MAX);
         if self.pin_based.contains(PinBased::PREEMPTION_TIMER) {
-            vmcs.write(PREEMPTION_TIMER_VALUE, self.timer);
+            vmcs.set_preemption_timer();
         }
     }
 }

@@ -465,18 +465,22 @@ fields! {
         GUEST_LDTR_ACCESS_RIGHTS = 0x4820;
         /// TR access rights.
         GUEST_TR_ACCESS_RIGHTS = 0x4822;
-        /// SMBASE.
-        GUEST_SMBASE = 0x4828;
-        /// IA32_SYSENTER_CS.
-        GUEST_SYSENTER_CS = 0x482a;
-        /// VMX-preemption timer value.
-        PREEMPTION_TIMER_VALUE = 0x482e;
     }
     u32, SharedGuest {
         /// Interruptibility state.
         GUEST_INTERRUPTIBILITY = 0x4824;
         /// Activity state.
         GUEST_ACTIVITY = 0x4826;
+    }
+    u32, Guest {
+        /// SMBASE.
+        GUEST_SMBASE = 0x4828;
+        /// IA32_SYSENTER_CS.
+        GUEST_SYSENTER_CS = 0x482a;
+    }
+    u32, SharedGuest {
+        /// VMX-preemption timer value.
+        PREEMPTION_TIMER_VALUE = 0x482e;
     }
     // 32-bit host-state fields.
     u32, Host {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Guest state of the marker [`SharedGuest`], and what a program names by an encoding.
+//! Writes guest state of the marker [`SharedGuest`], and what a program names by an encoding.
 //!
-//! What is not listed here for programs, the driver keeps itself, or guests do not have it. Of what is listed,
-//! most is between the program and the CPU, which checks it at the VM entry. Some values would reach beyond
+//! A program can write what is in [`WRITABLE`]: most of it is between the program and the CPU, which checks it
+//! at the VM entry. The rest the driver keeps itself, or guests do not have it. Some values would reach beyond
 //! the guest:
 //!
 //! | field | what would come of it |
@@ -68,6 +68,16 @@ enum Rule {
     Activity,
 }
 
+/// What comes of a field that was written.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing else.
+    Nothing,
+    /// Translations that the CPU keeps are no longer right.
+    StaleTranslations,
+}
+
 impl CurrentVmcs<'_> {
     /// Writes the activity state.
     pub(crate) fn set_activity(&self, activity: Activity) {
@@ -89,22 +99,30 @@ impl CurrentVmcs<'_> {
         vital(self, GUEST_DEBUGCTL, 0);
     }
 
-    /// Writes a field for a program, by its encoding. Returns whether translations must be dropped.
+    /// Writes how long the guest may stay at a time.
+    pub(super) fn set_preemption_timer(&self) {
+        vital(self, PREEMPTION_TIMER_VALUE, self.execution().timer);
+    }
+
+    /// Writes a field for a program, by its encoding.
     ///
     /// # Errors
     ///
     /// `EPERM` for a field that is not the program's, or a value that would reach beyond the guest; `EINVAL`
     /// for one that does not fit; `ENOENT` if this CPU has none of it.
-    pub(crate) fn write_by_encoding(&self, encoding: u32, value: u64) -> Result<bool> {
+    pub(crate) fn write_by_encoding(&self, encoding: u32, value: u64) -> Result<Effect> {
         let rule = rule(encoding).ok_or(EPERM)?;
         if value > field::greatest(encoding) {
             return Err(EINVAL);
         }
         self.check_value(rule, value)?;
-        // SAFETY: The lists have fields that concern the guest alone, if their values are as `check_value` wants
+        // SAFETY: The list has fields that concern the guest alone, if their values are as `check_value` wants
         // them.
         unsafe { self.write_vital_by_encoding(encoding, value) }?;
-        Ok(matches!(rule, Rule::Translation))
+        Ok(match rule {
+            Rule::Translation => Effect::StaleTranslations,
+            Rule::Any | Rule::Interruptibility | Rule::Activity => Effect::Nothing,
+        })
     }
 
     fn check_value(&self, rule: Rule, value: u64) -> Result {
@@ -134,42 +152,33 @@ fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, SharedGuest>, value: 
 }
 
 fn rule(encoding: u32) -> Option<Rule> {
-    let is = |fields: &[u32]| fields.contains(&encoding);
-    if is(&TRANSLATION) {
-        Some(Rule::Translation)
-    } else if encoding == GUEST_INTERRUPTIBILITY.encoding() {
-        Some(Rule::Interruptibility)
-    } else if encoding == GUEST_ACTIVITY.encoding() {
-        Some(Rule::Activity)
-    } else if is(&OTHERS) || is_of_a_segment(encoding) {
-        Some(Rule::Any)
-    } else {
-        None
-    }
+    let listed = WRITABLE.iter().find(|(field, _)| *field == encoding);
+    let listed = listed.map(|(_, rule)| *rule);
+    listed.or_else(|| is_of_a_segment(encoding).then_some(Rule::Any))
 }
 
-const TRANSLATION: [u32; 6] = [
-    GUEST_CR3.encoding(),
-    GUEST_PAT.encoding(),
-    GUEST_PDPTE0.encoding(),
-    GUEST_PDPTE1.encoding(),
-    GUEST_PDPTE2.encoding(),
-    GUEST_PDPTE3.encoding(),
-];
-
-const OTHERS: [u32; 12] = [
-    GUEST_GDTR_LIMIT.encoding(),
-    GUEST_IDTR_LIMIT.encoding(),
-    GUEST_GDTR_BASE.encoding(),
-    GUEST_IDTR_BASE.encoding(),
-    GUEST_SYSENTER_CS.encoding(),
-    GUEST_SYSENTER_ESP.encoding(),
-    GUEST_SYSENTER_EIP.encoding(),
-    GUEST_DR7.encoding(),
-    GUEST_RSP.encoding(),
-    GUEST_RIP.encoding(),
-    GUEST_RFLAGS.encoding(),
-    GUEST_PENDING_DEBUG_EXCEPTIONS.encoding(),
+/// What a program can write, beside segment registers.
+const WRITABLE: [(u32, Rule); 20] = [
+    (GUEST_CR3.encoding(), Rule::Translation),
+    (GUEST_PAT.encoding(), Rule::Translation),
+    (GUEST_PDPTE0.encoding(), Rule::Translation),
+    (GUEST_PDPTE1.encoding(), Rule::Translation),
+    (GUEST_PDPTE2.encoding(), Rule::Translation),
+    (GUEST_PDPTE3.encoding(), Rule::Translation),
+    (GUEST_INTERRUPTIBILITY.encoding(), Rule::Interruptibility),
+    (GUEST_ACTIVITY.encoding(), Rule::Activity),
+    (GUEST_GDTR_LIMIT.encoding(), Rule::Any),
+    (GUEST_IDTR_LIMIT.encoding(), Rule::Any),
+    (GUEST_GDTR_BASE.encoding(), Rule::Any),
+    (GUEST_IDTR_BASE.encoding(), Rule::Any),
+    (GUEST_SYSENTER_CS.encoding(), Rule::Any),
+    (GUEST_SYSENTER_ESP.encoding(), Rule::Any),
+    (GUEST_SYSENTER_EIP.encoding(), Rule::Any),
+    (GUEST_DR7.encoding(), Rule::Any),
+    (GUEST_RSP.encoding(), Rule::Any),
+    (GUEST_RIP.encoding(), Rule::Any),
+    (GUEST_RFLAGS.encoding(), Rule::Any),
+    (GUEST_PENDING_DEBUG_EXCEPTIONS.encoding(), Rule::Any),
 ];
 
 fn is_of_a_segment(encoding: u32) -> bool {

@@ -4,7 +4,8 @@
 //!
 //! That is done for each VM entry and not for each burst: a handler of NMIs that comes in between finds the
 //! host's registers, and what it turns off stays off. What one does that comes in the few instructions around
-//! the entry is lost, as with KVM.
+//! the entry is undone: a sample may be lost, and sampling that it ended stay on until perf next writes that
+//! register.
 
 use super::{
     controls::{
@@ -56,8 +57,10 @@ struct SwitchedCounters<'a>(&'a CurrentVmcs<'a>);
 
 impl<'a> SwitchedCounters<'a> {
     fn new(vmcs: &'a CurrentVmcs<'_>, sampling: &SamplingOff<'_>) -> Self {
-        vital(vmcs, HOST_PERF_GLOBAL_CTRL, sampling.counting());
-        vital(vmcs, GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest());
+        // SAFETY: It is what the host has there now; that is so for each entry that loads it.
+        unsafe { vmcs.write_vital(HOST_PERF_GLOBAL_CTRL, sampling.counting()) };
+        // SAFETY: It is less than what the host has there.
+        unsafe { vmcs.write_vital(GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest()) };
         switch(vmcs, true);
         Self(vmcs)
     }
@@ -75,13 +78,8 @@ fn switch(vmcs: &CurrentVmcs<'_>, on: bool) {
     let entry = Entry::from_bits(vmcs.read(ENTRY_CONTROLS));
     let exit = exit.with_if(Exit::LOAD_PERF_GLOBAL_CTRL, on);
     let entry = entry.with_if(Entry::LOAD_PERF_GLOBAL_CTRL, on);
-    vital(vmcs, EXIT_CONTROLS, exit.raw());
-    vital(vmcs, ENTRY_CONTROLS, entry.raw());
-}
-
-/// Writes a field of this file.
-fn vital<W: Width, A: Access>(vmcs: &CurrentVmcs<'_>, field: Field<W, A>, value: W::Value) {
-    // SAFETY: All callers write what the host has in IA32_PERF_GLOBAL_CTRL now, less of that for the guest, or
-    // the controls that have it loaded: it is read anew before each entry that they are set for.
-    unsafe { vmcs.write_vital(field, value) };
+    // SAFETY: The other controls stay. What is loaded was written by `SwitchedCounters::new`.
+    unsafe { vmcs.write_vital(EXIT_CONTROLS, exit.raw()) };
+    // SAFETY: The same.
+    unsafe { vmcs.write_vital(ENTRY_CONTROLS, entry.raw()) };
 }

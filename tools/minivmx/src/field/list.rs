@@ -245,16 +245,16 @@ impl Field {
     pub const GUEST_LDTR_ACCESS_RIGHTS: Self = Self(0x4820);
     /// TR access rights.
     pub const GUEST_TR_ACCESS_RIGHTS: Self = Self(0x4822);
+    /// Interruptibility state.
+    pub const GUEST_INTERRUPTIBILITY: Self = Self(0x4824);
+    /// Activity state.
+    pub const GUEST_ACTIVITY: Self = Self(0x4826);
     /// SMBASE.
     pub const GUEST_SMBASE: Self = Self(0x4828);
     /// IA32_SYSENTER_CS.
     pub const GUEST_SYSENTER_CS: Self = Self(0x482a);
     /// VMX-preemption timer value.
     pub const PREEMPTION_TIMER_VALUE: Self = Self(0x482e);
-    /// Interruptibility state.
-    pub const GUEST_INTERRUPTIBILITY: Self = Self(0x4824);
-    /// Activity state.
-    pub const GUEST_ACTIVITY: Self = Self(0x4826);
     /// IA32_SYSENTER_CS.
     pub const HOST_SYSENTER_CS: Self = Self(0x4c00);
     /// CR0 guest/host mask.
@@ -492,11 +492,11 @@ impl Field {
         ("GUEST_GS_ACCESS_RIGHTS", Self::GUEST_GS_ACCESS_RIGHTS),
         ("GUEST_LDTR_ACCESS_RIGHTS", Self::GUEST_LDTR_ACCESS_RIGHTS),
         ("GUEST_TR_ACCESS_RIGHTS", Self::GUEST_TR_ACCESS_RIGHTS),
+        ("GUEST_INTERRUPTIBILITY", Self::GUEST_INTERRUPTIBILITY),
+        ("GUEST_ACTIVITY", Self::GUEST_ACTIVITY),
         ("GUEST_SMBASE", Self::GUEST_SMBASE),
         ("GUEST_SYSENTER_CS", Self::GUEST_SYSENTER_CS),
         ("PREEMPTION_TIMER_VALUE", Self::PREEMPTION_TIMER_VALUE),
-        ("GUEST_INTERRUPTIBILITY", Self::GUEST_INTERRUPTIBILITY),
-        ("GUEST_ACTIVITY", Self::GUEST_ACTIVITY),
         ("HOST_SYSENTER_CS", Self::HOST_SYSENTER_CS),
         ("CR0_MASK", Self::CR0_MASK),
         ("CR4_MASK", Self::CR4_MASK),
