@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! minivmx: virtual machines on Intel VMX, small enough to be read in an afternoon.
+//! minivmx: virtual machines on Intel VMX. `Documentation/reading.md` is the way through it.
 //!
 //! The modules are floors, of which each knows only those below it. From the lowest:
 //!
