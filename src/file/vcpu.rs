@@ -30,8 +30,8 @@ use crate::{
         state::{
             Cpuid,
             CpuidEntry,
-            Pending,
-            Traps, //
+            Traps,
+            Unanswered, //
         },
         trap,
         Vcpu, //
@@ -142,7 +142,7 @@ fn set_sregs(vcpu: &Vcpu, argument: usize) -> Result<isize> {
         argument.complete(&sregs::rest(cx));
         sregs::set(cx, &argument.value)?;
         if !sregs::keeps(&argument.value) {
-            cx.guest.pending = Pending::Nothing;
+            cx.guest.unanswered = Unanswered::Nothing;
             vcpu.page.set_event(&Waiting::NOTHING);
         }
         Ok(())

@@ -17,7 +17,7 @@ use super::{
     run_page::RunPage,
     state::{
         Guest,
-        Pending, //
+        Unanswered, //
     }, //
 };
 use crate::{
@@ -55,18 +55,18 @@ pub(crate) fn check(guest: &Guest, event: &Waiting, request: u32) -> Result {
 /// Is there an instruction to be skipped, and did the exit say how long it is?
 fn can_skip(guest: &Guest) -> bool {
     let exception = || Interruption::from_raw(guest.report.exit.interruption_info);
-    match guest.pending {
-        Pending::Nothing | Pending::Raised => false,
-        Pending::Io { .. } | Pending::Ins { .. } | Pending::Msr { .. } => true,
-        Pending::Exception => has_length(basic::EXCEPTION_OR_NMI, 0, exception()),
-        Pending::Other(basic) => has_length(basic, 0, Interruption::NOTHING),
+    match guest.unanswered {
+        Unanswered::Nothing | Unanswered::Raised => false,
+        Unanswered::Io { .. } | Unanswered::Ins { .. } | Unanswered::Msr { .. } => true,
+        Unanswered::Exception => has_length(basic::EXCEPTION_OR_NMI, 0, exception()),
+        Unanswered::Other(basic) => has_length(basic, 0, Interruption::NOTHING),
     }
 }
 
 /// An exception that the driver is to give the guest takes the place of the event that waits. That is
 /// right for the one whose delivery it cut short, but one of the program's would be lost.
 fn can_deliver(guest: &Guest, event: &Waiting) -> bool {
-    let raises = matches!(guest.pending, Pending::Exception | Pending::Raised);
+    let raises = matches!(guest.unanswered, Unanswered::Exception | Unanswered::Raised);
     let cut_short = Interruption::from_raw(guest.report.exit.vectoring_info);
     !raises || event.is_nothing() || event.info.event() == cut_short.event()
 }
@@ -76,30 +76,30 @@ fn can_deliver(guest: &Guest, event: &Waiting) -> bool {
 /// If that takes a page that is not allocated yet, the exit waits on.
 #[inline]
 pub(crate) fn finish(cx: &mut Context<'_>, request: u32, page: &RunPage) -> Next {
-    if cx.guest.pending == Pending::Nothing {
+    if cx.guest.unanswered == Unanswered::Nothing {
         return Next::Enter;
     }
-    let pending = core::mem::replace(&mut cx.guest.pending, Pending::Nothing);
-    let next = finish_pending(cx, pending, request, page);
+    let exit = core::mem::replace(&mut cx.guest.unanswered, Unanswered::Nothing);
+    let next = finish_exit(cx, exit, request, page);
     if matches!(next, Next::Populate(_)) {
-        cx.guest.pending = pending;
+        cx.guest.unanswered = exit;
     }
     next
 }
 
-fn finish_pending(cx: &mut Context<'_>, pending: Pending, request: u32, page: &RunPage) -> Next {
-    match (pending, request) {
-        (Pending::Nothing, _) => Next::Enter,
+fn finish_exit(cx: &mut Context<'_>, exit: Unanswered, request: u32, page: &RunPage) -> Next {
+    match (exit, request) {
+        (Unanswered::Nothing, _) => Next::Enter,
         (_, answer::MINIVMX_ANSWER_SKIP) => cx.skip(),
-        (Pending::Io { rip }, _) if at(cx, rip) => io::finish(cx, page.io_data()),
-        (Pending::Ins { rip }, _) if at(cx, rip) => io::finish_ins(cx, rip, page.io_data()),
-        (Pending::Msr { write, .. }, answer::MINIVMX_ANSWER_DEFAULT) => {
+        (Unanswered::Io { rip }, _) if at(cx, rip) => io::finish(cx, page.io_data()),
+        (Unanswered::Ins { rip }, _) if at(cx, rip) => io::finish_ins(cx, rip, page.io_data()),
+        (Unanswered::Msr { write, .. }, answer::MINIVMX_ANSWER_DEFAULT) => {
             msr::default(cx, write, page)
         }
-        (Pending::Msr { rip, write }, _) if at(cx, rip) => msr::finish(cx, write, page),
-        (Pending::Exception, answer::MINIVMX_ANSWER_DEFAULT) => exception::deliver(cx),
-        (Pending::Raised, answer::MINIVMX_ANSWER_DEFAULT) => cx.deliver(cx.guest.raised),
-        (Pending::Other(basic), answer::MINIVMX_ANSWER_DEFAULT) => answer_default(cx, basic),
+        (Unanswered::Msr { rip, write }, _) if at(cx, rip) => msr::finish(cx, write, page),
+        (Unanswered::Exception, answer::MINIVMX_ANSWER_DEFAULT) => exception::deliver(cx),
+        (Unanswered::Raised, answer::MINIVMX_ANSWER_DEFAULT) => cx.deliver(cx.guest.raised),
+        (Unanswered::Other(basic), answer::MINIVMX_ANSWER_DEFAULT) => answer_default(cx, basic),
         _ => Next::Enter,
     }
 }

@@ -31,8 +31,8 @@ use super::{
         lend_split_locks,
         Guest,
         Needed,
-        Pending,
-        State, //
+        State,
+        Unanswered, //
     },
     tlb::Tlb,
     windows::Windows,
@@ -186,9 +186,9 @@ fn ready(vmcs: &CurrentVmcs<'_>, guest: &Guest) -> Windows {
 /// Is the instruction whose exit waits for its answer single-stepped, or did it meet a breakpoint?
 #[inline]
 fn will_trap(guest: &Guest, flags: u64) -> bool {
-    let meets = match guest.pending {
-        Pending::Nothing => return false,
-        Pending::Io { .. } | Pending::Ins { .. } => guest.transfer.breakpoints != 0,
+    let meets = match guest.unanswered {
+        Unanswered::Nothing => return false,
+        Unanswered::Io { .. } | Unanswered::Ins { .. } => guest.transfer.breakpoints != 0,
         _ => false,
     };
     meets || flags & rflags::TF != 0

@@ -6,7 +6,7 @@ use super::{
     event,
     state::{
         Guest,
-        Pending, //
+        Unanswered, //
     },
     tlb::Tlb, //
 };
@@ -231,7 +231,7 @@ impl<'a> Context<'a> {
     pub(crate) fn report_exited_exception(&mut self) -> Next {
         let info = Interruption::from_raw(self.vmcs.read(EXIT_INTERRUPTION_INFO));
         event::block_nmis_again(self.vmcs, self.guest, event::has_unblocked_nmis(info));
-        self.guest.pending = Pending::Exception;
+        self.guest.unanswered = Unanswered::Exception;
         self.report(basic::EXCEPTION_OR_NMI)
     }
 
@@ -269,7 +269,7 @@ impl<'a> Context<'a> {
     /// Gives an exception that the CPU did not raise to the program, as if it had.
     #[cold]
     fn report_exception(&mut self, exception: Exception) -> Next {
-        self.guest.pending = Pending::Raised;
+        self.guest.unanswered = Unanswered::Raised;
         self.guest.raised = exception;
         let info = event::interruption(self.vmcs, exception);
         let report = &mut self.guest.report;

@@ -55,7 +55,7 @@ use super::{
     entry_check,
     event,
     halt,
-    state::Pending,
+    state::Unanswered,
     trace,
     translation,
     trap,
@@ -96,7 +96,7 @@ fn trapped(cx: &mut Context<'_>, basic: u32) -> Next {
         basic::EPT_VIOLATION => ept_violation::begin(cx),
         _ => {}
     }
-    cx.guest.pending = Pending::Other(basic);
+    cx.guest.unanswered = Unanswered::Other(basic);
     cx.report(basic)
 }
 
@@ -178,7 +178,7 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
 #[inline]
 fn hlt(cx: &mut Context<'_>) -> Next {
     event::skip_instruction(cx.vmcs);
-    match cx.guest.waits {
+    match cx.guest.waits_at_hlt {
         true => halt::begin(cx),
         false => cx.report(basic::HLT),
     }
@@ -201,7 +201,7 @@ fn nmi_window(cx: &mut Context<'_>) -> Next {
 /// What the program waits for, or the window for NMIs will open, too.
 fn interrupt_window(cx: &mut Context<'_>) -> Next {
     trap::renew_windows(cx);
-    if cx.guest.asked.interrupt() {
+    if cx.guest.windows_asked.interrupt() {
         cx.report(basic::INTERRUPT_WINDOW)
     } else {
         Next::Enter

@@ -47,7 +47,7 @@ pub(crate) fn begin(cx: &mut Context<'_>) -> Next {
 /// Is the guest in HLT, with nothing that would end that, and does the program wait for it?
 #[inline]
 pub(crate) fn is_waited_for(cx: &Context<'_>) -> bool {
-    cx.guest.waits && cx.vmcs.read(GUEST_ACTIVITY) == activity::HLT && !has_event(cx)
+    cx.guest.waits_at_hlt && cx.vmcs.read(GUEST_ACTIVITY) == activity::HLT && !has_event(cx)
 }
 
 fn has_event(cx: &Context<'_>) -> bool {
@@ -56,7 +56,7 @@ fn has_event(cx: &Context<'_>) -> bool {
         cx.vmcs.read(GUEST_INTERRUPTIBILITY),
     );
     let open = Windows::open(flags, blocking);
-    cx.guest.event.is_some() || has_trap(cx) || open.meets(cx.guest.asked)
+    cx.guest.event.is_some() || has_trap(cx) || open.meets(cx.guest.windows_asked)
 }
 
 fn has_trap(cx: &Context<'_>) -> bool {

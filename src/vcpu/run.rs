@@ -15,14 +15,13 @@ use super::{
     exit,
     halt,
     run_page::{
-        Ends,
         Request,
         RunPage, //
     },
     state::{
         Guest,
-        Pending,
-        State, //
+        State,
+        Unanswered, //
     },
     trace,
     translation,
@@ -69,9 +68,23 @@ impl Vcpu {
     /// Answers `MINIVMX_RUN`.
     pub(crate) fn run(&self) -> Result {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
+        let request = self.begin_run(&mut state)?;
+        let result = self.run_guest(&mut state, &request);
+        self.write_back(&state.guest, &request, result.is_ok());
+        result?;
+        self.member.counters.returns.count();
+        self.report(&mut state);
+        Ok(())
+    }
+
+    /// Takes what the program set, of which nothing is taken if something cannot be.
+    #[inline]
+    fn begin_run(&self, state: &mut State) -> Result<Request> {
         let event = self.page.event()?;
-        let request = self.page.request();
-        let ends = self.ends()?;
+        let request = self.page.request()?;
+        if self.possible(request.windows) != request.windows {
+            return Err(EOPNOTSUPP);
+        }
         answer::check(&state.guest, &event, request.answer)?;
         self.member.counters.runs.count();
         match self.vm.machine.checks_entries() {
@@ -79,28 +92,9 @@ impl Vcpu {
             false => self.take(&mut state.guest, event),
         }
         state.guest.ready = Windows::NONE;
-        state.guest.waits = ends.waits;
-        state.deadline.set(ends.deadline);
-        let result = self.run_guest(&mut state, &request, ends.windows);
-        self.page.set_frame(&state.guest.frame);
-        self.page.set_event(&state.guest.event);
-        self.page.set_ready(self.possible(state.guest.ready));
-        // An answer that an error kept from the exit is there when the program tries again.
-        let answered = result.is_ok() || state.guest.pending == Pending::Nothing;
-        if answered && request.answer != 0 {
-            self.page.reset_answer();
-        }
-        result?;
-        self.member.counters.returns.count();
-        let had_cause = core::mem::take(&mut state.guest.report.has_cause);
-        self.page.report(&state.guest.report.exit, had_cause);
-        if had_cause {
-            // The exit is the program's by now: what cannot be logged is not.
-            let _unlogged = self.log(&mut state);
-            state.guest.report.set_cause("");
-            state.guest.report.has_cause = false;
-        }
-        Ok(())
+        state.guest.waits_at_hlt = request.waits_at_hlt;
+        state.deadline.set(request.deadline);
+        Ok(request)
     }
 
     /// Gives the guest the registers of the run page, and the event that was read from there.
@@ -110,14 +104,29 @@ impl Vcpu {
         guest.event = event;
     }
 
-    /// What the program waits for; `EINVAL` if it is not defined, `EOPNOTSUPP` if this CPU cannot tell.
+    /// Gives the program back what it set, as it is after a run, which `returned` without an error or did not.
     #[inline]
-    fn ends(&self) -> Result<Ends> {
-        let ends = self.page.ends()?;
-        if self.possible(ends.windows) != ends.windows {
-            return Err(EOPNOTSUPP);
+    fn write_back(&self, guest: &Guest, request: &Request, returned: bool) {
+        self.page.set_frame(&guest.frame);
+        self.page.set_event(&guest.event);
+        self.page.set_ready(self.possible(guest.ready));
+        // An answer that an error kept from the exit is there when the program tries again.
+        let answered = returned || guest.unanswered == Unanswered::Nothing;
+        if answered && request.answer != 0 {
+            self.page.reset_answer();
         }
-        Ok(ends)
+    }
+
+    /// Tells the program of the exit, in words too if there are some, which are said once.
+    #[inline]
+    fn report(&self, state: &mut State) {
+        let has_cause = state.guest.report.has_cause;
+        self.page.report(&state.guest.report.exit, has_cause);
+        if has_cause {
+            // The exit is the program's by now: what cannot be logged is not.
+            let _unlogged = self.log(state);
+            state.guest.report.clear_cause();
+        }
     }
 
     /// Those of these events that a guest can have on this CPU.
@@ -158,8 +167,8 @@ impl Vcpu {
 
     /// Finishes the last exit, then runs the guest until the program has to do something; it gets to see
     /// the guest as it is between two instructions.
-    fn run_guest(&self, state: &mut State, request: &Request, windows: Windows) -> Result {
-        match self.run_to_exit(state, request, windows) {
+    fn run_guest(&self, state: &mut State, request: &Request) -> Result {
+        match self.run_to_exit(state, request) {
             Ok(Ended::Exit) => Ok(()),
             // A call is taken when nothing can fail any more, lest it be lost.
             Ok(Ended::Call) => {
@@ -182,18 +191,19 @@ impl Vcpu {
         root::insist(|| self.burst(state, translation::end_step))
     }
 
-    fn run_to_exit(&self, state: &mut State, request: &Request, windows: Windows) -> Result<Ended> {
+    fn run_to_exit(&self, state: &mut State, request: &Request) -> Result<Ended> {
         let recall = &self.member.recall;
         loop {
+            // What may fail is the burst, or the event in it.
             let next = root::insist(|| {
                 state.guest.stock.fill(self.vm.mmu.stock())?;
                 self.burst(state, |cx| {
                     load_frame(cx.vmcs, cx.guest);
-                    trap::set_windows(cx, windows);
+                    trap::set_windows(cx, request.windows);
                     finish_and_run(cx, request, &self.page, recall)
                 })
-            })??;
-            match next {
+            })?;
+            match next? {
                 Next::Return => return Ok(Ended::Exit),
                 Next::Wait => self.member.wait_for_call()?,
                 Next::Populate(gpa) => match self.vm.populate(gpa) {
@@ -206,11 +216,11 @@ impl Vcpu {
             }
             let interrupted = irq::do_work().is_err() || request.immediate_exit;
             // An answer is not lost: it is given first, if there will be anybody to see it.
-            let is_answered = state.guest.pending == Pending::Nothing;
-            if interrupted && (is_answered || irq::is_killed()) {
+            let nothing_waits = state.guest.unanswered == Unanswered::Nothing;
+            if interrupted && (nothing_waits || irq::is_killed()) {
                 return Err(EINTR);
             }
-            if is_answered && recall.is_called() {
+            if nothing_waits && recall.is_called() {
                 return Ok(Ended::Call);
             }
         }

@@ -111,21 +111,17 @@ impl From<&uapi::minivmx_regs> for Frame {
     }
 }
 
-/// What the program asks for besides the registers.
+/// What the program asks for besides registers and event.
 pub(crate) struct Request {
     /// Return before the guest is entered.
     pub(crate) immediate_exit: bool,
     /// What becomes of the last exit, `enum minivmx_answer`.
     pub(crate) answer: u32,
-}
-
-/// When a run is to end, besides exits.
-pub(crate) struct Ends {
-    /// As soon as the guest can take one of these.
+    /// Return as soon as the guest can take one of these.
     pub(crate) windows: Windows,
-    /// Not at HLT: there it waits.
-    pub(crate) waits: bool,
-    /// At this time of CLOCK_MONOTONIC, in nanoseconds.
+    /// Do not return at HLT, but wait there.
+    pub(crate) waits_at_hlt: bool,
+    /// Return at this time of CLOCK_MONOTONIC, in nanoseconds.
     pub(crate) deadline: Option<u64>,
 }
 
@@ -186,12 +182,20 @@ impl RunPage {
         self.store(member::RFLAGS, frame.rflags);
     }
 
-    /// Reads the request.
-    pub(crate) fn request(&self) -> Request {
-        Request {
+    /// Reads the request; `EINVAL` if a flag or a window is not defined.
+    #[inline]
+    pub(crate) fn request(&self) -> Result<Request> {
+        let flags = self.member(member::FLAGS);
+        if flags & !(MINIVMX_RUN_WAIT | MINIVMX_RUN_DEADLINE) != 0 {
+            return Err(EINVAL);
+        }
+        Ok(Request {
             immediate_exit: self.member(member::IMMEDIATE_EXIT) != 0,
             answer: self.member(member::ANSWER),
-        }
+            windows: Windows::asked(self.member(member::WINDOWS))?,
+            waits_at_hlt: flags & MINIVMX_RUN_WAIT != 0,
+            deadline: (flags & MINIVMX_RUN_DEADLINE != 0).then(|| self.load(member::DEADLINE)),
+        })
     }
 
     /// Resets the answer.
@@ -218,20 +222,6 @@ impl RunPage {
         self.set_member(member::EVENT_INFO, event.info.into_raw());
         self.set_member(member::EVENT_ERROR, event.error_code);
         self.set_member(member::EVENT_LENGTH, event.length);
-    }
-
-    /// Reads which windows the program waits for, and when else the run ends; `EINVAL` if that is not defined.
-    #[inline]
-    pub(crate) fn ends(&self) -> Result<Ends> {
-        let flags = self.member(member::FLAGS);
-        if flags & !(MINIVMX_RUN_WAIT | MINIVMX_RUN_DEADLINE) != 0 {
-            return Err(EINVAL);
-        }
-        Ok(Ends {
-            windows: Windows::asked(self.member(member::WINDOWS))?,
-            waits: flags & MINIVMX_RUN_WAIT != 0,
-            deadline: (flags & MINIVMX_RUN_DEADLINE != 0).then(|| self.load(member::DEADLINE)),
-        })
     }
 
     /// Says what the guest is ready for.

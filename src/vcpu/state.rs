@@ -5,11 +5,11 @@
 mod cpuid;
 mod delivery;
 mod operand;
-mod pending;
 mod report;
 mod switched;
 mod translation;
 mod traps;
+mod unanswered;
 
 pub(crate) use self::{
     cpuid::{
@@ -18,10 +18,6 @@ pub(crate) use self::{
     },
     delivery::Delivery,
     operand::Operand,
-    pending::{
-        Pending,
-        Transfer, //
-    },
     switched::{
         lend_efer,
         lend_split_locks,
@@ -35,6 +31,10 @@ pub(crate) use self::{
     traps::{
         Traps,
         TRAPPABLE, //
+    },
+    unanswered::{
+        Transfer,
+        Unanswered, //
     }, //
 };
 
@@ -101,12 +101,12 @@ pub(crate) struct Guest {
     pub(crate) splits_lock: bool,
     /// What the next VM entry delivers. While the vCPU does not run, the run page has it.
     pub(crate) event: Waiting,
-    /// Exits that the program asks for, as soon as the guest can take such an event.
-    pub(crate) asked: Windows,
+    /// Windows that the program asks for: exits as soon as the guest can take such an event.
+    pub(crate) windows_asked: Windows,
+    /// Windows that the VMCS has, to which the driver may have added its own.
+    pub(crate) windows_set: Windows,
     /// Does the program let it wait at HLT?
-    pub(crate) waits: bool,
-    /// Those that the VMCS has.
-    pub(crate) windows: Windows,
+    pub(crate) waits_at_hlt: bool,
     /// What the guest can take where it is. Up to date between bursts.
     pub(crate) ready: Windows,
     /// The delivery that was begun last.
@@ -114,7 +114,7 @@ pub(crate) struct Guest {
     /// What the program is told of an exit.
     pub(crate) report: Report,
     /// The exit that waits for an answer.
-    pub(crate) pending: Pending,
+    pub(crate) unanswered: Unanswered,
     /// What belongs to it if it is an I/O instruction.
     pub(crate) transfer: Transfer,
     /// The exception that it is if the driver raised it.
@@ -189,14 +189,14 @@ impl State {
                 translation: Translation::new(shadow_paging),
                 standing: Standing::Unchecked,
                 event: Waiting::NOTHING,
-                asked: Windows::NONE,
-                waits: false,
-                windows: Windows::NONE,
+                windows_asked: Windows::NONE,
+                waits_at_hlt: false,
+                windows_set: Windows::NONE,
                 ready: Windows::NONE,
                 delivery: Delivery::NOTHING,
                 report: Report::new(),
                 splits_lock: false,
-                pending: Pending::Nothing,
+                unanswered: Unanswered::Nothing,
                 transfer: Transfer::new(),
                 raised: Exception::INVALID_OPCODE,
                 checked: None,

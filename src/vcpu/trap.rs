@@ -27,8 +27,8 @@ pub(crate) fn set(cx: &mut Context<'_>, traps: Traps) -> Result {
 /// Lets exit what the program waits for in this run.
 #[inline]
 pub(crate) fn set_windows(cx: &mut Context<'_>, asked: Windows) {
-    cx.guest.asked = asked;
-    if asked != cx.guest.windows {
+    cx.guest.windows_asked = asked;
+    if asked != cx.guest.windows_set {
         open_windows(cx, asked);
     }
 }
@@ -36,12 +36,12 @@ pub(crate) fn set_windows(cx: &mut Context<'_>, asked: Windows) {
 /// The same again, where the controls have served something else.
 #[cold]
 pub(crate) fn renew_windows(cx: &mut Context<'_>) {
-    open_windows(cx, cx.guest.asked);
+    open_windows(cx, cx.guest.windows_asked);
 }
 
 /// Lets exit something else, until a burst begins.
 #[cold]
 pub(crate) fn open_windows(cx: &mut Context<'_>, windows: Windows) {
-    cx.guest.windows = windows;
+    cx.guest.windows_set = windows;
     cx.vmcs.set_windows(windows.interrupt(), windows.nmi());
 }

@@ -19,7 +19,7 @@ use crate::{
         linear,
         paging,
         segments,
-        state::Pending, //
+        state::Unanswered, //
     },
     vmx::{
         entry::Registers,
@@ -68,7 +68,7 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     };
     begin_transfer(cx, access, 0);
     let rip = cx.vmcs.read(GUEST_RIP);
-    report(cx, access, data, Pending::Io { rip })
+    report(cx, access, data, Unanswered::Io { rip })
 }
 
 /// Remembers which breakpoints the instruction meets at its port, and these in memory.
@@ -111,7 +111,7 @@ fn handle_string(cx: &mut Context<'_>, access: IoAccess) -> Next {
         return cx.skip();
     }
     match begin_element(cx, access) {
-        Ok((data, pending)) => report(cx, access, data, pending),
+        Ok((data, unanswered)) => report(cx, access, data, unanswered),
         Err(next) => {
             event::resume_instruction(cx.vmcs);
             next
@@ -120,7 +120,7 @@ fn handle_string(cx: &mut Context<'_>, access: IoAccess) -> Next {
 }
 
 /// Makes sure of an element's place in memory; with OUTS, reads it.
-fn begin_element(cx: &mut Context<'_>, access: IoAccess) -> Result<(u32, Pending), Next> {
+fn begin_element(cx: &mut Context<'_>, access: IoAccess) -> Result<(u32, Unanswered), Next> {
     let address = find_element(cx, access)?;
     let operand = linear::find(cx, Gva::new(address), width(access), access.input())?;
     let met = breakpoints_in_memory(cx, access, address);
@@ -129,11 +129,11 @@ fn begin_element(cx: &mut Context<'_>, access: IoAccess) -> Result<(u32, Pending
     if access.input() {
         cx.guest.transfer.destination = operand;
         cx.guest.transfer.data = None;
-        return Ok((0, Pending::Ins { rip }));
+        return Ok((0, Unanswered::Ins { rip }));
     }
     let mut bytes = [0; size_of::<u32>()];
     linear::read(cx, operand, &mut bytes[..usize::from(width(access))])?;
-    Ok((u32::from_le_bytes(bytes), Pending::Io { rip }))
+    Ok((u32::from_le_bytes(bytes), Unanswered::Io { rip }))
 }
 
 /// The linear address of an element, or what the access raises before it looks at pages.
@@ -178,7 +178,7 @@ fn mode(cx: &Context<'_>) -> segment::Mode {
     }
 }
 
-fn report(cx: &mut Context<'_>, access: IoAccess, data: u32, pending: Pending) -> Next {
+fn report(cx: &mut Context<'_>, access: IoAccess, data: u32, unanswered: Unanswered) -> Next {
     cx.guest.report.exit.io = minivmx_io {
         // CAST: The field has 16 bits.
         port: access.port().get() as u16,
@@ -186,7 +186,7 @@ fn report(cx: &mut Context<'_>, access: IoAccess, data: u32, pending: Pending) -
         flags: flags(access),
         data,
     };
-    cx.guest.pending = pending;
+    cx.guest.unanswered = unanswered;
     cx.report(basic::IO)
 }
 
@@ -229,7 +229,7 @@ pub(in crate::vcpu) fn finish_ins(cx: &mut Context<'_>, rip: u64, data: u32) -> 
     let bytes = &data.to_le_bytes()[..usize::from(width(access))];
     if let Err(next) = linear::write(cx, cx.guest.transfer.destination, bytes) {
         cx.guest.transfer.data = Some(data);
-        cx.guest.pending = Pending::Ins { rip };
+        cx.guest.unanswered = Unanswered::Ins { rip };
         return next;
     }
     finish(cx, data)

@@ -14,7 +14,7 @@ use crate::{
             Refusal, //
         },
         run_page::RunPage,
-        state::Pending, //
+        state::Unanswered, //
     },
     vmx::{
         entry::Registers,
@@ -65,7 +65,7 @@ pub(super) fn report(cx: &mut Context<'_>, write: bool) -> Next {
         fault: 0,
         value,
     };
-    cx.guest.pending = Pending::Msr {
+    cx.guest.unanswered = Unanswered::Msr {
         rip: cx.vmcs.read(GUEST_RIP),
         write,
     };

@@ -69,6 +69,12 @@ impl Report {
         self.has_cause = true;
     }
 
+    /// The words were said.
+    pub(crate) fn clear_cause(&mut self) {
+        self.set_cause("");
+        self.has_cause = false;
+    }
+
     /// Says which rule a failed VM entry broke, and that in words.
     #[cold]
     pub(crate) fn set_violation(&mut self, class: &str, rule: &str, violation: minivmx_violation) {

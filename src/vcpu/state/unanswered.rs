@@ -7,7 +7,7 @@ use crate::mmu::address::Gpa;
 
 /// An exit that the program has, and that waits for its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Pending {
+pub(crate) enum Unanswered {
     /// None, or one that wants no answer.
     Nothing,
     /// An I/O instruction at this RIP, but for INS; with a [`Transfer`].
