@@ -94,13 +94,15 @@ boots_from_a_disk() {
 		--timeout 60 </dev/null >"$said" 2>&1
 }
 
-# boots_with_cpus NUMBER OPTION…: it has started them all, by their APICs. SeaBIOS has two contend for a lock,
-# which the first gives back for two instructions of a loop. Where the emulator stops that loop at the same
-# place each time, by the VMX-preemption timer, the second never has it: so only KVM's guest has two.
+# boots_with_cpus NUMBER OPTION…: it has found the timer of the south bridge, and started them all, by their
+# APICs. SeaBIOS has two contend for a lock, which the first gives back for two instructions of a loop. Where the
+# emulator stops that loop at the same place each time, by the VMX-preemption timer, the second never has it: so
+# only KVM's guest has two.
 boots_with_cpus() {
 	cpus=$1
 	shift
-	boots_from_a_disk boot --cpus "$cpus" "$@" && says "^Found $cpus cpu(s) max supported $cpus cpu(s)"
+	boots_from_a_disk boot --cpus "$cpus" "$@" && says '^Using pmtimer, ioport 0xb008' &&
+		says "^Found $cpus cpu(s) max supported $cpus cpu(s)"
 }
 
 with_ept() {

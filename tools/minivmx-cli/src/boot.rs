@@ -57,6 +57,10 @@ fn boot_several(arguments: &Arguments) -> Result<ExitCode> {
         signals::stop_after(limit)?;
     }
     let devices = start::devices(arguments.memory, arguments.console, arguments, input)?;
+    let devices = match arguments.bios {
+        Some(_) => devices.with_south_bridge(),
+        None => devices,
+    };
     let devices = devices.with_apics(arguments.cpus, tsc::crystal_frequency(&cpuid));
     let start = time_stamp();
     let mut run = processors::run(&mut guests, devices, commands)?;

@@ -12,9 +12,11 @@ pub mod disk;
 pub mod pci;
 mod pic;
 mod pit;
+mod pm_timer;
 pub mod power;
 pub mod reset;
 mod serial;
+mod south_bridge;
 mod terminal;
 mod virtio;
 
@@ -125,6 +127,7 @@ pub struct Devices {
     disk: Option<disk::Disk>,
     console: Option<console::Console>,
     power: power::Power,
+    pm_timer: pm_timer::PmTimer,
     reset: reset::Reset,
     absent: absent::Absent,
 }
@@ -139,6 +142,7 @@ impl Devices {
             cmos: cmos::Cmos::new(memory),
             pit: pit::Pit::new(Arc::clone(&clock)),
             power: power::Power::default(),
+            pm_timer: pm_timer::PmTimer::new(Arc::clone(&clock)),
             clock,
             pic: pic::Pic::default(),
             apics: apics::Apics::default(),
@@ -165,6 +169,13 @@ impl Devices {
         self.pci.plug(slot::CONSOLE, console::function());
         self.console = Some(console::Console::new(input, output)?);
         Ok(self)
+    }
+
+    /// The same devices, as firmware looks for them.
+    pub fn with_south_bridge(mut self) -> Self {
+        self.pci.south_bridge = Some(south_bridge::SouthBridge::default());
+        self.power = power::Power::of_south_bridge();
+        self
     }
 
     /// What they are now.
@@ -215,9 +226,24 @@ impl Devices {
             0x70..=0x71 => &mut self.cmos,
             0x3f8..=0x3ff => &mut self.serial,
             0x402 => &mut self.debug_port,
-            0x600..=0x605 => &mut self.power,
             0xcf8..=0xcff => &mut self.pci,
+            _ => self.by_base_address(port),
+        }
+    }
+
+    fn by_base_address(&mut self, port: u16) -> &mut dyn Device {
+        match self.power_ports().map(|first| port.wrapping_sub(first)) {
+            Some(0..=5) => &mut self.power,
+            Some(8..=11) if self.pci.south_bridge.is_some() => &mut self.pm_timer,
             _ => self.behind_pci(port),
+        }
+    }
+
+    /// The first of the ports of the power management, if it answers.
+    fn power_ports(&self) -> Option<u16> {
+        match &self.pci.south_bridge {
+            Some(bridge) => bridge.power_ports(),
+            None => Some(power::EVENTS),
         }
     }
 
@@ -449,7 +475,7 @@ mod tests {
 
     #[test]
     fn every_port_takes_every_width() {
-        let mut devices = devices();
+        let mut devices = devices().with_south_bridge();
         for port in 0..=u16::MAX {
             for width in [1, 2, 4] {
                 devices.write(port, width, 0x0101_0101);
@@ -556,6 +582,27 @@ mod tests {
         assert!(devices.has_interrupt());
         assert_eq!(devices.acknowledge(), Some(0x34));
         assert_eq!(devices.acknowledge(), None);
+    }
+
+    /// Where OVMF has it.
+    #[test]
+    fn power_management_is_where_firmware_puts_it() {
+        let mut devices = devices().with_south_bridge();
+        for (register, value) in [(0x40, 0xb000), (0x80, 1)] {
+            assert_eq!(devices.read(0xb008, 4), u32::MAX);
+            devices.write(0xcf8, 4, 0x8000_0b00 | register);
+            devices.write(0xcfc, 4, value);
+        }
+        assert!(devices.read(0xb008, 4) < 1 << 24);
+        assert_eq!(devices.read(0x600, 1), u32::MAX);
+        devices.write(0xb004, 2, 0x1400);
+        devices.write(0xb004, 2, 0x3400);
+        assert!(
+            !devices.is_off(),
+            "the kind of sleep without a south bridge"
+        );
+        devices.write(0xb004, 2, 0x2000);
+        assert!(devices.is_off());
     }
 
     #[test]

@@ -21,7 +21,13 @@ use serde::{
     Serialize, //
 };
 
-use super::Device;
+use super::{
+    south_bridge::{
+        self,
+        SouthBridge, //
+    },
+    Device,
+};
 use function::{
     Bytes,
     Function, //
@@ -37,9 +43,11 @@ pub struct Pci {
     address: u32,
     /// By their slots, of which each has one.
     functions: BTreeMap<u8, Function>,
+    /// Where it is, what is plugged in is one slot further.
+    pub south_bridge: Option<SouthBridge>,
 }
 
-/// What it is.
+/// What it is; without a south bridge.
 #[derive(Deserialize, Serialize)]
 pub struct State {
     address: u32,
@@ -51,6 +59,7 @@ impl Default for Pci {
         Self {
             address: 0,
             functions: BTreeMap::from([(0, Function::new(BRIDGE, BRIDGE_WRITABLE))]),
+            south_bridge: None,
         }
     }
 }
@@ -107,15 +116,25 @@ impl Pci {
     /// The function and its register that a data port leads to; `None` for one that is not there.
     fn selected(&mut self, port: u16) -> Option<(&mut Function, usize)> {
         let is_enabled = self.address & ENABLE != 0;
-        // Bus 0, and of each slot the first function.
-        let is_here = self.address & 0x00ff_0700 == 0;
-        // CAST: It has five bits.
+        let is_bus_0 = self.address & 0x00ff_0000 == 0;
+        // CAST: They have five bits, and three.
         let slot = ((self.address >> 11) & 0x1f) as u8;
+        let number = ((self.address >> 8) & 7) as u8;
         let register = (self.address & 0xfc) as usize | usize::from(port - DATA);
-        let function = self.functions.get_mut(&slot);
+        let function = self.function(slot, number);
         function
-            .filter(|_| is_enabled && is_here)
+            .filter(|_| is_enabled && is_bus_0)
             .map(|function| (function, register))
+    }
+
+    /// The one of a number in its slot, where but for the south bridge each has one.
+    fn function(&mut self, slot: u8, number: u8) -> Option<&mut Function> {
+        match (&mut self.south_bridge, slot, number) {
+            (Some(bridge), south_bridge::SLOT, _) => bridge.function(number),
+            (Some(_), south_bridge::SLOT.., 0) => self.functions.get_mut(&(slot - 1)),
+            (_, _, 0) => self.functions.get_mut(&slot),
+            _ => None,
+        }
     }
 }
 
@@ -203,5 +222,33 @@ mod tests {
         assert_eq!(pci.read(0xcfc, 4), u32::MAX, "a second function");
         pci.write(0xcf8, 4, ENABLE | (1 << 16) | (1 << 11));
         assert_eq!(pci.read(0xcfc, 4), u32::MAX, "another bus");
+    }
+
+    #[test]
+    fn a_south_bridge_is_before_all_others() {
+        let mut pci = Pci {
+            south_bridge: Some(SouthBridge::default()),
+            ..Pci::default()
+        };
+        let function = Function::new(&[(0, &[0xf4, 0x1a, 0x42, 0x10])], &[]);
+        pci.plug(slot::DISK, function);
+        let places = [(0, 0), (1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (3, 0)];
+        let identities = places.map(|(slot, number)| {
+            pci.write(0xcf8, 4, ENABLE | (slot << 11) | (number << 8));
+            pci.read(0xcfc, 4)
+        });
+        let none = u32::MAX;
+        assert_eq!(
+            identities,
+            [
+                0x1237_8086,
+                0x7110_8086,
+                none,
+                0x7113_8086,
+                0x1042_1af4,
+                none,
+                none
+            ]
+        );
     }
 }

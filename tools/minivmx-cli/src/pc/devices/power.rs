@@ -3,6 +3,8 @@
 //! Power management as ACPI has it in fixed registers: how the guest switches its machine off (ACPI
 //! Specification 6.5, "PM1 Event Grouping" and "PM1 Control Grouping").
 //!
+//! Whose ports they are, the south bridge says, where there is one, and also by which kind of sleep.
+//!
 //! There are no buttons, no alarm, no timer, and no sleep but the one without end, so no event ever comes:
 //! the status register stays 0. Of the events those can be enabled that guests look for in any machine. ACPI
 //! is always on.
@@ -11,10 +13,14 @@ use anyhow::Result;
 
 use super::{
     exactly,
+    south_bridge::{
+        self,
+        POWER_PORTS, //
+    },
     Device, //
 };
 
-/// Where the registers are: status and enable bits.
+/// Where the registers are without a south bridge: status and enable bits.
 pub const EVENTS: u16 = 0x600;
 /// The control register.
 pub const CONTROL: u16 = 0x604;
@@ -35,13 +41,13 @@ const BM_RLD: u8 = 1 << 1;
 // In the higher byte.
 const SLP_TYP: u8 = 7 << 2;
 const SLP_EN: u8 = 1 << 5;
-const OFF: u8 = SLEEP_TYPE_OFF << 2;
 
 const WRITABLE: [u8; SIZE] = [0, 0, GBL_EN, RTC_EN, BM_RLD, SLP_TYP];
 
-/// Ports 0x600 to 0x605.
+/// The first six ports.
 pub struct Power {
     registers: [u8; SIZE],
+    sleep_type_off: u8,
     /// Whether the guest has switched its machine off.
     pub is_off: bool,
 }
@@ -55,12 +61,26 @@ impl Default for Power {
         registers[CONTROL_LOW] = SCI_EN;
         Self {
             registers,
+            sleep_type_off: SLEEP_TYPE_OFF,
             is_off: false,
         }
     }
 }
 
 impl Power {
+    /// That of a south bridge.
+    pub fn of_south_bridge() -> Self {
+        Self {
+            sleep_type_off: south_bridge::SLEEP_TYPE_OFF,
+            ..Self::default()
+        }
+    }
+
+    /// Whether what is written to the higher byte of the control register switches the machine off.
+    fn is_end(&self, value: u8) -> bool {
+        value & (SLP_TYP | SLP_EN) == (self.sleep_type_off << 2) | SLP_EN
+    }
+
     pub fn state(&self) -> State {
         self.registers.into()
     }
@@ -73,15 +93,20 @@ impl Power {
 
 impl Device for Power {
     fn read(&mut self, port: u16, _width: u8) -> u32 {
-        self.registers[usize::from(port - EVENTS)].into()
+        self.registers[number(port)].into()
     }
 
     fn write(&mut self, port: u16, _width: u8, value: u32) {
-        let (number, value) = (usize::from(port - EVENTS), value as u8);
+        let (number, value) = (number(port), value as u8);
         let (register, writable) = (&mut self.registers[number], WRITABLE[number]);
         *register = *register & !writable | value & writable;
-        self.is_off |= number == CONTROL_HIGH && value & (SLP_TYP | SLP_EN) == OFF | SLP_EN;
+        self.is_off |= number == CONTROL_HIGH && self.is_end(value);
     }
+}
+
+/// A register's, wherever they begin: at a multiple.
+fn number(port: u16) -> usize {
+    usize::from(port % POWER_PORTS)
 }
 
 #[cfg(test)]
@@ -93,6 +118,8 @@ mod tests {
         },
         *, //
     };
+
+    const OFF: u8 = SLEEP_TYPE_OFF << 2;
 
     fn write_control(devices: &mut Devices, high: u8, low: u8) {
         devices.write(CONTROL, 2, u16::from_le_bytes([low, high]).into());
