@@ -14,6 +14,10 @@ use super::{
     },
     *,
 };
+use crate::console::escape::{
+    Command,
+    Escape, //
+};
 
 const TEXT: u64 = 0x5000;
 const ROOM: u64 = 0x6000;
@@ -140,6 +144,23 @@ fn nothing_of_a_long_paste_is_lost() {
     }
     assert_eq!(heard, pasted);
     assert!(!machine.console.awaits_input(), "all is typed");
+}
+
+#[test]
+fn a_guest_that_has_no_room_can_be_ended() {
+    let keys = [vec![b'k'; KEPT], b"more\x01x".to_vec()].concat();
+    let typed: &'static [u8] = keys.leak();
+    let escape = Escape::new(typed);
+    let commands = escape.commands();
+    let mut machine = machine(b"");
+    machine.console.input = Box::new(escape);
+    while machine.console.room() != 0 {
+        machine.serve();
+    }
+    for _ in 0..8 {
+        machine.serve();
+    }
+    assert_eq!(commands.get(), Some(Command::End));
 }
 
 #[test]
