@@ -28,7 +28,6 @@ pub(crate) use self::{
     },
     region::{
         Kind,
-        Region,
         RegionId,
         Regions, //
     },

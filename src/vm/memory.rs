@@ -14,7 +14,6 @@ use crate::{
         Kind,
         Memory,
         RamPage,
-        Region,
         RegionId,
         Regions,
         REAPED, //
@@ -41,6 +40,16 @@ use kernel::{
 
 /// Regions that a VM may have.
 pub(crate) const MAX_REGIONS: usize = 256;
+
+/// What became of a page that was to be there.
+enum Populated {
+    /// It is there, as part of at least so much.
+    Present(PageSize),
+    /// Another thread was in the way: it may be there.
+    Raced,
+    /// The address is in no region, or in another than was named.
+    NoRegion,
+}
 
 impl Vm {
     /// A range of addresses, if the guest has them: else `EINVAL`.
@@ -98,12 +107,11 @@ impl Vm {
                 return Err(EINTR);
             }
             let gpa = range.start();
-            let next = match self.populate_if(gpa, |region| region.id == id) {
-                Ok(Some(size)) => gpa.page_base(size).checked_add(size.bytes()),
-                Ok(None) => Some(gpa),
+            let next = match self.populate_in(gpa, Some(id))? {
+                Populated::Present(size) => gpa.page_base(size).checked_add(size.bytes()),
+                Populated::Raced => Some(gpa),
                 // Another thread takes some of the region away already, or all of it.
-                Err(error) if error == ENOENT => self.memory.lock().regions.part_behind(gpa, id),
-                Err(error) => return Err(error),
+                Populated::NoRegion => self.memory.lock().regions.part_behind(gpa, id),
             };
             rest = next.and_then(|next| GpaRange::new(next, range.end()));
             irq::cond_resched();
@@ -117,22 +125,29 @@ impl Vm {
     ///
     /// `ENOENT` if the address is in no region, `ENOMEM`.
     pub(crate) fn populate(&self, gpa: Gpa) -> Result {
-        self.populate_if(gpa, |_| true).map(|_present| ())
+        match self.populate_in(gpa, None)? {
+            Populated::Present(_) | Populated::Raced => Ok(()),
+            Populated::NoRegion => Err(ENOENT),
+        }
     }
 
-    /// As [`Self::populate`], if the region is `wanted`; else `ENOENT`. Returns the size of what is there now
-    /// for sure; nothing if another thread was in the way.
-    fn populate_if(&self, gpa: Gpa, wanted: impl Fn(&Region) -> bool) -> Result<Option<PageSize>> {
+    /// As [`Self::populate`], in this region if one is named.
+    fn populate_in(&self, gpa: Gpa, id: Option<RegionId>) -> Result<Populated> {
         let (region, present, has_chunk) = {
             let memory = self.memory.lock();
             let region = memory.regions.find(gpa).copied();
-            let region = region.filter(wanted).ok_or(ENOENT)?;
+            let Some(region) = region.filter(|region| id.is_none_or(|id| region.id == id)) else {
+                return Ok(Populated::NoRegion);
+            };
             let present = memory.chunks.page_or_block(gpa, true);
-            let present = present.map(|(size, _page)| size);
-            (region, present, memory.chunks.contains(gpa))
+            (
+                region,
+                present.map(|(size, _page)| size),
+                memory.chunks.contains(gpa),
+            )
         };
-        if present.is_some() {
-            return Ok(present);
+        if let Some(size) = present {
+            return Ok(Populated::Present(size));
         }
         let is_added = if has_chunk {
             self.add_page(gpa, region.id, RamPage::new()?)
@@ -140,7 +155,11 @@ impl Vm {
             let block = region.kind.huge && region.covers(gpa, PageSize::Size2M);
             self.add_chunk(gpa, region.id, new_chunk(gpa, block)?)?
         };
-        Ok(is_added.then_some(PageSize::Size4K))
+        Ok(match is_added {
+            // More of it may be there, if it is a block.
+            true => Populated::Present(PageSize::Size4K),
+            false => Populated::Raced,
+        })
     }
 
     /// Puts a chunk where there is none; another thread may have been faster, or the region be gone: then it
