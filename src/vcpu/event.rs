@@ -106,24 +106,18 @@ fn is_protected(vmcs: &CurrentVmcs<'_>) -> bool {
     vmcs.read(GUEST_CR0) & cr0::PE != 0
 }
 
+/// What cut the delivery of an event short.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// An exception, which left RF in the guest's flags as it would have pushed it itself.
+    ByException,
+    /// Another VM exit.
+    ByOther,
+}
+
 /// Makes the next VM entry deliver the event again whose delivery this exit cut short, if it did.
-///
-/// RF is as it would have pushed it (SDM Vol. 3C, "Saving RIP, RSP, RFLAGS, and SSP"). Bochs (3.0) says 1
-/// always, so what is known better is not taken from it.
 #[inline]
-pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
-    redeliver_behind(vmcs, guest, false);
-}
-
-/// The same if it was an exception that cut it short, and that left RF as it would have pushed it itself: an
-/// instruction that raises an event on purpose finds it 0.
-#[inline]
-pub(crate) fn redeliver_after_exception(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
-    redeliver_behind(vmcs, guest, true);
-}
-
-#[inline]
-fn redeliver_behind(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: bool) {
+pub(crate) fn redeliver(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, cut: Cut) {
     let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
     if vectoring.valid() {
         let error_code = vmcs.read(IDT_VECTORING_ERROR_CODE);
@@ -132,7 +126,7 @@ fn redeliver_behind(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: bool) 
             // It blocks NMIs once it is delivered; before, that would block itself.
             block_nmis(vmcs, false);
         }
-        restore_rf(vmcs, guest, exception);
+        restore_rf(vmcs, guest, cut);
     }
 }
 
@@ -145,19 +139,25 @@ fn block_nmis(vmcs: &CurrentVmcs<'_>, blocked: bool) {
     vmcs.set_interruptibility(state.with_nmi(blocked));
 }
 
-/// Makes RF again what the event that waits is to push, or leaves it as it is.
+/// Makes RF again what the event that waits is to push, where that is known.
 #[cold]
-fn restore_rf(vmcs: &CurrentVmcs<'_>, guest: &Guest, exception: bool) {
-    let Some(event) = guest.event.info.event() else {
-        return;
-    };
-    let known = guest.delivery.resumes(event, vmcs.read(GUEST_RIP));
-    let on_purpose = exception && event.is_software();
-    if let Some(resumes) = known.or(on_purpose.then_some(false)) {
+fn restore_rf(vmcs: &CurrentVmcs<'_>, guest: &Guest, cut: Cut) {
+    let event = guest.event.info.event();
+    let known = event.and_then(|event| rf_to_push(vmcs, guest, event, cut));
+    if let Some(resumes) = known {
         let flags = vmcs.read(GUEST_RFLAGS) & !rflags::RF;
         let rf = if resumes { rflags::RF } else { 0 };
         vmcs.write(GUEST_RFLAGS, flags | rf);
     }
+}
+
+/// RF in the image of the flags that an event pushes (SDM Vol. 3C, "Saving RIP, RSP, RFLAGS, and SSP"), if it is
+/// known; else it is as the CPU says. Bochs (3.0) says 1 always, so what is known better is not taken from it.
+fn rf_to_push(vmcs: &CurrentVmcs<'_>, guest: &Guest, event: Event, cut: Cut) -> Option<bool> {
+    // An instruction that raises an event on purpose finds RF 0.
+    let on_purpose = cut == Cut::ByException && event.is_software();
+    let known = guest.delivery.resumes(event, vmcs.read(GUEST_RIP));
+    known.or(on_purpose.then_some(false))
 }
 
 /// An exception is the guest's after all, which the program had, and whose instruction was going to happen again:
@@ -242,7 +242,8 @@ pub(crate) fn enter_debug(vmcs: &CurrentVmcs<'_>, debug: &LentDebugRegisters<'_>
     vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
 }
 
-/// An event as an exit tells of it; what exits alone define of it has its readers elsewhere.
+/// An event of which an exit tells, as a VM entry takes it: some bits of it, such as NMI unblocking, have a
+/// meaning in an exit only, and are reserved there.
 fn as_exited(vmcs: &CurrentVmcs<'_>, info: Interruption, error_code: u32) -> Waiting {
     let is_software = info.event().is_some_and(Event::is_software);
     Waiting {

@@ -165,7 +165,7 @@ fn answer_rare(cx: &mut Context<'_>, basic: u32) -> Next {
         | basic::WRMSR_IMMEDIATE => cx.inject(Exception::INVALID_OPCODE),
         basic::TRIPLE_FAULT => cx.report(basic),
         basic::TASK_SWITCH => {
-            event::redeliver(cx.vmcs, cx.guest);
+            event::redeliver(cx.vmcs, cx.guest, event::Cut::ByOther);
             cx.report(basic)
         }
         basic::EPT_MISCONFIGURATION => cx.internal_error("EPT misconfiguration"),

@@ -35,7 +35,7 @@ pub(super) fn handle(cx: &mut Context<'_>) -> Next {
 #[inline]
 pub(super) fn begin(cx: &mut Context<'_>) {
     let violation = EptViolation::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
-    event::redeliver(cx.vmcs, cx.guest);
+    event::redeliver(cx.vmcs, cx.guest, event::Cut::ByOther);
     event::block_nmis_again(cx.vmcs, cx.guest, violation.nmi_unblocking());
 }
 

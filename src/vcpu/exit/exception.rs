@@ -26,7 +26,7 @@ use crate::{
 /// Answers an exit for an exception or an NMI.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let info = Interruption::from_raw(cx.vmcs.read(EXIT_INTERRUPTION_INFO));
-    event::redeliver_after_exception(cx.vmcs, cx.guest);
+    event::redeliver(cx.vmcs, cx.guest, event::Cut::ByException);
     let number = info.vector().get();
     if info.kind().get() == kind::NMI || info.is(vector::MACHINE_CHECK) {
         entry::deliver_host_event(cx.vmcs);
