@@ -45,23 +45,23 @@ impl Execution {
     }
 
     fn write_controls(&self, vmcs: &CurrentVmcs<'_>) {
-        vital(vmcs, PIN_BASED_CONTROLS, self.pin_based.raw());
-        vital(vmcs, PRIMARY_CONTROLS, self.primary.raw());
+        write_control(vmcs, PIN_BASED_CONTROLS, self.pin_based.raw());
+        write_control(vmcs, PRIMARY_CONTROLS, self.primary.raw());
         if self.primary.contains(Primary::SECONDARY) {
-            vital(vmcs, SECONDARY_CONTROLS, self.secondary.raw());
+            write_control(vmcs, SECONDARY_CONTROLS, self.secondary.raw());
         }
         if self.secondary.contains(Secondary::ENCLS_EXITING) {
-            vital(vmcs, ENCLS_EXITING_BITMAP, u64::MAX);
+            write_control(vmcs, ENCLS_EXITING_BITMAP, u64::MAX);
         }
-        vital(vmcs, EXIT_CONTROLS, self.exit.raw());
-        vital(vmcs, ENTRY_CONTROLS, self.entry.raw());
-        vital(vmcs, CR0_MASK, self.masks.cr0);
-        vital(vmcs, CR4_MASK, self.masks.cr4);
+        write_control(vmcs, EXIT_CONTROLS, self.exit.raw());
+        write_control(vmcs, ENTRY_CONTROLS, self.entry.raw());
+        write_control(vmcs, CR0_MASK, self.masks.cr0);
+        write_control(vmcs, CR4_MASK, self.masks.cr4);
         if let TranslatedBy::Ept(eptp) = self.translation {
-            vital(vmcs, EPT_POINTER, eptp.into_raw());
+            write_control(vmcs, EPT_POINTER, eptp.into_raw());
         }
         if let Some(vpid) = self.vpid {
-            vital(vmcs, VIRTUAL_PROCESSOR_ID, vpid);
+            write_control(vmcs, VIRTUAL_PROCESSOR_ID, vpid);
         }
     }
 
@@ -74,7 +74,7 @@ impl Execution {
             PAGE_FAULT_ERROR_MASK,
             PAGE_FAULT_ERROR_MATCH,
         ] {
-            vital(vmcs, field, 0);
+            write_control(vmcs, field, 0);
         }
         vmcs.write(ENTRY_INTERRUPTION_INFO, 0);
         vmcs.write(VMCS_LINK_POINTER, u64::MAX);
@@ -85,10 +85,10 @@ impl Execution {
 }
 
 /// Writes a field of this file.
-fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Control>, value: W::Value) {
+fn write_control<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Control>, value: W::Value) {
     // SAFETY: The values are those of an `Execution`, which `Execution::new` put together: the host
     // keeps its interrupts, the guest has no memory but by its tables, and no register of the host's.
-    unsafe { vmcs.write_vital(field, value) };
+    unsafe { vmcs.write_unchecked(field, value) };
 }
 
 /// Controls that change while a guest runs.
@@ -99,7 +99,7 @@ impl CurrentVmcs<'_> {
             TranslatedBy::Shadow { .. } => 1 << vector::PAGE_FAULT,
             TranslatedBy::Ept(_) => 0,
         };
-        vital(self, EXCEPTION_BITMAP, EXCEPTIONS | page_fault | others);
+        write_control(self, EXCEPTION_BITMAP, EXCEPTIONS | page_fault | others);
     }
 
     /// Lets all MSRs exit, or those that the VMCS does not hold. All do on a CPU without bitmaps, whose VMCS
@@ -107,7 +107,7 @@ impl CurrentVmcs<'_> {
     pub(crate) fn set_msr_bitmap(&self, all: bool) {
         let execution = self.execution();
         if execution.primary.contains(Primary::USE_MSR_BITMAPS) {
-            vital(self, MSR_BITMAP, execution.bitmaps.phys(all));
+            write_control(self, MSR_BITMAP, execution.bitmaps.phys(all));
         }
     }
 
@@ -130,8 +130,8 @@ impl CurrentVmcs<'_> {
         const CR3: Primary = required::SHADOW;
         let execution = self.execution();
         let mask = |bits| if all { u64::MAX } else { bits };
-        vital(self, CR0_MASK, mask(execution.masks.cr0));
-        vital(self, CR4_MASK, mask(execution.masks.cr4));
+        write_control(self, CR0_MASK, mask(execution.masks.cr0));
+        write_control(self, CR4_MASK, mask(execution.masks.cr4));
         let cr3 = all || execution.primary.contains(CR3);
         self.set_primary(CR3, cr3);
     }
@@ -153,13 +153,13 @@ impl CurrentVmcs<'_> {
 
     fn set_primary(&self, control: Primary, on: bool) {
         let controls = Primary::from_bits(self.read(PRIMARY_CONTROLS));
-        vital(self, PRIMARY_CONTROLS, controls.with_if(control, on).raw());
+        write_control(self, PRIMARY_CONTROLS, controls.with_if(control, on).raw());
     }
 
     /// Lets the guest be in IA-32e mode, or not.
     pub(crate) fn set_ia32e_mode(&self, on: bool) {
         let controls = Entry::from_bits(self.read(ENTRY_CONTROLS));
-        vital(
+        write_control(
             self,
             ENTRY_CONTROLS,
             controls.with_if(Entry::IA32E_MODE_GUEST, on).raw(),

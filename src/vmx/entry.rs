@@ -86,7 +86,7 @@ unsafe extern "C" {
 pub(super) fn write_host_rip(vmcs: &CurrentVmcs<'_>) {
     let exit = minivmx_vmexit as usize as u64;
     // SAFETY: It goes on behind the entry, whose stack `minivmx_vmenter` makes the CPU remember.
-    unsafe { vmcs.write_vital(HOST_RIP, exit) };
+    unsafe { vmcs.write_unchecked(HOST_RIP, exit) };
 }
 
 /// Enters the guest and returns after its VM exit.

@@ -81,7 +81,7 @@ pub(crate) enum Effect {
 impl CurrentVmcs<'_> {
     /// Writes the activity state.
     pub(crate) fn set_activity(&self, activity: Activity) {
-        vital(self, GUEST_ACTIVITY, activity.number());
+        write_shared(self, GUEST_ACTIVITY, activity.number());
     }
 
     /// Writes the interruptibility state, but for blocking by NMI where that is not virtual: it would keep
@@ -91,17 +91,17 @@ impl CurrentVmcs<'_> {
             true => state,
             false => state.with_nmi(false),
         };
-        vital(self, GUEST_INTERRUPTIBILITY, state.into_raw());
+        write_shared(self, GUEST_INTERRUPTIBILITY, state.into_raw());
     }
 
     /// Sees to it that the guest records nothing: its records would go where the host's are.
     pub(crate) fn reset_debugctl(&self) {
-        vital(self, GUEST_DEBUGCTL, 0);
+        write_shared(self, GUEST_DEBUGCTL, 0);
     }
 
     /// Writes how long the guest may stay at a time.
     pub(super) fn set_preemption_timer(&self) {
-        vital(self, PREEMPTION_TIMER_VALUE, self.execution().timer);
+        write_shared(self, PREEMPTION_TIMER_VALUE, self.execution().timer);
     }
 
     /// Writes a field for a program, by its encoding.
@@ -118,7 +118,7 @@ impl CurrentVmcs<'_> {
         self.check_value(rule, value)?;
         // SAFETY: The list has fields that concern the guest alone, if their values are as `check_value` wants
         // them.
-        unsafe { self.write_vital_by_encoding(encoding, value) }?;
+        unsafe { self.write_unchecked_by_encoding(encoding, value) }?;
         Ok(match rule {
             Rule::Translation => Effect::StaleTranslations,
             Rule::Any | Rule::Interruptibility | Rule::Activity => Effect::Nothing,
@@ -146,9 +146,9 @@ impl CurrentVmcs<'_> {
 }
 
 /// Writes a field of this file.
-fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, SharedGuest>, value: W::Value) {
+fn write_shared<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, SharedGuest>, value: W::Value) {
     // SAFETY: The callers leave out what keeps out the host's interrupts and NMIs, or traces.
-    unsafe { vmcs.write_vital(field, value) };
+    unsafe { vmcs.write_unchecked(field, value) };
 }
 
 fn rule(encoding: u32) -> Option<Rule> {

@@ -79,10 +79,10 @@ impl HostArea {
 
 /// Writes a field of this file.
 #[inline]
-fn vital<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Host>, value: W::Value) {
+fn write_host<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Host>, value: W::Value) {
     // SAFETY: All callers write what the register holds on this CPU now; the selectors that a VM exit
     // loads 0 into are put back with the others of `SavedDescriptors`.
-    unsafe { vmcs.write_vital(field, value) };
+    unsafe { vmcs.write_unchecked(field, value) };
 }
 
 #[inline]
@@ -99,7 +99,7 @@ fn write_changed(
 
 #[inline]
 fn write(vmcs: &CurrentVmcs<'_>, field: Field<Natural, Host>, cached: &Cell<u64>, value: u64) {
-    vital(vmcs, field, value);
+    write_host(vmcs, field, value);
     cached.set(value);
 }
 
@@ -110,30 +110,30 @@ fn write_cpu(vmcs: &CurrentVmcs<'_>, host: &HostState<'_>, capabilities: &Capabi
         __KERNEL_CS,
         __KERNEL_DS, //
     };
-    vital(vmcs, HOST_CS_SELECTOR, __KERNEL_CS as u16);
-    vital(vmcs, HOST_SS_SELECTOR, __KERNEL_DS as u16);
-    vital(vmcs, HOST_TR_SELECTOR, (GDT_ENTRY_TSS * 8) as u16);
+    write_host(vmcs, HOST_CS_SELECTOR, __KERNEL_CS as u16);
+    write_host(vmcs, HOST_SS_SELECTOR, __KERNEL_DS as u16);
+    write_host(vmcs, HOST_TR_SELECTOR, (GDT_ENTRY_TSS * 8) as u16);
     for field in [
         HOST_DS_SELECTOR,
         HOST_ES_SELECTOR,
         HOST_FS_SELECTOR,
         HOST_GS_SELECTOR,
     ] {
-        vital(vmcs, field, 0);
+        write_host(vmcs, field, 0);
     }
-    vital(vmcs, HOST_GS_BASE, msrs::GS_BASE.read());
-    vital(vmcs, HOST_TR_BASE, descriptor::tss_base(host.irqs()));
-    vital(vmcs, HOST_GDTR_BASE, host.descriptors().gdt_base());
-    vital(vmcs, HOST_IDTR_BASE, host.descriptors().idt_base());
+    write_host(vmcs, HOST_GS_BASE, msrs::GS_BASE.read());
+    write_host(vmcs, HOST_TR_BASE, descriptor::tss_base(host.irqs()));
+    write_host(vmcs, HOST_GDTR_BASE, host.descriptors().gdt_base());
+    write_host(vmcs, HOST_IDTR_BASE, host.descriptors().idt_base());
     // CAST: The selector is in the low half.
-    vital(vmcs, HOST_SYSENTER_CS, msrs::SYSENTER_CS.read() as u32);
-    vital(vmcs, HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read());
-    vital(vmcs, HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read());
+    write_host(vmcs, HOST_SYSENTER_CS, msrs::SYSENTER_CS.read() as u32);
+    write_host(vmcs, HOST_SYSENTER_ESP, msrs::SYSENTER_ESP.read());
+    write_host(vmcs, HOST_SYSENTER_EIP, msrs::SYSENTER_EIP.read());
     if capabilities.switches_efer() {
-        vital(vmcs, HOST_EFER, msrs::EFER.read());
+        write_host(vmcs, HOST_EFER, msrs::EFER.read());
     }
     if capabilities.switches_pat() {
-        vital(vmcs, HOST_PAT, msrs::PAT.read());
+        write_host(vmcs, HOST_PAT, msrs::PAT.read());
     }
     entry::write_host_rip(vmcs);
 }

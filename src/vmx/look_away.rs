@@ -58,9 +58,9 @@ struct SwitchedCounters<'a>(&'a CurrentVmcs<'a>);
 impl<'a> SwitchedCounters<'a> {
     fn new(vmcs: &'a CurrentVmcs<'_>, sampling: &SamplingOff<'_>) -> Self {
         // SAFETY: It is what the host has there now; that is so for each entry that loads it.
-        unsafe { vmcs.write_vital(HOST_PERF_GLOBAL_CTRL, sampling.counting()) };
+        unsafe { vmcs.write_unchecked(HOST_PERF_GLOBAL_CTRL, sampling.counting()) };
         // SAFETY: It is less than what the host has there.
-        unsafe { vmcs.write_vital(GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest()) };
+        unsafe { vmcs.write_unchecked(GUEST_PERF_GLOBAL_CTRL, sampling.counting_in_guest()) };
         switch(vmcs, true);
         Self(vmcs)
     }
@@ -79,7 +79,7 @@ fn switch(vmcs: &CurrentVmcs<'_>, on: bool) {
     let exit = exit.with_if(Exit::LOAD_PERF_GLOBAL_CTRL, on);
     let entry = entry.with_if(Entry::LOAD_PERF_GLOBAL_CTRL, on);
     // SAFETY: The other controls stay. What is loaded was written by `SwitchedCounters::new`.
-    unsafe { vmcs.write_vital(EXIT_CONTROLS, exit.raw()) };
+    unsafe { vmcs.write_unchecked(EXIT_CONTROLS, exit.raw()) };
     // SAFETY: The same.
-    unsafe { vmcs.write_vital(ENTRY_CONTROLS, entry.raw()) };
+    unsafe { vmcs.write_unchecked(ENTRY_CONTROLS, entry.raw()) };
 }

@@ -109,7 +109,7 @@ impl<'a> CurrentVmcs<'a> {
     pub(crate) fn write<W: Width, A: Writable>(&self, field: Field<W, A>, value: W::Value) {
         // SAFETY: By the type invariant the current VMCS is this driver's; what the field holds is
         // for the guest to suffer.
-        unsafe { self.write_vital(field, value) };
+        unsafe { self.write_unchecked(field, value) };
     }
 
     /// Writes any field: as [`Self::write`], but a control or host-state field decides what a guest can
@@ -120,7 +120,7 @@ impl<'a> CurrentVmcs<'a> {
     /// With this value, and the other fields as they are before the next VM entry, the guest stays in
     /// its memory, and a VM exit leaves the host as it was.
     #[inline(always)]
-    pub(super) unsafe fn write_vital<W: Width, A: Access>(
+    pub(super) unsafe fn write_unchecked<W: Width, A: Access>(
         &self,
         field: Field<W, A>,
         value: W::Value,
@@ -144,8 +144,8 @@ impl<'a> CurrentVmcs<'a> {
     ///
     /// # Safety
     ///
-    /// As [`Self::write_vital`].
-    pub(super) unsafe fn write_vital_by_encoding(&self, encoding: u32, value: u64) -> Result {
+    /// As [`Self::write_unchecked`].
+    pub(super) unsafe fn write_unchecked_by_encoding(&self, encoding: u32, value: u64) -> Result {
         let failed = Cell::new(false);
         // SAFETY: By the type invariant the current VMCS is this driver's; the caller answers for the
         // value.
