@@ -369,8 +369,7 @@ impl<P: Frame> Shadow<P> {
         memory: &dyn GuestMemory,
         pages: &mut dyn FnMut() -> Option<P>,
     ) -> Result<Hpa, Unfinished> {
-        let reserved = self.tables.reserve(memory, pages);
-        let root = reserved.and_then(|()| self.tables.set_root(paging, memory));
+        let root = self.tables.set_root(paging, memory, pages);
         self.tables.finish();
         match self.tables.has_root() {
             true => root,

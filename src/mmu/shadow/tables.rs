@@ -238,25 +238,47 @@ impl<P: Frame> Tables<P> {
         &mut self,
         paging: &Paging,
         memory: &dyn GuestMemory,
+        pages: &mut dyn FnMut() -> Option<P>,
     ) -> Result<Hpa, Unfinished> {
         if self.needs_resync {
             self.resync(memory)?;
             self.needs_resync = false;
         }
         let key = Key::root(paging);
-        let table = if key.origin == Origin::Pae {
-            self.drop_entries(Self::PAE, Work::is_too_much, memory)?;
-            self.pool[Self::PAE].key.frame = key.frame;
-            Self::PAE
-        } else {
-            let table = self.find_or_begin(&key, None, memory)?;
-            self.pool.touch(table);
-            table
+        let table = match key.origin {
+            Origin::Pae => self.begin_pae(key.frame, memory)?,
+            _ => self.find_or_begin_root(&key, memory, pages)?,
         };
         self.root = Some(table);
         self.forget_shortcuts();
         self.flush.need();
         Ok(self.pool[table].hpa())
+    }
+
+    /// The table for PAE paging, empty: the guest's four entries are read anew with each load of CR3.
+    fn begin_pae(
+        &mut self,
+        frame: u64,
+        memory: &dyn GuestMemory,
+    ) -> Result<TableNumber, Unfinished> {
+        self.drop_entries(Self::PAE, Work::is_too_much, memory)?;
+        self.pool[Self::PAE].key.frame = frame;
+        Ok(Self::PAE)
+    }
+
+    /// The root for a key. Only a new one takes room.
+    fn find_or_begin_root(
+        &mut self,
+        key: &Key,
+        memory: &dyn GuestMemory,
+        pages: &mut dyn FnMut() -> Option<P>,
+    ) -> Result<TableNumber, Unfinished> {
+        if let Some(table) = self.pool.find(key) {
+            self.pool.touch(table);
+            return Ok(table);
+        }
+        self.reserve(memory, pages)?;
+        self.begin(key, memory)
     }
 
     /// There is no root any more: the CPU needs another before it goes on.
@@ -340,7 +362,7 @@ impl<P: Frame> Tables<P> {
                 return Ok(at);
             };
             let below = self.place(below, address, level);
-            let child = self.find_or_begin(&below, Some(at), memory)?;
+            let child = self.find_or_begin(&below, at, memory)?;
             self.link(at, child, source, memory)?;
             table = child;
         }
@@ -371,26 +393,29 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// The table for a key, and for an entry if it is not the root. A new one is empty, and the guest table is
-    /// protected from then on.
+    /// The table for a key, and for the entry above it.
     fn find_or_begin(
         &mut self,
         key: &Key,
-        above: Option<At>,
+        above: At,
         memory: &dyn GuestMemory,
     ) -> Result<TableNumber, Unfinished> {
         if let Some(table) = self.pool.find(key) {
-            if self.protects || above.is_none_or(|at| self.refers_to(at, table)) {
+            if self.protects || self.refers_to(above, table) {
                 return Ok(table);
             }
             // An entry above it was dropped: what was invalidated since is still there.
             self.retire(table, memory);
         }
-        if !self.protects || !key.is_guest_table() {
-            return self.pool.begin(key);
+        self.begin(key, memory)
+    }
+
+    /// Takes a table into use, empty. The guest table is protected from then on.
+    fn begin(&mut self, key: &Key, memory: &dyn GuestMemory) -> Result<TableNumber, Unfinished> {
+        if self.protects && key.is_guest_table() {
+            self.resync_frame(key.frame, memory)?;
+            self.protect(key.frame, memory);
         }
-        self.resync_frame(key.frame, memory)?;
-        self.protect(key.frame, memory);
         self.pool.begin(key)
     }
 
