@@ -126,6 +126,10 @@ run_memtest() {
 	guest "memtest86+ is a guest, and finds no error" "$1" memtest /boot/memtest86+x64.bin
 }
 
+run_ovmf() {
+	guest "OVMF is a guest, and comes to its shell" "$1" ovmf /usr/share/ovmf/OVMF.fd
+}
+
 run_style() {
 	"$LAB/style.sh"
 }

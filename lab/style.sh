@@ -13,7 +13,7 @@ check_rustfmt() {
 
 check_shellcheck() {
 	(cd "$LAB" && shellcheck ./*.sh init nested-init vng-job udevd demo linux bench compare growth soak \
-		guest-init guest-work guest-check debian-guest deb/minivmx-dkms/{postinst,prerm} ../.ci/run)
+		memtest ovmf guest-init guest-work guest-check debian-guest deb/minivmx-dkms/{postinst,prerm} ../.ci/run)
 	(cd "$TOP/selftests" && shellcheck ./*.sh)
 }
 

@@ -95,9 +95,9 @@ boots_from_a_disk() {
 }
 
 # boots_with_cpus NUMBER OPTION…: it has found the timer of the south bridge, and started them all, by their
-# APICs. SeaBIOS has two contend for a lock, which the first gives back for two instructions of a loop. Where the
-# emulator stops that loop at the same place each time, by the VMX-preemption timer, the second never has it: so
-# only KVM's guest has two.
+# APICs. SeaBIOS has two contend for a lock, which the first gives back for two instructions of a loop. In
+# the emulator the second never has it, maybe since the VMX-preemption timer ends that loop at the same place each
+# time: so only KVM's guest has two.
 boots_with_cpus() {
 	cpus=$1
 	shift
