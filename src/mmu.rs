@@ -10,24 +10,20 @@
 //! [`guest_walk`] goes through the guest's own tables; [`shadow`] makes tables from these that a CPU
 //! can use without EPT. [`inspect`] shows a translation entry by entry, each as a [`pte`].
 
-// What the engine offers is complete in itself; not all of it has a user in the driver yet.
+// An address of each kind has the same methods, whether the driver uses all of them or not.
 #[allow(dead_code)]
 pub(crate) mod address;
-#[allow(dead_code)]
 pub(crate) mod ept;
 pub(crate) mod flush;
 pub(crate) mod format;
 pub(crate) mod generation;
 pub(crate) mod guest_walk;
-#[allow(dead_code)]
 pub(crate) mod ia32e;
 pub(crate) mod inspect;
-#[allow(dead_code)]
 pub(crate) mod node;
 pub(crate) mod page;
 pub(crate) mod pte;
 pub(crate) mod shadow;
-#[allow(dead_code)]
 pub(crate) mod table;
 pub(crate) mod tags;
 pub(crate) mod walk;

@@ -72,18 +72,6 @@ pub(crate) enum Access {
 }
 
 impl Access {
-    /// The combination of these rights, if EPT has it.
-    pub(crate) const fn new(read: bool, write: bool, execute: bool) -> Option<Self> {
-        match (read, write, execute) {
-            (true, false, false) => Some(Self::Read),
-            (true, true, false) => Some(Self::ReadWrite),
-            (false, false, true) => Some(Self::Execute),
-            (true, false, true) => Some(Self::ReadExecute),
-            (true, true, true) => Some(Self::ReadWriteExecute),
-            (false, false, false) | (false, true, _) => None,
-        }
-    }
-
     /// Whether the guest may read.
     pub(crate) const fn read(self) -> bool {
         self.contains(Self::Read)
@@ -251,11 +239,6 @@ impl Format for Ept {
             .with_memory_type(mapping.attributes.memory_type)
             .with_access(mapping.attributes.access)
             .into_raw()
-    }
-
-    fn narrows(old: Attributes, new: Attributes) -> bool {
-        let typing = |attributes: Attributes| (attributes.memory_type, attributes.ignore_pat);
-        !new.access.contains(old.access) || typing(new) != typing(old)
     }
 }
 

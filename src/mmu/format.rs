@@ -98,9 +98,6 @@ pub(crate) trait Format {
     ///
     /// Inverse of [`Self::decode`] for [`Entry::Leaf`].
     fn leaf(mapping: Mapping<Self::Attributes>) -> u64;
-
-    /// Whether a CPU that still goes by `old` could do what `new` does not want.
-    fn narrows(old: Self::Attributes, new: Self::Attributes) -> bool;
 }
 
 /// The field of an entry that holds a physical address, bits 51:12.

@@ -138,17 +138,6 @@ impl Format for Ia32e {
                 .into_raw(),
         }
     }
-
-    fn narrows(old: Attributes, new: Attributes) -> bool {
-        // What only takes effect when something is lost: a right, or the right to stay cached.
-        let lost = |right: fn(Attributes) -> bool| right(old) && !right(new);
-        let typing = |a: Attributes| (a.write_through, a.cache_disable, a.pat);
-        lost(|a| a.write)
-            || lost(|a| a.user)
-            || lost(|a| a.execute)
-            || lost(|a| a.global)
-            || typing(old) != typing(new)
-    }
 }
 
 /// An entry that maps a page.

@@ -184,23 +184,14 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
         }
     }
 
-    /// Gives attributes to the page of the entry on the way to `position`, or with [`None`] removes
-    /// it; flags that the CPU sets at the same time are kept, or come too late.
-    pub(super) fn replace(self, position: u64, attributes: Option<F::Attributes>) -> Flush {
-        let change = |raw| match F::decode(self.level, raw) {
-            Entry::Leaf(old) => Some(attributes.map_or(0, |attributes| {
-                F::leaf(Mapping { attributes, ..old }) //
-            })),
-            _ => None,
-        };
-        let slot = self.slot(position);
-        let Ok(raw) = slot.fetch_update(Ordering::Release, Ordering::Relaxed, change) else {
+    /// Removes the page of the entry on the way to `position`, if it maps one. Flags that the CPU sets at the same
+    /// time go with it, or come too late.
+    pub(super) fn remove(self, position: u64) -> Flush {
+        if !matches!(self.entry(position), Entry::Leaf(_)) {
             return Flush::NotNeeded;
-        };
-        match (F::decode(self.level, raw), attributes) {
-            (Entry::Leaf(old), Some(new)) if !F::narrows(old.attributes, new) => Flush::NotNeeded,
-            _ => Flush::Needed,
         }
+        self.slot(position).store(0, Ordering::Release);
+        Flush::Needed
     }
 
     /// Makes the large page of the entry on the way to `position` a table of smaller ones that say

@@ -8,7 +8,7 @@
 //! accessed and dirty flags in them. Therefore:
 //!
 //! - an entry appears by one store, after what it refers to is complete: the lowest level first;
-//! - an entry that was there is changed by compare-and-exchange or swap, so that no flag is lost;
+//! - a large page becomes a table by compare-and-exchange, so that no flag is lost;
 //! - a table is unlinked when all its entries are empty, and stays so: a CPU that still goes by a
 //!   cached reference to it finds nothing there. Its page goes to a [`Reaper`], for the caller to
 //!   free when all CPUs have flushed.
@@ -16,8 +16,8 @@
 //! # What a call costs
 //!
 //! No call allocates: pages for tables come from the caller, who may be in a place where nothing can
-//! be allocated. [`PageTable::unmap`] and [`PageTable::protect`] do a bounded share of their work per
-//! call, and say where to go on.
+//! be allocated. [`PageTable::unmap`] does a bounded share of its work per call, and says where to go
+//! on.
 //!
 //! [`node`](super::node) has the tables one by one.
 
@@ -48,7 +48,7 @@ use core::{
     marker::PhantomData, //
 };
 
-/// Entries that [`PageTable::unmap`] and [`PageTable::protect`] look at in one call.
+/// Entries that [`PageTable::unmap`] looks at in one call.
 const SHARE: usize = 4096;
 
 /// Why a call stopped before the end of its range.
@@ -89,11 +89,6 @@ impl<P, const N: usize> Reaper<P, N> {
             tables: [const { None }; N],
             len: 0,
         }
-    }
-
-    /// Whether there is nothing to free.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// How many tables there are to free.
@@ -295,33 +290,9 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
         pages: &mut impl FnMut() -> Option<P>,
         reaper: &mut Reaper<P, N>,
     ) -> Progress<F::Input> {
-        self.edit(range, None, pages, |cursor| cursor.prune(reaper))
-    }
-
-    /// Gives these attributes to what is mapped in `range`. What is not mapped stays so.
-    ///
-    /// A large page that is partly in the range is split, which takes a page from `pages`.
-    pub(crate) fn protect(
-        &mut self,
-        range: AddressRange<F::Input>,
-        attributes: F::Attributes,
-        pages: &mut impl FnMut() -> Option<P>,
-    ) -> Progress<F::Input> {
-        self.edit(range, Some(attributes), pages, |_| Ok(Flush::NotNeeded))
-    }
-
-    /// Gives attributes to every page in `range`, or with [`None`] removes it, and calls `leave` for
-    /// the entry of each table that was visited.
-    fn edit(
-        &mut self,
-        range: AddressRange<F::Input>,
-        attributes: Option<F::Attributes>,
-        pages: &mut impl FnMut() -> Option<P>,
-        leave: impl FnMut(&Cursor<'_, F, P>) -> Result<Flush, Pause>,
-    ) -> Progress<F::Input> {
         let mut flush = Flush::NotNeeded;
         let mut cursor = Cursor::new(self.node(), range);
-        let rest = match cursor.edit_share(attributes, pages, leave, &mut flush) {
+        let rest = match cursor.unmap_share(pages, reaper, &mut flush) {
             Ok(()) => None,
             Err(pause) => cursor.rest().map(|rest| (rest, pause)),
         };
@@ -361,35 +332,23 @@ impl<F: Format, P: TablePage> Drop for PageTable<F, P> {
     }
 }
 
-/// What [`Cursor::edit`] did.
-enum Edit {
-    /// The entry is as wanted.
-    Done(Flush),
-    /// The entry refers to a table now: look there.
-    Split,
-}
-
 impl<F: Format, P: TablePage> Cursor<'_, F, P> {
-    /// Does a share of [`PageTable::edit`], from the current entry on.
+    /// Does a share of [`PageTable::unmap`], from the current entry on.
     ///
     /// Returns why it stopped before the end, if it did.
-    fn edit_share(
+    fn unmap_share<const N: usize>(
         &mut self,
-        attributes: Option<F::Attributes>,
         pages: &mut impl FnMut() -> Option<P>,
-        mut leave: impl FnMut(&Self) -> Result<Flush, Pause>,
+        reaper: &mut Reaper<P, N>,
         flush: &mut Flush,
     ) -> Result<(), Pause> {
         for _ in 0..SHARE {
-            if self.step_down() {
+            if self.step_down() || self.split_partial(pages)? {
                 continue;
             }
-            match self.edit(attributes, pages)? {
-                Edit::Done(change) => *flush = flush.or(change),
-                Edit::Split => continue,
-            }
+            *flush = flush.or(self.node().remove(self.position()));
             let more = self.step_over(|cursor| {
-                *flush = flush.or(leave(cursor)?);
+                *flush = flush.or(cursor.prune(reaper)?);
                 Ok(())
             })?;
             if !more {
@@ -399,25 +358,14 @@ impl<F: Format, P: TablePage> Cursor<'_, F, P> {
         Err(Pause::Share)
     }
 
-    /// Gives attributes to what of the current entry's page is in the range, or with [`None`]
-    /// removes it.
-    fn edit(
-        &self,
-        attributes: Option<F::Attributes>,
-        pages: &mut impl FnMut() -> Option<P>,
-    ) -> Result<Edit, Pause> {
-        match self.entry() {
-            Entry::Leaf(old) if attributes != Some(old.attributes) => {
-                if self.covers_entry() {
-                    let flush = self.node().replace(self.position(), attributes);
-                    Ok(Edit::Done(flush))
-                } else if self.node().split(self.position(), pages) {
-                    Ok(Edit::Split)
-                } else {
-                    Err(Pause::OutOfPages)
-                }
-            }
-            _ => Ok(Edit::Done(Flush::NotNeeded)),
+    /// Splits the page of the current entry if it is only partly in the range; returns whether it was.
+    fn split_partial(&self, pages: &mut impl FnMut() -> Option<P>) -> Result<bool, Pause> {
+        if !matches!(self.entry(), Entry::Leaf(_)) || self.covers_entry() {
+            return Ok(false);
+        }
+        match self.node().split(self.position(), pages) {
+            true => Ok(true),
+            false => Err(Pause::OutOfPages),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::mmu::{
     ept::{Access, Attributes, Ept},
     flush::Flush,
     format::{Entry, Format, Mapping},
+    table::Reaper,
 };
 use std::{cell::Cell, sync::atomic::Ordering};
 
@@ -47,10 +48,6 @@ impl Format for Raced {
         }
         raw
     }
-
-    fn narrows(old: Attributes, new: Attributes) -> bool {
-        Ept::narrows(old, new)
-    }
 }
 
 impl Machine for Raced {
@@ -70,44 +67,39 @@ impl Machine for Raced {
     }
 }
 
-/// Maps the page of this size at 0.
-fn mapped(size: PageSize) -> TestTable<Raced> {
+/// Maps the large page at 0.
+fn mapped() -> TestTable<Raced> {
     let mut table = TestTable::<Raced>::new();
     let (zero, attributes) = (Gpa::new(0), Attributes::memory(Access::ReadWrite));
     let mut pages = || Some(TestPage::new());
-    let result = table
-        .get()
-        .map(zero, size, Hpa::new(0), attributes, &mut pages);
+    let result = table.get().map(
+        zero,
+        PageSize::Size2M,
+        Hpa::new(0),
+        attributes,
+        &mut pages, //
+    );
     assert_eq!(result, Ok(()));
     table
 }
 
-/// Makes the first 4 KiB read-only while a CPU writes to `at`.
-fn protect_while_writing(table: &mut TestTable<Raced>, at: Gpa) {
+/// Unmaps the first 4 KiB while a CPU writes to `at`.
+fn unmap_while_writing(table: &mut TestTable<Raced>, at: Gpa) {
     ABOUT_TO_WRITE.set(Some((table.get().root(), at)));
     let first = GpaRange::page(Gpa::new(0), PageSize::Size4K).unwrap();
-    let attributes = Attributes::memory(Access::Read);
-    let mut pages = || Some(TestPage::new());
-    let progress = table.get().protect(first, attributes, &mut pages);
+    let (mut pages, mut reaper) = (|| Some(TestPage::new()), Reaper::<_, 1>::new());
+    let progress = table.get().unmap(first, &mut pages, &mut reaper);
     assert_eq!(ABOUT_TO_WRITE.get(), None, "the CPU did not get in between");
     assert_eq!((progress.flush, progress.rest), (Flush::Needed, None));
-}
-
-#[test]
-fn protecting_keeps_a_flag_set_meanwhile() {
-    let mut table = mapped(PageSize::Size4K);
-    protect_while_writing(&mut table, Gpa::new(0));
-    let page = table.get().translate(Gpa::new(0)).unwrap();
-    assert!(page.accessed && page.dirty);
-    assert_eq!(page.attributes.access, Access::Read);
 }
 
 // Which of the small pages was written to is not known: all of them were.
 #[test]
 fn splitting_keeps_a_flag_set_meanwhile() {
-    let mut table = mapped(PageSize::Size2M);
-    protect_while_writing(&mut table, Gpa::new(0x5000));
-    for at in [0, 0x5000, 0x1f_f000] {
+    let mut table = mapped();
+    unmap_while_writing(&mut table, Gpa::new(0x5000));
+    assert_eq!(table.get().translate(Gpa::new(0)), None);
+    for at in [0x1000, 0x5000, 0x1f_f000] {
         let page = table.get().translate(Gpa::new(at)).unwrap();
         assert!(page.accessed && page.dirty, "{at:#x}");
         assert_eq!(page.size, PageSize::Size4K);

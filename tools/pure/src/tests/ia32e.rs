@@ -131,30 +131,6 @@ fn an_entry_that_is_not_present_is_empty() {
     assert_eq!(Ia32e::decode(Level::Pt, !1), Entry::Empty);
 }
 
-#[test]
-fn narrowing_is_losing_a_right_or_changing_the_memory_type() {
-    let write = Attributes {
-        write: true,
-        ..PLAIN
-    };
-    let data = Attributes {
-        execute: false,
-        ..PLAIN
-    };
-    let uncached = Attributes {
-        cache_disable: true,
-        ..PLAIN
-    };
-    let marked = Attributes {
-        software: Bounded::<u64, 3>::new::<1>(),
-        ..PLAIN
-    };
-    assert!(Ia32e::narrows(write, PLAIN) && !Ia32e::narrows(PLAIN, write));
-    assert!(Ia32e::narrows(PLAIN, data) && !Ia32e::narrows(data, PLAIN));
-    assert!(Ia32e::narrows(PLAIN, uncached) && Ia32e::narrows(uncached, PLAIN));
-    assert!(!Ia32e::narrows(PLAIN, marked));
-}
-
 proptest! {
     // What decodes to a page encodes to the same bits, less those that are ignored.
     #[test]

@@ -86,16 +86,6 @@ impl<F: Machine> Model<F> {
         self.pages.len() != before
     }
 
-    /// Changes attributes; returns whether a page lost something.
-    pub(super) fn protect(&mut self, start: u64, end: u64, attributes: F::Attributes) -> bool {
-        let mut narrowed = false;
-        for (_, page) in self.pages.range_mut(start..end) {
-            narrowed |= F::narrows(page.attributes, attributes);
-            page.attributes = attributes;
-        }
-        narrowed
-    }
-
     /// A CPU uses an address: sets flags, and remembers the translation.
     pub(super) fn touch(&mut self, root: Hpa, position: u64, write: bool) {
         let address = F::Input::from_position(position);
@@ -126,10 +116,7 @@ impl<F: Machine> Model<F> {
                 .get(position)
                 .expect("a CPU uses a page that is gone");
             assert_eq!(page.hpa, *hpa, "a CPU uses another page");
-            assert!(
-                !F::narrows(*attributes, page.attributes),
-                "a CPU uses a right that is gone"
-            );
+            assert_eq!(page.attributes, *attributes, "a CPU uses other rights");
         }
     }
 

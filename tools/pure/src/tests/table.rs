@@ -66,13 +66,6 @@ enum Step {
     },
     /// Unmap everything, the holes between the windows included.
     UnmapAll { roomy: bool },
-    /// Change attributes in a range.
-    Protect {
-        at: Spot,
-        pages: u64,
-        attributes: u8,
-        budget: usize,
-    },
     /// A CPU uses an address.
     Touch { at: Spot, write: bool },
 }
@@ -97,8 +90,6 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (spot(), pages(), budget(), any::<bool>())
             .prop_map(|(at, pages, budget, roomy)| Step::Unmap { at, pages, budget, roomy }),
         1 => any::<bool>().prop_map(|roomy| Step::UnmapAll { roomy }),
-        3 => (spot(), pages(), any::<u8>(), budget())
-            .prop_map(|(at, pages, attributes, budget)| Step::Protect { at, pages, attributes, budget }),
         3 => (spot(), any::<bool>()).prop_map(|(at, write)| Step::Touch { at, write }),
     ]
 }
@@ -150,15 +141,6 @@ impl<F: Machine> Pair<F> {
                 self.unmap(start, end, budget, roomy);
             }
             Step::UnmapAll { roomy } => self.unmap(0, 1 << 48, 0, roomy),
-            Step::Protect {
-                at,
-                pages,
-                attributes,
-                budget,
-            } => {
-                let (start, end) = at.range(pages);
-                self.protect(start, end, F::attributes(attributes), budget);
-            }
             Step::Touch { at, write } => {
                 let root = self.root();
                 self.model.touch(root, at.position(), write);
@@ -221,7 +203,7 @@ impl<F: Machine> Pair<F> {
             let mut pages = source(budget);
             let progress = self.table.get().unmap(todo, &mut pages, &mut reaper);
             flushed |= self.flush(progress.flush);
-            assert!(progress.flush.is_needed() || reaper.is_empty());
+            assert!(progress.flush.is_needed() || reaper.len() == 0);
             reaper.clear();
             budget = refill(&progress);
             match progress.rest {
@@ -229,23 +211,6 @@ impl<F: Machine> Pair<F> {
                 None => return flushed,
             }
         }
-    }
-
-    fn protect(&mut self, start: u64, end: u64, attributes: F::Attributes, mut budget: usize) {
-        let (mut todo, mut flushed) = (range(start, end), false);
-        let narrowed = self.model.protect(start, end, attributes);
-        loop {
-            let mut pages = source(budget);
-            let progress = self.table.get().protect(todo, attributes, &mut pages);
-            flushed |= self.flush(progress.flush);
-            budget = refill(&progress);
-            assert!(!matches!(progress.rest, Some((_, Pause::ReaperFull))));
-            match progress.rest {
-                Some((rest, _)) => todo = rest,
-                None => break,
-            }
-        }
-        assert_eq!(flushed, narrowed);
     }
 
     fn flush(&mut self, flush: Flush) -> bool {
@@ -264,8 +229,7 @@ impl<F: Machine> Pair<F> {
             "a table leaked"
         );
         let at = match *step {
-            Step::Map { at, .. } | Step::Touch { at, .. } => at,
-            Step::Unmap { at, .. } | Step::Protect { at, .. } => at,
+            Step::Map { at, .. } | Step::Unmap { at, .. } | Step::Touch { at, .. } => at,
             Step::UnmapAll { .. } => Spot { window: 0, page: 0 },
         };
         let base = WINDOWS[at.window];
