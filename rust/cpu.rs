@@ -94,7 +94,8 @@ macro_rules! read_register {
         #[inline]
         pub(crate) fn $name(_irqs: &IrqsDisabled) -> u64 {
             let value: u64;
-            // SAFETY: Reading the register has no side effect; this is the kernel's privilege level.
+            // SAFETY: Reading the register has no side effect; this is the kernel's privilege
+            // level.
             unsafe {
                 asm!(concat!("mov ", $register, ", {}");
                      out(reg) value, options(nomem, nostack, preserves_flags))
@@ -125,8 +126,8 @@ read_register!(
 ///
 /// # Safety
 ///
-/// The kernel goes on correctly with this value, or it gets its own back before interrupts come back
-/// on.
+/// The kernel goes on correctly with this value, or it gets its own back before interrupts come
+/// back on.
 #[inline]
 pub(crate) unsafe fn set_cr4(_irqs: &IrqsDisabled, value: u64) {
     // SAFETY: The caller answers for the value.
@@ -150,7 +151,8 @@ pub(crate) unsafe fn deliver_nmi(_irqs: &IrqsDisabled) {
 /// instead of it.
 ///
 /// The handler is told that the check came from userspace: what a guest was hit by is its program's
-/// trouble, which the kernel kills if it has to, and not the kernel's own, which it could not survive.
+/// trouble, which the kernel kills if it has to, and not the kernel's own, which it could not
+/// survive.
 ///
 /// # Safety
 ///
@@ -160,8 +162,8 @@ pub(crate) unsafe fn deliver_machine_check(_irqs: &IrqsDisabled) {
     unsafe { bindings::ext_machine_check() };
 }
 
-/// Writes CR2, which the kernel reads only where the CPU has just written it: in its handler of page
-/// faults. Handlers that can interrupt that one save and restore it.
+/// Writes CR2, which the kernel reads only where the CPU has just written it: in its handler of
+/// page faults. Handlers that can interrupt that one save and restore it.
 #[inline]
 pub(crate) fn set_cr2(_irqs: &IrqsDisabled, value: u64) {
     // SAFETY: Nothing relies on the value.

@@ -2,8 +2,8 @@
 
 //! Debug registers of this CPU, saved and put back around a burst.
 //!
-//! A VM exit turns DR7 off (SDM Vol. 3C, "Loading Host Control Registers, Debug Registers, MSRs"). The
-//! others are a guest's only once it needs them in the CPU.
+//! A VM exit turns DR7 off (SDM Vol. 3C, "Loading Host Control Registers, Debug Registers, MSRs").
+//! The others are a guest's only once it needs them in the CPU.
 
 use super::irq::IrqsDisabled;
 use core::{
@@ -29,8 +29,8 @@ macro_rules! read {
 
 macro_rules! write {
     ($register:literal, $value:expr) => {
-        // SAFETY: DR7 is off, or gets the value that the host had with the addresses that the host had;
-        // the high half of DR6 is 0.
+        // SAFETY: DR7 is off, or gets the value that the host had with the addresses that the host
+        // had; the high half of DR6 is 0.
         unsafe {
             asm!(concat!("mov {}, ", $register);
                  in(reg) $value, options(nostack, preserves_flags))
@@ -118,8 +118,8 @@ impl SwitchedDebugRegisters {
         }
     }
 
-    /// For a burst; the CPU gets them when they are lent. They are put back before `_control`, which
-    /// enables them.
+    /// For a burst; the CPU gets them when they are lent. They are put back before `_control`,
+    /// which enables them.
     #[inline]
     pub(crate) fn load<'a>(
         &'a mut self,
@@ -133,8 +133,8 @@ impl SwitchedDebugRegisters {
 ///
 /// # Invariants
 ///
-/// If they are `lent`, `host` is what the CPU held when interrupts went off, and DR7 is off whenever
-/// the host runs.
+/// If they are `lent`, `host` is what the CPU held when interrupts went off, and DR7 is off
+/// whenever the host runs.
 #[must_use = "the host's debug registers are put back when the guard is dropped"]
 pub(crate) struct LentDebugRegisters<'a>(&'a SwitchedDebugRegisters);
 

@@ -165,7 +165,8 @@ impl Descriptors {
     /// switches to a program that has one. If the current program does, that is now.
     #[inline]
     fn restore_tss_limit(&self) {
-        // SAFETY: Interrupts are off, so the CPU meant is this one; reads a flag of the current task.
+        // SAFETY: Interrupts are off, so the CPU meant is this one; reads a flag of the current
+        // task.
         let has_io_bitmap = unsafe { bindings::ext_set_tss_limit_invalid() };
         if has_io_bitmap {
             self.reload_tr();

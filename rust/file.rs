@@ -64,14 +64,15 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
         Err(ENODEV)
     }
 
-    /// The page at this offset (in pages) of a mapping that a program touched. Any error becomes SIGBUS,
-    /// `ENOMEM` too: as `VM_FAULT_OOM` it would be tried again for ever where nobody called the OOM
-    /// killer.
+    /// The page at this offset (in pages) of a mapping that a program touched. Any error becomes
+    /// SIGBUS, `ENOMEM` too: as `VM_FAULT_OOM` it would be tried again for ever where nobody called
+    /// the OOM killer.
     fn fault(&self, _offset: usize) -> Result<KernelPage> {
         Err(ENODEV)
     }
 
-    /// Says more of it in `/proc/PID/fdinfo`, in lines of a name, `:\t` and a value. May be called at any time.
+    /// Says more of it in `/proc/PID/fdinfo`, in lines of a name, `:\t` and a value. May be called
+    /// at any time.
     fn show(&self, _text: &SeqFile) {}
 }
 

@@ -2,11 +2,11 @@
 
 //! The FPU, lent to a guest.
 //!
-//! While a [`GuestFpu`] is loaded, the x87, SSE and AVX registers are the guest's, and XCR0, if the guest
-//! can use it. All of it happens with interrupts off, so nobody else comes to see the registers
-//! meanwhile: they are swapped for the guest's and swapped back, whosever they were, and the kernel has
-//! nothing to know of it. kernel_fpu_begin() would leave it to the way back to user mode to load them
-//! again, which takes longer.
+//! While a [`GuestFpu`] is loaded, the x87, SSE and AVX registers are the guest's, and XCR0, if the
+//! guest can use it. All of it happens with interrupts off, so nobody else comes to see the
+//! registers meanwhile: they are swapped for the guest's and swapped back, whosever they were, and
+//! the kernel has nothing to know of it. kernel_fpu_begin() would leave it to the way back to user
+//! mode to load them again, which takes longer.
 
 use super::{
     cpu::{
@@ -31,8 +31,8 @@ use kernel::{
 /// (SDM Vol. 1, "XSAVE-Supported Features and State-Component Bitmaps").
 const GUEST_COMPONENTS: u64 = 0b111;
 
-/// What guests can change: theirs, and the registers of AVX-512, whose low parts those of AVX are. The
-/// guest's XCR0 never has the bits by which it could reach others.
+/// What guests can change: theirs, and the registers of AVX-512, whose low parts those of AVX are.
+/// The guest's XCR0 never has the bits by which it could reach others.
 const HOST_COMPONENTS: u64 = 0b1110_0111;
 
 /// MXCSR after reset, at byte 24 of the image; the x87 control word after FNINIT, at byte 0.
@@ -42,7 +42,8 @@ const FCW_INITIAL: u64 = 0x37f;
 /// 64-bit words of an image: x87 and SSE, the header of XSAVE, AVX
 /// (SDM Vol. 1, "Standard Format of the XSAVE Area").
 pub(crate) const GUEST_WORDS: usize = 104;
-/// The word that has MXCSR and MXCSR_MASK, and those of the header, the first of which is XSTATE_BV.
+/// The word that has MXCSR and MXCSR_MASK, and those of the header, the first of which is
+/// XSTATE_BV.
 const MXCSR_WORD: usize = 3;
 const HEADER: Range<usize> = 64..72;
 /// What FXSAVE stores, as XSTATE_BV has it: x87 and SSE.
@@ -95,8 +96,8 @@ impl Image {
 fn exchange(_irqs: &IrqsDisabled, save: &Image, load: &Image) {
     let (to, from) = (save.page.address(), load.page.address());
     if save.components == 0 {
-        // SAFETY: There is room for 512 bytes; what is loaded is what FXSAVE wrote, or `new`, or what can be
-        // loaded by `can_be`. Both are 16-byte aligned.
+        // SAFETY: There is room for 512 bytes; what is loaded is what FXSAVE wrote, or `new`, or
+        // what can be loaded by `can_be`. Both are 16-byte aligned.
         unsafe {
             asm!("fxsave64 ({})\n fxrstor64 ({})"; in(reg) to, in(reg) from,
                  options(nostack, preserves_flags))
@@ -108,19 +109,19 @@ fn exchange(_irqs: &IrqsDisabled, save: &Image, load: &Image) {
         asm!("xsave64 ({})"; in(reg) to, in("eax") save.components as u32, in("edx") 0,
              options(nostack, preserves_flags))
     };
-    // SAFETY: The image is in the standard form that XSAVE wrote, or `new`, or can be loaded by `can_be`, and
-    // 64-byte aligned; the host's XCR0 has all of `components`.
+    // SAFETY: The image is in the standard form that XSAVE wrote, or `new`, or can be loaded by
+    // `can_be`, and 64-byte aligned; the host's XCR0 has all of `components`.
     unsafe {
         asm!("xrstor64 ({})"; in(reg) from, in("eax") load.components as u32, in("edx") 0,
              options(nostack, preserves_flags))
     };
 }
 
-/// Bits that the CPU has in MXCSR (SDM Vol. 1, "Guidelines for Writing to the MXCSR Register"). It says so
-/// in an image, for which this one is used that nobody needs.
+/// Bits that the CPU has in MXCSR (SDM Vol. 1, "Guidelines for Writing to the MXCSR Register"). It
+/// says so in an image, for which this one is used that nobody needs.
 fn mxcsr_mask(scratch: &Image) -> u32 {
-    // SAFETY: There is room for 512 bytes, aligned to 16. The kernel uses the FPU, so that no CR0.TS is in
-    // the way; registers are only read, whosever they are.
+    // SAFETY: There is room for 512 bytes, aligned to 16. The kernel uses the FPU, so that no
+    // CR0.TS is in the way; registers are only read, whosever they are.
     unsafe {
         asm!("fxsave64 ({})"; in(reg) scratch.page.address(), options(nostack, preserves_flags))
     };

@@ -11,9 +11,9 @@ use kernel::{
 
 /// Proof that maskable interrupts are off on this CPU.
 ///
-/// While a reference to it exists the task neither sleeps nor moves to another CPU. There is no value
-/// of it to be dropped: of two, one within the other, the inner ends first, and so does whatever
-/// borrows it.
+/// While a reference to it exists the task neither sleeps nor moves to another CPU. There is no
+/// value of it to be dropped: of two, one within the other, the inner ends first, and so does
+/// whatever borrows it.
 ///
 /// # Invariants
 ///
@@ -31,7 +31,8 @@ impl IrqsDisabled {
         let flags = unsafe { bindings::ext_local_irq_save() };
         // SAFETY: Interrupts are off, so the task stays on this CPU.
         let cpu = unsafe { bindings::ext_smp_processor_id() as usize };
-        // INVARIANT: Interrupts are off until `body` has returned; the value cannot leave this task.
+        // INVARIANT: Interrupts are off until `body` has returned; the value cannot leave this
+        // task.
         let result = body(&Self {
             cpu,
             _not_send: NotThreadSafe,
@@ -56,8 +57,8 @@ pub(crate) fn work_is_pending(_irqs: &IrqsDisabled) -> bool {
     unsafe { bindings::ext_work_is_pending() }
 }
 
-/// Does what the kernel wants of a task before it goes to user mode: lets another task run, ends a memory
-/// error that it met, looks at its timers and quotas. May sleep.
+/// Does what the kernel wants of a task before it goes to user mode: lets another task run, ends a
+/// memory error that it met, looks at its timers and quotas. May sleep.
 ///
 /// Not to be called with an [`IrqsDisabled`] at hand; lockdep checks it.
 ///

@@ -2,9 +2,9 @@
 
 //! Model-specific registers.
 //!
-//! As with the kernel's own functions there are two ways to each: [`Msr::try_read`] finds out whether
-//! there is such a register, and [`Msr::read`] is for those that every CPU has that comes this far: if
-//! it fails all the same, the kernel warns, and the value is 0.
+//! As with the kernel's own functions there are two ways to each: [`Msr::try_read`] finds out
+//! whether there is such a register, and [`Msr::read`] is for those that every CPU has that comes
+//! this far: if it fails all the same, the kernel warns, and the value is 0.
 
 use super::{
     bindings,
@@ -218,8 +218,8 @@ const TEST_CTRL: Msr = Msr(0x33);
 const TEST_CTRL_SPLIT_LOCK: u64 = 1 << 29;
 
 impl<'a> LentMsr<'a> {
-    /// Lets SYSCALL work, or not, by IA32_EFER.SCE. The kernel needs it in user mode, and for the way
-    /// there.
+    /// Lets SYSCALL work, or not, by IA32_EFER.SCE. The kernel needs it in user mode, and for the
+    /// way there.
     pub(crate) fn syscall(irqs: &'a IrqsDisabled, enabled: bool) -> Self {
         let host = SavedMsr::save(irqs, EFER);
         let bit = if enabled { EFER_SCE } else { 0 };

@@ -31,13 +31,14 @@ pub(crate) const WORDS: usize = PAGE_SIZE / size_of::<u64>();
 /// Order of a block of pages of 2 MiB.
 const ORDER_2M: u32 = 9;
 
-/// What lies between an address in the direct map of physical memory and the physical address. Set with
-/// the first page, and never changed.
+/// What lies between an address in the direct map of physical memory and the physical address. Set
+/// with the first page, and never changed.
 ///
 /// Asking the kernel is a call of a C function for each step of a walk through page tables.
 static DIRECT_MAP: AtomicUsize = AtomicUsize::new(0);
 
-/// The address in the direct map of a physical address in memory that a [`KernelPage`] was allocated in.
+/// The address in the direct map of a physical address in memory that a [`KernelPage`] was
+/// allocated in.
 #[inline]
 fn direct_map(phys: u64) -> *mut c_void {
     // CAST: `usize` is 64 bits wide.
@@ -45,7 +46,8 @@ fn direct_map(phys: u64) -> *mut c_void {
     core::ptr::with_exposed_provenance_mut(address)
 }
 
-/// References that there are as [`KernelPage`], on a kernel that looks for leaks: kmemleak does not know of pages.
+/// References that there are as [`KernelPage`], on a kernel that looks for leaks: kmemleak does not
+/// know of pages.
 fn references() -> &'static AtomicIsize {
     // SAFETY: It is aligned, there for as long as the module, and only read elsewhere.
     unsafe { AtomicIsize::from_ptr(&raw mut bindings::ext_page_references) }
@@ -79,7 +81,8 @@ impl Drop for NoneIsLost {
 ///
 /// # Invariants
 ///
-/// `0` is the address in the direct map of a page of order 0, of which this value holds one reference.
+/// `0` is the address in the direct map of a page of order 0, of which this value holds one
+/// reference.
 #[repr(transparent)]
 pub(crate) struct KernelPage(NonNull<Words>);
 
@@ -92,8 +95,8 @@ unsafe impl Send for KernelPage {}
 unsafe impl Sync for KernelPage {}
 
 impl KernelPage {
-    /// Allocates a zeroed page, charged to the calling program's memory cgroup. Where memory is short this
-    /// fails, and nobody is killed for it.
+    /// Allocates a zeroed page, charged to the calling program's memory cgroup. Where memory is
+    /// short this fails, and nobody is killed for it.
     pub(crate) fn new() -> Result<Self, AllocError> {
         Self::alloc(0)
     }
@@ -224,8 +227,9 @@ impl KernelPage {
         unsafe { self.0.cast().as_ref() }
     }
 
-    /// Reads an operand of up to 4 bytes. What is at a multiple of its size is read at once, as a CPU does
-    /// (SDM Vol. 3A, "Guaranteed Atomic Operations"). What is beyond the page is left as it is.
+    /// Reads an operand of up to 4 bytes. What is at a multiple of its size is read at once, as a
+    /// CPU does (SDM Vol. 3A, "Guaranteed Atomic Operations"). What is beyond the page is left as
+    /// it is.
     pub(crate) fn load(&self, offset: usize, bytes: &mut [u8]) {
         match bytes.len() {
             2 if offset % 2 == 0 => {

@@ -35,8 +35,8 @@ impl<T> PerCpu<T> {
 
 /// Interrupts a CPU, and does not wait for it.
 ///
-/// One that is offline is left alone. A CPU that was seen to do something while interrupts are off here is online:
-/// none goes before all the others have let it.
+/// One that is offline is left alone. A CPU that was seen to do something while interrupts are off
+/// here is online: none goes before all the others have let it.
 pub(crate) fn interrupt_soon(_irqs: &IrqsDisabled, cpu: i32) {
     // SAFETY: Can be called in any context, for any number.
     unsafe { bindings::ext_send_reschedule(cpu) };

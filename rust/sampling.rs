@@ -2,9 +2,10 @@
 
 //! Precise event-based sampling (PEBS) of the host, off while a guest has the CPU.
 //!
-//! The CPU stores a record when a counter overflows, at an address that it translates as it does any
-//! other: by the guest's tables, if the guest runs by then. So the guest's memory would be spoiled, and
-//! the guest would learn the host's registers (SDM Vol. 3B, "Processor Event Based Sampling (PEBS)").
+//! The CPU stores a record when a counter overflows, at an address that it translates as it does
+//! any other: by the guest's tables, if the guest runs by then. So the guest's memory would be
+//! spoiled, and the guest would learn the host's registers (SDM Vol. 3B, "Processor Event Based
+//! Sampling (PEBS)").
 
 use super::{
     cpu,

@@ -2,13 +2,14 @@
 
 //! Tracepoints: what they are told, and whether anybody listens.
 //!
-//! Each has a function to tell it something, and one that says whether somebody listens. That is a NOP in
-//! the code, which the kernel replaces by a jump when somebody begins to: what a tracepoint is told need
-//! not be found out before. `trace.h` says what it means.
+//! Each has a function to tell it something, and one that says whether somebody listens. That is a
+//! NOP in the code, which the kernel replaces by a jump when somebody begins to: what a tracepoint
+//! is told need not be found out before. `trace.h` says what it means.
 //!
-//! All of them are told with interrupts off and the guest's state in the CPU. A listener may read a program's
-//! memory and fault, which is what [`keep_cr2`] is for. It must not use the FPU, whose registers are the
-//! guest's, though `irq_fpu_usable()` would allow it: nothing that can listen in Linux 7.3 does.
+//! All of them are told with interrupts off and the guest's state in the CPU. A listener may read a
+//! program's memory and fault, which is what [`keep_cr2`] is for. It must not use the FPU, whose
+//! registers are the guest's, though `irq_fpu_usable()` would allow it: nothing that can listen in
+//! Linux 7.3 does.
 
 #[cfg(CONFIG_TRACEPOINTS)]
 use super::bindings;
@@ -71,7 +72,8 @@ macro_rules! is_on {
     }};
 }
 
-/// Tells somebody something where CR2 is a guest's: a listener may read memory of a program, and fault.
+/// Tells somebody something where CR2 is a guest's: a listener may read memory of a program, and
+/// fault.
 pub(crate) fn keep_cr2(irqs: &IrqsDisabled, tell: impl FnOnce()) {
     let cr2 = cpu::cr2(irqs);
     tell();

@@ -8,8 +8,8 @@ use super::{
 };
 use core::cell::Cell;
 
-/// An MSR that the kernel needs only in user mode, and on the ways there and back: with interrupts off
-/// it can hold whatever WRMSR takes.
+/// An MSR that the kernel needs only in user mode, and on the ways there and back: with interrupts
+/// off it can hold whatever WRMSR takes.
 ///
 /// Handlers that come all the same, those of NMIs and machine checks, find the kernel's GS base in
 /// place, and do not execute SWAPGS.
@@ -91,8 +91,8 @@ impl SwitchedMsr {
 ///
 /// # Invariants
 ///
-/// The registers of `lent` hold the guest's value, and `host` is what they held when interrupts went
-/// off.
+/// The registers of `lent` hold the guest's value, and `host` is what they held when interrupts
+/// went off.
 #[must_use = "the host's values are put back when the guard is dropped"]
 pub(crate) struct LentMsrs<'a> {
     /// The first of `msrs`.
@@ -103,8 +103,8 @@ pub(crate) struct LentMsrs<'a> {
 impl<'a> LentMsrs<'a> {
     /// Puts the guest's values into the first `count` of `msrs`, as far as there are so many.
     ///
-    /// IA32_KERNEL_GS_BASE is spoiled and put back with the selector of GS: so `_descriptors` has to be
-    /// saved before this, and is put back behind it.
+    /// IA32_KERNEL_GS_BASE is spoiled and put back with the selector of GS: so `_descriptors` has
+    /// to be saved before this, and is put back behind it.
     #[inline(always)]
     pub(crate) fn new(
         _descriptors: &'a SavedDescriptors<'_>,
@@ -127,7 +127,8 @@ impl<'a> LentMsrs<'a> {
         Some(each.guest.get())
     }
 
-    /// Changes the guest's value. The caller checked that the register can have it: else the kernel warns.
+    /// Changes the guest's value. The caller checked that the register can have it: else the kernel
+    /// warns.
     pub(crate) fn set(&self, place: usize, value: u64) {
         let Some(each) = self.msrs.get(place) else {
             return;

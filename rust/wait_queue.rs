@@ -35,8 +35,8 @@ impl WaitQueue {
         })
     }
 
-    /// Sleeps until the word is not 0. Who sets it calls [`Self::wake`] afterwards: then none is missed. The
-    /// sleep can be frozen.
+    /// Sleeps until the word is not 0. Who sets it calls [`Self::wake`] afterwards: then none is
+    /// missed. The sleep can be frozen.
     ///
     /// # Errors
     ///

@@ -71,9 +71,11 @@ pub(crate) struct Machine {
     /// Virtual-processor identifiers.
     #[pin]
     pub(crate) vpids: Vpids,
-    /// Whose turn it is to split locks: of one guest at a time, lest they slow down the machine together.
+    /// Whose turn it is to split locks: of one guest at a time, lest they slow down the machine
+    /// together.
     pub(crate) split_locks: TryLock<()>,
-    /// The rules of VM entries are looked at before the first after a call, and each so many further on; 0 is never.
+    /// The rules of VM entries are looked at before the first after a call, and each so many
+    /// further on; 0 is never.
     pub(crate) check_interval: u32,
 }
 

@@ -2,8 +2,8 @@
 
 //! Guest memory: ranges of guest-physical addresses that the kernel's pages stand behind.
 //!
-//! A *region* is a range with its properties. A *chunk* holds the pages of 2 MiB of it; it comes into
-//! being with the first of them. A page is allocated at its first use, by the guest or by the
+//! A *region* is a range with its properties. A *chunk* holds the pages of 2 MiB of it; it comes
+//! into being with the first of them. A page is allocated at its first use, by the guest or by the
 //! program, or when the region is made. It lives until the last of region and mappings lets go.
 //!
 //! [`Memory`] is the part that exit handlers reach: under a spinlock, without allocating. What

@@ -3,19 +3,21 @@
 //! A vCPU.
 //!
 //! Its files are floors, each of which knows only those before it:
-//!  1. `state` is data, and `run_page` what of it the program shares, such as the `windows` that it waits
+//!  1. `state` is data, and `run_page` what of it the program shares, such as the `windows` that it
+//!     waits
 //!     for.
-//!  2. `tlb` drops translations; `context` is what there is to work with in a burst; `event`, `paging`,
-//!     `operand` and `memory` are what every answer to an exit is made of; `trap` has more exits for the
-//!     program, and `trace` tells tracepoints.
-//!  3. `translation` is the one place that knows whether addresses are translated by EPT or by shadow
-//!     tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at its first
-//!     use.
-//!  4. `entry_check` holds the guest against the rules of VM entries. `exit` answers VM exits, with a file for
+//!  2. `tlb` drops translations; `context` is what there is to work with in a burst; `event`,
+//!     `paging`, `operand` and `memory` are what every answer to an exit is made of; `trap` has
+//!     more exits for the program, and `trace` tells tracepoints.
+//!  3. `translation` is the one place that knows whether addresses are translated by EPT or by
+//!     shadow tables. `linear`, `msr` and `guest_fields` stand on it, and `setup` writes a VMCS at
+//!     its first use.
+//!  4. `entry_check` holds the guest against the rules of VM entries. `exit` answers VM exits, with
+//!     a file for
 //!     each kind, `answer` ends those that the program answers, and `halt` is what comes of HLT.
-//!  5. `burst` makes the CPU the guest's for a moment, and `run` does that until the program has to do
-//!     something, within an `allowance` each, and until its `deadline`; `check` does it to see whether the
-//!     guest could run, and `inspect` to show how an address is translated.
+//!  5. `burst` makes the CPU the guest's for a moment, and `run` does that until the program has to
+//!     do something, within an `allowance` each, and until its `deadline`; `check` does it to see
+//!     whether the guest could run, and `inspect` to show how an address is translated.
 
 pub(crate) mod run_page;
 pub(crate) mod state;

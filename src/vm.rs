@@ -5,7 +5,8 @@
 //! Lock order, outermost first:
 //!  1. a vCPU's `state`, which nobody waits for: held by RUN and every call on the vCPU
 //!  2. `layout` (mutex): held while regions are added or removed, and vCPUs created
-//!  3. `memory` (spinlock): regions, pages and page tables; held for a bounded time, with interrupts
+//!  3. `memory` (spinlock): regions, pages and page tables; held for a bounded time, with
+//!     interrupts
 //!     on or off, never while waiting for another CPU
 //!
 //! RUN takes 1 and 3. A call on the VM takes 2 and 3, and waits for vCPUs to leave the guest with 2
@@ -64,7 +65,8 @@ use kernel::{
 /// vCPUs that a VM may have.
 pub(crate) const MAX_VCPUS: u32 = 64;
 
-/// What a VM knows of one of its vCPUs. It outlives the vCPU, so that nothing is lost of its counts.
+/// What a VM knows of one of its vCPUs. It outlives the vCPU, so that nothing is lost of its
+/// counts.
 #[pin_data]
 pub(crate) struct Member {
     /// Its number.
@@ -81,7 +83,8 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Calls the vCPU back to the program: out of the guest, out of its sleep, or before it enters the guest.
+    /// Calls the vCPU back to the program: out of the guest, out of its sleep, or before it enters
+    /// the guest.
     pub(crate) fn call_back(&self, call: Call) {
         self.recall.leave(call);
         self.waiting.wake();
@@ -154,7 +157,8 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// `EEXIST` if its number was used before, `EOPNOTSUPP` if there cannot be another one, `ENOMEM`.
+    /// `EEXIST` if its number was used before, `EOPNOTSUPP` if there cannot be another one,
+    /// `ENOMEM`.
     pub(crate) fn add_member(&self, id: u32) -> Result<Arc<Member>> {
         let mut layout = self.layout.lock();
         if layout.members.iter().any(|member| member.id == id) {

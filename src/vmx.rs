@@ -2,8 +2,8 @@
 
 //! Intel VMX, as the SDM describes it, in types.
 //!
-//! The CPU is in VMX operation on our behalf only for moments. Three guards make that a ladder, each
-//! the proof that the next one takes, each undone by its drop:
+//! The CPU is in VMX operation on our behalf only for moments. Three guards make that a ladder,
+//! each the proof that the next one takes, each undone by its drop:
 //!
 //! ```text
 //! IrqsDisabled   interrupts are off: the task stays on this CPU
@@ -16,8 +16,8 @@
 //! hotplug, suspend, reboot or kexec, and no state of a vCPU is left on a CPU but translations in
 //! its TLB.
 //!
-//! `SDM` in comments means the Intel 64 and IA-32 Architectures Software Developer's Manual of the edition
-//! that `uapi/minivmx.h` names, cited by volume and section title.
+//! `SDM` in comments means the Intel 64 and IA-32 Architectures Software Developer's Manual of the
+//! edition that `uapi/minivmx.h` names, cited by volume and section title.
 
 pub(crate) mod capability;
 mod capability_msrs;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a VM did, and what it takes: for `MINIVMX_GET_STATS`, and as text for whoever looks at a program
-//! while its vCPUs run.
+//! What a VM did, and what it takes: for `MINIVMX_GET_STATS`, and as text for whoever looks at a
+//! program while its vCPUs run.
 
 use super::mmu;
 use crate::{

@@ -2,14 +2,14 @@
 
 //! CR0 and CR4 of guests: which bits are their own.
 //!
-//! In CR0 and CR4 most bits are the guest's own. The rest (the *mask*) the host keeps: bits that VMX
-//! fixes, caching, machine checks, and features that guests do not get. The guest reads what it wrote
-//! there from the *shadow*, and a write that differs from the shadow exits. ET and what is reserved in
-//! CR0 are kept, too. The CPU would ignore what is written there, but KVM's nested VMX lets the guest
-//! read it back.
+//! In CR0 and CR4 most bits are the guest's own. The rest (the *mask*) the host keeps: bits that
+//! VMX fixes, caching, machine checks, and features that guests do not get. The guest reads what it
+//! wrote there from the *shadow*, and a write that differs from the shadow exits. ET and what is
+//! reserved in CR0 are kept, too. The CPU would ignore what is written there, but KVM's nested VMX
+//! lets the guest read it back.
 //!
-//! With shadow paging the bits that translation depends on are the host's, too: the CPU translates in
-//! its own way.
+//! With shadow paging the bits that translation depends on are the host's, too: the CPU translates
+//! in its own way.
 
 use crate::{
     vmx::{

@@ -2,8 +2,8 @@
 
 //! What CPUID tells guests of this machine: the host's answers less what guests do not get.
 //!
-//! A feature is listed once somebody made sure that it works for a guest, and that it takes nothing from
-//! the host. All others read 0:
+//! A feature is listed once somebody made sure that it works for a guest, and that it takes nothing
+//! from the host. All others read 0:
 //!
 //! | not given | because |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! | LA57 | guests have four levels of paging |
 //! | SPEC_CTRL, PRED_CMD, FLUSH_CMD, ARCH_CAPABILITIES and the like | the mitigations are the host's |
 //!
-//! Nothing here knows of the kernel, so it is tested in userspace (`tools/pure`), with CPUs that nobody
-//! has at hand.
+//! Nothing here knows of the kernel, so it is tested in userspace (`tools/pure`), with CPUs that
+//! nobody has at hand.
 
 use crate::x86::{
     cpuid::*,
@@ -90,13 +90,13 @@ pub(crate) struct Identity {
     pub(crate) xcr0_allowed: u64,
     /// IA32_MISC_ENABLE of the guest.
     pub(crate) misc_enable: u64,
-    /// Width of a physical address. It is the processor's, which it checks guests' tables by, even if a VM has
-    /// memory in a part of them only.
+    /// Width of a physical address. It is the processor's, which it checks guests' tables by, even
+    /// if a VM has memory in a part of them only.
     pub(crate) physical_bits: u32,
 }
 
-/// What `host`, which executes CPUID, answers, less what guests do not get. A leaf beyond the highest
-/// answers 0, and so do those that IA32_MISC_ENABLE hides.
+/// What `host`, which executes CPUID, answers, less what guests do not get. A leaf beyond the
+/// highest answers 0, and so do those that IA32_MISC_ENABLE hides.
 #[inline(always)] // Into the handler of an exit that guests cause often.
 pub(crate) fn of_guests(
     host: impl Fn(u32, u32) -> CpuidResult,
@@ -225,7 +225,8 @@ fn xsave(
         },
         1 => {
             let eax = host(XSAVE, 1).eax & given::XSAVE_EAX;
-            // What XSAVEC writes: of these components it leaves no gap but what the standard form has.
+            // What XSAVEC writes: of these components it leaves no gap but what the standard form
+            // has.
             let compacts = eax & xsave_eax::XSAVEC != 0;
             let ebx = if compacts { size(xcr0) } else { 0 };
             CpuidResult {
@@ -269,8 +270,8 @@ fn extended_features(host: CpuidResult, identity: &Identity) -> CpuidResult {
     }
 }
 
-/// Widths of a physical address and of a linear one: what the host has beyond four levels of paging,
-/// guests have not.
+/// Widths of a physical address and of a linear one: what the host has beyond four levels of
+/// paging, guests have not.
 fn address_widths(host: u32, identity: &Identity) -> u32 {
     const FOUR_LEVELS: u32 = 48;
     let linear = (host >> 8 & 0xff).min(FOUR_LEVELS);

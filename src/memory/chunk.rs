@@ -134,8 +134,8 @@ impl Chunks {
         self.tree.get(&number)
     }
 
-    /// The page that an address lies in, if it is allocated; if it is part of a block of 2 MiB and that
-    /// will do, the first page of the block.
+    /// The page that an address lies in, if it is allocated; if it is part of a block of 2 MiB and
+    /// that will do, the first page of the block.
     #[inline]
     pub(crate) fn page_or_block(&self, gpa: Gpa, block: bool) -> Option<(PageSize, &KernelPage)> {
         let chunk = self.tree.get(&Self::number(gpa))?;

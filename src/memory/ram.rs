@@ -2,9 +2,9 @@
 
 //! Guest memory as walks of the guest's page tables see it: what is in a region, and allocated.
 //!
-//! Where memory is taken away, the region goes first, under the lock, and the pages last. From the first
-//! on no walk may find them any more: nothing would drop what is made of them after the tables were
-//! cleared.
+//! Where memory is taken away, the region goes first, under the lock, and the pages last. From the
+//! first on no walk may find them any more: nothing would drop what is made of them after the
+//! tables were cleared.
 
 use super::{
     chunk::{

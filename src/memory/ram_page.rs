@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages of guest memory are counted: all VMs together have a limit, and leave others something to go on
-//! with.
+//! Pages of guest memory are counted: all VMs together have a limit, and leave others something to
+//! go on with.
 //!
-//! The kernel would give out its last page. The next to ask would then meet the OOM killer, which does not
-//! know whose these pages are, and would end the wrong program.
+//! The kernel would give out its last page. The next to ask would then meet the OOM killer, which
+//! does not know whose these pages are, and would end the wrong program.
 
 use crate::{
     mmu::{
@@ -63,8 +63,8 @@ impl Drop for Share {
     }
 }
 
-/// A page of guest memory, counted for as long as it is the VM's. A program that has it mapped may keep the
-/// page longer; then it is the program's alone.
+/// A page of guest memory, counted for as long as it is the VM's. A program that has it mapped may
+/// keep the page longer; then it is the program's alone.
 pub(crate) struct RamPage {
     page: KernelPage,
     /// The shadow entries that map it.

@@ -108,7 +108,8 @@ impl Regions {
         KVec::with_capacity(count, GFP_KERNEL_ACCOUNT)
     }
 
-    /// Moves to where there is more room; gives back what is free now, to be dropped where sleeping is allowed.
+    /// Moves to where there is more room; gives back what is free now, to be dropped where sleeping
+    /// is allowed.
     pub(crate) fn move_to(&mut self, mut room: KVec<Region>) -> KVec<Region> {
         for region in &self.all {
             let moved = room.push_within_capacity(*region);

@@ -49,7 +49,8 @@ pub(crate) enum Outcome {
     OutOfTables,
     /// No memory answers it.
     Refused,
-    /// It would fail for ever: the tables say otherwise than they should, by a mistake of the driver.
+    /// It would fail for ever: the tables say otherwise than they should, by a mistake of the
+    /// driver.
     Inconsistent,
 }
 
@@ -126,8 +127,8 @@ impl EptTables {
         match mapped {
             // Or another vCPU was faster.
             Ok(()) => Outcome::Mapped,
-            // What is mapped was taken from the same regions and chunks. What is taken away from those is
-            // unmapped before anything else can come into its place.
+            // What is mapped was taken from the same regions and chunks. What is taken away from
+            // those is unmapped before anything else can come into its place.
             Err(MapError::Occupied) => Outcome::Inconsistent,
             Err(MapError::OutOfPages) => Outcome::OutOfTables,
             Err(MapError::Misaligned | MapError::OutOfReach) => Outcome::Refused,

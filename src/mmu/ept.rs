@@ -181,10 +181,10 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    /// Ordinary memory: cached, whatever caching the guest asks for on top. The kernel has the same pages
-    /// mapped as write-back, and no device that reads memory past the caches is a guest's: another type
-    /// would only let the guest see what the caches have not written yet (SDM Vol. 3C, "EPT and Memory
-    /// Typing").
+    /// Ordinary memory: cached, whatever caching the guest asks for on top. The kernel has the same
+    /// pages mapped as write-back, and no device that reads memory past the caches is a guest's:
+    /// another type would only let the guest see what the caches have not written yet (SDM Vol. 3C,
+    /// "EPT and Memory Typing").
     pub(crate) const fn memory(access: Access) -> Self {
         Self {
             access,
@@ -286,9 +286,10 @@ bitfield! {
     pub(crate) struct Eptp(u64) {
         /// Frame number of the root table.
         51:12   frame;
-        /// The CPU keeps accessed and dirty flags in the entries. Never set: nobody reads the flags, and
-        /// with them every access to the guest's own page tables counts as a write, so that such tables
-        /// could not lie in read-only memory (SDM Vol. 3C, "Accessed and Dirty Flags for EPT").
+        /// The CPU keeps accessed and dirty flags in the entries. Never set: nobody reads the
+        /// flags, and with them every access to the guest's own page tables counts as a write, so
+        /// that such tables could not lie in read-only memory (SDM Vol. 3C, "Accessed and Dirty
+        /// Flags for EPT").
         6:6     accessed_dirty => bool;
         /// Number of levels less 1.
         5:3     walk_length;

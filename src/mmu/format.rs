@@ -3,8 +3,8 @@
 //! What a paging format has to say about an entry, so that one engine serves all formats.
 //!
 //! An entry is 64 bits that the CPU reads, and in which it sets accessed and dirty flags. A
-//! [`Format`] translates between these bits and [`Entry`]; it knows one entry at a time, and nothing
-//! of tables. A format's own files are [`super::ept`] and [`super::ia32e`].
+//! [`Format`] translates between these bits and [`Entry`]; it knows one entry at a time, and
+//! nothing of tables. A format's own files are [`super::ept`] and [`super::ia32e`].
 
 use super::address::{
     Hpa,
@@ -85,8 +85,8 @@ pub(crate) trait Format {
 
     /// What the entry `raw` of a table at `level` says.
     ///
-    /// Bits that are reserved on some CPUs only (above MAXPHYADDR, or for want of a feature) count as
-    /// allowed.
+    /// Bits that are reserved on some CPUs only (above MAXPHYADDR, or for want of a feature) count
+    /// as allowed.
     fn decode(level: Level, raw: u64) -> Entry<Self::Attributes>;
 
     /// The entry that refers to a table and leaves all rights to what is below it.

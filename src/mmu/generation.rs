@@ -9,14 +9,16 @@
 //!
 //! and only then frees what it removed. Who enters the guest
 //!  1. says on which CPU it runs,
-//!  2. compares the generation with the last that this CPU has flushed for, and flushes if it differs.
+//!  2. compares the generation with the last that this CPU has flushed for, and flushes if it
+//!     differs.
 //!
 //! Memory order: both sides have a full barrier between their first and their last step, so that at
-//! least one sees the other. Either the vCPU sees the new generation and flushes, or the remover sees
-//! the vCPU and interrupts it, which ends its burst. Who sees that a vCPU is gone sees all that it did
-//! before, so that nothing of it comes after memory was freed.
+//! least one sees the other. Either the vCPU sees the new generation and flushes, or the remover
+//! sees the vCPU and interrupts it, which ends its burst. Who sees that a vCPU is gone sees all
+//! that it did before, so that nothing of it comes after memory was freed.
 //!
-//! `tools/tlb` tries all orders in which these steps can be seen, and leaves out each of them in turn.
+//! `tools/tlb` tries all orders in which these steps can be seen, and leaves out each of them in
+//! turn.
 
 use crate::support::{
     atomic::{
@@ -58,8 +60,8 @@ impl Generation {
         fence(SeqCst);
     }
 
-    /// Calls `flush` if this CPU may hold translations of an older generation. That the vCPU is `here`
-    /// comes before this CPU looks.
+    /// Calls `flush` if this CPU may hold translations of an older generation. That the vCPU is
+    /// `here` comes before this CPU looks.
     #[inline]
     pub(crate) fn catch_up(&self, here: &Here<'_>, flush: impl FnOnce()) {
         let Some(flushed) = self.flushed.this(here.irqs) else {

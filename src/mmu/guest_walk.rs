@@ -3,8 +3,8 @@
 //! A walk through the guest's own page tables, as the CPU does it
 //! (SDM Vol. 3A, "Paging").
 //!
-//! Entries lie in memory that the guest and the program can write at any time: each is read once, and
-//! the copy decides. Accessed and dirty flags are set when the access is known to be allowed.
+//! Entries lie in memory that the guest and the program can write at any time: each is read once,
+//! and the copy decides. Accessed and dirty flags are set when the access is known to be allowed.
 
 use super::{
     address::{
@@ -75,9 +75,10 @@ impl Access {
     /// The access that the error code of a page fault tells of, by code of CPL 3 or not, with this
     /// RFLAGS.AC. The fault is one of shadow tables.
     ///
-    /// Supervisor accesses by code of CPL 3 are implicit ones, which do not heed AC. So are reads that fault
-    /// although something is there: to others AC opens it. If that was taken for one of others, the guest
-    /// would fault there for ever. Implicit writes follow on a read of the same place, as far as is known.
+    /// Supervisor accesses by code of CPL 3 are implicit ones, which do not heed AC. So are reads
+    /// that fault although something is there: to others AC opens it. If that was taken for one of
+    /// others, the guest would fault there for ever. Implicit writes follow on a read of the same
+    /// place, as far as is known.
     pub(crate) fn of_fault(code: u32, is_user: bool, ac: bool) -> Self {
         let user = code & fault::USER != 0;
         let refused_read = code & (fault::PRESENT | fault::WRITE | fault::FETCH) == fault::PRESENT;
@@ -98,8 +99,8 @@ pub(crate) enum Stop {
     PageFault(u32),
     /// The address is not canonical: #GP(0).
     NotCanonical,
-    /// Memory does not answer an access to this address, of an entry or to the page itself: nothing is
-    /// allocated there, or, if it is a write, the memory is read-only.
+    /// Memory does not answer an access to this address, of an entry or to the page itself: nothing
+    /// is allocated there, or, if it is a write, the memory is read-only.
     Memory(Gpa, Access),
 }
 
@@ -124,7 +125,8 @@ pub(crate) trait PhysicalMemory {
     /// Reads 8 bytes at a multiple of 8; [`None`] if no page is allocated there.
     fn read(&self, gpa: Gpa) -> Option<u64>;
 
-    /// Writes 8 bytes at a multiple of 8, if they still are `old`; [`None`] if they cannot be written.
+    /// Writes 8 bytes at a multiple of 8, if they still are `old`; [`None`] if they cannot be
+    /// written.
     ///
     /// Who changed them in between has to reckon with an access by the old ones.
     fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()>;
@@ -309,8 +311,8 @@ pub(crate) fn translate(
     translate_from(Start::root(paging), paging, address, access, memory)
 }
 
-/// As above, with a table that the walk would come to. It does not see the entries above, nor sets flags
-/// in them.
+/// As above, with a table that the walk would come to. It does not see the entries above, nor sets
+/// flags in them.
 pub(crate) fn translate_from(
     start: Start,
     paging: &Paging,
@@ -498,8 +500,8 @@ impl<'a, F: ModeType> Walk<'a, F> {
         }
     }
 
-    /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one that
-    /// maps the page, if it is written to.
+    /// Sets the accessed flag of all entries, from the highest down, and the dirty flag of the one
+    /// that maps the page, if it is written to.
     fn mark(
         &mut self,
         leaf: GuestEntry,
@@ -558,7 +560,8 @@ pub(crate) fn levels(mode: Mode) -> u32 {
     }
 }
 
-/// What of the PAT an entry of this level selects that maps a page (SDM Vol. 3A, "Paging and Memory Typing").
+/// What of the PAT an entry of this level selects that maps a page (SDM Vol. 3A, "Paging and Memory
+/// Typing").
 pub(crate) fn pat_index(entry: u64, level: u32) -> u32 {
     let pat = if level == 1 { LARGE } else { 1 << 12 };
     let bit = |set: bool, number: u32| if set { 1 << number } else { 0 };
@@ -605,7 +608,8 @@ fn check(paging: &Paging, access: Access, rights: Rights) -> Result<(), Stop> {
     }
 }
 
-/// Is an access possible to a page with these rights? (SDM Vol. 3A, "Determination of Access Rights").
+/// Is an access possible to a page with these rights? (SDM Vol. 3A, "Determination of Access
+/// Rights").
 #[inline]
 pub(crate) fn allows(paging: &Paging, access: Access, rights: Rights) -> bool {
     let reachable = if access.user {
@@ -748,7 +752,8 @@ impl GuestEntry {
         self.value(contents[index].load(Ordering::Relaxed))
     }
 
-    /// Sets flags, unless more than flags has changed in the entry; [`None`] if it cannot be written.
+    /// Sets flags, unless more than flags has changed in the entry; [`None`] if it cannot be
+    /// written.
     fn set(self, entry: u64, flags: u64, memory: &(impl PhysicalMemory + ?Sized)) -> Option<()> {
         let whole = memory.read(self.gpa)?;
         let now = self.value(whole);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A translation as the CPU would make it that remembers nothing, shown entry by entry, without any effect.
+//! A translation as the CPU would make it that remembers nothing, shown entry by entry, without any
+//! effect.
 //!
-//! With EPT there are two dimensions. Each entry of the guest's is at a guest-physical address, which EPT
-//! translates first, and so is the page at the end: through n levels of the guest's and m of EPT's that makes
-//! n·m + n + m references, 24 for four and four (SDM Vol. 3C, "EPT Translation Mechanism"). With shadow paging
-//! the CPU goes through the shadow only; the guest's tables are what the driver looks at when that leads
-//! nowhere.
+//! With EPT there are two dimensions. Each entry of the guest's is at a guest-physical address,
+//! which EPT translates first, and so is the page at the end: through n levels of the guest's and m
+//! of EPT's that makes n·m + n + m references, 24 for four and four (SDM Vol. 3C, "EPT Translation
+//! Mechanism"). With shadow paging the CPU goes through the shadow only; the guest's tables are
+//! what the driver looks at when that leads nowhere.
 //!
-//! The guest's own walk is that of [`guest_walk`], over a memory that notes what is read of it. It shows every
-//! entry with its accessed and dirty flags set, so that the walk has none to set.
+//! The guest's own walk is that of [`guest_walk`], over a memory that notes what is read of it. It
+//! shows every entry with its accessed and dirty flags set, so that the walk has none to set.
 
 use super::{
     address::{
@@ -232,8 +233,8 @@ fn shadow_page(linear: Gva, trail: &Trail) -> Option<Page> {
     })
 }
 
-/// Does the CPU make the access? CR0.WP is 1 with shadow paging, and what users may do is no matter where
-/// the guest has no paging.
+/// Does the CPU make the access? CR0.WP is 1 with shadow paging, and what users may do is no matter
+/// where the guest has no paging.
 fn shadow_allows(paging: &Paging, access: Access, page: &Page) -> bool {
     let is_paged = paging.mode != Mode::Off;
     let paging = Paging {
@@ -338,7 +339,8 @@ impl Pte {
     }
 }
 
-/// The guest's walk; what it reads is reached by `reach`. Or how it ends, and where if that is in memory.
+/// The guest's walk; what it reads is reached by `reach`. Or how it ends, and where if that is in
+/// memory.
 fn guests<M: Memory>(
     paging: &Paging,
     linear: Gva,
@@ -400,7 +402,8 @@ impl<M: Memory, R: Fn(Gpa, Access) -> Result<Page, End>> Noting<'_, M, R> {
         }
     }
 
-    /// Is the table of this level the one of PAE paging whose entries have neither rights nor flags?
+    /// Is the table of this level the one of PAE paging whose entries have neither rights nor
+    /// flags?
     fn is_pdpte(&self, level: u32) -> bool {
         self.paging.mode == Mode::Pae && level == 3
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A single table of a [`PageTable`](super::table::PageTable): its entries, read and changed while CPUs
-//! read them and set flags in them.
+//! A single table of a [`PageTable`](super::table::PageTable): its entries, read and changed while
+//! CPUs read them and set flags in them.
 
 use super::{
     address::{
@@ -31,8 +31,8 @@ pub(crate) type Entries = [AtomicU64; Level::ENTRIES];
 ///
 /// # Safety
 ///
-/// A value owns a page of 4 KiB, aligned to that, below 2^52, that exists until the value is dropped.
-/// Its contents are zero (except after [`Self::from_hpa`]), and nobody else writes to it.
+/// A value owns a page of 4 KiB, aligned to that, below 2^52, that exists until the value is
+/// dropped. Its contents are zero (except after [`Self::from_hpa`]), and nobody else writes to it.
 pub(crate) unsafe trait TablePage: Sized {
     /// Gives up ownership, and says where the page is.
     fn into_hpa(self) -> Hpa;
@@ -184,8 +184,8 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
         }
     }
 
-    /// Removes the page of the entry on the way to `position`, if it maps one. Flags that the CPU sets at the same
-    /// time go with it, or come too late.
+    /// Removes the page of the entry on the way to `position`, if it maps one. Flags that the CPU
+    /// sets at the same time go with it, or come too late.
     pub(super) fn remove(self, position: u64) -> Flush {
         if !matches!(self.entry(position), Entry::Leaf(_)) {
             return Flush::NotNeeded;
@@ -197,8 +197,8 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
     /// Makes the large page of the entry on the way to `position` a table of smaller ones that say
     /// the same, flags included.
     ///
-    /// Returns whether there was a page for the table. CPUs need no flush: what they remember of the
-    /// large page holds for the smaller ones.
+    /// Returns whether there was a page for the table. CPUs need no flush: what they remember of
+    /// the large page holds for the smaller ones.
     pub(super) fn split(self, position: u64, pages: &mut impl FnMut() -> Option<P>) -> bool {
         let Some(table) = pages().map(P::into_hpa) else {
             return false;
@@ -239,8 +239,8 @@ impl<F: Format, P: TablePage> Node<'_, F, P> {
             return None;
         };
         self.slot(position).store(0, Ordering::Release);
-        // SAFETY: By the invariants of `PageTable` the page was given up by `into_hpa`, and no entry
-        // but this one pointed there.
+        // SAFETY: By the invariants of `PageTable` the page was given up by `into_hpa`, and no
+        // entry but this one pointed there.
         Some(unsafe { P::from_hpa(table) })
     }
 }

@@ -47,8 +47,8 @@ impl Frame for KernelPage {
     }
 }
 
-/// Pages for tables, allocated ahead. What holds them takes no memory of its own, so that [`KernelPage`]
-/// alone decides what happens where memory is short.
+/// Pages for tables, allocated ahead. What holds them takes no memory of its own, so that
+/// [`KernelPage`] alone decides what happens where memory is short.
 #[derive(Default)]
 pub(crate) struct Stock {
     /// The first `len` are there.

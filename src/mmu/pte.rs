@@ -132,7 +132,8 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
-    /// Entries of a walk through four levels of tables, each of which is found by four levels of EPT.
+    /// Entries of a walk through four levels of tables, each of which is found by four levels of
+    /// EPT.
     pub(crate) const MOST: usize = 24;
 
     /// No entries.

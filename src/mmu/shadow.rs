@@ -4,28 +4,29 @@
 //! with EPT or without.
 //!
 //! The guest's tables translate guest-virtual to guest-physical addresses, and the CPU cannot use
-//! them, because guest-physical memory is somewhere else. So the CPU is given *shadow tables*, which
-//! translate guest-virtual to host-physical addresses at once. They are made from the guest's by page
-//! faults, of which there are three kinds:
+//! them, because guest-physical memory is somewhere else. So the CPU is given *shadow tables*,
+//! which translate guest-virtual to host-physical addresses at once. They are made from the guest's
+//! by page faults, of which there are three kinds:
 //!
 //!  1. *The guest's own*: its tables do not allow the access. It gets the fault.
 //!  2. *A shadow miss*: they do allow it, and the shadow has no entry for it yet. It is filled.
-//!  3. *A write to a guest table*: what the shadow stands for changes. The policy says what happens.
+//!  3. *A write to a guest table*: what the shadow stands for changes. The policy says what
+//!     happens.
 //!
 //! Where to read on: [`policy`] has the four policies, which differ in how shadows are kept in step
-//! with the guest's tables. [`super::guest_walk`] reads the guest's tables; [`key`] says what a shadow
-//! stands for, [`pool`] finds it, [`tables`] makes and drops its entries, [`rmap`] knows who refers to
-//! a page, [`grant`] is for the instructions that are single-stepped.
+//! with the guest's tables. [`super::guest_walk`] reads the guest's tables; [`key`] says what a
+//! shadow stands for, [`pool`] finds it, [`tables`] makes and drops its entries, [`rmap`] knows who
+//! refers to a page, [`grant`] is for the instructions that are single-stepped.
 //!
 //! **Accessed and dirty flags** are the guest's: they are set in its tables when it uses a page,
-//! before the shadow has an entry for it. A page whose dirty flag is clear is read-only in the shadow,
-//! so that its first write is a fault.
+//! before the shadow has an entry for it. A page whose dirty flag is clear is read-only in the
+//! shadow, so that its first write is a fault.
 //!
-//! **CR0.WP** is always 1 while the guest runs. Where the guest has 0 there, a write of the supervisor
-//! to a read-only page is single-stepped.
+//! **CR0.WP** is always 1 while the guest runs. Where the guest has 0 there, a write of the
+//! supervisor to a read-only page is single-stepped.
 //!
-//! All of this knows nothing of the kernel or of VMX, and is tested in userspace, too. One vCPU uses a
-//! [`Shadow`], under a lock.
+//! All of this knows nothing of the kernel or of VMX, and is tested in userspace, too. One vCPU
+//! uses a [`Shadow`], under a lock.
 
 mod grant;
 mod guest_memory;
@@ -154,8 +155,8 @@ pub(crate) struct Shadow<P: Frame + 'static> {
 }
 
 impl<P: Frame> Shadow<P> {
-    /// No tables, with room for so many. `random` are numbers that the guest does not know, `pae` pages for
-    /// one of the tables, the first below 4 GiB. May sleep.
+    /// No tables, with room for so many. `random` are numbers that the guest does not know, `pae`
+    /// pages for one of the tables, the first below 4 GiB. May sleep.
     pub(crate) fn new(
         policy: &'static dyn ShadowPolicy<P>,
         limit: usize,
@@ -170,8 +171,8 @@ impl<P: Frame> Shadow<P> {
         })
     }
 
-    /// Answers a page fault at an address, for an access of that kind. `present` says whether the CPU
-    /// found an entry for the page, which did not allow the access.
+    /// Answers a page fault at an address, for an access of that kind. `present` says whether the
+    /// CPU found an entry for the page, which did not allow the access.
     pub(crate) fn fault(
         &mut self,
         paging: &Paging,
@@ -248,8 +249,8 @@ impl<P: Frame> Shadow<P> {
         match stop {
             Stop::PageFault(code) => {
                 // The CPU, too, forgets what it knows of an address that it reports (SDM Vol. 3A,
-                // "Operations that Invalidate TLBs and Paging-Structure Caches"). What leads to no entry
-                // is compared when there is one to be filled.
+                // "Operations that Invalidate TLBs and Paging-Structure Caches"). What leads to no
+                // entry is compared when there is one to be filled.
                 if present {
                     self.policy.invlpg(&mut self.tables, address, memory);
                 }
@@ -262,8 +263,8 @@ impl<P: Frame> Shadow<P> {
         }
     }
 
-    /// What the last fault was that came to [`Fault::Filled`] or [`Fault::Step`], and where the access
-    /// goes to.
+    /// What the last fault was that came to [`Fault::Filled`] or [`Fault::Step`], and where the
+    /// access goes to.
     pub(crate) fn last_fault(&self) -> (Cause, Gpa) {
         self.last
     }
@@ -273,8 +274,8 @@ impl<P: Frame> Shadow<P> {
         self.tables.has_granted_dense_tables()
     }
 
-    /// The bytes at an address that the CPU would execute, to the end of the page: none if it would have to
-    /// exit first.
+    /// The bytes at an address that the CPU would execute, to the end of the page: none if it would
+    /// have to exit first.
     pub(crate) fn fetch<'m>(
         &self,
         address: Gva,
@@ -312,7 +313,8 @@ impl<P: Frame> Shadow<P> {
         self.tables.drop_all();
     }
 
-    /// Somebody else than the guest writes to the 8 bytes around some addresses, one after the other.
+    /// Somebody else than the guest writes to the 8 bytes around some addresses, one after the
+    /// other.
     pub(crate) fn written(
         &mut self,
         writes: impl IntoIterator<Item = Gpa>,
@@ -332,13 +334,15 @@ impl<P: Frame> Shadow<P> {
     ) {
         match self.policy.protects_tables() {
             true => pages.for_each(|(gpa, page)| self.tables.remove(gpa.frame(), page, memory)),
-            // Nobody knows which tables come from them. A CPU with EPT forgets all translations, too.
+            // Nobody knows which tables come from them. A CPU with EPT forgets all translations,
+            // too.
             false => self.tables.drop_all(),
         }
         self.tables.finish();
     }
 
-    /// What the CPU must be told before it goes on; makes a table that it can begin with, if there is none.
+    /// What the CPU must be told before it goes on; makes a table that it can begin with, if there
+    /// is none.
     #[inline]
     pub(crate) fn renew(
         &mut self,
@@ -387,8 +391,9 @@ impl<P: Frame> Shadow<P> {
         self.tables.takes(address)
     }
 
-    /// Shows some present entries, from an index on, of the table of this level on the way to an address, or of
-    /// the root, if there is one, and says where to go on; [`None`] if there is no such table.
+    /// Shows some present entries, from an index on, of the table of this level on the way to an
+    /// address, or of the root, if there is one, and says where to go on; [`None`] if there is no
+    /// such table.
     pub(crate) fn list(
         &self,
         address: Gva,
@@ -488,8 +493,9 @@ impl Filling<'_> {
         tables.has_root() && (is_whole || tables.has_shortcut(self.address))
     }
 
-    /// Rights for a write of the supervisor to a read-only page, which CR0.WP = 0 allows. They are more
-    /// than others have, so that no other access of the instruction needs the entry to be made anew.
+    /// Rights for a write of the supervisor to a read-only page, which CR0.WP = 0 allows. They are
+    /// more than others have, so that no other access of the instruction needs the entry to be made
+    /// anew.
     fn supervisor_write(&self) -> Rights {
         Rights {
             write: true,

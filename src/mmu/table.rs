@@ -15,9 +15,9 @@
 //!
 //! # What a call costs
 //!
-//! No call allocates: pages for tables come from the caller, who may be in a place where nothing can
-//! be allocated. [`PageTable::unmap`] does a bounded share of its work per call, and says where to go
-//! on.
+//! No call allocates: pages for tables come from the caller, who may be in a place where nothing
+//! can be allocated. [`PageTable::unmap`] does a bounded share of its work per call, and says where
+//! to go on.
 //!
 //! [`node`](super::node) has the tables one by one.
 
@@ -184,8 +184,8 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
         }
     }
 
-    /// As above, and shows each entry on the way, as the CPU meets them. Returns what the last one says;
-    /// [`None`] for an address that the tables do not reach.
+    /// As above, and shows each entry on the way, as the CPU meets them. Returns what the last one
+    /// says; [`None`] for an address that the tables do not reach.
     pub(crate) fn walk(
         &self,
         at: F::Input,
@@ -204,8 +204,8 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
         }
     }
 
-    /// Shows each entry of one table that is not empty: the table of this level on the way to `at`, or the
-    /// root. [`None`] if there is no such table.
+    /// Shows each entry of one table that is not empty: the table of this level on the way to `at`,
+    /// or the root. [`None`] if there is no such table.
     pub(crate) fn list(
         &self,
         at: F::Input,
@@ -236,7 +236,8 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
 
     /// Maps the page of this size at `at` to the one at `hpa`.
     ///
-    /// `pages` gives a page each time when a table is missing, at most three times. No flush is needed: CPUs do not remember that there was nothing. It is no error if the same is mapped
+    /// `pages` gives a page each time when a table is missing, at most three times. No flush is
+    /// needed: CPUs do not remember that there was nothing. It is no error if the same is mapped
     /// already, be it as part of a larger page.
     pub(crate) fn map(
         &mut self,
@@ -309,8 +310,8 @@ impl<F: Format, P: TablePage> PageTable<F, P> {
 
 /// Frees all tables. No CPU uses them any more.
 ///
-/// Visits every entry of every table: where that is too much at once, [`PageTable::unmap`] everything
-/// before, which has breaks.
+/// Visits every entry of every table: where that is too much at once, [`PageTable::unmap`]
+/// everything before, which has breaks.
 impl<F: Format, P: TablePage> Drop for PageTable<F, P> {
     fn drop(&mut self) {
         let mut cursor = Cursor::new(self.node(), AddressRange::all());
@@ -358,7 +359,8 @@ impl<F: Format, P: TablePage> Cursor<'_, F, P> {
         Err(Pause::Share)
     }
 
-    /// Splits the page of the current entry if it is only partly in the range; returns whether it was.
+    /// Splits the page of the current entry if it is only partly in the range; returns whether it
+    /// was.
     fn split_partial(&self, pages: &mut impl FnMut() -> Option<P>) -> Result<bool, Pause> {
         if !matches!(self.entry(), Entry::Leaf(_)) || self.covers_entry() {
             return Ok(false);

@@ -2,8 +2,9 @@
 
 //! What a vCPU's translations are tagged with in TLBs, and when a CPU must drop them.
 //!
-//! A CPU keeps what it read in tables, the translations and the ways to them, until it is told to drop it
-//! (SDM Vol. 3C, "Caching Translation Information" in "VMX Support for Address Translation"):
+//! A CPU keeps what it read in tables, the translations and the ways to them, until it is told to
+//! drop it (SDM Vol. 3C, "Caching Translation Information" in "VMX Support for Address
+//! Translation"):
 //!
 //! | made from | tag | drops it |
 //! |---|---|---|
@@ -59,8 +60,8 @@ impl Tags {
         cpu: &impl Invalidate,
     ) {
         generation.catch_up(here, || self.drop_vms(cpu));
-        // What it changed or dropped elsewhere it may find here as it was when it left; and who had the
-        // VPID before it may have left something everywhere.
+        // What it changed or dropped elsewhere it may find here as it was when it left; and who had
+        // the VPID before it may have left something everywhere.
         if self.last_cpu.replace(here.cpu()) != Some(here.cpu()) {
             self.drop_guests(cpu);
         }

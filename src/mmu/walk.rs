@@ -3,10 +3,10 @@
 //! A cursor that visits the entries of a page table in address order.
 //!
 //! It knows three moves. *Down* goes to the table that the current entry refers to, *side* to the
-//! next entry of the same table, *up* back to the entry that refers to the current table. A walk that
-//! goes down where it can, else sideways, else up until it can go sideways again, sees every table
-//! before what is below it, leaves it after that, and passes over an empty entry in one step whatever
-//! it spans.
+//! next entry of the same table, *up* back to the entry that refers to the current table. A walk
+//! that goes down where it can, else sideways, else up until it can go sideways again, sees every
+//! table before what is below it, leaves it after that, and passes over an empty entry in one step
+//! whatever it spans.
 
 use super::{
     address::{
@@ -30,8 +30,8 @@ const DEPTH: usize = 4;
 ///
 /// # Invariants
 ///
-/// `path[0]` is the root and `path[depth]` the current table; each table between is the one that the
-/// entry for `position` of the table before it referred to when the cursor went down.
+/// `path[0]` is the root and `path[depth]` the current table; each table between is the one that
+/// the entry for `position` of the table before it referred to when the cursor went down.
 pub(super) struct Cursor<'a, F: Format, P: TablePage> {
     path: [Node<'a, F, P>; DEPTH],
     depth: usize,

@@ -2,13 +2,14 @@
 
 //! How much a guest gets before interrupts come on again.
 //!
-//! The host's interrupts end a burst by VM exits of their own, but a guest can keep them out. Where the
-//! delivery of an exception raises the next exception (#DB whose delivery writes to a watched address,
+//! The host's interrupts end a burst by VM exits of their own, but a guest can keep them out. Where
+//! the delivery of an exception raises the next exception (#DB whose delivery writes to a watched
+//! address,
 //! #AC with a misaligned stack), the next one comes before interrupts, NMIs and the VMX-preemption
-//! timer (SDM Vol. 3A, "Priority Among Concurrent Events"); and that timer starts anew at each VM entry.
-//! So the burst bounds itself, whatever the exit handlers think of their progress: by the time that it
-//! takes, and where one entry can take long, by their number. What happens between two entries is bounded
-//! by the handlers.
+//! timer (SDM Vol. 3A, "Priority Among Concurrent Events"); and that timer starts anew at each VM
+//! entry. So the burst bounds itself, whatever the exit handlers think of their progress: by the
+//! time that it takes, and where one entry can take long, by their number. What happens between two
+//! entries is bounded by the handlers.
 
 use crate::support::cpu;
 
@@ -21,8 +22,8 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// For a whole burst, in microseconds. With the longest stay in the guest, and one exit more, this is
-    /// less than a millisecond.
+    /// For a whole burst, in microseconds. With the longest stay in the guest, and one exit more,
+    /// this is less than a millisecond.
     const TIME: u32 = 300;
     const EVENTS: u32 = 8;
 

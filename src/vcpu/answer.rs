@@ -63,8 +63,8 @@ fn can_skip(guest: &Guest) -> bool {
     }
 }
 
-/// An exception that the driver is to give the guest takes the place of the event that waits. That is
-/// right for the one whose delivery it cut short, but one of the program's would be lost.
+/// An exception that the driver is to give the guest takes the place of the event that waits. That
+/// is right for the one whose delivery it cut short, but one of the program's would be lost.
 fn can_deliver(guest: &Guest, event: &Waiting) -> bool {
     let raises = matches!(guest.unanswered, Unanswered::Exception | Unanswered::Raised);
     let cut_short = Interruption::from_raw(guest.report.exit.vectoring_info);

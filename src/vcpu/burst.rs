@@ -2,9 +2,9 @@
 
 //! A burst: the CPU is the guest's for a moment, with interrupts off.
 //!
-//! What it takes from the host is the list of guards in `burst_without_interrupts`. They go back from the last
-//! to the first, and each that must go back before another borrows that one: in another order they do
-//! not compile.
+//! What it takes from the host is the list of guards in `burst_without_interrupts`. They go back
+//! from the last to the first, and each that must go back before another borrows that one: in
+//! another order they do not compile.
 //!
 //! | guard | goes back before | because |
 //! |---|---|---|
@@ -171,8 +171,8 @@ fn save_frame(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
     guest.ready = ready(vmcs, guest);
 }
 
-/// What the guest can take where it is. A debug trap of its last instruction comes first, and a VM entry with an
-/// event would lose it; so it is with one that is yet to be finished.
+/// What the guest can take where it is. A debug trap of its last instruction comes first, and a VM
+/// entry with an event would lose it; so it is with one that is yet to be finished.
 #[inline]
 fn ready(vmcs: &CurrentVmcs<'_>, guest: &Guest) -> Windows {
     let flags = guest.frame.rflags;

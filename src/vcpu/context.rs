@@ -160,8 +160,9 @@ impl<'a> Context<'a> {
         self.next()
     }
 
-    /// Raises an exception at the instruction that exited: for the program if it wants to see it, else for
-    /// the guest. If an event waits, that comes first, and the instruction is carried out again after it.
+    /// Raises an exception at the instruction that exited: for the program if it wants to see it,
+    /// else for the guest. If an event waits, that comes first, and the instruction is carried out
+    /// again after it.
     pub(crate) fn inject(&mut self, exception: Exception) -> Next {
         let trapped = self.guest.traps.contains_exception(exception.vector.into());
         if trapped && !self.guest.event.is_some() {
@@ -178,8 +179,8 @@ impl<'a> Context<'a> {
         self.deliver(exception)
     }
 
-    /// Gives the guest an exception, with what it does to registers; or what comes of it and the event
-    /// whose delivery it cut short.
+    /// Gives the guest an exception, with what it does to registers; or what comes of it and the
+    /// event whose delivery it cut short.
     pub(crate) fn deliver(&mut self, exception: Exception) -> Next {
         match exception.vector {
             vector::PAGE_FAULT => self.set_cr2(exception.detail),
@@ -226,8 +227,8 @@ impl<'a> Context<'a> {
         });
     }
 
-    /// Gives the exception that exited to the program, which gets to see the guest as it is before the
-    /// instruction.
+    /// Gives the exception that exited to the program, which gets to see the guest as it is before
+    /// the instruction.
     pub(crate) fn report_exited_exception(&mut self) -> Next {
         let info = Interruption::from_raw(self.vmcs.read(EXIT_INTERRUPTION_INFO));
         event::block_nmis_again(self.vmcs, self.guest, event::has_unblocked_nmis(info));

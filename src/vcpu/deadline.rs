@@ -2,8 +2,8 @@
 
 //! The deadline of RUN: a timer that calls the vCPU back, wherever it is then.
 //!
-//! It goes on between two runs, so that a program which waits for the same moment again and again pays for it
-//! once.
+//! It goes on between two runs, so that a program which waits for the same moment again and again
+//! pays for it once.
 
 use crate::{
     support::clock,

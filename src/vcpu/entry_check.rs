@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules of VM entries, held against the guest of a burst: before entries with the module's parameter
-//! `check_entries`, and after an entry that failed, to say why.
+//! The rules of VM entries, held against the guest of a burst: before entries with the module's
+//! parameter `check_entries`, and after an entry that failed, to say why.
 
 use super::{
     context::{
@@ -96,7 +96,8 @@ fn class(failure: Failure) -> &'static str {
     }
 }
 
-/// Makes a change for the program. The rules are held against the next entry if that is of what they are about.
+/// Makes a change for the program. The rules are held against the next entry if that is of what
+/// they are about.
 #[cold]
 pub(super) fn watch(guest: &mut Guest, change: impl FnOnce(&mut Guest)) {
     let subject = |guest: &Guest| (guest.frame.rip, guest.frame.rflags, guest.event);
@@ -109,8 +110,9 @@ pub(super) fn watch(guest: &mut Guest, change: impl FnOnce(&mut Guest)) {
 
 /// Is it the turn of this entry?
 ///
-/// Where VMREAD is a VM exit of our own, a check can take longer than a tick of the clock: then a guest each of
-/// whose entries is checked would be interrupted before its first instruction, for ever.
+/// Where VMREAD is a VM exit of our own, a check can take longer than a tick of the clock: then a
+/// guest each of whose entries is checked would be interrupted before its first instruction, for
+/// ever.
 fn is_due(cx: &mut Context<'_>) -> bool {
     let now = cx.counters.entries.get();
     let interval = u64::from(cx.vm.machine.check_interval);

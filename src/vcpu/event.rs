@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Events for the guest: exceptions that the driver raises, events whose delivery an exit cut short,
-//! and the end of an instruction that the driver carried out.
+//! Events for the guest: exceptions that the driver raises, events whose delivery an exit cut
+//! short, and the end of an instruction that the driver carried out.
 
 use super::state::{
     Delivery,
@@ -64,7 +64,8 @@ pub(crate) fn check(vmcs: &CurrentVmcs<'_>, guest: &Guest, capabilities: &Capabi
     Ok(())
 }
 
-/// Hands the event that waits to the CPU, and remembers that: the VM entry that follows delivers it.
+/// Hands the event that waits to the CPU, and remembers that: the VM entry that follows delivers
+/// it.
 pub(crate) fn begin_delivery(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) {
     let (rip, flags) = (vmcs.read(GUEST_RIP), vmcs.read(GUEST_RFLAGS));
     guest.delivery = Delivery::new(&guest.event, rip, flags);
@@ -151,8 +152,9 @@ fn restore_rf(vmcs: &CurrentVmcs<'_>, guest: &Guest, cut: Cut) {
     }
 }
 
-/// RF in the image of the flags that an event pushes (SDM Vol. 3C, "Saving RIP, RSP, RFLAGS, and SSP"), if it is
-/// known; else it is as the CPU says. Bochs (3.0) says 1 always, so what is known better is not taken from it.
+/// RF in the image of the flags that an event pushes (SDM Vol. 3C, "Saving RIP, RSP, RFLAGS, and
+/// SSP"), if it is known; else it is as the CPU says. Bochs (3.0) says 1 always, so what is known
+/// better is not taken from it.
 fn rf_to_push(vmcs: &CurrentVmcs<'_>, guest: &Guest, event: Event, cut: Cut) -> Option<bool> {
     // An instruction that raises an event on purpose finds RF 0.
     let on_purpose = cut == Cut::ByException && event.is_software();
@@ -160,8 +162,8 @@ fn rf_to_push(vmcs: &CurrentVmcs<'_>, guest: &Guest, event: Event, cut: Cut) -> 
     known.or(on_purpose.then_some(false))
 }
 
-/// An exception is the guest's after all, which the program had, and whose instruction was going to happen again:
-/// if that was an IRET, it has unblocked NMIs.
+/// An exception is the guest's after all, which the program had, and whose instruction was going to
+/// happen again: if that was an IRET, it has unblocked NMIs.
 pub(crate) fn unblock_nmis(vmcs: &CurrentVmcs<'_>, exception: Interruption) {
     let vectoring = Interruption::from_raw(vmcs.read(IDT_VECTORING_INFO));
     if has_unblocked_nmis(exception) && !vectoring.valid() {
@@ -169,14 +171,14 @@ pub(crate) fn unblock_nmis(vmcs: &CurrentVmcs<'_>, exception: Interruption) {
     }
 }
 
-/// Was it an IRET that raised this exception, and had unblocked NMIs? Of a double fault the exit does not say
-/// (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events").
+/// Was it an IRET that raised this exception, and had unblocked NMIs? Of a double fault the exit
+/// does not say (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events").
 pub(crate) fn has_unblocked_nmis(exception: Interruption) -> bool {
     exception.nmi_unblocking() && !exception.is(vector::DOUBLE_FAULT)
 }
 
-/// What exited is to happen again. It may have been an IRET that unblocked NMIs already; what an exit
-/// says of that has no meaning where it cut short the delivery of an event.
+/// What exited is to happen again. It may have been an IRET that unblocked NMIs already; what an
+/// exit says of that has no meaning where it cut short the delivery of an event.
 #[inline]
 pub(crate) fn block_nmis_again(vmcs: &CurrentVmcs<'_>, guest: &Guest, nmi_unblocking: bool) {
     if nmi_unblocking && !guest.event.is_some() {
@@ -184,9 +186,9 @@ pub(crate) fn block_nmis_again(vmcs: &CurrentVmcs<'_>, guest: &Guest, nmi_unbloc
     }
 }
 
-/// Makes the next VM entry deliver the exception that this exit took instead of the guest. If it came while
-/// another event was delivered, that one waits, and the outcome is what comes of both: unless it is this
-/// exception, nothing waits any more.
+/// Makes the next VM entry deliver the exception that this exit took instead of the guest. If it
+/// came while another event was delivered, that one waits, and the outcome is what comes of both:
+/// unless it is this exception, nothing waits any more.
 pub(crate) fn reflect(vmcs: &CurrentVmcs<'_>, guest: &mut Guest) -> Outcome {
     let exception = Interruption::from_raw(vmcs.read(EXIT_INTERRUPTION_INFO));
     let error_code = vmcs.read(EXIT_INTERRUPTION_ERROR_CODE);
@@ -205,7 +207,8 @@ pub(crate) fn raise(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Except
     take_place(vmcs, guest, second)
 }
 
-/// An exception takes the place of the event that waits, if one does, unless something else comes of both.
+/// An exception takes the place of the event that waits, if one does, unless something else comes
+/// of both.
 fn take_place(vmcs: &CurrentVmcs<'_>, guest: &mut Guest, exception: Waiting) -> Outcome {
     let outcome = match (guest.event.info.event(), exception.info.event()) {
         (Some(first), Some(second)) => first.interrupted_by(second),
@@ -242,8 +245,8 @@ pub(crate) fn enter_debug(vmcs: &CurrentVmcs<'_>, debug: &LentDebugRegisters<'_>
     vmcs.write(GUEST_DR7, dr7 & !dr7::GD);
 }
 
-/// An event of which an exit tells, as a VM entry takes it: some bits of it, such as NMI unblocking, have a
-/// meaning in an exit only, and are reserved there.
+/// An event of which an exit tells, as a VM entry takes it: some bits of it, such as NMI
+/// unblocking, have a meaning in an exit only, and are reserved there.
 fn as_exited(vmcs: &CurrentVmcs<'_>, info: Interruption, error_code: u32) -> Waiting {
     let is_software = info.event().is_some_and(Event::is_software);
     Waiting {
@@ -305,24 +308,25 @@ fn end_blocking(vmcs: &CurrentVmcs<'_>) {
     vmcs.set_interruptibility(clear);
 }
 
-/// Raises a debug trap after the present instruction, with these causes as pending debug exceptions.
+/// Raises a debug trap after the present instruction, with these causes as pending debug
+/// exceptions.
 pub(crate) fn pend(vmcs: &CurrentVmcs<'_>, causes: u64) {
     let before = vmcs.read(GUEST_PENDING_DEBUG_EXCEPTIONS);
     vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, before | causes);
 }
 
-/// A #DB that exits leaves nothing pending (SDM Vol. 3C, "Saving Non-Register State"). But where events
-/// are blocked by STI or MOV SS while the guest is single-stepped, a VM entry insists on the trap of the
-/// last instruction.
+/// A #DB that exits leaves nothing pending (SDM Vol. 3C, "Saving Non-Register State"). But where
+/// events are blocked by STI or MOV SS while the guest is single-stepped, a VM entry insists on the
+/// trap of the last instruction.
 pub(crate) fn keep_step_pending(vmcs: &CurrentVmcs<'_>) {
     if vmcs.read(GUEST_RFLAGS) & rflags::TF != 0 && is_blocked_for_an_instruction(vmcs) {
         pend(vmcs, pending::BS);
     }
 }
 
-/// The program lets the guest go on, with RFLAGS.TF set. If it took the trap of STI or MOV SS for the guest,
-/// or begins to step behind one of these, what they block is over: a VM entry would insist on their
-/// trap.
+/// The program lets the guest go on, with RFLAGS.TF set. If it took the trap of STI or MOV SS for
+/// the guest, or begins to step behind one of these, what they block is over: a VM entry would
+/// insist on their trap.
 #[inline]
 pub(crate) fn begin_to_step(vmcs: &CurrentVmcs<'_>, flags: u64) {
     if flags & rflags::TF != 0 {
@@ -338,17 +342,16 @@ fn end_blocking_without_trap(vmcs: &CurrentVmcs<'_>) {
     }
 }
 
-/// Ends an iteration of a repeated string instruction that is not its last: as after an instruction,
-/// but RIP stays.
+/// Ends an iteration of a repeated string instruction that is not its last: as after an
+/// instruction, but RIP stays.
 pub(crate) fn finish_iteration(vmcs: &CurrentVmcs<'_>) {
     finish_instruction(vmcs);
     resume_instruction(vmcs);
 }
 
-/// The instruction that exited is to go on, or to be tried again, or what it raises pushes RFLAGS: its
-/// instruction breakpoint, if it has one, was met before the exit, which cleared RF
-/// (SDM Vol. 3B, "Instruction-Breakpoint Exception Condition"; Vol. 3C, "Saving RIP, RSP, RFLAGS, and
-/// SSP").
+/// The instruction that exited is to go on, or to be tried again, or what it raises pushes RFLAGS:
+/// its instruction breakpoint, if it has one, was met before the exit, which cleared RF (SDM Vol.
+/// 3B, "Instruction-Breakpoint Exception Condition"; Vol. 3C, "Saving RIP, RSP, RFLAGS, and SSP").
 pub(crate) fn resume_instruction(vmcs: &CurrentVmcs<'_>) {
     vmcs.write(GUEST_RFLAGS, vmcs.read(GUEST_RFLAGS) | rflags::RF);
 }

@@ -3,9 +3,9 @@
 //! Every VM exit, and who answers it.
 //!
 //! A VM exit comes after some faults of the instruction and before the others: what the CPU has not
-//! checked yet, the handler checks first. In general #UD and faults for want of privilege come before the
-//! exit, and all others would have come after it (SDM Vol. 3C, "Relative Priority of Faults and VM Exits",
-//! and in Vol. 2 the instruction's own page).
+//! checked yet, the handler checks first. In general #UD and faults for want of privilege come
+//! before the exit, and all others would have come after it (SDM Vol. 3C, "Relative Priority of
+//! Faults and VM Exits", and in Vol. 2 the instruction's own page).
 //!
 //! | exit | the CPU has checked | the handler checks, in this order |
 //! |---|---|---|
@@ -29,11 +29,11 @@
 //! | EPT violation | all but memory | memory |
 //! | task switch | descriptors and CPL | left to the program |
 //!
-//! MOV from CR0 and CR4 exits in no case, CLTS and LMSW only for a program that traps them: the CPU works
-//! on the guest's bits and the shadow. A handler that carries its instruction out ends it by [`Context::skip`]: RIP goes on, and is cut
-//! to 32 bits outside 64-bit mode; RF and blocking by STI and MOV SS are over; TF leaves a trap pending.
-//! One that faults goes by [`Context::inject`]: RIP stays, RF is set for the image, and nothing else has
-//! changed.
+//! MOV from CR0 and CR4 exits in no case, CLTS and LMSW only for a program that traps them: the CPU
+//! works on the guest's bits and the shadow. A handler that carries its instruction out ends it by
+//! [`Context::skip`]: RIP goes on, and is cut to 32 bits outside 64-bit mode; RF and blocking by
+//! STI and MOV SS are over; TF leaves a trap pending. One that faults goes by [`Context::inject`]:
+//! RIP stays, RF is set for the image, and nothing else has changed.
 
 mod alignment_check;
 mod control_register;
@@ -184,9 +184,9 @@ fn hlt(cx: &mut Context<'_>) -> Next {
     }
 }
 
-/// The end of a step on CPUs that step by it, or what the program waits for. Some CPUs open the window behind STI,
-/// and yet take no NMI there. The next instruction ends that, and if interrupts are still on behind it, their
-/// window opens; else the next burst looks again.
+/// The end of a step on CPUs that step by it, or what the program waits for. Some CPUs open the
+/// window behind STI, and yet take no NMI there. The next instruction ends that, and if interrupts
+/// are still on behind it, their window opens; else the next burst looks again.
 fn nmi_window(cx: &mut Context<'_>) -> Next {
     if cx.guest.translation.is_stepping() {
         return translation::stepped(cx);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What programs are not told of the VMCS: they read all of it, but what tells of the host only with
-//! CAP_SYS_ADMIN. What they can write stands in `vmx/guest_state.rs`.
+//! What programs are not told of the VMCS: they read all of it, but what tells of the host only
+//! with CAP_SYS_ADMIN. What they can write stands in `vmx/guest_state.rs`.
 
 use super::translation;
 use crate::{
@@ -18,8 +18,8 @@ pub(crate) fn tells_of_host(vm: &Vm, encoding: u32) -> bool {
     is_shadow || field::is_host_state(encoding) || field::is_wide_control(encoding)
 }
 
-/// Fields in which the CPU has addresses of shadow tables, or may leave them: with EPT off the PDPTEs
-/// are undefined after a VM exit.
+/// Fields in which the CPU has addresses of shadow tables, or may leave them: with EPT off the
+/// PDPTEs are undefined after a VM exit.
 const SHADOWED: [u32; 5] = [
     GUEST_CR3.encoding(),
     GUEST_PDPTE0.encoding(),

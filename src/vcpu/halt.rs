@@ -2,9 +2,10 @@
 
 //! HLT: a guest that waits for an event, where the program lets RUN wait for it.
 //!
-//! That it waits is in its activity state, as on a CPU; so it is seen, saved and restored with the rest. The CPU is
-//! given back meanwhile: a VM entry in this state is for what ends it, an event, a window that is open, or a debug
-//! trap of the last instruction (SDM Vol. 2, "HLT", and Vol. 3C, "Guest Non-Register State").
+//! That it waits is in its activity state, as on a CPU; so it is seen, saved and restored with the
+//! rest. The CPU is given back meanwhile: a VM entry in this state is for what ends it, an event, a
+//! window that is open, or a debug trap of the last instruction (SDM Vol. 2, "HLT", and Vol. 3C,
+//! "Guest Non-Register State").
 
 use super::{
     context::{
@@ -28,7 +29,8 @@ use crate::{
     }, //
 };
 
-/// The guest has executed HLT, and the program lets it wait. With interrupts off it may never go on: that is for the program to know.
+/// The guest has executed HLT, and the program lets it wait. With interrupts off it may never go
+/// on: that is for the program to know.
 #[cold]
 pub(crate) fn begin(cx: &mut Context<'_>) -> Next {
     if cx.vmcs.read(GUEST_RFLAGS) & rflags::IF == 0 {

@@ -26,7 +26,8 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What a translation comes to, with the memory type that the guest asks for; [`None`] if that is not known.
+/// What a translation comes to, with the memory type that the guest asks for; [`None`] if that is
+/// not known.
 pub(crate) type Inspected = (Answer, Option<u8>);
 
 impl Vcpu {
@@ -66,8 +67,8 @@ fn translate(cx: &Context<'_>, address: Address, access: Access, trail: &Trail) 
     }
 }
 
-/// What the guest's tables ask for by its PAT: write-back without paging (SDM Vol. 3C, "EPT and Memory
-/// Typing").
+/// What the guest's tables ask for by its PAT: write-back without paging (SDM Vol. 3C, "EPT and
+/// Memory Typing").
 fn memory_type(cx: &Context<'_>, answer: &Answer) -> Option<u8> {
     /// WB.
     const WRITE_BACK: u8 = 6;

@@ -28,8 +28,8 @@ use crate::{
     x86::exception::Exception, //
 };
 
-/// Finds an operand, of less than a page, for a read or a write by the instruction that exited; or says
-/// what must come first.
+/// Finds an operand, of less than a page, for a read or a write by the instruction that exited; or
+/// says what must come first.
 ///
 /// It is all there afterwards, and the guest may reach it: accessed and dirty flags are set.
 pub(crate) fn find(
@@ -84,8 +84,8 @@ pub(crate) fn write(cx: &mut Context<'_>, operand: Operand, bytes: &[u8]) -> Res
     Ok(())
 }
 
-/// Does something with the page of an operand and the offset there, or says what must come first: its
-/// memory may have gone away since it was found.
+/// Does something with the page of an operand and the offset there, or says what must come first:
+/// its memory may have gone away since it was found.
 fn with_page<R>(
     cx: &mut Context<'_>,
     gpa: Gpa,

@@ -39,7 +39,8 @@ use core::sync::atomic::{
 };
 use zerocopy::FromZeros;
 
-/// Memory does not answer this access: its page can be allocated, or no memory is there that allows it.
+/// Memory does not answer this access: its page can be allocated, or no memory is there that allows
+/// it.
 pub(crate) fn absent(cx: &mut Context<'_>, gpa: Gpa, access: Access) -> Next {
     let region = cx.vm.memory.lock().regions.find(gpa).copied();
     match region {
@@ -63,8 +64,8 @@ pub(crate) fn with_byte<R>(
     with_page(cx, gpa, access, use_page).ok_or(Stop::Memory(gpa, access))
 }
 
-/// Does something with the page of a guest-physical address and the offset there; [`None`] if memory does
-/// not answer.
+/// Does something with the page of a guest-physical address and the offset there; [`None`] if
+/// memory does not answer.
 pub(crate) fn with_page<R>(
     cx: &Context<'_>,
     gpa: Gpa,
@@ -109,8 +110,9 @@ pub(crate) fn is_at_iret(cx: &Context<'_>) -> bool {
         .is_some_and(|bytes| instruction::is_iret(bytes, paging::is_64_bit(cx)))
 }
 
-/// Reads the bytes at RIP, as many as can be read without a fault. Accessed flags are set, also for bytes behind
-/// the instruction's last one, as by a CPU that reads ahead (SDM Vol. 3A, "Accessed and Dirty Flags").
+/// Reads the bytes at RIP, as many as can be read without a fault. Accessed flags are set, also for
+/// bytes behind the instruction's last one, as by a CPU that reads ahead (SDM Vol. 3A, "Accessed
+/// and Dirty Flags").
 fn read_instruction(cx: &Context<'_>, bytes: &mut [u8]) -> usize {
     let base = if paging::is_64_bit(cx) {
         0

@@ -19,9 +19,10 @@
 //! | IA32_BIOS_SIGN_ID | 8BH | reads 0 | anything, ignored: no update is loaded |
 //! | all others | | to the program | what the program says |
 //!
-//! *Native* is without an exit, on a CPU with MSR bitmaps: the VMCS holds the guest's value, or the CPU has
-//! it in each burst. For the rest the instruction exits, and values are checked as WRMSR checks them (SDM
-//! Vol. 2, "WRMSR", and Vol. 4). MINIVMX_SET_MSRS follows the same rules, but takes what is there already.
+//! *Native* is without an exit, on a CPU with MSR bitmaps: the VMCS holds the guest's value, or the
+//! CPU has it in each burst. For the rest the instruction exits, and values are checked as WRMSR
+//! checks them (SDM Vol. 2, "WRMSR", and Vol. 4). MINIVMX_SET_MSRS follows the same rules, but
+//! takes what is there already.
 
 use super::{
     context::Context,

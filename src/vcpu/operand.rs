@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! General registers as operands of instructions that take 64 bits in 64-bit mode and 32 in all others,
-//! whatever the rest of the register holds: MOV to and from control and debug registers (SDM Vol. 2), and
-//! hypercalls.
+//! General registers as operands of instructions that take 64 bits in 64-bit mode and 32 in all
+//! others, whatever the rest of the register holds: MOV to and from control and debug registers
+//! (SDM Vol. 2), and hypercalls.
 
 use super::{
     context::Context,

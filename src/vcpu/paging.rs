@@ -49,8 +49,8 @@ pub(crate) fn current(cx: &Context<'_>) -> Paging {
     }
 }
 
-/// To be called when one of the registers has changed that translation depends on. With shadow paging
-/// none of them does without an exit, and it is asked for at each page fault.
+/// To be called when one of the registers has changed that translation depends on. With shadow
+/// paging none of them does without an exit, and it is asked for at each page fault.
 pub(crate) fn update(cx: &mut Context<'_>) {
     let paging = compute(cx);
     if let Some(state) = cx.guest.translation.shadow() {
@@ -88,8 +88,8 @@ pub(crate) fn is_user(cx: &Context<'_>) -> bool {
     cpl(cx) == 3
 }
 
-/// The guest's current privilege level: the DPL of SS, which is 3 in virtual-8086 mode (SDM Vol. 3C,
-/// "Guest Register State").
+/// The guest's current privilege level: the DPL of SS, which is 3 in virtual-8086 mode (SDM Vol.
+/// 3C, "Guest Register State").
 pub(crate) fn cpl(cx: &Context<'_>) -> u32 {
     let stack = AccessRights::from_raw(cx.vmcs.read(GUEST_SS_ACCESS_RIGHTS));
     stack.dpl().get()

@@ -104,7 +104,8 @@ impl Vcpu {
         guest.event = event;
     }
 
-    /// Gives the program back what it set, as it is after a run, which `returned` without an error or did not.
+    /// Gives the program back what it set, as it is after a run, which `returned` without an error
+    /// or did not.
     #[inline]
     fn write_back(&self, guest: &Guest, request: &Request, returned: bool) {
         self.page.set_frame(&guest.frame);
@@ -138,8 +139,8 @@ impl Vcpu {
         }
     }
 
-    /// Says in the kernel log what the module's parameters ask for: which rule was broken, or all that the
-    /// VMCS holds.
+    /// Says in the kernel log what the module's parameters ask for: which rule was broken, or all
+    /// that the VMCS holds.
     #[cold]
     fn log(&self, state: &mut State) -> Result {
         let checked = self.vm.machine.checks_entries() && state.guest.report.is_violation();
@@ -165,8 +166,8 @@ impl Vcpu {
         Ok(())
     }
 
-    /// Finishes the last exit, then runs the guest until the program has to do something; it gets to see
-    /// the guest as it is between two instructions.
+    /// Finishes the last exit, then runs the guest until the program has to do something; it gets
+    /// to see the guest as it is between two instructions.
     fn run_guest(&self, state: &mut State, request: &Request) -> Result {
         match self.run_to_exit(state, request) {
             Ok(Ended::Exit) => Ok(()),
@@ -264,8 +265,8 @@ fn finish_and_run(
     let next = answer::finish(cx, request.answer, page);
     event::begin_to_step(cx.vmcs, cx.guest.frame.rflags);
     Ok(match next {
-        // What came before interrupts went off was looked at with interrupts on, what comes now is an
-        // exit; this is for what came in between.
+        // What came before interrupts went off was looked at with interrupts on, what comes now is
+        // an exit; this is for what came in between.
         Next::Enter
             if request.immediate_exit
                 || irq::work_is_pending(cx.vmcs.irqs())

@@ -2,9 +2,9 @@
 
 //! The page that a program and its vCPU share: `struct minivmx_run`.
 //!
-//! The program can write it at any time. So what it sets is read once, at the beginning of a run, and
-//! what it answers to IN or RDMSR where that is finished; the driver works on the copy. What the driver
-//! tells is written from a structure of its own.
+//! The program can write it at any time. So what it sets is read once, at the beginning of a run,
+//! and what it answers to IN or RDMSR where that is finished; the driver works on the copy. What
+//! the driver tells is written from a structure of its own.
 
 mod member;
 

@@ -119,8 +119,8 @@ pub(crate) struct Guest {
     pub(crate) transfer: Transfer,
     /// The exception that it is if the driver raised it.
     pub(crate) raised: Exception,
-    /// How many VM entries there were when the rules were held against one; none since the program may have
-    /// changed something.
+    /// How many VM entries there were when the rules were held against one; none since the program
+    /// may have changed something.
     pub(crate) checked: Option<u64>,
 }
 

@@ -2,9 +2,9 @@
 
 //! What tracepoints are told of a vCPU, if somebody listens.
 //!
-//! All of this is in a burst, with the guest's state in the CPU as far as it can be there. A listener may
-//! read memory of the program, and fault. That overwrites CR2, which is the guest's, and ends the blocking
-//! of NMIs: so what an exit took from the host comes before.
+//! All of this is in a burst, with the guest's state in the CPU as far as it can be there. A
+//! listener may read memory of the program, and fault. That overwrites CR2, which is the guest's,
+//! and ends the blocking of NMIs: so what an exit took from the host comes before.
 
 use super::context::Context;
 use crate::{

@@ -3,8 +3,8 @@
 //! Translation of a vCPU's addresses: the one place that knows whether it is EPT's or the shadow's.
 //!
 //! With EPT the registers that it depends on are the guest's own, and mostly the CPU does what an
-//! instruction entails. With shadow paging the driver does. Each function here says what becomes of one event in
-//! either case; nobody else asks which of the two it is.
+//! instruction entails. With shadow paging the driver does. Each function here says what becomes of
+//! one event in either case; nobody else asks which of the two it is.
 
 mod check;
 mod control_registers;
@@ -56,16 +56,16 @@ pub(crate) fn kind(vm: &Vm) -> TranslatedBy {
     }
 }
 
-/// Has the VMCS something else than the guest in the registers that it depends on, such as the root of
-/// the shadow in CR3?
+/// Has the VMCS something else than the guest in the registers that it depends on, such as the root
+/// of the shadow in CR3?
 pub(crate) fn replaces_registers(vm: &Vm) -> bool {
     vm.mmu.is_shadow()
 }
 
 /// To be called before a VM entry, when the guest's state may have changed.
 ///
-/// What another thread does to the shadow, when it takes memory away, is not among that. A root that goes is
-/// emptied first, so it leads nowhere, and the fault that comes of it finds out.
+/// What another thread does to the shadow, when it takes memory away, is not among that. A root
+/// that goes is emptied first, so it leads nowhere, and the fault that comes of it finds out.
 #[inline]
 pub(crate) fn prepare_entry(cx: &mut Context<'_>) -> Result<(), Next> {
     if cx.guest.standing == Standing::Ready {
@@ -127,8 +127,8 @@ pub(crate) fn set_pat(cx: &mut Context<'_>, value: u64) -> Option<()> {
     }
 }
 
-/// The program set CR0, CR4 and IA32_EFER, and sets CR3: the guest's tables may be other ones. With PAE
-/// paging it gives the PDPTEs, or they are in memory.
+/// The program set CR0, CR4 and IA32_EFER, and sets CR3: the guest's tables may be other ones. With
+/// PAE paging it gives the PDPTEs, or they are in memory.
 pub(crate) fn reset(cx: &mut Context<'_>, cr3: u64, given: Option<[u64; 4]>) {
     cx.guest.standing = Standing::Unchecked;
     match cx.guest.translation {
@@ -189,8 +189,8 @@ pub(crate) fn stepped(cx: &mut Context<'_>) -> Next {
     Next::Enter
 }
 
-/// Ends what a single-stepped instruction was granted, if there is one: whoever looks at the guest now
-/// gets to see it as it is between two instructions.
+/// Ends what a single-stepped instruction was granted, if there is one: whoever looks at the guest
+/// now gets to see it as it is between two instructions.
 #[inline]
 pub(crate) fn end_step(cx: &mut Context<'_>) {
     shadow::end_step(cx);

@@ -12,7 +12,8 @@ use kernel::prelude::*;
 
 /// Lets exit what the program wants to see, and nothing else but what has to.
 pub(crate) fn set(cx: &mut Context<'_>, traps: Traps) -> Result {
-    // The guest's own bits may have changed since their shadows were written, which it is to read now.
+    // The guest's own bits may have changed since their shadows were written, which it is to read
+    // now.
     let registers = &cx.vm.control_registers;
     registers.cr0.set(cx.vmcs, cx.cr0())?;
     registers.cr4.set(cx.vmcs, cx.cr4())?;

@@ -31,8 +31,8 @@ impl Windows {
         Ok(Self(windows))
     }
 
-    /// What can be taken with these flags and this interruptibility (SDM Vol. 3C, "Checks on Guest Non-Register
-    /// State"). Some CPUs do not take an NMI behind STI.
+    /// What can be taken with these flags and this interruptibility (SDM Vol. 3C, "Checks on Guest
+    /// Non-Register State"). Some CPUs do not take an NMI behind STI.
     #[inline]
     pub(crate) fn open(flags: u64, blocking: u32) -> Self {
         let blocking = Interruptibility::from_raw(blocking);

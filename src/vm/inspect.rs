@@ -18,8 +18,8 @@ use crate::{
 use kernel::prelude::*;
 
 impl Vm {
-    /// Shows the entries of one table: that of this level on the way to an address, which is guest-physical
-    /// with EPT, else guest-linear; or the one that the CPU begins with.
+    /// Shows the entries of one table: that of this level on the way to an address, which is
+    /// guest-physical with EPT, else guest-linear; or the one that the CPU begins with.
     ///
     /// # Errors
     ///
@@ -40,7 +40,8 @@ impl Vm {
         Ok(())
     }
 
-    /// Shows as many entries as tables may be held still for, from an index on; and says where to go on.
+    /// Shows as many entries as tables may be held still for, from an index on; and says where to
+    /// go on.
     fn read_some(
         &self,
         address: u64,

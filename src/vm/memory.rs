@@ -65,8 +65,8 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// `EEXIST` if there is memory in the range already, `E2BIG` if it would be too much or too many,
-    /// `ENOMEM`.
+    /// `EEXIST` if there is memory in the range already, `E2BIG` if it would be too much or too
+    /// many, `ENOMEM`.
     pub(crate) fn add_region(&self, range: GpaRange, kind: Kind) -> Result<RegionId> {
         let layout = self.layout.lock();
         self.make_room(&layout)?;
@@ -80,7 +80,8 @@ impl Vm {
         Ok(regions.add(range, kind))
     }
 
-    /// Sees to it that there is room for one more region, as long as `layout` is held. `E2BIG`, `ENOMEM`.
+    /// Sees to it that there is room for one more region, as long as `layout` is held. `E2BIG`,
+    /// `ENOMEM`.
     fn make_room(&self, _layout: &Layout) -> Result {
         let count = {
             let regions = &self.memory.lock().regions;
@@ -99,7 +100,8 @@ impl Vm {
         Ok(())
     }
 
-    /// Allocates all pages of a region, whose range is given. `EINTR` if a signal came in between, `ENOMEM`.
+    /// Allocates all pages of a region, whose range is given. `EINTR` if a signal came in between,
+    /// `ENOMEM`.
     pub(crate) fn populate_all(&self, range: GpaRange, id: RegionId) -> Result {
         let mut rest = Some(range);
         while let Some(range) = rest {
@@ -162,8 +164,8 @@ impl Vm {
         })
     }
 
-    /// Puts a chunk where there is none; another thread may have been faster, or the region be gone: then it
-    /// is not.
+    /// Puts a chunk where there is none; another thread may have been faster, or the region be
+    /// gone: then it is not.
     fn add_chunk(&self, gpa: Gpa, id: RegionId, chunk: Chunk) -> Result<bool> {
         let node = ChunkNode::new(gpa, chunk)?;
         let refused = {
@@ -213,8 +215,8 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// `ENOENT` if there is no memory in it. If a region or a large page has to be split for it: `E2BIG` if
-    /// there are as many regions as there may be, `ENOMEM`.
+    /// `ENOENT` if there is no memory in it. If a region or a large page has to be split for it:
+    /// `E2BIG` if there are as many regions as there may be, `ENOMEM`.
     pub(crate) fn remove_range(&self, range: GpaRange) -> Result {
         let layout = self.layout.lock();
         // All that can fail comes first.
@@ -230,7 +232,8 @@ impl Vm {
         Ok(())
     }
 
-    /// Removes a range from the regions, if there are tables enough to remove it from the page tables.
+    /// Removes a range from the regions, if there are tables enough to remove it from the page
+    /// tables.
     fn remove_regions(&self, range: GpaRange, tables: usize) -> Result<bool> {
         let mut memory = self.memory.lock();
         if !memory.regions.overlaps(range) {
@@ -256,7 +259,8 @@ impl Vm {
         }
     }
 
-    /// Takes a range away that is in no region any more, so that nothing maps a page of it from here on.
+    /// Takes a range away that is in no region any more, so that nothing maps a page of it from
+    /// here on.
     fn take_away(&self, range: GpaRange, layout: &Layout, stock: &mut Stock) {
         self.unmap(range, layout, stock);
         self.free_pages(range);

@@ -12,13 +12,15 @@
 //!  2. looks for calls, and does not enter if there is one.
 //!
 //! Memory order: both sides have a full barrier between their first and their last step, as with
-//! generations ([`Whereabouts`]): either the vCPU sees the call, or the caller sees the vCPU. An interrupt that
-//! is sent while interrupts are still off there comes before the guest's first instruction. Who waits looks once
-//! more after it is in the queue, which has a lock. Who takes a call sees all that its caller did before.
+//! generations ([`Whereabouts`]): either the vCPU sees the call, or the caller sees the vCPU. An
+//! interrupt that is sent while interrupts are still off there comes before the guest's first
+//! instruction. Who waits looks once more after it is in the queue, which has a lock. Who takes a
+//! call sees all that its caller did before.
 //!
 //! Calls are made with interrupts on or off, by any number of threads at once.
 //!
-//! `tools/tlb` tries all orders in which these steps can be seen, and leaves out each of them in turn.
+//! `tools/tlb` tries all orders in which these steps can be seen, and leaves out each of them in
+//! turn.
 //!
 //! [`Whereabouts`]: crate::mmu::generation::Whereabouts
 

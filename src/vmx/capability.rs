@@ -205,7 +205,8 @@ impl Capabilities {
         Err(EOPNOTSUPP)
     }
 
-    /// Can a guest have NMIs of its own, and the driver see when? Without, they would block those of the host.
+    /// Can a guest have NMIs of its own, and the driver see when? Without, they would block those
+    /// of the host.
     pub(crate) fn has_virtual_nmis(&self) -> bool {
         self.processor.pin_based.allows(PinBased::VIRTUAL_NMIS)
             && self.processor.primary.allows(Primary::NMI_WINDOW_EXITING)
@@ -273,8 +274,8 @@ impl Capabilities {
         self.processor.misc.injects_without_bytes()
     }
 
-    /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter, or for as many as it
-    /// can count.
+    /// Value of the VMX-preemption timer for so many ticks of the time-stamp counter, or for as
+    /// many as it can count.
     pub(crate) fn preemption_timer(&self, ticks: u64) -> u32 {
         // CAST: The field has 5 bits.
         let value = ticks >> self.processor.misc.timer_rate().get() as u32;
@@ -368,8 +369,8 @@ fn require<C: Controls>(allowed: Allowed, required: C) -> Result {
     adjust(allowed, required, required).map(drop)
 }
 
-/// The controls to set, see [`Allowed::adjust`]; `EOPNOTSUPP`, after one sentence in the log, if the CPU lacks
-/// a required one.
+/// The controls to set, see [`Allowed::adjust`]; `EOPNOTSUPP`, after one sentence in the log, if
+/// the CPU lacks a required one.
 pub(super) fn adjust<C: Controls>(allowed: Allowed, required: C, optional: C) -> Result<C> {
     allowed.adjust(required, optional).map_err(|missing| {
         pr_err!(

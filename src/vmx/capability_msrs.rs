@@ -95,7 +95,8 @@ fn fixed(must: Msr, can: Msr) -> Result<Fixed> {
     })
 }
 
-/// Bits that IA32_PERF_GLOBAL_CTRL has (SDM Vol. 3B, "Architectural Performance Monitoring Version 2").
+/// Bits that IA32_PERF_GLOBAL_CTRL has (SDM Vol. 3B, "Architectural Performance Monitoring Version
+/// 2").
 fn perf_global_ctrl() -> u64 {
     /// Performance metrics, of which another MSR tells.
     const METRICS: u64 = 1 << 48;

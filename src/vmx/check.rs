@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a VM entry checks, said once more: the rules of SDM Vol. 3C, "Checks on VMX Controls and Host-State
-//! Area" and "Checks on the Guest State Area", each a function with a name.
+//! What a VM entry checks, said once more: the rules of SDM Vol. 3C, "Checks on VMX Controls and
+//! Host-State Area" and "Checks on the Guest State Area", each a function with a name.
 //!
-//! A CPU that refuses a VM entry says no more than which of a handful of classes the reason is of, and an
-//! emulator may not check everything. So this names the rule that a VMCS breaks, the field that is to
-//! blame, and its value.
+//! A CPU that refuses a VM entry says no more than which of a handful of classes the reason is of,
+//! and an emulator may not check everything. So this names the rule that a VMCS breaks, the field
+//! that is to blame, and its value.
 //!
-//! It is a plain view of a VMCS that is looked at, with no CPU in sight: the rules are tested in userspace
-//! (`tools/pure`), where each is broken by itself, and on the CPU by `selftests/check_test.c`, which
-//! breaks them through the interface and compares the verdicts.
+//! It is a plain view of a VMCS that is looked at, with no CPU in sight: the rules are tested in
+//! userspace (`tools/pure`), where each is broken by itself, and on the CPU by
+//! `selftests/check_test.c`, which breaks them through the interface and compares the verdicts.
 //!
 //! Left out is what this driver never is, or what no VMCS shows:
 //!
 //!  - hosts outside of IA-32e mode, and entries from or to SMM: that there is none is a rule;
-//!  - what the fields point to: VTPR, the revision identifier of a linked VMCS, and the PDPTEs in memory
-//!    (with EPT they are in the VMCS);
+//!  - what the fields point to: VTPR, the revision identifier of a linked VMCS, and the PDPTEs in
+//!    memory (with EPT they are in the VMCS);
 //!  - whether Intel PT is tracing at the time of the entry;
 //!  - FRED, which this driver knows nothing of.
 
@@ -46,7 +46,8 @@ pub(crate) use self::rule::{
 };
 use self::view::View;
 
-/// Every section, in the order of the SDM. A CPU may check what comes of the same failure in any order.
+/// Every section, in the order of the SDM. A CPU may check what comes of the same failure in any
+/// order.
 pub(crate) const SECTIONS: &[Section] = &[
     execution_controls::SECTION,
     exit_controls::SECTION,

@@ -19,8 +19,8 @@ use core::cell::Cell;
 /// A power of two.
 const REMEMBERED: usize = 64;
 
-/// The current VMCS, and what was read of it last: many rules look at the same fields, and where the host
-/// is a guest itself a VMREAD may be a VM exit.
+/// The current VMCS, and what was read of it last: many rules look at the same fields, and where
+/// the host is a guest itself a VMREAD may be a VM exit.
 struct Remembering<'a> {
     vmcs: &'a CurrentVmcs<'a>,
     /// Encodings and values, each at the place that its encoding has.
@@ -49,8 +49,8 @@ impl Fields for Remembering<'_> {
     }
 }
 
-/// Mixes the index of the field with its type and width (SDM Vol. 3C, "VMREAD, VMWRITE, and Encodings of
-/// VMCS Fields").
+/// Mixes the index of the field with its type and width (SDM Vol. 3C, "VMREAD, VMWRITE, and
+/// Encodings of VMCS Fields").
 fn place(encoding: u32) -> usize {
     let (index, kind) = (encoding >> 1, (encoding >> 10) * 13);
     // CAST: It is below `REMEMBERED`.
@@ -58,7 +58,8 @@ fn place(encoding: u32) -> usize {
 }
 
 /// The first thing that the next VM entry would fail for, as far as we know. It takes some thousand
-/// instructions; where VMREAD is no VM exit, to remember fields takes longer than to read them again.
+/// instructions; where VMREAD is no VM exit, to remember fields takes longer than to read them
+/// again.
 #[cold]
 pub(crate) fn check(
     vmcs: &CurrentVmcs<'_>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The control fields of a VMCS, written from an [`Execution`] and by nobody else, and the few of them
-//! that change while a guest runs.
+//! The control fields of a VMCS, written from an [`Execution`] and by nobody else, and the few of
+//! them that change while a guest runs.
 
 use super::{
     capability::{
@@ -28,8 +28,8 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Exceptions that always exit: #DB and #AC, whose delivery can raise them again without end, and #MC,
-/// which is the host's.
+/// Exceptions that always exit: #DB and #AC, whose delivery can raise them again without end, and
+/// #MC, which is the host's.
 const EXCEPTIONS: u32 =
     1 << vector::DEBUG | 1 << vector::ALIGNMENT_CHECK | 1 << vector::MACHINE_CHECK;
 
@@ -87,7 +87,8 @@ impl Execution {
 /// Writes a field of this file.
 fn write_control<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Control>, value: W::Value) {
     // SAFETY: The values are those of an `Execution`, which `Execution::new` put together: the host
-    // keeps its interrupts, the guest has no memory but by its tables, and no register of the host's.
+    // keeps its interrupts, the guest has no memory but by its tables, and no register of the
+    // host's.
     unsafe { vmcs.write_unchecked(field, value) };
 }
 
@@ -102,8 +103,8 @@ impl CurrentVmcs<'_> {
         write_control(self, EXCEPTION_BITMAP, EXCEPTIONS | page_fault | others);
     }
 
-    /// Lets all MSRs exit, or those that the VMCS does not hold. All do on a CPU without bitmaps, whose VMCS
-    /// has no such field.
+    /// Lets all MSRs exit, or those that the VMCS does not hold. All do on a CPU without bitmaps,
+    /// whose VMCS has no such field.
     pub(crate) fn set_msr_bitmap(&self, all: bool) {
         let execution = self.execution();
         if execution.primary.contains(Primary::USE_MSR_BITMAPS) {
@@ -111,8 +112,8 @@ impl CurrentVmcs<'_> {
         }
     }
 
-    /// Lets the guest reach the debug registers without exits for the rest of the burst, now that they are
-    /// its own.
+    /// Lets the guest reach the debug registers without exits for the rest of the burst, now that
+    /// they are its own.
     pub(crate) fn give_debug_registers(&self, _proof: &InCpu<'_>) {
         self.set_primary(Primary::MOV_DR_EXITING, false);
         self.has_debug_registers.set(true);
@@ -125,7 +126,8 @@ impl CurrentVmcs<'_> {
         self.has_debug_registers.set(false);
     }
 
-    /// Lets each access to CR3 exit, and each that changes CR0 or CR4; or only those that the host has to see.
+    /// Lets each access to CR3 exit, and each that changes CR0 or CR4; or only those that the host
+    /// has to see.
     pub(crate) fn set_control_register_exiting(&self, all: bool) {
         const CR3: Primary = required::SHADOW;
         let execution = self.execution();

@@ -185,8 +185,8 @@ controls! {
         USE_TSC_SCALING = 25, "use TSC scaling";
     }
 
-    /// Tertiary processor-based controls, which are 64 bits; those that have names here are in the low half
-    /// (SDM Vol. 3C, "Processor-Based VM-Execution Controls").
+    /// Tertiary processor-based controls, which are 64 bits; those that have names here are in the
+    /// low half (SDM Vol. 3C, "Processor-Based VM-Execution Controls").
     Tertiary {
         ENABLE_HLAT = 1, "enable HLAT";
         EPT_PAGING_WRITE_CONTROL = 2, "EPT paging-write control";

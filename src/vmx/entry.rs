@@ -91,8 +91,8 @@ pub(super) fn write_host_rip(vmcs: &CurrentVmcs<'_>) {
 
 /// Enters the guest and returns after its VM exit.
 ///
-/// The three guards are proofs that what the guest can change without an exit, and a VM exit does not
-/// bring back, is the host's no more.
+/// The three guards are proofs that what the guest can change without an exit, and a VM exit does
+/// not bring back, is the host's no more.
 #[inline]
 pub(crate) fn enter(
     vmcs: &CurrentVmcs<'_>,
@@ -105,7 +105,8 @@ pub(crate) fn enter(
     let _nobody_watches = observers.map(|observers| LookAway::new(observers, vmcs));
     let resume = vmcs.launched();
     // SAFETY: By its invariants `vmcs` is current, with interrupts off, its guest stays within its
-    // controls, and its host state is this CPU's, with RIP as `write_host_rip` set it; RSP is set here.
+    // controls, and its host state is this CPU's, with RIP as `write_host_rip` set it; RSP is set
+    // here.
     match unsafe { minivmx_vmenter(registers, resume, u64::from(HOST_RSP.encoding())) } {
         0 => {
             let reason = ExitReason::from_raw(vmcs.read(EXIT_REASON));

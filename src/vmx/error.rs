@@ -9,8 +9,8 @@ use kernel::prelude::*;
 pub(crate) enum Failure {
     /// The instruction raised an exception: the CPU is not in VMX operation.
     Fault,
-    /// VMfailInvalid or VMfailValid. Where there is a current VMCS, its VM-instruction error field says
-    /// why.
+    /// VMfailInvalid or VMfailValid. Where there is a current VMCS, its VM-instruction error field
+    /// says why.
     Instruction,
 }
 

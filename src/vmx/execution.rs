@@ -19,9 +19,9 @@
 //! | WBINVD exiting | a guest must not empty the host's caches |
 //! | ENCLS exiting | guests have no SGX, whatever the CPU has |
 //!
-//! Bochs (3.0) leaves the host's interrupts masked for as long as a guest keeps its own off: they end
-//! no burst then. So the VMX-preemption timer bounds a stay in the guest where the CPU has it. A real
-//! CPU is interrupted long before.
+//! Bochs (3.0) leaves the host's interrupts masked for as long as a guest keeps its own off: they
+//! end no burst then. So the VMX-preemption timer bounds a stay in the guest where the CPU has it.
+//! A real CPU is interrupted long before.
 
 use super::{
     capability::{
@@ -91,7 +91,8 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP`, after one sentence in the log, if this CPU lacks one that cannot be done without.
+    /// `EOPNOTSUPP`, after one sentence in the log, if this CPU lacks one that cannot be done
+    /// without.
     pub(crate) fn new(
         capabilities: &Capabilities,
         translation: TranslatedBy,

@@ -28,8 +28,8 @@ impl ExitReason {
 
 /// Does an exit record more than the exit qualification and the instruction length?
 ///
-/// What an instruction without an operand in memory leaves in the other fields is clear or undefined
-/// (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events" and those after it).
+/// What an instruction without an operand in memory leaves in the other fields is clear or
+/// undefined (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events" and those after it).
 #[inline]
 pub(crate) fn records_more(basic: u32, qualification: u64) -> bool {
     match basic {
@@ -51,8 +51,8 @@ pub(crate) fn records_more(basic: u32, qualification: u64) -> bool {
     }
 }
 
-/// Does an exit record the length of an instruction, which would be the one to skip? Elsewhere the field is
-/// undefined (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
+/// Does an exit record the length of an instruction, which would be the one to skip? Elsewhere the
+/// field is undefined (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
 ///
 /// | exit | length |
 /// |---|---|

@@ -2,10 +2,10 @@
 
 //! The fields of a VMCS: encoding, width and access (SDM Vol. 3D, "Field Encoding in VMCS").
 //!
-//! The value that is read or written follows from the field's width. A field whose encoding disagrees
-//! with the width or the access that it is listed under does not compile, nor does a write to a
-//! read-only field, or one to a control or host-state field outside of the files that know what it
-//! means for the host:
+//! The value that is read or written follows from the field's width. A field whose encoding
+//! disagrees with the width or the access that it is listed under does not compile, nor does a
+//! write to a read-only field, or one to a control or host-state field outside of the files that
+//! know what it means for the host:
 //!
 //! ```ignore
 //! current.write(GUEST_CS_SELECTOR, 0u64);        // expected `u16`
@@ -74,8 +74,8 @@ macro_rules! access {
 }
 
 access!(
-    /// Marker of control fields: `vmx/control_fields.rs` writes them; what has IA32_PERF_GLOBAL_CTRL loaded,
-    /// and that itself, `vmx/look_away.rs`.
+    /// Marker of control fields: `vmx/control_fields.rs` writes them; what has
+    /// IA32_PERF_GLOBAL_CTRL loaded, and that itself, `vmx/look_away.rs`.
     Control,
     0
 );
@@ -147,8 +147,8 @@ pub(crate) fn name(encoding: u32) -> &'static str {
     field.map_or("a field without a name here", |(name, _)| name)
 }
 
-/// Greatest value that fits into a field. VMWRITE would ignore what goes beyond (SDM Vol. 3D, "VMWRITE -
-/// Write Field to Virtual-Machine Control Structure").
+/// Greatest value that fits into a field. VMWRITE would ignore what goes beyond (SDM Vol. 3D,
+/// "VMWRITE - Write Field to Virtual-Machine Control Structure").
 pub(crate) fn greatest(encoding: u32) -> u64 {
     match (encoding >> 13) & 3 {
         <u16 as Width>::CODE => u64::from(u16::MAX),

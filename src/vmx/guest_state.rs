@@ -2,9 +2,9 @@
 
 //! Writes guest state of the marker [`SharedGuest`], and what a program names by an encoding.
 //!
-//! A program can write what is in [`WRITABLE`]: most of it is between the program and the CPU, which checks it
-//! at the VM entry. The rest the driver keeps itself, or guests do not have it. Some values would reach beyond
-//! the guest:
+//! A program can write what is in [`WRITABLE`]: most of it is between the program and the CPU,
+//! which checks it at the VM entry. The rest the driver keeps itself, or guests do not have it.
+//! Some values would reach beyond the guest:
 //!
 //! | field | what would come of it |
 //! |---|---|
@@ -84,8 +84,8 @@ impl CurrentVmcs<'_> {
         write_shared(self, GUEST_ACTIVITY, activity.number());
     }
 
-    /// Writes the interruptibility state, but for blocking by NMI where that is not virtual: it would keep
-    /// out the host's.
+    /// Writes the interruptibility state, but for blocking by NMI where that is not virtual: it
+    /// would keep out the host's.
     pub(crate) fn set_interruptibility(&self, state: Interruptibility) {
         let state = match self.execution().has_virtual_nmis() {
             true => state,
@@ -108,16 +108,16 @@ impl CurrentVmcs<'_> {
     ///
     /// # Errors
     ///
-    /// `EPERM` for a field that is not the program's, or a value that would reach beyond the guest; `EINVAL`
-    /// for one that does not fit; `ENOENT` if this CPU has none of it.
+    /// `EPERM` for a field that is not the program's, or a value that would reach beyond the guest;
+    /// `EINVAL` for one that does not fit; `ENOENT` if this CPU has none of it.
     pub(crate) fn write_by_encoding(&self, encoding: u32, value: u64) -> Result<Effect> {
         let rule = rule(encoding).ok_or(EPERM)?;
         if value > field::greatest(encoding) {
             return Err(EINVAL);
         }
         self.check_value(rule, value)?;
-        // SAFETY: The list has fields that concern the guest alone, if their values are as `check_value` wants
-        // them.
+        // SAFETY: The list has fields that concern the guest alone, if their values are as
+        // `check_value` wants them.
         unsafe { self.write_unchecked_by_encoding(encoding, value) }?;
         Ok(match rule {
             Rule::Translation => Effect::StaleTranslations,

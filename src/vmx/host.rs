@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The host's state around a burst: the list of what a guest, a VM exit, or VMX operation could leave
-//! other than it was, and what becomes of each
-//! (SDM Vol. 3C, "Loading Host State", and "Loading Guest State" for what is the guest's meanwhile).
+//! The host's state around a burst: the list of what a guest, a VM exit, or VMX operation could
+//! leave other than it was, and what becomes of each (SDM Vol. 3C, "Loading Host State", and
+//! "Loading Guest State" for what is the guest's meanwhile).
 //!
 //! Put back, by the CPU or by guards; those of other files, and the order of all, are in
 //! `vcpu/burst.rs`:
@@ -39,8 +39,9 @@
 //!
 //! [`LentDebugRegisters`]: crate::support::debug_register::LentDebugRegisters
 //!
-//! Without VMX while it goes on, see `root.rs`: Intel PT where VMXON would stop it (IA32_VMX_MISC bit 14 is 0).
-//! Refused by name when the module is loaded: a kernel that uses FRED, whose MSRs only newer controls switch.
+//! Without VMX while it goes on, see `root.rs`: Intel PT where VMXON would stop it (IA32_VMX_MISC
+//! bit 14 is 0). Refused by name when the module is loaded: a kernel that uses FRED, whose MSRs
+//! only newer controls switch.
 
 use super::{
     capability::Capabilities,
@@ -55,8 +56,8 @@ use crate::support::{
     irq::IrqsDisabled, //
 };
 
-/// Guard: what a VM exit or VMX operation does not leave as it was is remembered, and put back by the
-/// drop, in the order of the fields. None of them needs another to be back.
+/// Guard: what a VM exit or VMX operation does not leave as it was is remembered, and put back by
+/// the drop, in the order of the fields. None of them needs another to be back.
 #[must_use = "the host's state is put back when the guard is dropped"]
 pub(crate) struct HostState<'a> {
     /// A VM exit turns DR7 off.

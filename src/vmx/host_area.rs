@@ -80,8 +80,8 @@ impl HostArea {
 /// Writes a field of this file.
 #[inline]
 fn write_host<W: Width>(vmcs: &CurrentVmcs<'_>, field: Field<W, Host>, value: W::Value) {
-    // SAFETY: All callers write what the register holds on this CPU now; the selectors that a VM exit
-    // loads 0 into are put back with the others of `SavedDescriptors`.
+    // SAFETY: All callers write what the register holds on this CPU now; the selectors that a VM
+    // exit loads 0 into are put back with the others of `SavedDescriptors`.
     unsafe { vmcs.write_unchecked(field, value) };
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Enlightened VMCSs: under Hyper-V, KVM may keep its VMCS in plain memory and tell Hyper-V where it
-//! is through a page that both share. It executes no VMPTRLD then, VMPTRST does not see that VMCS, and
-//! the next VMLAUNCH enters it, whatever VMPTRLD said (Hypervisor Top Level Functional Specification,
-//! "Nested Virtualization").
+//! Enlightened VMCSs: under Hyper-V, KVM may keep its VMCS in plain memory and tell Hyper-V where
+//! it is through a page that both share. It executes no VMPTRLD then, VMPTRST does not see that
+//! VMCS, and the next VMLAUNCH enters it, whatever VMPTRLD said (Hypervisor Top Level Functional
+//! Specification, "Nested Virtualization").
 
 use crate::support::cpu;
 use core::arch::x86_64::CpuidResult;

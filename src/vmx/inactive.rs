@@ -52,8 +52,9 @@ impl Vmcs {
             // SAFETY: By the type invariant no CPU uses this VMCS region.
             unsafe { insn::vmclear(self.region.address()) }?;
         }
-        // SAFETY: It was cleared, now or by the last guard's drop. By the type invariant no CPU uses it, and
-        // the exclusive reference keeps others away; controls and host-state area follow right below.
+        // SAFETY: It was cleared, now or by the last guard's drop. By the type invariant no CPU
+        // uses it, and the exclusive reference keeps others away; controls and host-state area
+        // follow right below.
         let current = unsafe { CurrentVmcs::new(&self.region, &self.execution, root) }?;
         if !self.prepared {
             self.execution.write(&current)?;

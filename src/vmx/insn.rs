@@ -2,8 +2,8 @@
 
 //! The VMX instructions, one function each, and nothing else.
 //!
-//! None of them can oops: an instruction that faults because the CPU is not in VMX operation ends as
-//! one that failed. They are safe where nothing that Rust relies on can break; the others state
+//! None of them can oops: an instruction that faults because the CPU is not in VMX operation ends
+//! as one that failed. They are safe where nothing that Rust relies on can break; the others state
 //! what their caller owes.
 
 use super::error::Failure;

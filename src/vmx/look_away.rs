@@ -2,10 +2,10 @@
 
 //! What watches the host looks away while the guest runs, see `observers.rs`.
 //!
-//! That is done for each VM entry and not for each burst: a handler of NMIs that comes in between finds the
-//! host's registers, and what it turns off stays off. What one does that comes in the few instructions around
-//! the entry is undone: a sample may be lost, and sampling that it ended stay on until perf next writes that
-//! register.
+//! That is done for each VM entry and not for each burst: a handler of NMIs that comes in between
+//! finds the host's registers, and what it turns off stays off. What one does that comes in the few
+//! instructions around the entry is undone: a sample may be lost, and sampling that it ended stay
+//! on until perf next writes that register.
 
 use super::{
     controls::{
@@ -52,7 +52,8 @@ impl<'a> LookAway<'a> {
     }
 }
 
-/// Guard: the counters whose overflow is to make a record do not count in the guest, since nobody would see it.
+/// Guard: the counters whose overflow is to make a record do not count in the guest, since nobody
+/// would see it.
 struct SwitchedCounters<'a>(&'a CurrentVmcs<'a>);
 
 impl<'a> SwitchedCounters<'a> {

@@ -2,8 +2,8 @@
 
 //! Mitigations against what a guest could learn by speculative execution, or do by it.
 //!
-//! Which of them a machine needs is the kernel's to say: it knows the CPU and what the administrator
-//! wants.
+//! Which of them a machine needs is the kernel's to say: it knows the CPU and what the
+//! administrator wants.
 //!
 //! | mitigation | where |
 //! |---|---|
@@ -15,10 +15,10 @@
 //! | the branch history is overwritten after each VM exit | nowhere: the kernel keeps its loop for KVM |
 //! | no page of 2 MiB can be executed | [`crate::vm`], when an EPT guest is made |
 //!
-//! Guests have no assigned devices, so VERW because of MMIO stale data alone is not needed. They cannot
-//! write IA32_SPEC_CTRL: what the host has in it holds for them, too. Between a guest of KVM and one of
-//! this driver on the same CPU there is no barrier but those of the kernel when it switches between
-//! their programs.
+//! Guests have no assigned devices, so VERW because of MMIO stale data alone is not needed. They
+//! cannot write IA32_SPEC_CTRL: what the host has in it holds for them, too. Between a guest of KVM
+//! and one of this driver on the same CPU there is no barrier but those of the kernel when it
+//! switches between their programs.
 
 use crate::support::{
     cpu::{

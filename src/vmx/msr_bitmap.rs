@@ -16,8 +16,8 @@ use crate::{
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
-/// MSRs that the guest reads and writes without an exit: the VMCS holds its values, and VM exits load
-/// the host's. The last is the guest's in each burst, of which [`LentMsrs`] is the proof.
+/// MSRs that the guest reads and writes without an exit: the VMCS holds its values, and VM exits
+/// load the host's. The last is the guest's in each burst, of which [`LentMsrs`] is the proof.
 ///
 /// [`LentMsrs`]: crate::support::user_msr::LentMsrs
 const DIRECT: [u32; 6] = [

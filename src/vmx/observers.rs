@@ -4,8 +4,8 @@
 //! stepping by IA32_DEBUGCTL, which a VM exit clears, and samples that the CPU takes (PEBS), whose
 //! records would go to the guest's memory.
 //!
-//! Whether there are some is seen when a burst begins, since nothing turns them on in it. `look_away.rs` has
-//! them look away.
+//! Whether there are some is seen when a burst begins, since nothing turns them on in it.
+//! `look_away.rs` has them look away.
 
 use super::capability::Capabilities;
 use crate::support::{

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a processor says of its VMX: the capability MSRs, decoded (SDM Vol. 3D, "VMX Capability Reporting
-//! Facility"), and a few features of CPUID that VMX depends on. Only data; `capability.rs` reads them.
+//! What a processor says of its VMX: the capability MSRs, decoded (SDM Vol. 3D, "VMX Capability
+//! Reporting Facility"), and a few features of CPUID that VMX depends on. Only data;
+//! `capability.rs` reads them.
 
 use super::controls::Allowed;
 use kernel::bitfield;

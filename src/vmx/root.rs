@@ -51,8 +51,8 @@ impl VmxonRegions {
         })
     }
 
-    /// Is Intel PT tracing on this CPU, where VMXON would stop it? What starts again behind VMXOFF could be
-    /// what a handler of NMIs has ended meanwhile.
+    /// Is Intel PT tracing on this CPU, where VMXON would stop it? What starts again behind VMXOFF
+    /// could be what a handler of NMIs has ended meanwhile.
     #[inline]
     fn traced(&self) -> bool {
         self.stops_trace && RTIT_CTL.read() & TRACE_EN != 0
@@ -73,8 +73,8 @@ impl VmxonRegions {
 /// Tries something that ends with `EBUSY` while somebody holds VMX. May sleep.
 ///
 /// The kernel sets CR4.VMXE for KVM some instructions before VMXON, and clears it some instructions
-/// after VMXOFF, and can be preempted in between. So a CPU that looks as if somebody else had VMX may
-/// look otherwise as soon as this task has stood back.
+/// after VMXOFF, and can be preempted in between. So a CPU that looks as if somebody else had VMX
+/// may look otherwise as soon as this task has stood back.
 #[inline]
 pub(crate) fn insist<R>(mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
     let mut patience = PATIENCE;
@@ -107,8 +107,8 @@ enum Form {
 ///
 /// # Invariants
 ///
-/// From construction to drop the CPU is in VMX root operation, and the current VMCS is not in use by
-/// anyone else.
+/// From construction to drop the CPU is in VMX root operation, and the current VMCS is not in use
+/// by anyone else.
 #[must_use = "VMX operation is left when the guard is dropped"]
 pub(crate) struct VmxRoot<'a> {
     host: &'a HostState<'a>,
@@ -120,9 +120,9 @@ impl<'a> VmxRoot<'a> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed: CR4.VMXE is set, but the CPU is
-    /// not in VMX operation, or KVM may use enlightened VMCSs; or if Intel PT traces on a CPU whose VMX
-    /// stops it. `EIO` if VMXON fails.
+    /// `EBUSY` if somebody holds VMX from whom it cannot be borrowed: CR4.VMXE is set, but the CPU
+    /// is not in VMX operation, or KVM may use enlightened VMCSs; or if Intel PT traces on a CPU
+    /// whose VMX stops it. `EIO` if VMXON fails.
     #[inline]
     pub(crate) fn enter(host: &'a HostState<'a>, regions: &VmxonRegions) -> Result<Self> {
         let cr4 = cpu::cr4(host.irqs());

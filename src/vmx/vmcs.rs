@@ -2,10 +2,10 @@
 
 //! Virtual-machine control structures.
 //!
-//! Which type you hold says what state the VMCS is in: a [`Vmcs`](super::inactive::Vmcs) is
-//! a region in memory that no CPU uses; a [`CurrentVmcs`] is the current VMCS of this CPU, and the only thing through which fields
-//! are read and written and the guest is entered. It goes back to a `Vmcs` by its drop, so that the
-//! next CPU can have it.
+//! Which type you hold says what state the VMCS is in: a [`Vmcs`](super::inactive::Vmcs) is a
+//! region in memory that no CPU uses; a [`CurrentVmcs`] is the current VMCS of this CPU, and the
+//! only thing through which fields are read and written and the guest is entered. It goes back to a
+//! `Vmcs` by its drop, so that the next CPU can have it.
 
 use super::{
     execution::Execution,
@@ -27,13 +27,14 @@ use crate::support::irq::IrqsDisabled;
 use core::cell::Cell;
 use kernel::prelude::*;
 
-/// Guard and proof that a VMCS of this driver is the current one on this CPU, and that its guest can be
-/// entered without harm to the host.
+/// Guard and proof that a VMCS of this driver is the current one on this CPU, and that its guest
+/// can be entered without harm to the host.
 ///
 /// # Invariants
 ///
-/// From construction to drop the VMCS in `region` is the current one, and `launched` says whether its launch state is
-/// "launched". Its controls are those of its [`Execution`], but for those that `control_fields.rs` changes, and its host-state area is this CPU's.
+/// From construction to drop the VMCS in `region` is the current one, and `launched` says whether
+/// its launch state is "launched". Its controls are those of its [`Execution`], but for those that
+/// `control_fields.rs` changes, and its host-state area is this CPU's.
 #[must_use = "the VMCS is given back when the guard is dropped"]
 #[repr(C)] // `failed` first: it is the operand of every access to a field.
 pub(crate) struct CurrentVmcs<'a> {
@@ -54,8 +55,9 @@ impl<'a> CurrentVmcs<'a> {
     ///
     /// # Safety
     ///
-    /// VMCLEAR initialised the region, and no CPU uses it, nor will one during `'a`. Before the guest is
-    /// entered, the caller sees to what the invariants say of controls and of the host-state area.
+    /// VMCLEAR initialised the region, and no CPU uses it, nor will one during `'a`. Before the
+    /// guest is entered, the caller sees to what the invariants say of controls and of the
+    /// host-state area.
     #[inline(always)]
     pub(super) unsafe fn new(
         region: &'a Region,
@@ -101,8 +103,8 @@ impl<'a> CurrentVmcs<'a> {
         W::from_u64(insn::vmread(field.encoding(), &self.failed))
     }
 
-    /// Writes a field that every CPU has, or one that the capabilities promise, and that concerns the
-    /// guest alone.
+    /// Writes a field that every CPU has, or one that the capabilities promise, and that concerns
+    /// the guest alone.
     ///
     /// Should it fail all the same, [`Self::check`] says so at the end of the burst.
     #[inline(always)]
@@ -112,21 +114,21 @@ impl<'a> CurrentVmcs<'a> {
         unsafe { self.write_unchecked(field, value) };
     }
 
-    /// Writes any field: as [`Self::write`], but a control or host-state field decides what a guest can
-    /// reach, and what becomes of the host.
+    /// Writes any field: as [`Self::write`], but a control or host-state field decides what a guest
+    /// can reach, and what becomes of the host.
     ///
     /// # Safety
     ///
-    /// With this value, and the other fields as they are before the next VM entry, the guest stays in
-    /// its memory, and a VM exit leaves the host as it was.
+    /// With this value, and the other fields as they are before the next VM entry, the guest stays
+    /// in its memory, and a VM exit leaves the host as it was.
     #[inline(always)]
     pub(super) unsafe fn write_unchecked<W: Width, A: Access>(
         &self,
         field: Field<W, A>,
         value: W::Value,
     ) {
-        // SAFETY: By the type invariant the current VMCS is this driver's; the caller answers for the
-        // value.
+        // SAFETY: By the type invariant the current VMCS is this driver's; the caller answers for
+        // the value.
         unsafe { insn::vmwrite(field.encoding(), W::to_u64(value), &self.failed) };
     }
 
@@ -147,8 +149,8 @@ impl<'a> CurrentVmcs<'a> {
     /// As [`Self::write_unchecked`].
     pub(super) unsafe fn write_unchecked_by_encoding(&self, encoding: u32, value: u64) -> Result {
         let failed = Cell::new(false);
-        // SAFETY: By the type invariant the current VMCS is this driver's; the caller answers for the
-        // value.
+        // SAFETY: By the type invariant the current VMCS is this driver's; the caller answers for
+        // the value.
         unsafe { insn::vmwrite(encoding, value, &failed) };
         if failed.get() {
             return Err(ENOENT);

@@ -2,8 +2,8 @@
 
 //! Linear addresses (SDM Vol. 1, "Canonical Addressing").
 
-/// Is this an address that 64-bit code of a guest can use? Its addresses have 48 bits; the others are
-/// copies of the highest.
+/// Is this an address that 64-bit code of a guest can use? Its addresses have 48 bits; the others
+/// are copies of the highest.
 pub(crate) fn is_canonical(address: u64) -> bool {
     is_canonical_in(address, 48)
 }

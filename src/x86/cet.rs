@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IA32_S_CET: control-flow enforcement of the supervisor (SDM Vol. 1, "Control-Flow Enforcement Technology").
+//! IA32_S_CET: control-flow enforcement of the supervisor (SDM Vol. 1, "Control-Flow Enforcement
+//! Technology").
 
 /// Bits 9:6.
 const RESERVED: u64 = 0x3c0;

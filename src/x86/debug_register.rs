@@ -12,13 +12,14 @@ pub(crate) mod dr6 {
     pub(crate) const BS: u64 = 1 << 14;
     /// BT: task switch.
     const BT: u64 = 1 << 15;
-    /// B0 to B3, BD, BS: what the exit qualification of #DB has in the place that DR6 has it. RTM and
-    /// bus locks are for who sets IA32_DEBUGCTL, which guests cannot.
+    /// B0 to B3, BD, BS: what the exit qualification of #DB has in the place that DR6 has it. RTM
+    /// and bus locks are for who sets IA32_DEBUGCTL, which guests cannot.
     const CAUSES: u64 = BREAKPOINTS | BD | BS;
     /// Bits that read as 1; DR6 after power-up.
     pub(crate) const FIXED: u64 = 0xffff_0ff0;
 
-    /// RTM, turned round: clear for a #DB within a transaction. Others set it, on CPUs where it can be clear.
+    /// RTM, turned round: clear for a #DB within a transaction. Others set it, on CPUs where it can
+    /// be clear.
     const NOT_IN_TRANSACTION: u64 = 1 << 16;
 
     /// DR6 after a #DB with these causes: all but B0 to B3 stay until software clears them.
@@ -32,8 +33,8 @@ pub(crate) mod dr6 {
     }
 }
 
-/// Pending debug exceptions: what is to be in DR6, as a VMCS has it (SDM Vol. 3C, "Guest Non-Register
-/// State").
+/// Pending debug exceptions: what is to be in DR6, as a VMCS has it (SDM Vol. 3C, "Guest
+/// Non-Register State").
 pub(crate) mod pending {
     /// B0 to B3: breakpoints that were met.
     const BREAKPOINTS: u64 = 0xf;
@@ -54,8 +55,8 @@ pub(crate) mod pending {
         pending & (ENABLED_BREAKPOINT | BS) != 0
     }
 
-    /// These, if a guest can have them. RTM and bus locks are for who sets IA32_DEBUGCTL, which guests
-    /// cannot.
+    /// These, if a guest can have them. RTM and bus locks are for who sets IA32_DEBUGCTL, which
+    /// guests cannot.
     pub(crate) fn valid(value: u64) -> Option<u64> {
         (value & !(BREAKPOINTS | ENABLED_BREAKPOINT | BS) == 0).then_some(value)
     }
@@ -98,8 +99,9 @@ pub(crate) mod breakpoint {
         Port,
     }
 
-    /// The breakpoints that are met by an access to `length` bytes from `first` on, which is a linear
-    /// address or a port, as pending debug exceptions (SDM Vol. 3B, "Breakpoint Field Recognition").
+    /// The breakpoints that are met by an access to `length` bytes from `first` on, which is a
+    /// linear address or a port, as pending debug exceptions (SDM Vol. 3B, "Breakpoint Field
+    /// Recognition").
     pub(crate) fn met(
         dr7: u64,
         addresses: &[u64; 4],
@@ -128,7 +130,8 @@ pub(crate) mod breakpoint {
             }
     }
 
-    /// The first address that breakpoint `number` watches, a multiple of how many they are; and that.
+    /// The first address that breakpoint `number` watches, a multiple of how many they are; and
+    /// that.
     fn watched(dr7: u64, number: u32, address: u64) -> (u64, u64) {
         let length = match dr7 >> (18 + 4 * number) & 3 {
             0 => 1,

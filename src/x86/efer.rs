@@ -20,8 +20,8 @@ pub(crate) const NXE: u64 = 1 << 11;
 /// All bits that are defined.
 pub(crate) const DEFINED: u64 = SCE | LME | LMA | NXE;
 
-/// Can a processor be in this mode? IA-32e mode is active just if it is enabled and there is paging,
-/// which has 64-bit entries then (SDM Vol. 3A, "Initializing IA-32e Mode").
+/// Can a processor be in this mode? IA-32e mode is active just if it is enabled and there is
+/// paging, which has 64-bit entries then (SDM Vol. 3A, "Initializing IA-32e Mode").
 pub(crate) fn fits(efer: u64, cr0: u64, cr4: u64) -> bool {
     let active = efer & LMA != 0;
     let enabled = efer & LME != 0;
@@ -29,9 +29,9 @@ pub(crate) fn fits(efer: u64, cr0: u64, cr4: u64) -> bool {
     active == (paging && enabled) && (!active || cr4 & cr4::PAE != 0)
 }
 
-/// What IA32_EFER becomes when MOV to CR0 turns paging on or off, with the access rights of CS and TR;
-/// [`None`] if that raises #GP. IA-32e mode begins and ends with paging, in code that is not 64-bit code,
-/// and has no 16-bit tasks (SDM Vol. 2, "MOV - Move to/from Control Registers").
+/// What IA32_EFER becomes when MOV to CR0 turns paging on or off, with the access rights of CS and
+/// TR; [`None`] if that raises #GP. IA-32e mode begins and ends with paging, in code that is not
+/// 64-bit code, and has no 16-bit tasks (SDM Vol. 2, "MOV - Move to/from Control Registers").
 pub(crate) fn with_paging(
     efer: u64,
     on: bool,

@@ -103,8 +103,8 @@ impl Waiting {
         self.info.valid()
     }
 
-    /// Can a VM entry deliver it, to a guest that has CR0.PE or not, with an instruction of no bytes
-    /// or not? (SDM Vol. 3C, "VM-Entry Control Fields" of the checks on VMX controls.)
+    /// Can a VM entry deliver it, to a guest that has CR0.PE or not, with an instruction of no
+    /// bytes or not? (SDM Vol. 3C, "VM-Entry Control Fields" of the checks on VMX controls.)
     pub(crate) fn is_valid(&self, protected: bool, no_bytes: bool) -> bool {
         let Some(event) = self.info.event() else {
             return self.is_nothing();
@@ -173,7 +173,8 @@ impl Event {
         }
     }
 
-    /// Has RF to be 1 in the image of the flags that its delivery pushes? So it is for faults, but not for
+    /// Has RF to be 1 in the image of the flags that its delivery pushes? So it is for faults, but
+    /// not for
     /// #DB, traps and aborts (SDM Vol. 3B, "Instruction-Breakpoint Exception Condition").
     pub(crate) fn suppresses_breakpoints(self) -> bool {
         self.is_exception() && !matches!(self.vector, 1..=4 | 8 | 18)

@@ -15,8 +15,8 @@ pub(crate) struct Exception {
     pub(crate) vector: u8,
     /// The error code, if it has one in protected mode.
     pub(crate) error_code: Option<u32>,
-    /// What goes with it: the address of #PF, the causes of #DB. An exit for the exception has it as its
-    /// exit qualification.
+    /// What goes with it: the address of #PF, the causes of #DB. An exit for the exception has it
+    /// as its exit qualification.
     pub(crate) detail: u64,
 }
 

@@ -9,8 +9,8 @@ pub(crate) fn is_iret(bytes: &[u8], is_64_bit: bool) -> bool {
     opcode == Some(&IRET)
 }
 
-/// Is it known to write to memory once at most, and not more than 8 bytes? Of those that do, it knows what
-/// changes an entry of a page table (SDM Vol. 2, "Opcode Map").
+/// Is it known to write to memory once at most, and not more than 8 bytes? Of those that do, it
+/// knows what changes an entry of a page table (SDM Vol. 2, "Opcode Map").
 pub(crate) fn writes_once(bytes: impl Iterator<Item = u8>, is_64_bit: bool) -> bool {
     // What is repeated writes often; of other instructions REP makes another.
     let is_skipped = |byte: &u8| is_prefix(*byte, is_64_bit) && !matches!(byte, 0xf2 | 0xf3);

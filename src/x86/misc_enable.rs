@@ -30,8 +30,8 @@ const SETTABLE: u64 =
 /// After power-up, of a processor without performance monitoring.
 pub(crate) const AFTER_RESET: u64 = FAST_STRINGS | BTS_UNAVAILABLE | PEBS_UNAVAILABLE;
 
-/// What it holds after a write: one of performance monitoring is ignored, and any other change of what
-/// software cannot change, [`None`], is #GP(0).
+/// What it holds after a write: one of performance monitoring is ignored, and any other change of
+/// what software cannot change, [`None`], is #GP(0).
 pub(crate) fn written(old: u64, value: u64) -> Option<u64> {
     let new = value & !PERFORMANCE_MONITORING | old & PERFORMANCE_MONITORING;
     ((old ^ new) & !SETTABLE == 0).then_some(new)

@@ -49,7 +49,8 @@ impl AccessRights {
         matches!(self.into_raw() & 0xf, 1 | 3)
     }
 
-    /// May data be read, or written? (SDM Vol. 3A, "Type Checking"). Without protection code is data.
+    /// May data be read, or written? (SDM Vol. 3A, "Type Checking"). Without protection code is
+    /// data.
     fn allow(self, write: bool, protection: bool) -> bool {
         match (self.code(), write) {
             _ if self.unusable() => false,
@@ -71,7 +72,8 @@ pub(crate) mod number {
 /// What the mode of the processor makes of segments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {
-    /// Real mode: type means little. (Virtual-8086 mode is [`Self::Protected`] with segments of its own.)
+    /// Real mode: type means little. (Virtual-8086 mode is [`Self::Protected`] with segments of its
+    /// own.)
     Real,
     /// Protected mode, compatibility mode included.
     Protected,
@@ -93,8 +95,8 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// The linear address of an operand whose bytes are `offset` to `offset + last`; [`None`] if the
-    /// segment does not allow the access: #SS(0) if it is SS, else #GP(0).
+    /// The linear address of an operand whose bytes are `offset` to `offset + last`; [`None`] if
+    /// the segment does not allow the access: #SS(0) if it is SS, else #GP(0).
     pub(crate) fn linear(self, mode: Mode, offset: u64, last: u32, write: bool) -> Option<u64> {
         if mode == Mode::Bits64 {
             return self.linear_in_64_bits(offset, last);

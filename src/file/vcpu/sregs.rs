@@ -176,7 +176,8 @@ pub(crate) fn set(cx: &mut Context<'_>, sregs: &minivmx_sregs) -> Result {
     Ok(())
 }
 
-/// What a field is to hold: what it holds already, which the program may have put there, or `valid`.
+/// What a field is to hold: what it holds already, which the program may have put there, or
+/// `valid`.
 fn unless_kept(
     cx: &Context<'_>,
     field: Field<Natural, Guest>,

@@ -2,10 +2,10 @@
 
 //! What is granted for one instruction only.
 //!
-//! A write to a protected guest table, and a write of the supervisor to a read-only page while CR0.WP
-//! is 0, are allowed, but no entry can stay that allows them: the first must be seen, and the second
-//! is more than a program in the guest may do. So the entry is made for the one instruction, which is
-//! single-stepped.
+//! A write to a protected guest table, and a write of the supervisor to a read-only page while
+//! CR0.WP is 0, are allowed, but no entry can stay that allows them: the first must be seen, and
+//! the second is more than a program in the guest may do. So the entry is made for the one
+//! instruction, which is single-stepped.
 
 use super::{
     guest_memory::GuestPage,
@@ -54,8 +54,9 @@ pub(super) struct Grants {
 }
 
 impl Grants {
-    /// Grants that one instruction can need at most: each of two operands, or an event's stack frame
-    /// and the tables for it, can lie across a page boundary; a scattered write has 16 elements.
+    /// Grants that one instruction can need at most: each of two operands, or an event's stack
+    /// frame and the tables for it, can lie across a page boundary; a scattered write has 16
+    /// elements.
     pub(super) const ROOM: usize = 32;
 
     /// Is there no room for another?

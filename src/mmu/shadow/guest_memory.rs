@@ -31,7 +31,7 @@ pub(crate) trait GuestMemory: PhysicalMemory {
     /// The page that an address lies in; [`None`] if none is allocated.
     fn page(&self, gpa: Gpa) -> Option<GuestPage<'_>>;
 
-    /// The shadow entries that map the page that an address lies in, even if the page is about to be taken
-    /// away: as long as there can be any.
+    /// The shadow entries that map the page that an address lies in, even if the page is about to
+    /// be taken away: as long as there can be any.
     fn referrers(&self, gpa: Gpa) -> Option<&Referrers>;
 }

@@ -2,10 +2,10 @@
 
 //! Which of many lists something is in.
 //!
-//! The guest chooses what is looked for, frames and addresses, and could choose them so that all meet in one
-//! list. So they are multiplied by numbers that it does not know: then two meet by chance only, with a
-//! probability of 2 in the number of lists at most, whatever they are (Dietzfelbinger et al., "A Reliable
-//! Randomized Algorithm for the Closest-Pair Problem", 1997).
+//! The guest chooses what is looked for, frames and addresses, and could choose them so that all
+//! meet in one list. So they are multiplied by numbers that it does not know: then two meet by
+//! chance only, with a probability of 2 in the number of lists at most, whatever they are
+//! (Dietzfelbinger et al., "A Reliable Randomized Algorithm for the Closest-Pair Problem", 1997).
 
 /// Spreads pairs of numbers over lists.
 pub(super) struct Hash {

@@ -2,11 +2,11 @@
 
 //! What a shadow table stands for: the key that it is found by.
 //!
-//! The same guest table can have several shadows: one for each way in which it is read (as a table of
-//! another level, with 32-bit entries, with XD reserved), and one for each set of rights that the
-//! levels above it leave over, because a shadow entry that maps a page has the rights of the whole
-//! way, and those that refer to tables have all. Where shadows may be out of date for long, there is
-//! one for each address, too.
+//! The same guest table can have several shadows: one for each way in which it is read (as a table
+//! of another level, with 32-bit entries, with XD reserved), and one for each set of rights that
+//! the levels above it leave over, because a shadow entry that maps a page has the rights of the
+//! whole way, and those that refer to tables have all. Where shadows may be out of date for long,
+//! there is one for each address, too.
 
 use crate::mmu::{
     address::{
@@ -243,8 +243,8 @@ impl Key {
     }
 }
 
-/// The `count` entries from `first` on, counted from the beginning of this part of 512, if they are in
-/// it.
+/// The `count` entries from `first` on, counted from the beginning of this part of 512, if they are
+/// in it.
 fn part_of(first: usize, count: usize, part: usize) -> Range<usize> {
     if first / Level::ENTRIES != part {
         return 0..0;

@@ -231,8 +231,8 @@ impl<P: Frame> ShadowPage<P> {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// The first present entry from this one on that was made from something else than what the guest
-    /// table has now.
+    /// The first present entry from this one on that was made from something else than what the
+    /// guest table has now.
     pub(super) fn next_stale(&self, from: usize, contents: &Entries) -> Option<usize> {
         if self.key.is_word_for_word() {
             self.find_present(
@@ -254,8 +254,8 @@ impl<P: Frame> ShadowPage<P> {
         self.entry(index).is_some() && self.key.guest_value(index, contents) != self.source(index)
     }
 
-    /// Would it take longer to compare all entries than to look at an instruction? Those present in a row
-    /// decide.
+    /// Would it take longer to compare all entries than to look at an instruction? Those present in
+    /// a row decide.
     pub(super) fn is_dense(&self) -> bool {
         let full = self.present.iter().filter(|block| **block == u64::MAX);
         full.count() > 1
@@ -276,8 +276,8 @@ impl<P: Frame> ShadowPage<P> {
         difference == 0
     }
 
-    /// The first present entry from this one on that passes a test; where 64 are present, `none` may say
-    /// that none of them does.
+    /// The first present entry from this one on that passes a test; where 64 are present, `none`
+    /// may say that none of them does.
     #[inline]
     fn find_present(
         &self,

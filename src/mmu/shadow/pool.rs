@@ -5,13 +5,13 @@
 //! A table takes three pages of host memory. They come from the caller until the bound is reached,
 //! and stay here to be used again.
 //!
-//! Taking a table into use, ending its use and finding it take the same time however many there are: there
-//! are lists by hash, one for keys and one for the frames of guest tables. The second has nothing in it where
-//! nobody asks for a frame's shadows; there a frame could have one for each address, and who looks for another
-//! of the same hash would step over all of them. A table whose use ends is *retired*:
-//! it stands for nothing any more, and its entries, of which there may be many, go when the table is needed.
-//! Ending the use of all at once takes the same time, too: that begins another *epoch*, and what is of an
-//! earlier one is cleared when it is used again.
+//! Taking a table into use, ending its use and finding it take the same time however many there
+//! are: there are lists by hash, one for keys and one for the frames of guest tables. The second
+//! has nothing in it where nobody asks for a frame's shadows; there a frame could have one for each
+//! address, and who looks for another of the same hash would step over all of them. A table whose
+//! use ends is *retired*: it stands for nothing any more, and its entries, of which there may be
+//! many, go when the table is needed. Ending the use of all at once takes the same time, too: that
+//! begins another *epoch*, and what is of an earlier one is cleared when it is used again.
 
 use super::{
     hash::Hash,
@@ -105,7 +105,8 @@ impl<P: Frame> Pool<P> {
     /// The table that is always in use, and in no list.
     pub(super) const FIRST: TableNumber = TableNumber(0);
 
-    /// With room for so many tables, found by frame or not, and with one that is always in use. May sleep.
+    /// With room for so many tables, found by frame or not, and with one that is always in use. May
+    /// sleep.
     pub(super) fn new(
         limit: usize,
         by_frame: bool,
@@ -326,8 +327,8 @@ impl<P: Frame> Pool<P> {
         }
     }
 
-    /// The table whose guest table may differ for longest, if there is one. If the newest came first, one that
-    /// is written to again and again would keep the others from being synchronised.
+    /// The table whose guest table may differ for longest, if there is one. If the newest came
+    /// first, one that is written to again and again would keep the others from being synchronised.
     #[inline]
     pub(super) fn out_of_date(&self) -> Option<TableNumber> {
         self.out_of_date.last()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a page of host memory knows of the shadow entries that refer to it; what is done with it is in
-//! [`rmap`](super::rmap).
+//! What a page of host memory knows of the shadow entries that refer to it; what is done with it is
+//! in [`rmap`](super::rmap).
 
 use core::sync::atomic::AtomicU64;
 

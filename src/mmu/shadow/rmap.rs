@@ -2,21 +2,23 @@
 
 //! The reverse map: which shadow entries refer to a page of host memory.
 //!
-//! It serves for pages of the guest, whose mappings must become read-only when they turn out to hold
-//! a page table and disappear when the memory is taken away, and for shadow tables, whose parents
-//! must let go of them before they are used for something else.
+//! It serves for pages of the guest, whose mappings must become read-only when they turn out to
+//! hold a page table and disappear when the memory is taken away, and for shadow tables, whose
+//! parents must let go of them before they are used for something else.
 //!
-//! The entries that refer to a page form a ring, the newest first. Their links lie beside the shadow
-//! tables, a word for each entry; where the ring begins lies with the page itself, another word. So nothing
-//! is allocated when an entry is added, nobody meets entries that refer to other pages, and adding, finding
-//! the first and taking one out take the same time however many there are. The links are one of the three pages
-//! of a shadow table; the words with the pages of the guest are 0.2 % of its memory.
+//! The entries that refer to a page form a ring, the newest first. Their links lie beside the
+//! shadow tables, a word for each entry; where the ring begins lies with the page itself, another
+//! word. So nothing is allocated when an entry is added, nobody meets entries that refer to other
+//! pages, and adding, finding the first and taking one out take the same time however many there
+//! are. The links are one of the three pages of a shadow table; the words with the pages of the
+//! guest are 0.2 % of its memory.
 //!
 //! # Invariants
 //!
-//! A page's ring begins with the entry that its [`Referrers`] name, if that entry is present, of a table that is
-//! in use or retired, and refers to the page; else the ring is empty. So an entry that was the only one goes
-//! without a word to its page, and all entries of all tables go at once when the tables are not in use any more.
+//! A page's ring begins with the entry that its [`Referrers`] name, if that entry is present, of a
+//! table that is in use or retired, and refers to the page; else the ring is empty. So an entry
+//! that was the only one goes without a word to its page, and all entries of all tables go at once
+//! when the tables are not in use any more.
 
 use super::{
     list::TableNumber,
@@ -33,7 +35,8 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// Two numbers of 32 bits, the entries before and behind one, or the first of a ring and how many there are.
+/// Two numbers of 32 bits, the entries before and behind one, or the first of a ring and how many
+/// there are.
 #[derive(Clone, Copy)]
 struct Pair(u32, u32);
 
@@ -115,8 +118,8 @@ impl Referrers {
     }
 }
 
-/// Takes an entry out that is about to be not present. `referrers` are those of its page, which are asked for
-/// only if there are more. Returns whether there are.
+/// Takes an entry out that is about to be not present. `referrers` are those of its page, which are
+/// asked for only if there are more. Returns whether there are.
 pub(super) fn remove<'a, P: Frame>(
     pool: &Pool<P>,
     at: At,

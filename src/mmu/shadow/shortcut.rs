@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lowest tables that were used last, and which addresses lead to them: a fault there need not go
-//! through the levels above once more. A CPU does the same with its paging-structure caches (SDM Vol. 3A,
-//! "Caching Paging Structures"), and what invalidates those ends this.
+//! The lowest tables that were used last, and which addresses lead to them: a fault there need not
+//! go through the levels above once more. A CPU does the same with its paging-structure caches (SDM
+//! Vol. 3A, "Caching Paging Structures"), and what invalidates those ends this.
 
 use super::{
     list::TableNumber,
@@ -15,8 +15,8 @@ use crate::mmu::address::{
 
 /// # Invariants
 ///
-/// The root leads to the table for these addresses, by entries that were made from the guest's. The table is
-/// the shadow of a guest table.
+/// The root leads to the table for these addresses, by entries that were made from the guest's. The
+/// table is the shadow of a guest table.
 #[derive(Clone, Copy)]
 struct Shortcut {
     /// The addresses, without the bits that the table translates.

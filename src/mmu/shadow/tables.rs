@@ -1,38 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shadow tables as a whole: entries made and dropped. [`protect`] keeps the guest from writing to
-//! its tables behind their back, [`sync`] compares them with these. [`look`] shows entries.
+//! The shadow tables as a whole: entries made and dropped. [`protect`] keeps the guest from writing
+//! to its tables behind their back, [`sync`] compares them with these. [`look`] shows entries.
 //!
 //! # Invariants
 //!
-//!  1. Every present entry of a table that is in use or *retired* is in the reverse map, and no other is.
+//!  1. Every present entry of a table that is in use or *retired* is in the reverse map, and no
+//!     other is.
 //!  2. An entry that refers to a table refers to one in use, of the next lower level; `parents` of
-//!     that table counts such entries. A table in use without parents is a root. A retired one has none, but
-//!     its entries count: a table can be in use because of retired ones only. Where guest tables are not
-//!     protected, nobody keeps its entries right, and it is not used again.
+//!     that table counts such entries. A table in use without parents is a root. A retired one has
+//!     none, but its entries count: a table can be in use because of retired ones only. Where guest
+//!     tables are not protected, nobody keeps its entries right, and it is not used again.
 //!  3. Where guest tables are protected: while a frame has a shadow that is not `unsync`, no entry
-//!     maps the frame writable but a granted one, and every entry of the shadow says what the guest's
-//!     entry says that it was made from.
+//!     maps the frame writable but a granted one, and every entry of the shadow says what the
+//!     guest's entry says that it was made from.
 //!  4. Whenever a CPU could go on with what was dropped or narrowed, `flush` is set.
 //!
 //! # Costs
 //!
-//! Counted in entries that are changed, whatever else there is (`tools/pure/src/shadow/bounds.rs` asserts it):
+//! Counted in entries that are changed, whatever else there is (`tools/pure/src/shadow/bounds.rs`
+//! asserts it):
 //!
 //!  - A fill: an entry for each level, and for each new table the mappings of the guest's table.
-//!  - Taking a page away or protecting it: its mappings, those of retired tables included. Where guest tables are
-//!    not protected, nobody knows which come from the page, and all are dropped.
-//!  - Retiring a table: the entries that refer to it, and its own if a CPU begins with it. The guest tables below
-//!    it stay protected until it is emptied.
+//!  - Taking a page away or protecting it: its mappings, those of retired tables included. Where
+//!    guest tables are not protected, nobody knows which come from the page, and all are dropped.
+//!  - Retiring a table: the entries that refer to it, and its own if a CPU begins with it. The
+//!    guest tables below it stay protected until it is emptied.
 //!  - Making room for a fill: the entries of as many retired tables as it takes, in pieces.
-//!  - Synchronisation: a comparison for each table that is out of date or that a step wrote to, and what has
-//!    changed in it; of all that are out of date in pieces, at a load of CR3 and at a new way to old entries.
+//!  - Synchronisation: a comparison for each table that is out of date or that a step wrote to, and
+//!    what has changed in it; of all that are out of date in pieces, at a load of CR3 and at a new
+//!    way to old entries.
 //!  - Dropping all tables: what the root has. What else they have goes when they are used again.
 //!
-//! A search for a table meets a few others by chance ([`hash`](super::hash)), and those that it is for. A guest
-//! frame has many shadows only where each serves for one address, and there nothing is looked for by frame.
+//! A search for a table meets a few others by chance ([`hash`](super::hash)), and those that it is
+//! for. A guest frame has many shadows only where each serves for one address, and there nothing is
+//! looked for by frame.
 //!
-//! What is not done in pieces and would cost more than [`work`](super::work) allows drops all tables instead.
+//! What is not done in pieces and would cost more than [`work`](super::work) allows drops all
+//! tables instead.
 
 #[cfg(any(test, fuzzing))]
 mod check;
@@ -94,8 +99,9 @@ use kernel::alloc::AllocError;
 /// Tables that one fill takes at most: one for each level.
 pub(super) const FOR_ONE_FILL: usize = 4;
 
-/// Tables without which an instruction may not come to its end: all that it touches must be mapped at
-/// the same time, and as many pages as it may write to one by one can be on three levels of tables each.
+/// Tables without which an instruction may not come to its end: all that it touches must be mapped
+/// at the same time, and as many pages as it may write to one by one can be on three levels of
+/// tables each.
 pub(super) const FOR_ONE_INSTRUCTION: usize = FEWEST + (FOR_ONE_FILL - 1) * Grants::ROOM;
 
 /// Tables without which a single access may not come to its end: those on its way, those that
@@ -114,8 +120,8 @@ pub(crate) struct Tables<P> {
     root: Option<TableNumber>,
     /// Must what is out of date be synchronised before there is another?
     needs_resync: bool,
-    /// Was synchronisation left half-done? As long as something is out of date then, nothing else gets so: else
-    /// what an instruction writes to could be as much as a piece, again and again.
+    /// Was synchronisation left half-done? As long as something is out of date then, nothing else
+    /// gets so: else what an instruction writes to could be as much as a piece, again and again.
     is_resyncing: bool,
     shortcuts: Shortcuts,
     pub(super) grants: Grants,
@@ -173,8 +179,8 @@ impl<P: Frame> Tables<P> {
         self.flush.take()
     }
 
-    /// Makes sure that there are tables for a fill: retired ones, then new ones as long as there may be more,
-    /// else the least recently used.
+    /// Makes sure that there are tables for a fill: retired ones, then new ones as long as there
+    /// may be more, else the least recently used.
     pub(super) fn reserve(
         &mut self,
         memory: &dyn GuestMemory,
@@ -197,8 +203,9 @@ impl<P: Frame> Tables<P> {
         Ok(())
     }
 
-    /// Makes a retired table one that can be taken into use, as far as that can be done now. The tables below
-    /// that nothing else refers to retire. No CPU comes to any of them: it was told when the table retired.
+    /// Makes a retired table one that can be taken into use, as far as that can be done now. The
+    /// tables below that nothing else refers to retire. No CPU comes to any of them: it was told
+    /// when the table retired.
     fn empty(&mut self, table: TableNumber, memory: &dyn GuestMemory) {
         let (before, flush) = (self.pool.in_use(), self.flush);
         if self.drop_entries(table, Work::is_enough, memory).is_ok() {
@@ -211,7 +218,8 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// Retires the root that was used least recently; if there is only the current one, drops all below it.
+    /// Retires the root that was used least recently; if there is only the current one, drops all
+    /// below it.
     fn reclaim(&mut self, memory: &dyn GuestMemory) {
         let before = self.pool.in_use();
         let current = self.root;
@@ -223,8 +231,8 @@ impl<P: Frame> Tables<P> {
         self.count_reclaims(before);
     }
 
-    /// So many tables were in use. Those that are not any more could have been found again, and went for want of
-    /// room, if there may not be more of them.
+    /// So many tables were in use. Those that are not any more could have been found again, and
+    /// went for want of room, if there may not be more of them.
     fn count_reclaims(&mut self, before: usize) {
         if !self.pool.may_grow() {
             let dropped = before.saturating_sub(self.pool.in_use());
@@ -255,7 +263,8 @@ impl<P: Frame> Tables<P> {
         Ok(self.pool[table].hpa())
     }
 
-    /// The table for PAE paging, empty: the guest's four entries are read anew with each load of CR3.
+    /// The table for PAE paging, empty: the guest's four entries are read anew with each load of
+    /// CR3.
     fn begin_pae(
         &mut self,
         frame: u64,
@@ -291,7 +300,8 @@ impl<P: Frame> Tables<P> {
         self.root.is_some()
     }
 
-    /// Makes an entry map a page that [`Self::make_way`] led to. It is not writable if its frame is protected.
+    /// Makes an entry map a page that [`Self::make_way`] led to. It is not writable if its frame is
+    /// protected.
     pub(super) fn fill(
         &mut self,
         at: At,
@@ -368,8 +378,8 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// The table that an entry refers to, if it was made from the guest's entry as it is now: another
-    /// could not stand there.
+    /// The table that an entry refers to, if it was made from the guest's entry as it is now:
+    /// another could not stand there.
     fn known_child(&self, at: At, walked: &Walked) -> Option<TableNumber> {
         let page = &self.pool[at.table];
         // CAST: 1 to 4.
@@ -383,8 +393,8 @@ impl<P: Frame> Tables<P> {
         }
     }
 
-    /// Whose entries may be out of date serves for one address only: that they may be is known to who
-    /// uses this address, and not to who uses the same guest table at another.
+    /// Whose entries may be out of date serves for one address only: that they may be is known to
+    /// who uses this address, and not to who uses the same guest table at another.
     fn place(&self, key: Key, address: Gva, above: Level) -> Key {
         if self.protects {
             key
@@ -424,8 +434,9 @@ impl<P: Frame> Tables<P> {
         entry.is_some_and(|entry| entry.hpa() == self.pool[table].hpa())
     }
 
-    /// Makes an entry refer to a table. If that has entries, the way to them was never used before, so that
-    /// nobody has to invalidate anything before its first use: none of them may be out of date.
+    /// Makes an entry refer to a table. If that has entries, the way to them was never used before,
+    /// so that nobody has to invalidate anything before its first use: none of them may be out of
+    /// date.
     fn link(
         &mut self,
         at: At,
@@ -579,8 +590,8 @@ impl<P: Frame> Tables<P> {
         self.work.end();
     }
 
-    /// Ends what was granted for one instruction, and synchronises what it may have written to, if tables
-    /// are protected.
+    /// Ends what was granted for one instruction, and synchronises what it may have written to, if
+    /// tables are protected.
     pub(super) fn revoke(&mut self, written: Written, memory: &dyn GuestMemory) {
         let mut number = 0;
         while let Some(grant) = self.grants.get(number) {
@@ -603,8 +614,8 @@ impl<P: Frame> Tables<P> {
         self.grants.clear();
     }
 
-    /// Drops everything that comes from a page that is taken away from the guest. Needs protected tables: else
-    /// nobody knows which come from the page.
+    /// Drops everything that comes from a page that is taken away from the guest. Needs protected
+    /// tables: else nobody knows which come from the page.
     pub(super) fn remove(&mut self, frame: u64, page: GuestPage<'_>, memory: &dyn GuestMemory) {
         while let Some(at) = page.referrers.first(&self.pool, page.hpa) {
             if self.work.is_too_much() {

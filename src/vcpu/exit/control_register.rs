@@ -2,10 +2,11 @@
 
 //! MOV to and from CR0, CR3, CR4 and CR8; CLTS and LMSW.
 //!
-//! A write to CR0 or CR4 exits if it differs from the shadow in a bit that the host keeps. The driver does
-//! then all that the instruction would have done, or faults where it would have, with nothing changed.
-//! With EPT that is rare; with shadow paging CR3 exits, too, and what translation depends on is the
-//! host's. If the program wants to see these exits, the host keeps all bits, whatever the paging is.
+//! A write to CR0 or CR4 exits if it differs from the shadow in a bit that the host keeps. The
+//! driver does then all that the instruction would have done, or faults where it would have, with
+//! nothing changed. With EPT that is rare; with shadow paging CR3 exits, too, and what translation
+//! depends on is the host's. If the program wants to see these exits, the host keeps all bits,
+//! whatever the paging is.
 
 use crate::{
     vcpu::{

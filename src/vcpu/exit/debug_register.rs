@@ -2,14 +2,14 @@
 
 //! MOV to and from debug registers.
 //!
-//! Most guests do not use them, so they are the host's as a burst begins, unless DR7, which is in the
-//! VMCS, enables a breakpoint. The first MOV DR exits. Then they are the guest's for the rest of the burst,
-//! and the next ones do not exit. The first is done by the driver: if bursts were so short that nothing else
-//! comes to its end, it would exit for ever.
+//! Most guests do not use them, so they are the host's as a burst begins, unless DR7, which is in
+//! the VMCS, enables a breakpoint. The first MOV DR exits. Then they are the guest's for the rest
+//! of the burst, and the next ones do not exit. The first is done by the driver: if bursts were so
+//! short that nothing else comes to its end, it would exit for ever.
 //!
-//! If the program wants to see each, they go on to exit. That comes before all faults of the instruction
-//! (SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally"). #DB exits always, which leaves DR6
-//! alone.
+//! If the program wants to see each, they go on to exit. That comes before all faults of the
+//! instruction (SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally"). #DB exits always,
+//! which leaves DR6 alone.
 
 use crate::{
     vcpu::{

@@ -2,8 +2,9 @@
 
 //! Hypercalls of guests that change their page tables through the driver (`uapi/minivmx_pv.h`).
 //!
-//! What a guest asks to have written is a guest's page table entry like any other: that it maps only
-//! what is the guest's own is seen when it is used, by the walk that every shadow entry is made from.
+//! What a guest asks to have written is a guest's page table entry like any other: that it maps
+//! only what is the guest's own is seen when it is used, by the walk that every shadow entry is
+//! made from.
 
 use crate::{
     memory::Ram,
@@ -51,7 +52,8 @@ use kernel::{
 /// The calls that there are, as [`pv_call::MINIVMX_PV_QUERY`] answers.
 const CALLS: u64 = 0b11111;
 
-/// Answers VMCALL. Where there are no hypercalls the answer is -ENOSYS, as from a hypervisor that does not know the call.
+/// Answers VMCALL. Where there are no hypercalls the answer is -ENOSYS, as from a hypervisor that
+/// does not know the call.
 #[inline]
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     if cx.vm.mmu == Mmu::Pv {

@@ -104,8 +104,8 @@ fn breakpoints_in_memory(cx: &Context<'_>, access: IoAccess, address: u64) -> u6
 
 /// Hands an element of INS or OUTS to the program.
 ///
-/// The exit comes before the faults of the access to memory (SDM Vol. 3C, "Relative Priority of Faults
-/// and VM Exits"), which come before the port is touched: so they are looked for first.
+/// The exit comes before the faults of the access to memory (SDM Vol. 3C, "Relative Priority of
+/// Faults and VM Exits"), which come before the port is touched: so they are looked for first.
 fn handle_string(cx: &mut Context<'_>, access: IoAccess) -> Next {
     if access.rep() && count(cx) == 0 {
         return cx.skip();
@@ -138,8 +138,8 @@ fn begin_element(cx: &mut Context<'_>, access: IoAccess) -> Result<(u32, Unanswe
 
 /// The linear address of an element, or what the access raises before it looks at pages.
 ///
-/// The CPU's own linear address is not asked for: it is undefined if the register holds no segment, as
-/// is usual in 64-bit mode (SDM Vol. 3C, "Basic VM-Exit Information").
+/// The CPU's own linear address is not asked for: it is undefined if the register holds no segment,
+/// as is usual in 64-bit mode (SDM Vol. 3C, "Basic VM-Exit Information").
 fn find_element(cx: &mut Context<'_>, access: IoAccess) -> Result<u64, Next> {
     let write = access.input();
     let segment = segments::read(cx.vmcs, segment_number(cx, access));
@@ -221,8 +221,8 @@ pub(in crate::vcpu) fn finish(cx: &mut Context<'_>, data: u32) -> Next {
 
 /// Ends an element of INS with what the program answered.
 ///
-/// What was read from a port cannot be read again. So if its memory went away in the meantime, it waits
-/// until there is some.
+/// What was read from a port cannot be read again. So if its memory went away in the meantime, it
+/// waits until there is some.
 pub(in crate::vcpu) fn finish_ins(cx: &mut Context<'_>, rip: u64, data: u32) -> Next {
     let access = IoAccess::from_raw(cx.vmcs.read(EXIT_QUALIFICATION));
     let data = cx.guest.transfer.data.unwrap_or(data);

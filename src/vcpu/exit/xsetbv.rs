@@ -15,8 +15,8 @@ use crate::{
     x86::exception::Exception, //
 };
 
-/// Answers XSETBV (SDM Vol. 2, "XSETBV - Set Extended Control Register"). The CPU has checked CR4.OSXSAVE,
-/// and by the SDM the CPL, too; Bochs (3.0) exits before that.
+/// Answers XSETBV (SDM Vol. 2, "XSETBV - Set Extended Control Register"). The CPU has checked
+/// CR4.OSXSAVE, and by the SDM the CPL, too; Bochs (3.0) exits before that.
 pub(super) fn handle(cx: &mut Context<'_>) -> Next {
     let index = cx.registers().low(Registers::RCX);
     let allowed = paging::cpl(cx) == 0 && index == 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the members of `struct minivmx_run` are: indexes of [`KernelPage::words`] and [`KernelPage::u32s`].
+//! Where the members of `struct minivmx_run` are: indexes of [`KernelPage::words`] and
+//! [`KernelPage::u32s`].
 //!
 //! [`KernelPage::words`]: crate::support::page::KernelPage::words
 //! [`KernelPage::u32s`]: crate::support::page::KernelPage::u32s
@@ -12,7 +13,8 @@ use crate::support::uapi::{
 use core::mem::offset_of;
 use kernel::prelude::*;
 
-// Of 64 bits. The registers are the first 18 words of the page; RIP and RFLAGS are the last of them.
+// Of 64 bits. The registers are the first 18 words of the page; RIP and RFLAGS are the last of
+// them.
 pub(super) const RIP: usize = word(offset_of!(minivmx_regs, rip));
 pub(super) const RFLAGS: usize = word(offset_of!(minivmx_regs, rflags));
 pub(super) const MSR_VALUE: usize = word(offset_of!(minivmx_run, msr.value));

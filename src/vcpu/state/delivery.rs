@@ -36,9 +36,9 @@ impl Delivery {
         }
     }
 
-    /// RF in the image of the flags that this event pushes, at this RIP. If it is not a fault, that is what RF
-    /// was (SDM Vol. 3B, "Instruction-Breakpoint Exception Condition"); [`None`] if it was not a VM entry
-    /// that began with it.
+    /// RF in the image of the flags that this event pushes, at this RIP. If it is not a fault, that
+    /// is what RF was (SDM Vol. 3B, "Instruction-Breakpoint Exception Condition"); [`None`] if it
+    /// was not a VM entry that began with it.
     pub(crate) fn resumes(&self, event: Event, rip: u64) -> Option<bool> {
         let is_this = self.event == Some(event) && self.rip == rip;
         match event.suppresses_breakpoints() {

@@ -7,8 +7,8 @@ use crate::mmu::address::{
     PageSize, //
 };
 
-/// Where the bytes of an operand are that an instruction may reach: it was translated once, as by the
-/// CPU, and stays there whatever becomes of the guest's tables.
+/// Where the bytes of an operand are that an instruction may reach: it was translated once, as by
+/// the CPU, and stays there whatever becomes of the guest's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Operand {
     first: Gpa,
@@ -16,8 +16,8 @@ pub(crate) struct Operand {
 }
 
 impl Operand {
-    /// An operand that begins at `first`, and goes on at the beginning of `second_page` if it does not
-    /// end in that page.
+    /// An operand that begins at `first`, and goes on at the beginning of `second_page` if it does
+    /// not end in that page.
     pub(crate) fn new(first: Gpa, second_page: Gpa) -> Self {
         Self { first, second_page }
     }

@@ -4,8 +4,8 @@
 //! SYSCALL goes.
 //!
 //! SWAPGS does not exit, nor does an access to that base by RDMSR or WRMSR, so it is the guest's in
-//! every burst. SYSCALL works with IA32_EFER.SCE only: for a guest without it the host's values stay
-//! where they are.
+//! every burst. SYSCALL works with IA32_EFER.SCE only: for a guest without it the host's values
+//! stay where they are.
 
 use crate::{
     support::{
@@ -86,8 +86,8 @@ impl SwitchedMsrs {
     }
 }
 
-/// Lets SYSCALL work in the guest only if the guest's IA32_EFER says so: of what VM entries and exits
-/// leave alone on CPUs that do not switch IA32_EFER, this is all that differs from the host.
+/// Lets SYSCALL work in the guest only if the guest's IA32_EFER says so: of what VM entries and
+/// exits leave alone on CPUs that do not switch IA32_EFER, this is all that differs from the host.
 pub(crate) fn lend_efer<'a>(
     irqs: &'a IrqsDisabled,
     capabilities: &Capabilities,
@@ -97,7 +97,8 @@ pub(crate) fn lend_efer<'a>(
     (!capabilities.switches_efer()).then(lend)
 }
 
-/// Turns the detection of split locks off, for a guest that splits them; not while it is off for another.
+/// Turns the detection of split locks off, for a guest that splits them; not while it is off for
+/// another.
 #[cold]
 pub(crate) fn lend_split_locks<'a>(
     irqs: &'a IrqsDisabled,

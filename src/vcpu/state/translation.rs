@@ -2,10 +2,10 @@
 
 //! Where a vCPU has the registers that translation depends on.
 //!
-//! With EPT they are the guest's own, in the VMCS. With shadow paging the CPU translates by the shadow
-//! tables, so some hold something else than the guest wrote there: CR3 has the root of the shadow,
-//! CR0.PG, CR0.WP, CR4.PAE and IA32_EFER.NXE are 1. What the guest wrote is in [`ShadowState`] and in
-//! the read shadows of CR0 and CR4.
+//! With EPT they are the guest's own, in the VMCS. With shadow paging the CPU translates by the
+//! shadow tables, so some hold something else than the guest wrote there: CR3 has the root of the
+//! shadow, CR0.PG, CR0.WP, CR4.PAE and IA32_EFER.NXE are 1. What the guest wrote is in
+//! [`ShadowState`] and in the read shadows of CR0 and CR4.
 
 use crate::{
     mmu::{
@@ -137,8 +137,8 @@ impl Translation {
         }
     }
 
-    /// An event is about to be delivered: if a step was begun, that is what is stepped, with all that it
-    /// pushes.
+    /// An event is about to be delivered: if a step was begun, that is what is stepped, with all
+    /// that it pushes.
     pub(crate) fn deliver_in_step(&mut self) {
         if let Self::Shadow(state) = self {
             state.step_writes = Written::Anything;

@@ -29,8 +29,8 @@ pub(crate) enum Unanswered {
     },
     /// An exception.
     Exception,
-    /// An exception that the driver raised, [`Guest::raised`](super::Guest::raised), and which has not done
-    /// anything yet.
+    /// An exception that the driver raised, [`Guest::raised`](super::Guest::raised), and which has
+    /// not done anything yet.
     Raised,
     /// Any other exit that can be skipped, or answered by the driver, with its basic reason.
     Other(u32),

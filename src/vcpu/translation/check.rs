@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the program set, before the first VM entry with it: what no CPU can be in is told as a failed VM
-//! entry tells it, whichever way addresses are translated (SDM Vol. 3C, "Checks on Guest Control Registers, Debug
-//! Registers, and MSRs").
+//! What the program set, before the first VM entry with it: what no CPU can be in is told as a
+//! failed VM entry tells it, whichever way addresses are translated (SDM Vol. 3C, "Checks on Guest
+//! Control Registers, Debug Registers, and MSRs").
 
 use super::pdptes;
 use crate::{

@@ -28,8 +28,8 @@ use crate::{
     }, //
 };
 
-/// Loads CR0 with a value that it can have, other registers aside (SDM Vol. 2, "MOV - Move to/from Control
-/// Registers").
+/// Loads CR0 with a value that it can have, other registers aside (SDM Vol. 2, "MOV - Move to/from
+/// Control Registers").
 pub(super) fn load_cr0(cx: &mut Context<'_>, value: u64) -> Result<(), Next> {
     check_real_mode(cx, value)?;
     let changed = cx.cr0() ^ value;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The four entries at the top of PAE paging. They are registers, which a load of CR3 reads from memory, and so
-//! do some changes of CR0 and CR4 (SDM Vol. 3A, "PDPTE Registers").
+//! The four entries at the top of PAE paging. They are registers, which a load of CR3 reads from
+//! memory, and so do some changes of CR0 and CR4 (SDM Vol. 3A, "PDPTE Registers").
 
 use crate::{
     mmu::{
@@ -26,7 +26,8 @@ use crate::{
     x86::exception::Exception, //
 };
 
-/// Loads what an instruction loads that makes this of mode and CR3; #GP(0) if it cannot be in the CPU.
+/// Loads what an instruction loads that makes this of mode and CR3; #GP(0) if it cannot be in the
+/// CPU.
 pub(super) fn load(cx: &mut Context<'_>, mode: Mode, cr3: u64) -> Result<(), Next> {
     if mode != Mode::Pae || take(cx, cr3)? {
         return Ok(());
@@ -34,8 +35,8 @@ pub(super) fn load(cx: &mut Context<'_>, mode: Mode, cr3: u64) -> Result<(), Nex
     Err(cx.inject(Exception::GENERAL_PROTECTION))
 }
 
-/// Sets what the program gives, or else what a load of CR3 reads. Whether that can be in the CPU, the next
-/// VM entry says.
+/// Sets what the program gives, or else what a load of CR3 reads. Whether that can be in the CPU,
+/// the next VM entry says.
 pub(super) fn reset(cx: &mut Context<'_>, cr3: u64, given: Option<[u64; 4]>) {
     let pdptes = given.unwrap_or_else(|| in_memory(cx, cr3));
     set(cx, pdptes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SDM Vol. 3C, "Checks Related to Address-Space Size", as far as they concern a host in IA-32e mode.
+//! SDM Vol. 3C, "Checks Related to Address-Space Size", as far as they concern a host in IA-32e
+//! mode.
 
 use super::{
     rule::{

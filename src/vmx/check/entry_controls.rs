@@ -47,7 +47,8 @@ fn entry_controls_are_allowed(v: &View<'_>) -> Verdict {
     v.each(&[ENTRY_CONTROLS], |bits| allowed.takes(bits))
 }
 
-/// Something holds of the event that is delivered, if there is one; or else its information is to blame.
+/// Something holds of the event that is delivered, if there is one; or else its information is to
+/// blame.
 fn event(v: &View<'_>, holds: impl Fn(Interruption) -> bool) -> Verdict {
     v.require(v.event().is_none_or(holds), ENTRY_INTERRUPTION_INFO)
 }
@@ -75,8 +76,8 @@ fn event_vector_is_of_its_kind(v: &View<'_>) -> Verdict {
     })
 }
 
-/// There is an error code just for hardware exceptions that have one; without protected mode none has. A
-/// CPU may leave it to software (bit 56 of IA32_VMX_BASIC) whether exceptions have one.
+/// There is an error code just for hardware exceptions that have one; without protected mode none
+/// has. A CPU may leave it to software (bit 56 of IA32_VMX_BASIC) whether exceptions have one.
 fn event_error_code_is_due(v: &View<'_>) -> Verdict {
     let chosen = v.processor.basic.any_error_code();
     let can = v.is_protected() || !v.is_unrestricted();
@@ -104,7 +105,8 @@ fn event_error_code_has_16_bits(v: &View<'_>) -> Verdict {
     v.each(&[ENTRY_EXCEPTION_ERROR_CODE], |code| code <= 0xffff)
 }
 
-/// What an instruction raises is of 1 to 15 bytes; of none, if the CPU allows that (bit 30 of IA32_VMX_MISC).
+/// What an instruction raises is of 1 to 15 bytes; of none, if the CPU allows that (bit 30 of
+/// IA32_VMX_MISC).
 fn event_instruction_length_is_possible(v: &View<'_>) -> Verdict {
     let event = v.event().and_then(Interruption::event);
     if !event.is_some_and(|event| event.is_software()) {

@@ -409,7 +409,8 @@ fn hlat_pointer_has_no_reserved_bits(v: &View<'_>) -> Verdict {
     v.clear(v.beyond_memory() | 0xfe7, HLAT_POINTER)
 }
 
-/// "IPI virtualization": the table of PID pointers is in memory up to its last entry, at a multiple of 8.
+/// "IPI virtualization": the table of PID pointers is in memory up to its last entry, at a multiple
+/// of 8.
 fn pid_pointer_table_is_memory(v: &View<'_>) -> Verdict {
     if !v.tertiary(Tertiary::IPI_VIRTUALIZATION) {
         return Ok(());

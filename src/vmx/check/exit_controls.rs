@@ -63,8 +63,8 @@ fn exit_msr_load_area_is_memory(v: &View<'_>) -> Verdict {
 }
 
 impl View<'_> {
-    /// An area of MSRs, if it is not empty, is in memory from its first byte, at a multiple of 16, to its last;
-    /// an MSR takes 16 bytes.
+    /// An area of MSRs, if it is not empty, is in memory from its first byte, at a multiple of 16,
+    /// to its last; an MSR takes 16 bytes.
     pub(super) fn msr_area(
         &self,
         count: Field<u32, Control>,

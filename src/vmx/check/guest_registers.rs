@@ -54,7 +54,8 @@ pub(super) const SECTION: Section = Section {
     },
 };
 
-/// CR0 has what VMX operation fixes. PE and PG are an unrestricted guest's own; CD and NW are not loaded.
+/// CR0 has what VMX operation fixes. PE and PG are an unrestricted guest's own; CD and NW are not
+/// loaded.
 fn guest_cr0_fits_vmx(v: &View<'_>) -> Verdict {
     let own = if v.is_unrestricted() {
         cr0::PE | cr0::PG

@@ -48,7 +48,8 @@ fn rip_has_32_bits_outside_64_bit_mode(v: &View<'_>) -> Verdict {
     v.each(&[GUEST_RIP], |rip| is_64_bit(v) || rip >> 32 == 0)
 }
 
-/// In 64-bit mode the bits of RIP beyond linear addresses are all the same. It need not be canonical.
+/// In 64-bit mode the bits of RIP beyond linear addresses are all the same. It need not be
+/// canonical.
 fn rip_is_in_range_in_64_bit_mode(v: &View<'_>) -> Verdict {
     v.each(&[GUEST_RIP], |rip| !is_64_bit(v) || v.is_in_range(rip))
 }

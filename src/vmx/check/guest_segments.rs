@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SDM Vol. 3C, "Checks on Guest Segment Registers". What the SDM says of each register in turn is said of
-//! all here that it is said of.
+//! SDM Vol. 3C, "Checks on Guest Segment Registers". What the SDM says of each register in turn is
+//! said of all here that it is said of.
 
 use super::{
     rule::{
@@ -225,7 +225,8 @@ fn conforming_cs_is_of_no_outer_ring(v: &View<'_>) -> Verdict {
     })
 }
 
-/// DPL of SS is its RPL, but in virtual-8086 mode and unrestricted guests, whether it is usable or not.
+/// DPL of SS is its RPL, but in virtual-8086 mode and unrestricted guests, whether it is usable or
+/// not.
 fn ss_dpl_is_its_rpl(v: &View<'_>) -> Verdict {
     if v.is_virtual_8086() || v.is_unrestricted() {
         return Ok(());
@@ -244,7 +245,8 @@ fn ss_is_of_ring_0_without_protection(v: &View<'_>) -> Verdict {
     v.require(!counts || v.dpl(SS) == 0, SS.rights)
 }
 
-/// DPL of data and nonconforming code in DS, ES, FS and GS is not less than RPL, but in unrestricted guests.
+/// DPL of data and nonconforming code in DS, ES, FS and GS is not less than RPL, but in
+/// unrestricted guests.
 fn data_segments_are_of_no_inner_ring(v: &View<'_>) -> Verdict {
     if v.is_unrestricted() {
         return Ok(());
@@ -256,7 +258,8 @@ fn data_segments_are_of_no_inner_ring(v: &View<'_>) -> Verdict {
     })
 }
 
-/// Something holds of all registers that are used: CS and TR always are, the others if they are usable.
+/// Something holds of all registers that are used: CS and TR always are, the others if they are
+/// usable.
 fn used(v: &View<'_>, verdict: impl Fn(Register) -> Verdict) -> Verdict {
     protected(v, &SEGMENTS, &verdict)?;
     verdict(TR)?;

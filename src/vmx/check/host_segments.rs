@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SDM Vol. 3C, "Checks on Host Segment and Descriptor-Table Registers". SS may be null in a 64-bit host.
+//! SDM Vol. 3C, "Checks on Host Segment and Descriptor-Table Registers". SS may be null in a 64-bit
+//! host.
 
 use super::{
     rule::{

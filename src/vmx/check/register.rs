@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a register can hold, whether it is the guest's or the host's: the SDM says it in both sections.
+//! What a register can hold, whether it is the guest's or the host's: the SDM says it in both
+//! sections.
 
 use super::{
     rule::Verdict,

@@ -24,8 +24,8 @@ use crate::{
     }, //
 };
 
-/// The fields of a VMCS by their encodings. Rules ask only for those that the controls before them say there
-/// are.
+/// The fields of a VMCS by their encodings. Rules ask only for those that the controls before them
+/// say there are.
 pub(crate) trait Fields {
     /// Value of a field; 0 if there is no such field.
     fn value(&self, encoding: u32) -> u64;
@@ -124,7 +124,8 @@ impl<'a> View<'a> {
         address::is_canonical_in(address, self.processor.linear_bits)
     }
 
-    /// Are all bits from the highest of a linear address on the same? Those below need not have the sign.
+    /// Are all bits from the highest of a linear address on the same? Those below need not have the
+    /// sign.
     pub(super) fn is_in_range(&self, address: u64) -> bool {
         address::is_extended_from(address, self.processor.linear_bits)
     }

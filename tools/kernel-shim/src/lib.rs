@@ -3,9 +3,9 @@
 //! `kernel::bitfield!` and `kernel::num::Bounded` in userspace, from the kernel's own source.
 //!
 //! The driver's files that touch little else of the kernel are built against this crate by
-//! `tools/pure` and `tools/tlb`, so that the tests there run the same macro as the driver. The modules here
-//! besides [`bitfield`](mod@bitfield) and [`num`] hold the names that these two refer to, and of the
-//! kernel's collections and errors as much as the driver uses.
+//! `tools/pure` and `tools/tlb`, so that the tests there run the same macro as the driver. The
+//! modules here besides [`bitfield`](mod@bitfield) and [`num`] hold the names that these two refer
+//! to, and of the kernel's collections and errors as much as the driver uses.
 
 // The kernel's files link to items of the kernel crate that are not here.
 #![allow(rustdoc::broken_intra_doc_links)]

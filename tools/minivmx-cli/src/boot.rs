@@ -36,7 +36,8 @@ use crate::{
 pub use arguments::Arguments;
 use end::Ended;
 
-/// So often somebody looks for keys that are for the program, and for gdb, even if the guest does nothing.
+/// So often somebody looks for keys that are for the program, and for gdb, even if the guest does
+/// nothing.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Boots a guest as the command line says, and reports how it ended.

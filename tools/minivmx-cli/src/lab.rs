@@ -96,8 +96,8 @@ fn ept_vs_shadow(arguments: &EptVsShadow) -> Result<ExitCode> {
     })
 }
 
-/// The user's own guest in place of the workloads: there is no theory of it, but that it does the same with
-/// each MMU.
+/// The user's own guest in place of the workloads: there is no theory of it, but that it does the
+/// same with each MMU.
 fn own_guest(elf: &Path, arguments: &EptVsShadow) -> Result<ExitCode> {
     let host = Host::here();
     host::stay_on_this_cpu()?;

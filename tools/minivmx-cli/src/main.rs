@@ -27,8 +27,8 @@ mod numbers;
 mod page;
 mod signal;
 
-/// What the driver tells guests of the CPU, by its own file: a guest of KVM is to hear the same. The
-/// kernel's rules ask for fewer parentheses.
+/// What the driver tells guests of the CPU, by its own file: a guest of KVM is to hear the same.
+/// The kernel's rules ask for fewer parentheses.
 #[allow(clippy::precedence)]
 #[path = "../../../src/machine"]
 mod machine {

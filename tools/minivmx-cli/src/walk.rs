@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How addresses of a guest are translated: as a drawing for the terminal, as a page, and whole tables.
+//! How addresses of a guest are translated: as a drawing for the terminal, as a page, and whole
+//! tables.
 
 pub mod arguments;
 mod beside;
@@ -75,8 +76,8 @@ fn text(walk: &Walk, is_shadow: bool) -> String {
 }
 
 impl Walk {
-    /// The rows of a drawing: one for each of the guest's entries, with those of EPT before it; at the end
-    /// those for the page alone. References have their numbers, from 1 on.
+    /// The rows of a drawing: one for each of the guest's entries, with those of EPT before it; at
+    /// the end those for the page alone. References have their numbers, from 1 on.
     fn rows(&self) -> Vec<Row> {
         let mut rows = vec![Row::default()];
         for (number, pte) in (1..).zip(&self.translation.entries) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A program that pages: most of its guest's memory is in a file, and a few pages at a time are in memory.
+//! A program that pages: most of its guest's memory is in a file, and a few pages at a time are in
+//! memory.
 //!
-//! The guest knows nothing of it. Where it touches a page that is not there, it stops with `Exit::Memory`;
-//! the program brings the page from the file, and throws out the one that has been there longest. A page comes
-//! read-only, so that the first write is noticed as well: only what was written has to go back to the file.
+//! The guest knows nothing of it. Where it touches a page that is not there, it stops with
+//! `Exit::Memory`; the program brings the page from the file, and throws out the one that has been
+//! there longest. A page comes read-only, so that the first write is noticed as well: only what was
+//! written has to go back to the file.
 
 use std::{
     collections::VecDeque,
@@ -133,8 +135,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs the guest with this MMU to its end; returns what was counted in each part, and the sum that the guest
-/// found.
+/// Runs the guest with this MMU to its end; returns what was counted in each part, and the sum that
+/// the guest found.
 fn page_with(device: &Device, mmu: Mmu, file: &File) -> Result<(Vec<Counts>, u32), Box<dyn Error>> {
     for number in 0..PAGES {
         file.write_all_at(&number.to_le_bytes(), u64::from(number) * PAGE)?;

@@ -107,10 +107,11 @@ pub enum Exit<'a> {
         /// Why.
         cause: &'a str,
     },
-    /// Another thread has kicked the vCPU, by a [`Kicker`](crate::Kicker). Nothing has happened to the guest.
-    Kicked,
-    /// The deadline is over, as [`Vcpu::set_deadline`](crate::Vcpu::set_deadline) set it. Nothing has happened to
+    /// Another thread has kicked the vCPU, by a [`Kicker`](crate::Kicker). Nothing has happened to
     /// the guest.
+    Kicked,
+    /// The deadline is over, as [`Vcpu::set_deadline`](crate::Vcpu::set_deadline) set it. Nothing
+    /// has happened to the guest.
     Deadline,
     /// Another exit that the program asked to see; the details are in [`ExitInformation`].
     Other(Reason),

@@ -88,8 +88,8 @@ impl LongMode {
         tables.concat()
     }
 
-    /// System registers for it, as of another guest than there may have been; what it does not set stays as
-    /// in `before`.
+    /// System registers for it, as of another guest than there may have been; what it does not set
+    /// stays as in `before`.
     pub fn sregs(before: &minivmx_sregs) -> minivmx_sregs {
         let data = segment(Self::DATA, DATA_RIGHTS);
         minivmx_sregs {

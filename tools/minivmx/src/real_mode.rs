@@ -29,8 +29,9 @@ const RFLAGS: u64 = 1 << 1;
 const INTERRUPT_VECTORS: u32 = 0x3ff;
 
 impl RealMode {
-    /// System registers with all segments at `segment`, which is 16 `segment` in guest-physical memory; as of
-    /// another guest than there may have been. What they do not set stays as in `before`.
+    /// System registers with all segments at `segment`, which is 16 `segment` in guest-physical
+    /// memory; as of another guest than there may have been. What they do not set stays as in
+    /// `before`.
     pub fn sregs(before: &minivmx_sregs, segment: u16) -> minivmx_sregs {
         let data = at(segment, DATA_RIGHTS);
         minivmx_sregs {
@@ -59,8 +60,8 @@ impl RealMode {
         }
     }
 
-    /// General registers for a program that begins at `ip` of its segment, whose stack grows down from the end
-    /// of that.
+    /// General registers for a program that begins at `ip` of its segment, whose stack grows down
+    /// from the end of that.
     pub fn regs(ip: u16) -> minivmx_regs {
         minivmx_regs {
             rip: ip.into(),

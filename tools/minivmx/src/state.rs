@@ -59,8 +59,8 @@ impl VcpuState {
 }
 
 impl Vcpu {
-    /// Reads all that it is. An exit that waits for its answer gets that first, as in a run that ends at
-    /// once; what [`ImmediateExit`](crate::ImmediateExit) asked for meanwhile is forgotten.
+    /// Reads all that it is. An exit that waits for its answer gets that first, as in a run that
+    /// ends at once; what [`ImmediateExit`](crate::ImmediateExit) asked for meanwhile is forgotten.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl Vcpu {
         })
     }
 
-    /// Makes it another guest, in this state. Its memory is to be there already. IA32_PAT stays with the
-    /// program where the driver leaves it to that.
+    /// Makes it another guest, in this state. Its memory is to be there already. IA32_PAT stays
+    /// with the program where the driver leaves it to that.
     ///
     /// # Errors
     ///

@@ -43,8 +43,9 @@ impl Stats {
         Stats(now)
     }
 
-    /// What `/proc/PID/fdinfo` has for the file of a VM or of a vCPU, also while it runs: a line for each number,
-    /// with its name as in `uapi/minivmx.h` without `out_`. Lines of other names are passed over.
+    /// What `/proc/PID/fdinfo` has for the file of a VM or of a vCPU, also while it runs: a line
+    /// for each number, with its name as in `uapi/minivmx.h` without `out_`. Lines of other names
+    /// are passed over.
     pub fn from_fdinfo(text: &str) -> Stats {
         let mut stats = uapi::minivmx_stats::sized();
         for (name, value) in text.lines().filter_map(|line| line.split_once(":\t")) {
@@ -90,7 +91,8 @@ impl Stats {
         self.0.out_shadow_tables
     }
 
-    /// What shadow paging counts besides its page faults, with names as in `uapi/minivmx.h` without `out_`.
+    /// What shadow paging counts besides its page faults, with names as in `uapi/minivmx.h` without
+    /// `out_`.
     pub fn shadow_counters(&self) -> [(&'static str, u64); 3] {
         [
             ("syncs", self.0.out_syncs),
@@ -99,7 +101,8 @@ impl Stats {
         ]
     }
 
-    /// Page faults by what they were, those that a VM with this MMU can have; under EPT they are EPT violations.
+    /// Page faults by what they were, those that a VM with this MMU can have; under EPT they are
+    /// EPT violations.
     pub fn page_faults(&self, mmu: Mmu) -> Vec<(&'static str, u64)> {
         let own: &[_] = match mmu.is_shadow() {
             true => &[

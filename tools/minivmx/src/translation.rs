@@ -69,8 +69,8 @@ pub struct Pte {
     pub flags: PteFlags,
     /// The address that it is on the way to: guest-physical in EPT, else guest-linear.
     pub input: u64,
-    /// Where it is: guest-physical in the guest's tables, else host-physical, or 0 for callers without
-    /// `CAP_SYS_ADMIN`.
+    /// Where it is: guest-physical in the guest's tables, else host-physical, or 0 for callers
+    /// without `CAP_SYS_ADMIN`.
     pub address: u64,
     /// Its bits; without `CAP_SYS_ADMIN`, those of host-physical addresses are 0.
     pub value: u64,

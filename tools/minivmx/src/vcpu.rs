@@ -61,8 +61,8 @@ impl Vcpu {
     ///
     /// EINTR for a signal or [`ImmediateExit`], see [`Error::is_interrupted`]: no exit is reported,
     /// and calling again goes on. EBUSY while VMX is held by a program that the driver cannot share
-    /// it with, EINVAL for an event or an answer that cannot be, EOPNOTSUPP for an NMI that this CPU
-    /// cannot deliver, EIO, ENOMEM.
+    /// it with, EINVAL for an event or an answer that cannot be, EOPNOTSUPP for an NMI that this
+    /// CPU cannot deliver, EIO, ENOMEM.
     // Inlined with what it calls, so that a program pays for what it looks at.
     #[inline]
     pub fn run(&mut self) -> Result<Exit<'_>> {
@@ -96,14 +96,14 @@ impl Vcpu {
         Kicker(Arc::clone(&self.file))
     }
 
-    /// Lets [`Self::run`] wait at HLT for as long as no event is there for the guest, if it has interrupts on;
-    /// else HLT is an exit.
+    /// Lets [`Self::run`] wait at HLT for as long as no event is there for the guest, if it has
+    /// interrupts on; else HLT is an exit.
     pub fn set_waits(&mut self, waits: bool) {
         self.page.set_flag(uapi::MINIVMX_RUN_WAIT, waits);
     }
 
-    /// Lets [`Self::run`] end with [`Exit::Deadline`] at this time of CLOCK_MONOTONIC, until it is set to
-    /// another one, or to none.
+    /// Lets [`Self::run`] end with [`Exit::Deadline`] at this time of CLOCK_MONOTONIC, until it is
+    /// set to another one, or to none.
     pub fn set_deadline(&mut self, deadline: Option<Duration>) {
         let nanoseconds = deadline.map_or(0, |time| time.as_nanos());
         self.page
@@ -155,8 +155,9 @@ impl Vcpu {
         Ok(sregs)
     }
 
-    /// Writes the system registers. Start from what [`Self::sregs`] returns: its `flags` say that it is the
-    /// same guest, for which the exit and the event that wait stay; 0 there makes another guest.
+    /// Writes the system registers. Start from what [`Self::sregs`] returns: its `flags` say that
+    /// it is the same guest, for which the exit and the event that wait stay; 0 there makes another
+    /// guest.
     ///
     /// # Errors
     ///
@@ -258,8 +259,8 @@ impl Vcpu {
         ioctl::SET_TRAPS.with(&self.file, &mut argument).map(drop)
     }
 
-    /// Shows how an address of the guest is translated, as a CPU would do it now that remembers nothing.
-    /// Nothing comes of it.
+    /// Shows how an address of the guest is translated, as a CPU would do it now that remembers
+    /// nothing. Nothing comes of it.
     ///
     /// # Errors
     ///
@@ -324,7 +325,8 @@ impl Vcpu {
     }
 }
 
-/// ENOENT for an MSR that is not kept, EINVAL for a value that it cannot have; `out_done` says which.
+/// ENOENT for an MSR that is not kept, EINVAL for a value that it cannot have; `out_done` says
+/// which.
 fn names_an_msr(errno: Errno) -> bool {
     matches!(errno.0, libc::ENOENT | libc::EINVAL)
 }

@@ -62,7 +62,8 @@ impl Vm {
 
     /// Takes a range of memory away from the VM; address and length in bytes, multiples of 4096.
     ///
-    /// Afterwards no vCPU can reach it. What the program has mapped of it stays until it is dropped.
+    /// Afterwards no vCPU can reach it. What the program has mapped of it stays until it is
+    /// dropped.
     ///
     /// # Errors
     ///
@@ -105,13 +106,15 @@ impl Vm {
         Vcpu::new(ioctl::CREATE_VCPU.open(&self.file, &mut argument)?)
     }
 
-    /// Reads one of the tables that the CPU translates by, of EPT or of the shadow that the guest uses at present:
-    /// its entries that are present. It is the one of this level on the way to an address (guest-physical
-    /// with EPT, else guest-linear); level 0 stands for the one that the CPU begins with.
+    /// Reads one of the tables that the CPU translates by, of EPT or of the shadow that the guest
+    /// uses at present: its entries that are present. It is the one of this level on the way to an
+    /// address (guest-physical with EPT, else guest-linear); level 0 stands for the one that the
+    /// CPU begins with.
     ///
     /// # Errors
     ///
-    /// ENOENT if there is no such table, EINVAL for an address that no table is on the way to, ENOMEM.
+    /// ENOENT if there is no such table, EINVAL for an address that no table is on the way to,
+    /// ENOMEM.
     pub fn read_table(&self, level: u32, address: u64) -> Result<Vec<Pte>> {
         let mut entries = [uapi::minivmx_pte::default(); uapi::MINIVMX_MAX_PTES as usize];
         let mut argument = uapi::minivmx_read_table {

@@ -8,8 +8,9 @@
 //! `KSRC=/usr/src/linux-source-7.3 cargo test -p pure`
 //!
 //! Two fuzz targets are in `fuzz/`: `walk`, the walk through a guest's tables, and `shadow`, guests
-//! under all policies of shadow paging. `lab/enter.sh lab/fuzz.sh shadow 600` runs one for ten minutes,
-//! by `cargo fuzz` with the base's own compiler; the tests run their entries on some bytes, too.
+//! under all policies of shadow paging. `lab/enter.sh lab/fuzz.sh shadow 600` runs one for ten
+//! minutes, by `cargo fuzz` with the base's own compiler; the tests run their entries on some
+//! bytes, too.
 
 // What the driver uses is no measure for what the tests here use.
 #![allow(dead_code, unused_imports)]

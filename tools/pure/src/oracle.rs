@@ -161,7 +161,8 @@ fn index(mode: Mode, shift: u32, linear: u64) -> u64 {
     }
 }
 
-/// Where the entry for an address is in the table with this base, and what it is, if there is memory.
+/// Where the entry for an address is in the table with this base, and what it is, if there is
+/// memory.
 pub(crate) fn entry(
     paging: &Paging,
     depth: usize,

@@ -3,21 +3,24 @@
 //! Shadow paging against a machine that has no hypervisor: random programs give the same under all
 //! policies.
 //!
-//! A program ([`guest`]) is made from a seed, on a machine that follows the guest's tables afresh at
-//! each access ([`reference`]). Then it runs on machines with a hypervisor, one for each policy: the
-//! CPU ([`hardware`]) walks the shadow tables by their bits, and keeps translations as long as it may;
-//! [`machine`] does with its exits what the driver does. Three kinds of guests make three kinds of tests:
+//! A program ([`guest`]) is made from a seed, on a machine that follows the guest's tables afresh
+//! at each access ([`reference`]). Then it runs on machines with a hypervisor, one for each policy:
+//! the CPU ([`hardware`]) walks the shadow tables by their bits, and keeps translations as long as
+//! it may; [`machine`] does with its exits what the driver does. Three kinds of guests make three
+//! kinds of tests:
 //!
 //!  - What a *disciplined* guest sees cannot depend on what a CPU caches. Each access has the same
-//!    outcome under all policies, and memory is the same at the end, accessed and dirty flags included.
+//!    outcome under all policies, and memory is the same at the end, accessed and dirty flags
+//!    included.
 //!  - What a *wild* guest sees is what its tables say (`wp`, `pv`), or what some CPU without a
 //!    hypervisor could have cached ([`architecture`]: `vtlb`, `unsync`).
-//!  - A *disturbed* guest is a wild one whose memory is taken away or written to while an instruction is
-//!    between two exits, or while the driver makes a root; what it sees is what some CPU could have cached.
+//!  - A *disturbed* guest is a wild one whose memory is taken away or written to while an
+//!    instruction is between two exits, or while the driver makes a root; what it sees is what some
+//!    CPU could have cached.
 //!
-//! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`). For some
-//! programs the driver may do little in one operation, so that it often has to give up and drop all tables, or to
-//! leave work for later.
+//! After each operation the tables' invariants are checked (`src/mmu/shadow/tables/check.rs`). For
+//! some programs the driver may do little in one operation, so that it often has to give up and
+//! drop all tables, or to leave work for later.
 //!
 //! How much operations do is checked, too ([`bounds`]).
 //!

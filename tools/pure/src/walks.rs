@@ -2,8 +2,8 @@
 
 //! The driver's walk through a guest's tables and the [`oracle`]'s, side by side.
 //!
-//! Memory is full of entries: each word is a function of its address, so that a walk may go anywhere.
-//! What the walks write is kept, and compared.
+//! Memory is full of entries: each word is a function of its address, so that a walk may go
+//! anywhere. What the walks write is kept, and compared.
 
 use crate::{
     dice::Dice,

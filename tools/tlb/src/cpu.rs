@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A CPU with a TLB and paging-structure caches, as stubborn as the architecture allows
-//! (SDM Vol. 3C, "Caching Translation Information"): whatever it read is used until something demands
-//! that it be dropped, whatever the tables say meanwhile.
+//! A CPU with a TLB and paging-structure caches, as stubborn as the architecture allows (SDM Vol.
+//! 3C, "Caching Translation Information"): whatever it read is used until something demands that it
+//! be dropped, whatever the tables say meanwhile.
 
 use crate::{
     engine,
@@ -22,8 +22,8 @@ const WRITE: u64 = 1 << 1;
 const LARGE: u64 = 1 << 7;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
-/// What a translation was made from. Guest-physical ones have no VPID, linear ones no EPT pointer, combined
-/// ones both.
+/// What a translation was made from. Guest-physical ones have no VPID, linear ones no EPT pointer,
+/// combined ones both.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Tag {
     pub(crate) vpid: Option<u16>,
@@ -144,7 +144,8 @@ impl<'a> Cpu<'a> {
         tlb.tables.retain(|(other, ..), _| other.vpid != tag.vpid);
     }
 
-    /// Where a guest-physical address is that a guest without paging uses; [`None`] is an EPT violation.
+    /// Where a guest-physical address is that a guest without paging uses; [`None`] is an EPT
+    /// violation.
     pub(crate) fn by_ept(
         &self,
         vpid: Option<u16>,
@@ -175,8 +176,8 @@ impl<'a> Cpu<'a> {
         self.find(physical, root, EPT, gpa);
     }
 
-    /// Where a linear address is by tables of the shadow. An error is a page fault, and says whether there was
-    /// an entry for the page.
+    /// Where a linear address is by tables of the shadow. An error is a page fault, and says
+    /// whether there was an entry for the page.
     pub(crate) fn by_shadow(
         &self,
         vpid: Option<u16>,

@@ -2,8 +2,8 @@
 
 //! In which order the steps of several threads come.
 //!
-//! *Loom* tries all orders, and of each load all values that the C++ memory model lets it have. *Dice* tries
-//! one: before each step, another thread may have its turn.
+//! *Loom* tries all orders, and of each load all values that the C++ memory model lets it have.
+//! *Dice* tries one: before each step, another thread may have its turn.
 
 use crate::{dice::Dice, world::World};
 use core::{
@@ -177,7 +177,8 @@ impl<T> Thread<T> {
 /// Threads that take turns, by dice.
 pub(crate) struct Turns {
     dice: RefCell<Dice>,
-    /// Those that have not ended, but the one that runs. The thread that threw the dice first is none of them.
+    /// Those that have not ended, but the one that runs. The thread that threw the dice first is
+    /// none of them.
     waiting: RefCell<Vec<Coroutine>>,
     /// How often in a row somebody had to wait.
     waits: Cell<u32>,

@@ -2,9 +2,9 @@
 
 //! Steps of the driver that are left out, to see that a test fails then.
 //!
-//! The driver knows nothing of that. Its steps are calls of what it stands on, and that knows its caller: so
-//! each place in `src/` that flushes, interrupts, raises a counter or has a barrier is a step of its own, without
-//! any list of them.
+//! The driver knows nothing of that. Its steps are calls of what it stands on, and that knows its
+//! caller: so each place in `src/` that flushes, interrupts, raises a counter or has a barrier is a
+//! step of its own, without any list of them.
 
 use crate::world::World;
 use core::{fmt, panic::Location};

@@ -316,7 +316,8 @@ impl Vcpu {
                 shadow.load_cr3();
                 shadow.renew(paging, ram, &mut || stock.take())
             });
-            // If the root is not finished, it is made before the next VM entry, which is in another burst.
+            // If the root is not finished, it is made before the next VM entry, which is in another
+            // burst.
             if let Ok(renewal) = renewal {
                 vcpu.tell_cpu(cpu, renewal);
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VM, as `src/vm.rs` puts it together of the kernel's locks. How memory is added and taken away is the
-//! driver's own.
+//! A VM, as `src/vm.rs` puts it together of the kernel's locks. How memory is added and taken away
+//! is the driver's own.
 
 #[path = "../../../src/vm/memory.rs"]
 mod memory;

@@ -25,7 +25,8 @@ const POISON: u64 = 0xdead_dead_dead_dead;
 thread_local! {
     /// All threads of a world are one of the system.
     ///
-    /// Not dropped with a thread that failed: what is loom's cannot be dropped outside of its model.
+    /// Not dropped with a thread that failed: what is loom's cannot be dropped outside of its
+    /// model.
     static CURRENT: RefCell<Option<ManuallyDrop<Rc<World>>>> = const { RefCell::new(None) };
 }
 

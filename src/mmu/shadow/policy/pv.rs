@@ -3,9 +3,9 @@
 //! `pv`: the guest asks for changes of its tables, many at a time.
 //!
 //! **Idea.** A guest that knows of the hypervisor need not be caught writing: it says what it wants
-//! to have written, a whole list in one hypercall (`uapi/minivmx_pv.h`). The driver writes the entries
-//! and synchronises the shadows of those tables. A guest that does not know of it, or that forgets,
-//! is treated as by `wp`: nothing goes wrong, it is only slow.
+//! to have written, a whole list in one hypercall (`uapi/minivmx_pv.h`). The driver writes the
+//! entries and synchronises the shadows of those tables. A guest that does not know of it, or that
+//! forgets, is treated as by `wp`: nothing goes wrong, it is only slow.
 //!
 //! **Costs.** A list of changes costs one exit. All else is as with `wp`.
 //!

@@ -9,8 +9,9 @@
 //! A table that is written again and again without being used has become data, and is let go.
 //!
 //! **Costs.** A load of CR3 costs one exit, whatever the size of the address space. INVLPG costs
-//! nothing. A write to a table costs two exits, even if nobody ever uses the entry, and a comparison: of
-//! the whole table, or of what was written, if the instruction is known to write once.
+//! nothing. A write to a table costs two exits, even if nobody ever uses the entry, and a
+//! comparison: of the whole table, or of what was written, if the instruction is known to write
+//! once.
 //!
 //! **Origin.** The algorithm that shadow paging is taught by; KVM in its first years, Palacios's
 //! `kvm`.
@@ -54,8 +55,8 @@ impl<P: Frame> ShadowPolicy<P> for Wp {
     fn invlpg(&self, _tables: &mut Tables<P>, _address: Gva, _memory: &dyn GuestMemory) {}
 }
 
-/// Steps the write, unless the table has become data. What the step changed is synchronised at its end,
-/// whatever the policy: [`Shadow::end_step`](crate::mmu::shadow::Shadow::end_step).
+/// Steps the write, unless the table has become data. What the step changed is synchronised at its
+/// end, whatever the policy: [`Shadow::end_step`](crate::mmu::shadow::Shadow::end_step).
 pub(super) fn step_or_release<P: Frame>(
     tables: &mut Tables<P>,
     frame: u64,

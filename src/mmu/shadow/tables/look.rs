@@ -56,9 +56,9 @@ impl<P: Frame> Tables<P> {
         self.root != Some(Self::PAE) || address.get() >> 32 == 0
     }
 
-    /// Shows present entries of one table: that of this level on the way to an address, or the root, if there is
-    /// one. They begin at an index, and if there are more than are shown at once, it says where to go on.
-    /// [`None`] if there is no such table.
+    /// Shows present entries of one table: that of this level on the way to an address, or the
+    /// root, if there is one. They begin at an index, and if there are more than are shown at once,
+    /// it says where to go on. [`None`] if there is no such table.
     pub(in crate::mmu::shadow) fn list(
         &self,
         address: Gva,
@@ -192,7 +192,8 @@ impl<P: Frame> Tables<P> {
     }
 }
 
-/// Entries that are shown at once: all tables are held still meanwhile, and a guest may have to wait.
+/// Entries that are shown at once: all tables are held still meanwhile, and a guest may have to
+/// wait.
 const SHARE: usize = 64;
 
 /// What a table of this level translates, in bytes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shadows compared with the guest's tables: an entry is as good as the guest's entry that it was made
-//! from. What is not goes, and comes back by a page fault when it is used.
+//! Shadows compared with the guest's tables: an entry is as good as the guest's entry that it was
+//! made from. What is not goes, and comes back by a page fault when it is used.
 
 use super::{
     index_limit,
@@ -35,7 +35,8 @@ impl<P: Frame> Tables<P> {
         self.needs_resync = true;
     }
 
-    /// Synchronises all guest tables that are writable, and protects them again, as far as that can be done now.
+    /// Synchronises all guest tables that are writable, and protects them again, as far as that can
+    /// be done now.
     pub(super) fn resync(&mut self, memory: &dyn GuestMemory) -> Result<(), Unfinished> {
         while let Some(table) = self.pool.out_of_date() {
             self.resync_table(table, memory)?;
@@ -59,8 +60,8 @@ impl<P: Frame> Tables<P> {
         Ok(())
     }
 
-    /// As [`Self::resync`], for one table, which is out of date. Its frame's mappings cannot be protected in
-    /// pieces: half of what an operation may do is left for them.
+    /// As [`Self::resync`], for one table, which is out of date. Its frame's mappings cannot be
+    /// protected in pieces: half of what an operation may do is left for them.
     fn resync_table(
         &mut self,
         table: TableNumber,
@@ -89,7 +90,8 @@ impl<P: Frame> Tables<P> {
         self.sync_bytes(gpa.frame(), offset..=offset, memory);
     }
 
-    /// As above, for what 8 bytes can lie in of which one is at this address. They may be in another page, too.
+    /// As above, for what 8 bytes can lie in of which one is at this address. They may be in
+    /// another page, too.
     pub(super) fn sync_around(&mut self, gpa: Gpa, memory: &dyn GuestMemory) {
         const BEFORE: u64 = 7;
         let offset = gpa.offset(PageSize::Size4K);
@@ -115,9 +117,9 @@ impl<P: Frame> Tables<P> {
         });
     }
 
-    /// Drops entries of each shadow of a guest table, by `body`. A table that retires with them may be another
-    /// shadow of the same frame, and is passed over then. As it is of a lower level it is never the one at hand,
-    /// behind which the next is found.
+    /// Drops entries of each shadow of a guest table, by `body`. A table that retires with them may
+    /// be another shadow of the same frame, and is passed over then. As it is of a lower level it
+    /// is never the one at hand, behind which the next is found.
     fn for_each_shadow(&mut self, frame: u64, mut body: impl FnMut(&mut Self, TableNumber)) {
         let mut next = self.pool.shadow_of(frame, None);
         while let Some(table) = next.filter(|_| !self.work.is_too_much()) {
@@ -180,8 +182,8 @@ impl<P: Frame> Tables<P> {
             Some(at) if self.protects => {
                 self.sync_entry(at, memory);
             }
-            // The guest may have changed the way there, which the entry says nothing of. With 32 bits it may be
-            // one of the two to a page of 4 MiB, and the other one has to go, too.
+            // The guest may have changed the way there, which the entry says nothing of. With 32
+            // bits it may be one of the two to a page of 4 MiB, and the other one has to go, too.
             Some(at) if self.pool[at.table].key.is_word_for_word() => self.drop_entry(at, memory),
             _ => self.sync_way(address, memory),
         }

@@ -39,7 +39,8 @@ pub(in super::super) fn change_mode(cx: &mut Context<'_>) {
     change_root(cx, |shadow| shadow.change_mode());
 }
 
-/// Does what entails another root. That is made at once if it can be, else before the next VM entry.
+/// Does what entails another root. That is made at once if it can be, else before the next VM
+/// entry.
 fn change_root(cx: &mut Context<'_>, change: impl FnOnce(&mut Shadow<KernelPage>)) {
     let paging = paging::current(cx);
     let renewed = with_untold(cx, |shadow, ram, stock| {
@@ -54,7 +55,8 @@ fn change_root(cx: &mut Context<'_>, change: impl FnOnce(&mut Shadow<KernelPage>
     }
 }
 
-/// What the CPU has in IA32_EFER while a guest with this one runs: in 64-bit mode or not, and with XD.
+/// What the CPU has in IA32_EFER while a guest with this one runs: in 64-bit mode or not, and with
+/// XD.
 fn real_efer(guest: u64) -> u64 {
     let active = guest & efer::LMA != 0;
     let mode = if active { efer::LMA | efer::LME } else { 0 };

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Single-stepping: one instruction of the guest is carried out by itself, with what the shadow tables
-//! grant it, and nothing of that is left for the next. The guest sees nothing of it.
+//! Single-stepping: one instruction of the guest is carried out by itself, with what the shadow
+//! tables grant it, and nothing of that is left for the next. The guest sees nothing of it.
 //!
-//! There are two ways. With the *monitor trap flag* the CPU exits after the instruction, or after the
-//! delivery of an event (SDM Vol. 3C, "Monitor Trap Flag").
+//! There are two ways. With the *monitor trap flag* the CPU exits after the instruction, or after
+//! the delivery of an event (SDM Vol. 3C, "Monitor Trap Flag").
 //!
-//! CPUs without it have *NMI-window exiting*: an exit as soon as an NMI could be delivered, which is
-//! at once, but not while events are blocked by MOV SS. So the guest is entered as if its last
-//! instruction had been MOV SS. That blocks the window for one instruction; after the delivery of an
-//! event, where nothing is to be carried out any more, it is open from the beginning (SDM Vol. 3C,
-//! "Other Causes of VM Exits"). It is shut while NMIs are blocked, so they are not for that time, and after
-//! it are again, unless the instruction was an IRET. RFLAGS.TF would show: PUSHF, interrupts and SYSCALL
-//! store it, POPF and IRET change it.
+//! CPUs without it have *NMI-window exiting*: an exit as soon as an NMI could be delivered, which
+//! is at once, but not while events are blocked by MOV SS. So the guest is entered as if its last
+//! instruction had been MOV SS. That blocks the window for one instruction; after the delivery of
+//! an event, where nothing is to be carried out any more, it is open from the beginning (SDM Vol.
+//! 3C, "Other Causes of VM Exits"). It is shut while NMIs are blocked, so they are not for that
+//! time, and after it are again, unless the instruction was an IRET. RFLAGS.TF would show: PUSHF,
+//! interrupts and SYSCALL store it, POPF and IRET change it.
 
 use super::tables::with;
 use crate::{
@@ -69,8 +69,8 @@ pub(super) fn writes(
     }
 }
 
-/// The next instruction, or the delivery of the event that comes before it, is to be the one. It may be the
-/// one already, and need more.
+/// The next instruction, or the delivery of the event that comes before it, is to be the one. It
+/// may be the one already, and need more.
 pub(super) fn begin(cx: &mut Context<'_>, writes: Written) {
     let again = cx.guest.translation.is_stepping();
     if let Some(state) = cx.guest.translation.shadow() {
@@ -116,8 +116,8 @@ fn stepper(cx: &Context<'_>) -> Stepper {
     stepper.unwrap_or(Stepper::MonitorTrapFlag)
 }
 
-/// Lets the window for NMIs open after the next instruction, or the delivery of the event that waits. A
-/// single-step trap of the guest's own comes after the instruction, as it should.
+/// Lets the window for NMIs open after the next instruction, or the delivery of the event that
+/// waits. A single-step trap of the guest's own comes after the instruction, as it should.
 fn open_window(cx: &mut Context<'_>, again: bool) {
     let delivers = cx.guest.event.is_some();
     let interruptibility = cx.vmcs.read(GUEST_INTERRUPTIBILITY);
@@ -143,8 +143,8 @@ fn open_window(cx: &mut Context<'_>, again: bool) {
     cx.vmcs.write(GUEST_PENDING_DEBUG_EXCEPTIONS, causes | trap);
 }
 
-/// What was blocked before is again, but not by STI and MOV SS if the instruction came to its end: else
-/// the CPU has still what it was entered with.
+/// What was blocked before is again, but not by STI and MOV SS if the instruction came to its end:
+/// else the CPU has still what it was entered with.
 fn close_window(cx: &mut Context<'_>) {
     let Some(state) = cx.guest.translation.shadow() else {
         return;

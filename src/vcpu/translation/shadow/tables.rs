@@ -16,8 +16,8 @@ use crate::{
     vmx::field::*, //
 };
 
-/// Does something with the shadow tables, if there are any, and tells the CPU at once what has changed, unless
-/// it needs another root: that comes before the next VM entry.
+/// Does something with the shadow tables, if there are any, and tells the CPU at once what has
+/// changed, unless it needs another root: that comes before the next VM entry.
 pub(in crate::vcpu) fn with<R>(
     cx: &mut Context<'_>,
     body: impl FnOnce(&mut Shadow<KernelPage>, &Ram<'_>, &mut Stock) -> R,

@@ -69,13 +69,15 @@ pub trait Accelerator {
     /// The guest's memory.
     fn memory(&self) -> &GuestMemoryMmap;
 
-    /// Lets it begin at the kernel's first instruction; these leaves of CPUID take the place of others.
+    /// Lets it begin at the kernel's first instruction; these leaves of CPUID take the place of
+    /// others.
     fn begin(&mut self, kernel: &Kernel, cpuid: &[CpuidEntry]) -> Result<()>;
 
     /// Its CPU as it is now, whose exit was answered.
     fn vcpu_state(&mut self) -> Result<VcpuState>;
 
-    /// Lets it begin in that state, when its memory is there; these leaves of CPUID as in [`Self::begin`].
+    /// Lets it begin in that state, when its memory is there; these leaves of CPUID as in
+    /// [`Self::begin`].
     fn restore(&mut self, state: &VcpuState, cpuid: &[CpuidEntry]) -> Result<()>;
 
     /// Whether the page of memory there was ever used; if not, it is zero.
@@ -126,8 +128,8 @@ pub trait Processor: Accelerator + Send {
     /// Another CPU has started it: it begins at this page, in real mode.
     fn begin_at(&mut self, page: u8) -> Result<()>;
 
-    /// Gives it an NMI, if it can take one. Else [`Accelerator::run`] is to end as soon as it can, which comes
-    /// before what [`Accelerator::ask_for_window`] has asked for.
+    /// Gives it an NMI, if it can take one. Else [`Accelerator::run`] is to end as soon as it can,
+    /// which comes before what [`Accelerator::ask_for_window`] has asked for.
     fn nmi(&mut self) -> Result<bool>;
 }
 

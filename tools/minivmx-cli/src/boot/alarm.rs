@@ -37,8 +37,8 @@ impl Alarm {
         })
     }
 
-    /// Rings at `due`, or not at all; both times are of the same clock. It costs nothing to be told the
-    /// same again.
+    /// Rings at `due`, or not at all; both times are of the same clock. It costs nothing to be told
+    /// the same again.
     pub fn set(&mut self, due: Option<Duration>, now: Duration) -> io::Result<()> {
         if due == self.set_to {
             return Ok(());

@@ -35,16 +35,17 @@ const OF_VIRTIO: &str = "earlyprintk=ttyS0 console=hvc0";
 
 /// Boot Linux, or firmware, with its console on the terminal
 ///
-/// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock; several CPUs have a
-/// local APIC each, and an I/O APIC; --disk gives it a disk, and --console virtio a console that takes more
-/// than a byte at a time. ACPI tables tell of all that, and by ACPI it is switched off; with acpi=off among the
-/// words for the kernel, as of a PC before 1996, only an older table of several CPUs does. At the end it says
-/// what was counted: exits by reason, page faults by kind, and where the time went. The status is 0 if the guest
-/// halted, rebooted or switched itself off, or printed what --until waits for.
+/// The guest has a CPU, a serial port, two interrupt controllers, a timer and a clock; several CPUs
+/// have a local APIC each, and an I/O APIC; --disk gives it a disk, and --console virtio a console
+/// that takes more than a byte at a time. ACPI tables tell of all that, and by ACPI it is switched
+/// off; with acpi=off among the words for the kernel, as of a PC before 1996, only an older table
+/// of several CPUs does. At the end it says what was counted: exits by reason, page faults by kind,
+/// and where the time went. The status is 0 if the guest halted, rebooted or switched itself off,
+/// or printed what --until waits for.
 ///
-/// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the guest,
-/// Ctrl-A s shows what was counted since the last time, Ctrl-A w writes a snapshot, Ctrl-A Ctrl-A is Ctrl-A
-/// for the guest, Ctrl-A ? shows this.
+/// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the
+/// guest, Ctrl-A s shows what was counted since the last time, Ctrl-A w writes a snapshot, Ctrl-A
+/// Ctrl-A is Ctrl-A for the guest, Ctrl-A ? shows this.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// The kernel, a bzImage for 64-bit CPUs
@@ -52,8 +53,9 @@ pub struct Arguments {
     pub kernel: Option<PathBuf>,
     /// In its place firmware: an image that ends at 4 GiB, begun at the reset vector in real mode
     ///
-    /// It has the disk to boot from, its CPUs have APICs, also if there is only one, and a south bridge is where it
-    /// looks for it; tables it makes itself. Real mode needs EPT. The debug port, 0x402, goes to standard error.
+    /// It has the disk to boot from, its CPUs have APICs, also if there is only one, and a south
+    /// bridge is where it looks for it; tables it makes itself. Real mode needs EPT. The debug
+    /// port, 0x402, goes to standard error.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "restore", "gdb", "snapshot"])]
     pub bios: Option<PathBuf>,
     /// Its initial RAM disk
@@ -69,16 +71,16 @@ pub struct Arguments {
     pub cmdline: String,
     /// The device that it has the terminal on
     ///
-    /// What it prints to the other one is shown as well; what is typed is this one's. With virtio, unless
-    /// --cmdline says other words, they are "earlyprintk=ttyS0 console=hvc0": what Linux says before it has found
-    /// that device comes by the serial port.
+    /// What it prints to the other one is shown as well; what is typed is this one's. With virtio,
+    /// unless --cmdline says other words, they are "earlyprintk=ttyS0 console=hvc0": what Linux
+    /// says before it has found that device comes by the serial port.
     #[arg(long, value_name = "DEVICE", default_value = "serial")]
     pub console: Console,
     /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
     ///
-    /// To Linux it is /dev/vda, by virtio on PCI. One guest at a time has it, but for those that only read.
-    /// What the guest has written is in the file when it says so to the guest; a flush makes it last. The file
-    /// is the disk, byte for byte (raw).
+    /// To Linux it is /dev/vda, by virtio on PCI. One guest at a time has it, but for those that
+    /// only read. What the guest has written is in the file when it says so to the guest; a flush
+    /// makes it last. The file is the disk, byte for byte (raw).
     #[arg(long, value_name = "FILE[,ro]", value_parser = image::choice)]
     pub disk: Option<image::Choice>,
     /// Memory of the guest: MiB, or with M or G behind it
@@ -87,8 +89,8 @@ pub struct Arguments {
     /// CPUs of the guest, each of them a thread; several need EPT
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = cpus())]
     pub cpus: u8,
-    /// How its memory is translated (default: ept); `minivmx info` says what each is, and which this
-    /// machine has
+    /// How its memory is translated (default: ept); `minivmx info` says what each is, and which
+    /// this machine has
     #[arg(long, value_name = "NAME", value_parser = mmu::parser())]
     pub mmu: Option<Mmu>,
     /// What runs it: this driver, or KVM, with the same devices
@@ -96,20 +98,22 @@ pub struct Arguments {
     pub accel: Accel,
     /// Let gdb see the guest, at a port of 127.0.0.1, or at a socket with a file's name
     ///
-    /// The guest waits for gdb at its first instruction. Before Linux has unpacked itself its functions are
-    /// not in memory: `hbreak start_kernel` works from the beginning on, `break` does later. The kernel's
-    /// command line needs nokaslr for its vmlinux to be right.
+    /// The guest waits for gdb at its first instruction. Before Linux has unpacked itself its
+    /// functions are not in memory: `hbreak start_kernel` works from the beginning on, `break` does
+    /// later. The kernel's command line needs nokaslr for its vmlinux to be right.
     #[arg(long, value_name = "PORT|SOCKET")]
     pub gdb: Option<Place>,
-    /// Write the guest as it is into this file, when Ctrl-A w is typed, or SIGUSR1 comes; it goes on
+    /// Write the guest as it is into this file, when Ctrl-A w is typed, or SIGUSR1 comes; it goes
+    /// on
     ///
     /// Its CPU, its memory and its devices are in it; a file that is there is replaced.
     #[arg(long, value_name = "FILE", conflicts_with = "gdb")]
     pub snapshot: Option<PathBuf>,
     /// Let a guest go on that --snapshot has written, as if no time had passed
     ///
-    /// With whatever driver and --mmu, also of those that it did not run by before. If it has a disk, --disk
-    /// has to name the image again, which is to be as it was when the snapshot was written.
+    /// With whatever driver and --mmu, also of those that it did not run by before. If it has a
+    /// disk, --disk has to name the image again, which is to be as it was when the snapshot was
+    /// written.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "memory", "console"])]
     pub restore: Option<PathBuf>,
     /// End when the guest has printed this

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `--gdb`: a guest that gdb sees and stops, by gdb's remote protocol. The guest waits for gdb at its
-//! first instruction. When gdb leaves it, or is gone, it goes on; gdb may come again.
+//! `--gdb`: a guest that gdb sees and stops, by gdb's remote protocol. The guest waits for gdb at
+//! its first instruction. When gdb leaves it, or is gone, it goes on; gdb may come again.
 
 mod breakpoints;
 mod connection;
@@ -116,8 +116,8 @@ impl Debugger {
         }
     }
 
-    /// Hears what gdb says: at once, if the guest stands still, or else now and then. An interrupt that is on
-    /// its way to the guest has to arrive before gdb may stop it.
+    /// Hears what gdb says: at once, if the guest stands still, or else now and then. An interrupt
+    /// that is on its way to the guest has to arrive before gdb may stop it.
     fn talk(&mut self) -> Result<()> {
         if !self.is_running() {
             return self.hear(LOOK);
@@ -225,7 +225,8 @@ fn read(session: Session, limit: Duration) -> (Session, std::io::Result<Vec<u8>>
     }
 }
 
-/// Takes a byte. Ctrl-C stops the guest at once; one that came before gdb let the guest run, before it does.
+/// Takes a byte. Ctrl-C stops the guest at once; one that came before gdb let the guest run, before
+/// it does.
 fn take(session: Session, debuggee: &mut Debuggee, byte: u8) -> Result<Session, Failure> {
     let after = match session {
         GdbStubStateMachine::Idle(session) => session.incoming_data(debuggee, byte)?,

@@ -212,8 +212,8 @@ fn describe_memory(params: &mut boot_params, memory: u64) {
     params.e820_entries = ram.len() as u8;
 }
 
-/// By ACPI, and for kernels that do not look at that, by an older table, which only says of several CPUs what
-/// they would not know.
+/// By ACPI, and for kernels that do not look at that, by an older table, which only says of several
+/// CPUs what they would not know.
 fn describe_machine(view: &GuestMemoryMmap, cpus: u8, params: &mut boot_params) -> Result<()> {
     let tables = acpi::image(cpus);
     view.write_slice(&tables, GuestAddress(acpi::ADDRESS.into()))?;

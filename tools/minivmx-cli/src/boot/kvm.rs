@@ -137,8 +137,8 @@ impl Kvm {
         self.set_msrs()
     }
 
-    /// KVM shows in CPUID whether the local APIC is enabled there. The task priority is the program's, as the
-    /// APIC is: with each KVM_RUN the guest gets it of the page that is shared.
+    /// KVM shows in CPUID whether the local APIC is enabled there. The task priority is the
+    /// program's, as the APIC is: with each KVM_RUN the guest gets it of the page that is shared.
     fn set_sregs(&mut self, sregs: &Sregs, has_apic: bool) -> Result<()> {
         let mut before = self.vcpu.get_sregs().context("KVM_GET_SREGS")?;
         if !has_apic {

@@ -2,8 +2,8 @@
 
 //! Where the time of a guest's CPUs goes, in ticks of the time-stamp counter.
 //!
-//! The driver does not say how much of RUN was the guest's: to look at the counter at each VM entry and
-//! exit would make each of them longer.
+//! The driver does not say how much of RUN was the guest's: to look at the counter at each VM entry
+//! and exit would make each of them longer.
 
 use std::{
     fmt,

@@ -55,7 +55,8 @@ use crate::{
     },
 };
 
-/// A guest that waits is looked after so often, whatever happens: a signal may have come just before.
+/// A guest that waits is looked after so often, whatever happens: a signal may have come just
+/// before.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Boots it, and reports how it ended.
@@ -84,7 +85,8 @@ struct Boot<'a> {
     memory: u64,
     /// What CPUID was made to answer.
     cpuid: Vec<CpuidEntry>,
-    /// Does the guest wait in HLT? Only an interrupt ends that, whatever is asked of the program meanwhile.
+    /// Does the guest wait in HLT? Only an interrupt ends that, whatever is asked of the program
+    /// meanwhile.
     waits: bool,
     alarm: Alarm,
     meters: &'a Meters,
@@ -177,8 +179,8 @@ impl<'a> Boot<'a> {
         })
     }
 
-    /// Looks for what was typed, if that is due, whether or not the alarm has rung for it: it may have done
-    /// so while the program waited in the guest's place.
+    /// Looks for what was typed, if that is due, whether or not the alarm has rung for it: it may
+    /// have done so while the program waited in the guest's place.
     fn look(&mut self) {
         let now = self.devices.now();
         if self.look_due.is_some_and(|due| due <= now) {
@@ -252,8 +254,8 @@ impl<'a> Boot<'a> {
         Ok(None)
     }
 
-    /// Waits in the guest's place, until an interrupt comes that it can take, or somebody asks something of the
-    /// program. If that is gdb, it has the guest go on as it likes.
+    /// Waits in the guest's place, until an interrupt comes that it can take, or somebody asks
+    /// something of the program. If that is gdb, it has the guest go on as it likes.
     fn wait(&mut self) -> Result<()> {
         self.devices.raise_lines();
         let longest = if self.look_due.is_some() {

@@ -12,8 +12,8 @@
 //! | each 8 + 4096 | a page of memory that is not zero: guest-physical address, and contents |
 //! | 4 | CRC-32 of all before |
 //!
-//! Numbers are little-endian. Any way of running the guest can go on from it: all of it is the architecture's,
-//! and the devices are the program's.
+//! Numbers are little-endian. Any way of running the guest can go on from it: all of it is the
+//! architecture's, and the devices are the program's.
 
 pub mod request;
 mod summed;

@@ -58,7 +58,8 @@ pub fn cpuid(frequency: u64) -> [CpuidEntry; 3] {
     ]
 }
 
-/// The frequency of the crystal that these leaves tell of, in Hz; it feeds the timers of local APICs, too.
+/// The frequency of the crystal that these leaves tell of, in Hz; it feeds the timers of local
+/// APICs, too.
 pub fn crystal_frequency(cpuid: &[CpuidEntry]) -> u64 {
     let mut crystals = cpuid.iter().filter(|entry| entry.leaf == TSC);
     crystals.next().map_or(0, |entry| entry.ecx.into())

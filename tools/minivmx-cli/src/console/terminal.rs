@@ -79,10 +79,12 @@ fn put_back_when_dying() -> io::Result<()> {
     Ok(())
 }
 
-/// Dies of that signal once more, with the terminal as it was: each call here is allowed in a handler.
+/// Dies of that signal once more, with the terminal as it was: each call here is allowed in a
+/// handler.
 extern "C" fn die(signal: libc::c_int, _info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     put_back();
-    // SAFETY: No handler takes its place, and so nothing runs that would have to be prepared for it.
+    // SAFETY: No handler takes its place, and so nothing runs that would have to be prepared for
+    // it.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
     // SAFETY: A process may signal itself; the signal is blocked until this handler is left.
     unsafe { libc::raise(signal) };

@@ -39,8 +39,8 @@ pub fn mmu() -> &'static str {
     }
 }
 
-/// Gives a VM its memory, a slot for each region, and in pages of 4 KiB, as minivmx has it. Below 4 GiB it
-/// is a ROM.
+/// Gives a VM its memory, a slot for each region, and in pages of 4 KiB, as minivmx has it. Below 4
+/// GiB it is a ROM.
 ///
 /// # Safety
 ///

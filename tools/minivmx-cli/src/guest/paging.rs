@@ -184,7 +184,8 @@ impl Mode {
         }
     }
 
-    /// What an entry leaves over of what those above do: those at the top of PAE paging, everything.
+    /// What an entry leaves over of what those above do: those at the top of PAE paging,
+    /// everything.
     fn rights(&self, table: &Table, entry: u64) -> PteFlags {
         const WRITE: u64 = 1 << 1;
         const USER: u64 = 1 << 2;

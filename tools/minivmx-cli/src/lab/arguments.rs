@@ -38,8 +38,8 @@ pub struct EptVsShadow {
     /// Also write a page with charts to a file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Run this guest, as `minivmx run --elf` does, in place of the workloads: nothing is checked then but
-    /// that it does the same with each MMU
+    /// Run this guest, as `minivmx run --elf` does, in place of the workloads: nothing is checked
+    /// then but that it does the same with each MMU
     #[arg(long, value_name = "FILE", conflicts_with_all = ["workloads", "html", "short"])]
     pub elf: Option<PathBuf>,
     /// Give that guest so many seconds with each MMU

@@ -32,7 +32,8 @@ impl Runs {
         Ok(Self(mmus.iter().map(run).collect::<Result<_>>()?))
     }
 
-    /// What was not as it should be: a guest that did not come to its end, or did otherwise with another MMU.
+    /// What was not as it should be: a guest that did not come to its end, or did otherwise with
+    /// another MMU.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let first = self.0.first();

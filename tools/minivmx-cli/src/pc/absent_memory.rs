@@ -67,8 +67,8 @@ pub fn complete(
         at.bus.write_register(at.gpa, value);
     }
     regs.rip = instruction.next_ip();
-    // The CPU set it, as the instruction was to be tried again (SDM Vol. 3C, "Saving RIP, RSP, RFLAGS, and
-    // SSP"): the next one is to meet its breakpoint.
+    // The CPU set it, as the instruction was to be tried again (SDM Vol. 3C, "Saving RIP, RSP,
+    // RFLAGS, and SSP"): the next one is to meet its breakpoint.
     regs.rflags &= !rflags::RF;
     Ok(())
 }

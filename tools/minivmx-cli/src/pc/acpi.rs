@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tells a guest of its machine, and how it is switched off and reset (Advanced Configuration and
-//! Power Interface (ACPI) Specification 6.5, "ACPI Software Programming Model").
+//! What tells a guest of its machine, and how it is switched off and reset (Advanced Configuration
+//! and Power Interface (ACPI) Specification 6.5, "ACPI Software Programming Model").
 //!
 //! | table | what |
 //! |---|---|
@@ -11,8 +11,8 @@
 //! | DSDT | the PCI bus, and how it is switched off |
 //! | MADT | CPUs and their interrupt controllers, if there are several |
 //!
-//! A guest with one CPU has no APIC: its interrupts are those of the 8259A, which is what the lack of a MADT
-//! says. By hand, as rust-vmm's `acpi_tables` needs a newer compiler than Debian 13's.
+//! A guest with one CPU has no APIC: its interrupts are those of the 8259A, which is what the lack
+//! of a MADT says. By hand, as rust-vmm's `acpi_tables` needs a newer compiler than Debian 13's.
 
 mod aml;
 mod dsdt;

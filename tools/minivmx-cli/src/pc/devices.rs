@@ -54,8 +54,8 @@ trait Device {
     fn read(&mut self, port: u16, width: u8) -> u32;
     fn write(&mut self, port: u16, width: u8, value: u32);
 
-    /// Whether it has registers wider than a byte, and is given an access as it is. Else an access to several
-    /// ports is one to each of them, as on a bus of 8 bits.
+    /// Whether it has registers wider than a byte, and is given an access as it is. Else an access
+    /// to several ports is one to each of them, as on a bus of 8 bits.
     fn has_wide_registers(&self) -> bool {
         false
     }
@@ -193,7 +193,8 @@ impl Devices {
         }
     }
 
-    /// Lets them go on from there, as if no time had passed; but the clock of the CMOS has the host's time.
+    /// Lets them go on from there, as if no time had passed; but the clock of the CMOS has the
+    /// host's time.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         self.clock = clock_from(state.now);
         self.pit = pit::Pit::new(Arc::clone(&self.clock));
@@ -348,8 +349,9 @@ impl Devices {
         self.terminal().receive();
     }
 
-    /// Lets what has happened since the last call raise interrupt lines: the clock's tick, what was received,
-    /// what the guest enabled in its serial port, and what its disk and its console have done.
+    /// Lets what has happened since the last call raise interrupt lines: the clock's tick, what was
+    /// received, what the guest enabled in its serial port, and what its disk and its console have
+    /// done.
     pub fn raise_lines(&mut self) {
         if self.serial.take_interrupt() {
             self.raise(SERIAL_LINE);
@@ -400,8 +402,8 @@ impl Devices {
         (self.clock)()
     }
 
-    /// When the next clock tick is due, by that time, if the guest would hear it: not while it has to take the
-    /// last one.
+    /// When the next clock tick is due, by that time, if the guest would hear it: not while it has
+    /// to take the last one.
     pub fn tick_due(&self) -> Option<Duration> {
         let is_heard = self.pic.hears(CLOCK_LINE) || self.apics.is_heard(CLOCK_LINE);
         is_heard.then(|| self.pit.tick_due())?

@@ -67,8 +67,8 @@ fn code_width(vcpu: &Vcpu) -> Result<u32> {
     Ok(registers::code_width(&sregs.cs, sregs.efer))
 }
 
-/// Carries out the access to absent memory, or to a device in its place, that the vCPU exited for, or says
-/// why not.
+/// Carries out the access to absent memory, or to a device in its place, that the vCPU exited for,
+/// or says why not.
 pub fn access_absent_memory(vcpu: &mut Vcpu, bus: &mut dyn Bus) -> Result<Option<Error>> {
     if vcpu.event().is_some() {
         return Ok(Some(anyhow!(NO_PLACE_FOR_EVENT)));
@@ -91,8 +91,8 @@ pub fn access_absent_memory(vcpu: &mut Vcpu, bus: &mut dyn Bus) -> Result<Option
     Ok(completed.err())
 }
 
-/// Behind an instruction that was carried out in the CPU's place comes the trap that TF asks for, and nothing
-/// blocks it any more.
+/// Behind an instruction that was carried out in the CPU's place comes the trap that TF asks for,
+/// and nothing blocks it any more.
 fn trap_single_step(vcpu: &mut Vcpu) -> Result<()> {
     if vcpu.regs().rflags & TF == 0 {
         return Ok(());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tells a guest that uses no ACPI (`acpi=off`, or a kernel without it) of its CPUs and interrupt
-//! controllers; one that does does not look at it (Intel MultiProcessor Specification 1.4, "MP Configuration
-//! Table").
+//! What tells a guest that uses no ACPI (`acpi=off`, or a kernel without it) of its CPUs and
+//! interrupt controllers; one that does does not look at it (Intel MultiProcessor Specification
+//! 1.4, "MP Configuration Table").
 
 use super::{
     checksum::checksum,

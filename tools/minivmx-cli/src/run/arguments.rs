@@ -37,8 +37,8 @@ pub struct Arguments {
     image: ImageArgs,
     /// Its disk: what a file, or a block device, holds; with ",ro" behind it only to be read
     ///
-    /// By virtio on PCI, without interrupts: for the firmware, and what reads and writes by it. The file is
-    /// the disk, byte for byte (raw).
+    /// By virtio on PCI, without interrupts: for the firmware, and what reads and writes by it. The
+    /// file is the disk, byte for byte (raw).
     #[arg(long, value_name = "FILE[,ro]", value_parser = image::choice)]
     pub disk: Option<image::Choice>,
     /// Memory of the guest in MiB
@@ -47,23 +47,24 @@ pub struct Arguments {
     /// How its memory is translated; `minivmx info` says what each is, and which this machine has
     #[arg(long, value_name = "NAME", default_value_t = Mmu::Ept, value_parser = mmu::parser())]
     pub mmu: Mmu,
-    /// Print every exit, also those that the driver would answer by itself, to standard error; with names,
-    /// such as --trace=cpuid,page-fault, only these
+    /// Print every exit, also those that the driver would answer by itself, to standard error; with
+    /// names, such as --trace=cpuid,page-fault, only these
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, value_delimiter = ',',
           default_missing_value = "all", value_parser = filter::parse)]
     pub trace: Vec<Filter>,
-    /// Carry out the guest's instructions one by one, and print each to standard error before: its linear
-    /// address, bytes and text; with a number, so many of them, and end. With --break the first is the one
-    /// there. The guest can see that RFLAGS.TF is set, and its handlers of exceptions and interrupts go by
-    /// as a whole
+    /// Carry out the guest's instructions one by one, and print each to standard error before: its
+    /// linear address, bytes and text; with a number, so many of them, and end. With --break the
+    /// first is the one there. The guest can see that RFLAGS.TF is set, and its handlers of
+    /// exceptions and interrupts go by as a whole
     #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "18446744073709551615",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub step: Option<u64>,
-    /// Let CPUID answer so to the guest, in place of what this CPU does; may be given for several leaves
+    /// Let CPUID answer so to the guest, in place of what this CPU does; may be given for several
+    /// leaves
     #[arg(long, value_name = "LEAF[.SUB]=EAX,EBX,ECX,EDX", value_parser = cpuid::parse)]
     pub cpuid: Vec<CpuidEntry>,
-    /// At the end, show the ten instructions that exited most often, counting also exits that the driver
-    /// would answer by itself
+    /// At the end, show the ten instructions that exited most often, counting also exits that the
+    /// driver would answer by itself
     #[arg(long)]
     pub histogram: bool,
     /// End when the guest has printed this

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `minivmx run --break`: the guest stops at an instruction. A debug register of its own does it, and a trap for
-//! the exception that this raises (SDM Vol. 3B, "Debug Registers").
+//! `minivmx run --break`: the guest stops at an instruction. A debug register of its own does it,
+//! and a trap for the exception that this raises (SDM Vol. 3B, "Debug Registers").
 
 use minivmx::{
     Exit,

@@ -25,8 +25,8 @@ pub enum Stop {
     Timeout,
 }
 
-/// Makes a vCPU that runs return to the program. It may interrupt anything, so that it does nothing but
-/// atomic stores.
+/// Makes a vCPU that runs return to the program. It may interrupt anything, so that it does nothing
+/// but atomic stores.
 pub type Kick = Box<dyn Fn() + Send + Sync>;
 
 static SIGNAL: AtomicI32 = AtomicI32::new(0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `minivmx run --step`: the guest's instructions one by one. With RFLAGS.TF each raises a debug exception behind
-//! it, which is trapped (SDM Vol. 3B, "Single-Step Exception Condition"): every CPU has that, and the driver
-//! raises it for the instructions that it carries out itself.
+//! `minivmx run --step`: the guest's instructions one by one. With RFLAGS.TF each raises a debug
+//! exception behind it, which is trapped (SDM Vol. 3B, "Single-Step Exception Condition"): every
+//! CPU has that, and the driver raises it for the instructions that it carries out itself.
 
 use minivmx::{
     Exit,
@@ -42,8 +42,8 @@ impl Steps {
         }
     }
 
-    /// Sees to it that the guest stops behind its next instruction. Returns it as a line, unless it was
-    /// begun already.
+    /// Sees to it that the guest stops behind its next instruction. Returns it as a line, unless it
+    /// was begun already.
     pub fn begin(&mut self, machine: &mut Machine) -> Result<Option<String>> {
         machine.vcpu.regs_mut().rflags |= RFLAGS_TF;
         if std::mem::replace(&mut self.is_shown, true) {

@@ -47,7 +47,8 @@ impl File {
     }
 }
 
-/// Those of these processes, else of all, in the order of their numbers. A process that goes meanwhile has none.
+/// Those of these processes, else of all, in the order of their numbers. A process that goes
+/// meanwhile has none.
 ///
 /// # Errors
 ///

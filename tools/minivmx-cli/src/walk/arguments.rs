@@ -16,12 +16,13 @@ use crate::numbers::number;
 /// What of translation is to be shown at the end.
 #[derive(Args, Debug)]
 pub struct LookArgs {
-    /// End when the guest comes to the instruction at this linear address (it uses DR0); with --step, go on
-    /// from there one by one
+    /// End when the guest comes to the instruction at this linear address (it uses DR0); with
+    /// --step, go on from there one by one
     #[arg(long = "break", value_name = "ADDRESS", value_parser = number)]
     pub breakpoint: Option<u64>,
     /// At the end, draw how linear addresses are translated: every entry of every table, numbered.
-    /// An address is read from, unless :write or :fetch stands behind it; :user makes it an access of a program
+    /// An address is read from, unless :write or :fetch stands behind it; :user makes it an access
+    /// of a program
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = question,
         conflicts_with = "json")]
     pub walk: Vec<Question>,

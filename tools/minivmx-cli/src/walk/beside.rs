@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A walk under shadow paging: the guest's tables, and beside them the shadow's, with what differs and why.
+//! A walk under shadow paging: the guest's tables, and beside them the shadow's, with what differs
+//! and why.
 
 use std::fmt::{
     self,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A walk under EPT, which has two dimensions, as a grid: a row for each of the guest's levels and one for the
-//! page, a column for each of EPT's.
+//! A walk under EPT, which has two dimensions, as a grid: a row for each of the guest's levels and
+//! one for the page, a column for each of EPT's.
 
 use std::fmt::{
     self,
@@ -123,7 +123,8 @@ fn distinct(walk: &Walk) -> Vec<(Vec<usize>, Pte)> {
     found
 }
 
-/// Is it the same entry of the same table? Without the administrator's rights, by what it translates.
+/// Is it the same entry of the same table? Without the administrator's rights, by what it
+/// translates.
 fn is_same(one: &Pte, other: &Pte) -> bool {
     let covered = |pte: &Pte| pte.input >> (3 + 9 * pte.level);
     one.level == other.level && covered(one) == covered(other)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Walks as one page that needs nothing else: a picture of each, with every entry under the pointer.
+//! Walks as one page that needs nothing else: a picture of each, with every entry under the
+//! pointer.
 
 use std::fmt::{
     self,

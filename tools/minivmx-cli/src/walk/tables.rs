@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All that the guest's tables map, and beside it what the CPU has for it: entries of EPT, or of the shadow.
-//! What is alike and contiguous is one line.
+//! All that the guest's tables map, and beside it what the CPU has for it: entries of EPT, or of
+//! the shadow. What is alike and contiguous is one line.
 
 use std::{
     collections::BTreeMap,

@@ -76,8 +76,8 @@ impl Caches {
         }
     }
 
-    /// What an access can come to by the tables that are cached: other than those, it sets the flags in the
-    /// entries that it uses, so that they need not be set.
+    /// What an access can come to by the tables that are cached: other than those, it sets the
+    /// flags in the entries that it uses, so that they need not be set.
     fn reached<'a>(
         &'a self,
         paging: &'a Paging,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much operations do, counted in entries: it depends on what they are for, and not on what else there
-//! is.
+//! How much operations do, counted in entries: it depends on what they are for, and not on what
+//! else there is.
 
 use super::{
     host::{Host, TablePage, RANDOM},
@@ -259,7 +259,8 @@ fn synchronisation_costs_what_is_out_of_date() {
     }
 }
 
-// To drop everything costs nothing. Where nobody knows which tables come from a page, that is done when it goes, too.
+// To drop everything costs nothing. Where nobody knows which tables come from a page, that is done
+// when it goes, too.
 #[test]
 fn dropping_all_is_free() {
     for count in [1, 5000] {
@@ -290,7 +291,8 @@ fn shadows_of_one_table_are_found_at_once() {
     }
 }
 
-// Where nobody watches writes to tables, those of a single-stepped instruction are nothing to look at, either.
+// Where nobody watches writes to tables, those of a single-stepped instruction are nothing to look
+// at, either.
 #[test]
 fn a_step_does_not_look_at_what_is_not_protected() {
     const READ_ONLY: u64 = OPEN & !2;
@@ -382,7 +384,8 @@ fn room_is_made_in_pieces() {
     guest.check();
 }
 
-// Tables that are out of date are synchronised in pieces, before the guest goes on, and none is dropped.
+// Tables that are out of date are synchronised in pieces, before the guest goes on, and none is
+// dropped.
 #[test]
 fn tables_are_synchronised_in_pieces() {
     let mut guest = Guest::new(&Unsync);
@@ -464,7 +467,8 @@ fn what_was_invalidated_does_not_come_back() {
     }
 }
 
-// INVLPG of any address in a page of 4 MiB reaches all of it, though two entries of the shadow stand for it.
+// INVLPG of any address in a page of 4 MiB reaches all of it, though two entries of the shadow
+// stand for it.
 #[test]
 fn a_large_page_is_invalidated_as_a_whole() {
     const HALF: u64 = 2 << 20;
@@ -473,7 +477,8 @@ fn a_large_page_is_invalidated_as_a_whole() {
     assert!(guest.ram.populate(HALF >> 12));
     guest.ram.store(ROOT << 12, LARGE | OPEN, u64::MAX);
     guest.touch(HALF, false);
-    // A table in its place, of whose pages one is there, and is used before anything is invalidated.
+    // A table in its place, of whose pages one is there, and is used before anything is
+    // invalidated.
     guest.ram.store(PAGE_TABLES << 12, OPEN, u64::MAX);
     guest.write(ROOT, 0, PAGE_TABLES);
     guest.touch(0, false);
@@ -483,9 +488,9 @@ fn a_large_page_is_invalidated_as_a_whole() {
     guest.check();
 }
 
-// An instruction that writes to a table, and takes a new way to old entries, comes to its end: what a piece of the
-// synchronisation has protected is not written to freely again before the last.
-// No random program has come to this so far.
+// An instruction that writes to a table, and takes a new way to old entries, comes to its end: what
+// a piece of the synchronisation has protected is not written to freely again before the last. No
+// random program has come to this so far.
 #[test]
 fn pieces_of_synchronisation_come_to_their_end() {
     const WINDOW: u64 = (TABLES - 1) * 512;
@@ -518,7 +523,8 @@ fn pieces_of_synchronisation_come_to_their_end() {
     panic!("it does not come to its end");
 }
 
-// Where what was left of a synchronisation goes otherwise, that is its end, too: tables get out of date again.
+// Where what was left of a synchronisation goes otherwise, that is its end, too: tables get out of
+// date again.
 #[test]
 fn synchronisation_ends_where_nothing_is_out_of_date() {
     const WINDOW: u64 = (TABLES - 1) * 512;

@@ -21,7 +21,8 @@ pub(super) struct Touch {
 }
 
 impl Touch {
-    /// The address that a page fault reports: one of those that are written, whichever the CPU likes.
+    /// The address that a page fault reports: one of those that are written, whichever the CPU
+    /// likes.
     pub(super) fn reported(&self) -> u64 {
         let (first, last) = self.written();
         if !self.access.write {

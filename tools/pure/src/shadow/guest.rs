@@ -3,7 +3,8 @@
 //! The guest: it makes up a program as it goes, on the machine without a hypervisor.
 //!
 //! A *disciplined* guest invalidates what a CPU could have cached whenever that would make a
-//! difference, and only then; what it sees must not depend on caches. A *wild* one does as it likes.
+//! difference, and only then; what it sees must not depend on caches. A *wild* one does as it
+//! likes.
 
 use super::{
     architecture::Architecture,
@@ -296,8 +297,8 @@ impl Guest {
         self.emit(Op::Invlpg(linear));
     }
 
-    /// Changes an entry, and one far above it, and invalidates the page. Another page of the same table is used
-    /// before and after.
+    /// Changes an entry, and one far above it, and invalidates the page. Another page of the same
+    /// table is used before and after.
     fn invalidate_neighbour(&mut self) {
         let changing = layout::changing(self.paging().mode);
         if changing.is_empty() {

@@ -3,8 +3,8 @@
 //! The CPU as the driver sees it: it walks the shadow tables by their bits, and remembers what it
 //! read for as long as it may.
 //!
-//! Its TLB is as stubborn as an architecture allows: a translation is used until INVLPG, a page fault
-//! at that address or a flush, whatever the tables say meanwhile.
+//! Its TLB is as stubborn as an architecture allows: a translation is used until INVLPG, a page
+//! fault at that address or a flush, whatever the tables say meanwhile.
 
 use super::host::Host;
 use crate::mmu::{
@@ -88,7 +88,8 @@ impl Hardware {
         self.directories.clear();
     }
 
-    /// Where an address is, if the access is allowed. An error is a page fault: whether there is an entry.
+    /// Where an address is, if the access is allowed. An error is a page fault: whether there is an
+    /// entry.
     pub(super) fn reach(&mut self, linear: u64, access: Access) -> Result<u64, bool> {
         let page = linear >> 12;
         let cached = match self.tlb.get(&page) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The host's memory: pages with addresses of their own, which a CPU can reach as long as they exist.
+//! The host's memory: pages with addresses of their own, which a CPU can reach as long as they
+//! exist.
 
 use crate::mmu::{
     address::{Hpa, Level},

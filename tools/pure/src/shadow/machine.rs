@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A machine with a hypervisor: the CPU runs by shadow tables, and this does with its exits what the
-//! driver does.
+//! A machine with a hypervisor: the CPU runs by shadow tables, and this does with its exits what
+//! the driver does.
 
 use super::{
     architecture::Architecture,
@@ -58,7 +58,8 @@ pub(super) struct Machine<'a> {
     /// Says whether what the CPU does is what an architecture allows; not needed where it is known
     /// what it must do.
     architecture: Option<Architecture>,
-    /// Where other threads of the program come in between two exits of an instruction: what they do.
+    /// Where other threads of the program come in between two exits of an instruction: what they
+    /// do.
     others: Option<Dice>,
     coverage: &'a mut Coverage,
 }
@@ -161,8 +162,8 @@ impl<'a> Machine<'a> {
         );
     }
 
-    /// Before the CPU gets to the guest other threads can take memory away or write to it, and a signal can
-    /// end the step; then the program can set registers. Returns whether that was so.
+    /// Before the CPU gets to the guest other threads can take memory away or write to it, and a
+    /// signal can end the step; then the program can set registers. Returns whether that was so.
     fn let_others(&mut self) -> bool {
         let Some(others) = &mut self.others else {
             return false;
@@ -355,8 +356,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What was said of an access that faulted is what the driver does with the fault, unless it only came of
-    /// what the CPU remembered.
+    /// What was said of an access that faulted is what the driver does with the fault, unless it
+    /// only came of what the CPU remembered.
     fn compare(&mut self, touch: &Touch, said: &Answer, fault: &Fault) {
         let told = format!(
             "{}: {touch:x?}: {said:x?}, but {fault:x?}",
@@ -379,7 +380,8 @@ impl<'a> Machine<'a> {
             _ => false,
         };
         if !as_said {
-            // Where tables are not protected, the driver, too, remembers the way to the last of them.
+            // Where tables are not protected, the driver, too, remembers the way to the last of
+            // them.
             assert!(!self.policy.in_step, "{told}");
             self.coverage
                 .count("inspection: the driver remembered something else");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine that all policies must equal: it follows the guest's tables afresh at each access, and
-//! has no hypervisor.
+//! The machine that all policies must equal: it follows the guest's tables afresh at each access,
+//! and has no hypervisor.
 
 use super::{
     architecture::Architecture,

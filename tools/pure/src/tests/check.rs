@@ -49,8 +49,8 @@ fn each_rule_has_a_flip_and_a_name_of_its_own() {
     assert_eq!(names, flipped);
 }
 
-/// What is to blame is one of the fields that were changed, as it is now, or the one that says what the others
-/// mean.
+/// What is to blame is one of the fields that were changed, as it is now, or the one that says what
+/// the others mean.
 #[test]
 fn the_blame_has_the_value_of_its_field() {
     for flip in FLIPS {

@@ -3,8 +3,8 @@
 //! A CPU that sets a flag at the worst moment: after the engine has read an entry, and before it
 //! writes the new one.
 //!
-//! The format here lends itself to that: whenever the engine asks it for a new entry, a CPU writes to
-//! the page first.
+//! The format here lends itself to that: whenever the engine asks it for a new entry, a CPU writes
+//! to the page first.
 
 use super::machine::{walk, Machine, TestPage, TestTable};
 use crate::mmu::{

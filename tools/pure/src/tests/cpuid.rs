@@ -79,8 +79,8 @@ fn leaves_beyond_the_last_are_empty() {
     }
 }
 
-/// Four levels of paging translate 48 bits, and CR4.LA57 is not to be had. Physical addresses are as wide as
-/// the CPU checks them.
+/// Four levels of paging translate 48 bits, and CR4.LA57 is not to be had. Physical addresses are
+/// as wide as the CPU checks them.
 #[test]
 fn addresses_are_as_wide_as_guests_have_them() {
     let all = identity();
@@ -107,8 +107,8 @@ fn the_xsave_area_is_as_large_as_xcr0_says() {
     assert_eq!(answer(XSAVE, 2, &identity()), result(256, 576, 0, 0));
 }
 
-/// Where the host does without XSAVE, or without AVX ("noxsave", "clearcpuid=avx"), guests do without
-/// what needs it, and not without anything else.
+/// Where the host does without XSAVE, or without AVX ("noxsave", "clearcpuid=avx"), guests do
+/// without what needs it, and not without anything else.
 #[test]
 fn what_needs_xsave_comes_and_goes_with_it() {
     use {features_ebx::AVX2, features_ecx::*, version_ecx::*};
@@ -133,8 +133,8 @@ fn what_needs_xsave_comes_and_goes_with_it() {
     }
 }
 
-/// SDM Vol. 4, IA32_MISC_ENABLE: bit 22 hides the leaves from 3 to those of extended functions, bit 34
-/// the feature flag of NX.
+/// SDM Vol. 4, IA32_MISC_ENABLE: bit 22 hides the leaves from 3 to those of extended functions, bit
+/// 34 the feature flag of NX.
 #[test]
 fn misc_enable_hides_what_it_turns_off() {
     let with = |bit: u32| Identity {
@@ -177,8 +177,8 @@ proptest! {
         }
     }
 
-    /// SDM Vol. 4, IA32_MISC_ENABLE: bits 0, 3, 16, 18, 22, 23 and 34 can be changed, bit 7 is read-only
-    /// and ignored, a change of any other faults.
+    /// SDM Vol. 4, IA32_MISC_ENABLE: bits 0, 3, 16, 18, 22, 23 and 34 can be changed, bit 7 is
+    /// read-only and ignored, a change of any other faults.
     #[test]
     fn misc_enable_keeps_what_can_be_changed(noise: u64, bit in 0u32..64) {
         const SETTABLE: u64 = 0x4_00c5_0009;

@@ -19,8 +19,8 @@ fn mapping(size: PageSize, hpa: u64) -> Mapping<Attributes> {
     }
 }
 
-// Read, write, execute in bits 0, 1, 2; memory type write-back (6) in bits 5:3; bit 6: the guest's PAT
-// is ignored, so that the page is cached whatever the guest asks for.
+// Read, write, execute in bits 0, 1, 2; memory type write-back (6) in bits 5:3; bit 6: the guest's
+// PAT is ignored, so that the page is cached whatever the guest asks for.
 #[test]
 fn a_4k_page_of_ordinary_memory() {
     assert_eq!(

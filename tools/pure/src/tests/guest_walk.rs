@@ -161,8 +161,9 @@ fn a_4m_page_above_4g() {
     assert_eq!(memory.read(Gpa::new(0x1000)), Some(0x0080_20a7 << 32));
 }
 
-// Implicit accesses of the supervisor do not heed AC, and the CPU does not say that one is. What is refused
-// although it is there can be nothing else; taken for an explicit one, it would be tried for ever.
+// Implicit accesses of the supervisor do not heed AC, and the CPU does not say that one is. What is
+// refused although it is there can be nothing else; taken for an explicit one, it would be tried
+// for ever.
 #[test]
 fn an_implicit_access_that_smap_forbids_ends_in_a_fault() {
     use guest_walk::fault::{PRESENT, USER, WRITE};

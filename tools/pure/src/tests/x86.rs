@@ -17,7 +17,8 @@ fn bits(value: u64) -> impl Iterator<Item = u32> {
     (0..64).filter(move |bit| value >> bit & 1 != 0)
 }
 
-// SDM Vol. 2, "IRET/IRETD/IRETQ - Interrupt Return": CF, with prefixes of any kind; in 32-bit code 48 is DEC EAX.
+// SDM Vol. 2, "IRET/IRETD/IRETQ - Interrupt Return": CF, with prefixes of any kind; in 32-bit code
+// 48 is DEC EAX.
 #[test]
 fn irets_are_known_by_their_bytes() {
     use instruction::is_iret;
@@ -90,8 +91,8 @@ proptest! {
         prop_assert!(address::is_canonical(!low));
     }
 
-    // SDM Vol. 3A, "Canonicality Checking for Data Addresses Written to Control Registers and MSRs":
-    // a processor with five levels takes 57 bits.
+    // SDM Vol. 3A, "Canonicality Checking for Data Addresses Written to Control Registers and
+    // MSRs": a processor with five levels takes 57 bits.
     #[test]
     fn canonical_addresses_are_as_wide_as_the_processors(high in 0u64..1 << 17, low in 0u64..1 << 47) {
         let address = high << 47 | low;
@@ -100,8 +101,8 @@ proptest! {
         prop_assert_eq!(address::is_canonical_in(address, 57), top == 0 || top == 0xff);
     }
 
-    // SDM Vol. 3A, "Control Registers": PG needs PE, NW needs CD, and bits 6 to 15, 17, 19 to 28 and
-    // 32 to 63 are not defined.
+    // SDM Vol. 3A, "Control Registers": PG needs PE, NW needs CD, and bits 6 to 15, 17, 19 to 28
+    // and 32 to 63 are not defined.
     #[test]
     fn cr0_is_consistent_by_its_bits(noise: u64, defined: u64) {
         for value in [noise, defined & 0xe005_003f] {
@@ -122,8 +123,8 @@ proptest! {
         prop_assert_eq!(after >> 4, cr0 >> 4);
     }
 
-    // SDM Vol. 3B, "Debug Registers": writing a 1 to bits 63:32 faults; DR6 has B0 to B3, BD, BS and
-    // BT here, DR7 has all but bits 10, 12, 14 and 15.
+    // SDM Vol. 3B, "Debug Registers": writing a 1 to bits 63:32 faults; DR6 has B0 to B3, BD, BS
+    // and BT here, DR7 has all but bits 10, 12, 14 and 15.
     #[test]
     fn debug_registers_keep_their_bits(value: u32, high in 1u64..1 << 32) {
         let value = u64::from(value);
@@ -138,8 +139,8 @@ proptest! {
         prop_assert_eq!(dr7::valid(value | high << 32), None);
     }
 
-    // SDM Vol. 3B, "Breakpoint Field Recognition": each byte of the access is looked for among the bytes
-    // that an enabled breakpoint of that kind watches.
+    // SDM Vol. 3B, "Breakpoint Field Recognition": each byte of the access is looked for among the
+    // bytes that an enabled breakpoint of that kind watches.
     #[test]
     fn breakpoints_are_met_byte_by_byte(
         dr7: u32,
@@ -218,8 +219,8 @@ fn ia32e_mode_is_active_just_with_lme_and_paging() {
     }
 }
 
-// SDM Vol. 3A, "Conditions for Generating a Double Fault": the table of classes, and what comes of an
-// exception within a double fault.
+// SDM Vol. 3A, "Conditions for Generating a Double Fault": the table of classes, and what comes of
+// an exception within a double fault.
 #[test]
 fn double_faults_are_those_of_the_table() {
     #[derive(PartialEq)]
@@ -276,7 +277,8 @@ fn faults_but_debug_exceptions_suppress_breakpoints() {
     }
 }
 
-// SDM Vol. 2, "MOV - Move to/from Control Registers": IA-32e mode comes with PG and LME, and goes with PG.
+// SDM Vol. 2, "MOV - Move to/from Control Registers": IA-32e mode comes with PG and LME, and goes
+// with PG.
 #[test]
 fn ia32e_mode_comes_and_goes_with_paging() {
     const CODE_64: AccessRights = AccessRights::from_raw(0xa09b);

@@ -10,8 +10,8 @@ use kernel::{alloc::AllocError, prelude::*};
 ///
 /// # Invariants
 ///
-/// `words` are those of the host's frame at `phys`, of which this value holds one reference. They stay where
-/// they are until the host goes.
+/// `words` are those of the host's frame at `phys`, of which this value holds one reference. They
+/// stay where they are until the host goes.
 pub(crate) struct KernelPage {
     phys: u64,
     words: NonNull<Words>,

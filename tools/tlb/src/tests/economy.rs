@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is not needed is not done: a flush costs the guest its translations, and an interrupt stops a CPU.
+//! What is not needed is not done: a flush costs the guest its translations, and an interrupt stops
+//! a CPU.
 
 use crate::{
     cpu::Touch::Read,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a policy of shadow paging does where the guest says that its tables have changed: that is left out, too,
-//! and each time random programs have to fail.
+//! What a policy of shadow paging does where the guest says that its tables have changed: that is
+//! left out, too, and each time random programs have to fail.
 
 use super::random::{self, Policy};
 use crate::{

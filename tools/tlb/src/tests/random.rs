@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Large cases, in random order: VMs with EPT and with each policy of shadow paging, whose vCPUs move between
-//! CPUs, come and go, and get VPIDs and tables that others had, while their memory is taken away and comes
-//! again.
+//! Large cases, in random order: VMs with EPT and with each policy of shadow paging, whose vCPUs
+//! move between CPUs, come and go, and get VPIDs and tables that others had, while their memory is
+//! taken away and comes again.
 
 use crate::{
     cpu::Touch::{self, Fetch, Read, Write},
@@ -43,7 +43,8 @@ pub(super) type Policy = &'static dyn ShadowPolicy<KernelPage>;
 /// All of them.
 const POLICIES: [Policy; 4] = [&Vtlb, &Wp, &Unsync, &Pv];
 
-/// Runs a program with this seed on so many CPUs, with a step left out. Returns the steps that there were.
+/// Runs a program with this seed on so many CPUs, with a step left out. Returns the steps that
+/// there were.
 pub(super) fn run(seed: u64, processors: usize, omission: Option<Step>) -> BTreeSet<Step> {
     run_with(&POLICIES, seed, processors, omission)
 }
@@ -281,7 +282,8 @@ impl Places {
 
 /// A guest with four levels of tables, which it changes, and invalidates what it changed.
 ///
-/// Memory begins with the tables of two address spaces, which see each other's lowest tables; data is behind.
+/// Memory begins with the tables of two address spaces, which see each other's lowest tables; data
+/// is behind.
 struct Guest {
     vcpu: Vcpu,
     dice: Dice,
@@ -333,7 +335,8 @@ impl Guest {
     const DATA: u64 = 0x1_0000;
     /// Pages of data.
     const PAGES: u64 = 6;
-    /// Pages that a space maps, the first half by one table and the second by the other; the first half twice.
+    /// Pages that a space maps, the first half by one table and the second by the other; the first
+    /// half twice.
     const SLOTS: usize = 6;
     /// Where a space sees the tables, by the first table.
     const WINDOW: u64 = 64;

@@ -56,7 +56,8 @@ const KIND: Kind = Kind {
     huge: false,
 };
 
-/// Tries all orders of a case, with a step left out. Returns the steps that there were, and how many orders.
+/// Tries all orders of a case, with a step left out. Returns the steps that there were, and how
+/// many orders.
 pub(super) fn explore(case: Case, omission: Option<Step>) -> (BTreeSet<Step>, usize) {
     let met = Arc::new(Mutex::new((BTreeSet::new(), 0)));
     let mut builder = loom::model::Builder::new();
@@ -207,7 +208,8 @@ const WRITABLE: u64 = 1 << 1;
 /// XD.
 const NO_EXECUTE: u64 = 1 << 63;
 
-/// A guest whose tables map [`PAGE`] at 0, and the lowest of them behind it; and the same again at [`SPAN`].
+/// A guest whose tables map [`PAGE`] at 0, and the lowest of them behind it; and the same again at
+/// [`SPAN`].
 fn shadowed(policy: &'static dyn ShadowPolicy<KernelPage>) -> Vcpu {
     let vm = Vm::with_shadow(policy, 9);
     for page in TABLES.into_iter().chain([PAGE]) {
@@ -282,8 +284,9 @@ const TABLE_GOES_LATER: Case = Case {
 /// Bytes that one of the lowest tables maps.
 const SPAN: u64 = 0x20_0000;
 
-// A removal looks at so many entries at a time that it pauses in the last of these tables. What that one mapped
-// is gone by then, and forgotten, but the table is still linked: a CPU that looks ahead keeps the way to it.
+// A removal looks at so many entries at a time that it pauses in the last of these tables. What
+// that one mapped is gone by then, and forgotten, but the table is still linked: a CPU that looks
+// ahead keeps the way to it.
 fn table_goes_later() {
     const TABLES: u64 = 8;
     let place = |number: u64| (1 << 30) + number * SPAN;
@@ -313,8 +316,8 @@ const RIGHTS_CHANGE: Case = Case {
     preemptions: 0,
 };
 
-// Two addresses have a table in common. The guest changes an entry, and uses it at one of them before it
-// invalidates: from then on the shadow is right, and only the TLB can be wrong.
+// Two addresses have a table in common. The guest changes an entry, and uses it at one of them
+// before it invalidates: from then on the shadow is right, and only the TLB can be wrong.
 fn rights_change() {
     let mut vcpu = shadowed(&Unsync);
     let (page, alias, window) = (0, SPAN, LENGTH);

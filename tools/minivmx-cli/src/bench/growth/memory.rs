@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of the guest: the first touch of a page at its end, in a VM that has that much mapped. Where the
-//! page is, is looked up in a tree of what is allocated.
+//! Memory of the guest: the first touch of a page at its end, in a VM that has that much mapped.
+//! Where the page is, is looked up in a tree of what is allocated.
 
 use anyhow::{
     Error,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region of 2 MiB pages: to map it, to unmap it, and to close a VM that has it, for each of its pages. No
-//! guest runs, so it is measured with EPT, and with one policy of shadow paging.
+//! A region of 2 MiB pages: to map it, to unmap it, and to close a VM that has it, for each of its
+//! pages. No guest runs, so it is measured with EPT, and with one policy of shadow paging.
 
 use anyhow::Result;
 use minivmx::{

@@ -10,7 +10,8 @@ use super::series::{
     Series, //
 };
 
-/// A row of ticks and one of table memory for each event and MMU, a block for each thing that grows.
+/// A row of ticks and one of table memory for each event and MMU, a block for each thing that
+/// grows.
 pub struct Table<'a>(pub &'a Growth);
 
 impl fmt::Display for Table<'_> {

@@ -35,7 +35,8 @@ impl Watched {
         }
     }
 
-    /// The bits for this length (SDM Vol. 3B, "Debug Control Register (DR7)"), if the CPU can watch it.
+    /// The bits for this length (SDM Vol. 3B, "Debug Control Register (DR7)"), if the CPU can watch
+    /// it.
     fn length_bits(&self) -> Option<u64> {
         let bits = match self.length {
             1 => 0,
@@ -53,7 +54,8 @@ impl Watched {
 pub struct Hardware([Option<Watched>; COUNT]);
 
 impl Hardware {
-    /// Sets one that is not set yet; `None` if the CPU cannot watch that, or watches as much as it can.
+    /// Sets one that is not set yet; `None` if the CPU cannot watch that, or watches as much as it
+    /// can.
     pub fn add(&mut self, watched: Watched) -> Option<()> {
         watched.length_bits()?;
         if self.0.contains(&Some(watched)) {

@@ -152,7 +152,8 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// What gdb says within this time; nothing if a signal comes first. That gdb is gone is an error.
+    /// What gdb says within this time; nothing if a signal comes first. That gdb is gone is an
+    /// error.
     pub fn read(&mut self, limit: Duration) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; 4096];
         self.stream.wait(limit)?;
@@ -173,8 +174,8 @@ fn is_nothing(error: &io::Error) -> bool {
 /// Says that a packet has come.
 const ACKNOWLEDGEMENT: u8 = b'+';
 
-/// An answer of gdb's protocol goes out as a whole. What it answers is acknowledged at once: to let the
-/// guest run has no answer yet.
+/// An answer of gdb's protocol goes out as a whole. What it answers is acknowledged at once: to let
+/// the guest run has no answer yet.
 impl Connection for Wire {
     type Error = io::Error;
 

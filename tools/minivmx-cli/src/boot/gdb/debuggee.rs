@@ -131,7 +131,8 @@ impl Debuggee {
         }
     }
 
-    /// Once it has left its instruction, as INT and SYSCALL do, a step may take as long as what it led to.
+    /// Once it has left its instruction, as INT and SYSCALL do, a step may take as long as what it
+    /// led to.
     fn let_interrupts_in(&mut self) {
         if let Some(step) = &mut self.step {
             step.holds_interrupts &= step.is_at_start(&self.machine);
@@ -186,8 +187,8 @@ impl Debuggee {
         Ok(Ran::On(Stop::Interrupted))
     }
 
-    /// Lets the driver end the exit. A kick without a signal keeps it from entering the guest. Returns whether
-    /// that has led to another exit.
+    /// Lets the driver end the exit. A kick without a signal keeps it from entering the guest.
+    /// Returns whether that has led to another exit.
     fn let_driver_answer(&mut self) -> Result<bool> {
         self.machine.vcpu.set_answer(Answer::Default);
         self.machine.vcpu.immediate_exit().request();
@@ -221,7 +222,8 @@ impl Debuggee {
         Ok(Ran::On(stop))
     }
 
-    /// Lets the driver carry out MOV to or from a debug register: on the guest's own, wherever they are.
+    /// Lets the driver carry out MOV to or from a debug register: on the guest's own, wherever they
+    /// are.
     fn move_debug_register(&mut self, bus: &mut dyn Bus) -> Result<Ran> {
         let Some(guests) = self.guests.take() else {
             self.machine.vcpu.set_answer(Answer::Default);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! gdb's breakpoints by INT3 in the guest's code. The guest can have it at several addresses, and can
-//! write over it: only what is still an INT3 is undone.
+//! gdb's breakpoints by INT3 in the guest's code. The guest can have it at several addresses, and
+//! can write over it: only what is still an INT3 is undone.
 
 use std::mem;
 

@@ -52,8 +52,8 @@ fn write_physical(machine: &Machine, gpa: u64, bytes: &[u8]) -> Option<()> {
     machine.vcpu.set_sregs(&sregs).ok()
 }
 
-/// What comes after `done` bytes of `length`, as far as it is in one page: its guest-physical address, and
-/// how much it is.
+/// What comes after `done` bytes of `length`, as far as it is in one page: its guest-physical
+/// address, and how much it is.
 fn part(machine: &Machine, linear: u64, done: usize, length: usize) -> Option<(u64, usize)> {
     let linear = linear.checked_add(done as u64)?;
     // CAST: At most a page.

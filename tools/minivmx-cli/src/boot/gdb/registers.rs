@@ -73,7 +73,8 @@ impl Registers {
         }
     }
 
-    /// What gdb has set in them, for a guest with these; `None` if it is something that it cannot set.
+    /// What gdb has set in them, for a guest with these; `None` if it is something that it cannot
+    /// set.
     pub fn set(&self, regs: &mut Regs, sregs: &Sregs) -> Option<()> {
         let is_the_same = self.system == System::new(sregs) && !self.sets_x87;
         (is_the_same && is_canonical(self.rip)).then_some(())?;

@@ -38,7 +38,8 @@ pub struct Step {
     effect: Effect,
     /// The guest has set the flag itself.
     is_guests: bool,
-    /// Interrupts wait until it is over: gdb's user wants to see the next instruction, not a handler.
+    /// Interrupts wait until it is over: gdb's user wants to see the next instruction, not a
+    /// handler.
     pub holds_interrupts: bool,
 }
 

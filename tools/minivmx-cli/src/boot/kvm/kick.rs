@@ -46,8 +46,8 @@ impl Kick {
 
     fn flag(&self) -> &AtomicU8 {
         let flag = ptr::from_ref(&self.0.as_ref().immediate_exit).cast_mut();
-        // SAFETY: The page can be written, it lives as long as `self`, and this member is written by
-        // atomic accesses only.
+        // SAFETY: The page can be written, it lives as long as `self`, and this member is written
+        // by atomic accesses only.
         unsafe { AtomicU8::from_ptr(flag) }
     }
 }

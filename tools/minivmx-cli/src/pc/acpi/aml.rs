@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! As much of ACPI's machine language as describes devices (ACPI Specification 6.5, "ACPI Machine Language
-//! (AML) Specification" and "Resource Data Types for ACPI").
+//! As much of ACPI's machine language as describes devices (ACPI Specification 6.5, "ACPI Machine
+//! Language (AML) Specification" and "Resource Data Types for ACPI").
 
 /// Names have four letters, with underscores at the end.
 pub type Name = [u8; 4];
@@ -107,8 +107,8 @@ fn range(kind: u8, flags: u8, first: u16, last: u16) -> Vec<u8> {
     descriptor.into_iter().chain(words).collect()
 }
 
-/// With the number of bytes behind the operation, its own among them (ACPI Specification, "Package Length
-/// Encoding"): in the first of them are how many follow it, and the lowest bits.
+/// With the number of bytes behind the operation, its own among them (ACPI Specification, "Package
+/// Length Encoding"): in the first of them are how many follow it, and the lowest bits.
 fn with_length(operation: &[u8], body: &[u8]) -> Vec<u8> {
     let length = match body.len() + 1 {
         length @ ..0x40 => vec![length as u8],

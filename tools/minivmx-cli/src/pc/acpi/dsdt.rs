@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The differentiated system description table: the PCI bus, and how the machine is switched off. What
-//! every PC has, such as its serial port, guests find where it is.
+//! The differentiated system description table: the PCI bus, and how the machine is switched off.
+//! What every PC has, such as its serial port, guests find where it is.
 
 use super::{
     super::devices::{
@@ -44,8 +44,8 @@ fn link(slot: Slot) -> Name {
     [b'L', b'N', b'K', b'A' - 1 + slot.number]
 }
 
-/// What a slot's INTA# leads to. A link can say that it is an edge, which here it is; without one it
-/// would be a level.
+/// What a slot's INTA# leads to. A link can say that it is an edge, which here it is; without one
+/// it would be a level.
 fn interrupt_link(slot: Slot) -> Vec<u8> {
     let line = resources(&[interrupt(slot.line.into())]);
     device(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The fixed ACPI description table: where the registers are that ACPI itself has (ACPI Specification 6.5,
-//! "Fixed ACPI Description Table (FADT)"; this is the form of ACPI 3.0, as there is nothing above 4 GiB).
+//! The fixed ACPI description table: where the registers are that ACPI itself has (ACPI
+//! Specification 6.5, "Fixed ACPI Description Table (FADT)"; this is the form of ACPI 3.0, as there
+//! is nothing above 4 GiB).
 
 use super::{
     super::devices::{
@@ -21,7 +22,8 @@ const BOOT_ARCHITECTURE: u16 = LEGACY_DEVICES | NO_VGA;
 const LEGACY_DEVICES: u16 = 1 << 0;
 const NO_VGA: u16 = 1 << 2;
 
-/// WBINVD works, HLT does, no button and no alarm is among the fixed registers, and one of them resets.
+/// WBINVD works, HLT does, no button and no alarm is among the fixed registers, and one of them
+/// resets.
 const FLAGS: u32 = WBINVD | C1 | NO_FIXED_POWER_BUTTON | NO_FIXED_SLEEP_BUTTON | NO_ALARM | RESET;
 const WBINVD: u32 = 1 << 0;
 const C1: u32 = 1 << 2;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The multiple APIC description table: CPUs, and their interrupt controllers (ACPI Specification 6.5,
-//! "Multiple APIC Description Table (MADT)").
+//! The multiple APIC description table: CPUs, and their interrupt controllers (ACPI Specification
+//! 6.5, "Multiple APIC Description Table (MADT)").
 
 use super::super::{
     devices::{

@@ -203,8 +203,8 @@ impl Apics {
         }
     }
 
-    /// The first CPU would begin with the firmware, which is not there, or does not do that to itself: no INIT
-    /// is for it.
+    /// The first CPU would begin with the firmware, which is not there, or does not do that to
+    /// itself: no INIT is for it.
     fn act(&mut self, number: usize, kind: Kind) {
         let (frequency, cpu) = (self.frequency, &mut self.cpus[number]);
         match kind {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A console of virtio (Virtual I/O Device (VIRTIO) Version 1.2, "Console Device"): one port, to Linux
-//! /dev/hvc0, with a queue of room for what is typed, and one of what the guest prints. It takes and gives
-//! many bytes at a time, where a serial port has an exit for each.
+//! A console of virtio (Virtual I/O Device (VIRTIO) Version 1.2, "Console Device"): one port, to
+//! Linux /dev/hvc0, with a queue of room for what is typed, and one of what the guest prints. It
+//! takes and gives many bytes at a time, where a serial port has an exit for each.
 
 use std::io::{
     self,
@@ -97,7 +97,8 @@ impl Console {
         self.give_typed(memory);
     }
 
-    /// What nobody takes is lost, and what comes with it at once: each may have to wait for a while.
+    /// What nobody takes is lost, and what comes with it at once: each may have to wait for a
+    /// while.
     fn print(&mut self, memory: &GuestMemoryMmap) {
         let mut is_taken = true;
         self.transport.serve(PRINTED, memory, |mut text, _| {

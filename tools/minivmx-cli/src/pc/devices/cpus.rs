@@ -13,8 +13,8 @@ use super::{
 };
 
 impl Devices {
-    /// The same devices, for so many CPUs, whose timers have this frequency. They are as firmware leaves them,
-    /// also for firmware, which sets them up in any case.
+    /// The same devices, for so many CPUs, whose timers have this frequency. They are as firmware
+    /// leaves them, also for firmware, which sets them up in any case.
     pub fn with_apics(mut self, cpus: u8, frequency: u64) -> Self {
         self.cmos.set_cpus(cpus);
         Self {

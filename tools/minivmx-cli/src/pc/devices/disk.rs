@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A disk of virtio (Virtual I/O Device (VIRTIO) Version 1.2, "Block Device"), whose contents are a
-//! file's. What a CPU asks for is done when it goes on, by its own thread: its guest finds all of it
-//! done, and the interrupt waiting.
+//! file's. What a CPU asks for is done when it goes on, by its own thread: its guest finds all of
+//! it done, and the interrupt waiting.
 
 pub mod image;
 mod request;

@@ -3,10 +3,10 @@
 //! Two 8259A interrupt controllers, the second behind line 2 of the first (Intel
 //! 8259A data sheet).
 //!
-//! By hand, as no crate has them. Lines are edge-triggered, and line 0 comes first:
-//! rotating priorities, polling and the special modes are not offered, as no guest
-//! of ours asks for them. What says of a line that it is a level is memory only (Intel 82371 data sheet,
-//! "Edge/Level Control Registers"); firmware does so of ACPI's interrupt, which nothing here raises.
+//! By hand, as no crate has them. Lines are edge-triggered, and line 0 comes first: rotating
+//! priorities, polling and the special modes are not offered, as no guest of ours asks for them.
+//! What says of a line that it is a level is memory only (Intel 82371 data sheet, "Edge/Level
+//! Control Registers"); firmware does so of ACPI's interrupt, which nothing here raises.
 
 use serde::{
     Deserialize,
@@ -32,7 +32,8 @@ const END_OF_NAMED: u8 = 1 << 6;
 const CASCADE: u8 = 2;
 const LINES: u8 = 8;
 
-/// Its registers, and of them the lines that may be a level: not those of clock, keyboard, slave, RTC and FPU.
+/// Its registers, and of them the lines that may be a level: not those of clock, keyboard, slave,
+/// RTC and FPU.
 const LEVELS: u16 = 0x4d0;
 const MAY_BE_LEVELS: [u8; 2] = [0xf8, 0xde];
 
@@ -158,8 +159,8 @@ struct Chip {
 }
 
 impl Chip {
-    /// The line whose interrupt the CPU is to take: of those that are requested, here or by `others`, the
-    /// first, if no interrupt in service comes before it.
+    /// The line whose interrupt the CPU is to take: of those that are requested, here or by
+    /// `others`, the first, if no interrupt in service comes before it.
     fn first(&self, others: u8) -> Option<u8> {
         self.base?;
         let line = first_of((self.requested | others) & !self.mask)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The timer of ACPI's power management: a counter of 24 bits that nobody can stop, by which firmware waits
-//! (ACPI Specification 6.5, "Power Management Timer").
+//! The timer of ACPI's power management: a counter of 24 bits that nobody can stop, by which
+//! firmware waits (ACPI Specification 6.5, "Power Management Timer").
 
 use super::{
     Clock,

@@ -3,11 +3,12 @@
 //! Power management as ACPI has it in fixed registers: how the guest switches its machine off (ACPI
 //! Specification 6.5, "PM1 Event Grouping" and "PM1 Control Grouping").
 //!
-//! Whose ports they are, the south bridge says, where there is one, and also by which kind of sleep.
+//! Whose ports they are, the south bridge says, where there is one, and also by which kind of
+//! sleep.
 //!
-//! There are no buttons, no alarm, no timer, and no sleep but the one without end, so no event ever comes:
-//! the status register stays 0. Of the events those can be enabled that guests look for in any machine. ACPI
-//! is always on.
+//! There are no buttons, no alarm, no timer, and no sleep but the one without end, so no event ever
+//! comes: the status register stays 0. Of the events those can be enabled that guests look for in
+//! any machine. ACPI is always on.
 
 use anyhow::Result;
 

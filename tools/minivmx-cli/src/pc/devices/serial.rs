@@ -148,7 +148,8 @@ impl Device for SerialPort {
     }
 
     fn write(&mut self, port: u16, _width: u8, value: u32) {
-        // What nobody takes is lost, as on a line that is not plugged in; the interrupt's cannot fail.
+        // What nobody takes is lost, as on a line that is not plugged in; the interrupt's cannot
+        // fail.
         let _ = self.uart.write((port - BASE) as u8, value as u8);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The south bridge that firmware looks for behind the i440FX: what of a PIIX4 leads to its serial port, and to
-//! its power management (Intel 82371AB (PIIX4) data sheet, "Register Description").
+//! The south bridge that firmware looks for behind the i440FX: what of a PIIX4 leads to its serial
+//! port, and to its power management (Intel 82371AB (PIIX4) data sheet, "Register Description").
 //!
 //! A kernel that is told of its machine by tables needs none.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device that has the terminal: it takes of what is typed as much as it has room for, so that nothing
-//! is lost, and the rest waits where it is.
+//! A device that has the terminal: it takes of what is typed as much as it has room for, so that
+//! nothing is lost, and the rest waits where it is.
 
 use std::time::Duration;
 

@@ -4,14 +4,14 @@
 //! queues of requests in the guest's memory, and an interrupt (Virtual I/O Device (VIRTIO) Version
 //! 1.2, "Virtio Over PCI Bus").
 //!
-//! It is a PCI function of the form of virtio 1, whose registers are I/O ports, which that form allows:
-//! so a CPU itself tells what an access is, under each way to translate memory, where one to memory would
-//! have to be decoded. Linux, SeaBIOS and OVMF find such devices by themselves; those of virtio-mmio only
-//! Linux does, by words on its command line. Its interrupt is its line, INTA#, and rises for a moment
-//! with each thing that there is to tell; there is no MSI-X.
+//! It is a PCI function of the form of virtio 1, whose registers are I/O ports, which that form
+//! allows: so a CPU itself tells what an access is, under each way to translate memory, where one
+//! to memory would have to be decoded. Linux, SeaBIOS and OVMF find such devices by themselves;
+//! those of virtio-mmio only Linux does, by words on its command line. Its interrupt is its line,
+//! INTA#, and rises for a moment with each thing that there is to tell; there is no MSI-X.
 //!
-//! Queues are from rust-vmm's `virtio-queue`, which checks what the guest has put there; registers are
-//! by hand, as no crate has them.
+//! Queues are from rust-vmm's `virtio-queue`, which checks what the guest has put there; registers
+//! are by hand, as no crate has them.
 
 #[cfg(test)]
 pub mod driver;
@@ -143,7 +143,8 @@ struct QueueForm {
 }
 
 impl Transport {
-    /// Of a device with these features, queues of so many descriptors, powers of 2, and registers of its own.
+    /// Of a device with these features, queues of so many descriptors, powers of 2, and registers
+    /// of its own.
     pub fn new(features: u64, queue_sizes: &[u16], own: &[u8]) -> Result<Self> {
         let queues = queue_sizes.iter().map(|size| Queue::new(*size));
         Ok(Self {
@@ -228,7 +229,8 @@ impl Transport {
         }
     }
 
-    /// Zero is a reset. The driver learns whether its choice of features can be, as it reads the status.
+    /// Zero is a reset. The driver learns whether its choice of features can be, as it reads the
+    /// status.
     fn set_status(&mut self, status: u8) {
         if status == 0 {
             self.registers = Registers::default();
@@ -250,8 +252,8 @@ impl Transport {
         self.registers.status & (DRIVER_OK | NEEDS_RESET) == DRIVER_OK
     }
 
-    /// Lets a device answer the requests of a queue that the driver has spoken of: no more than there is room
-    /// for, as it speaks of those that come meanwhile.
+    /// Lets a device answer the requests of a queue that the driver has spoken of: no more than
+    /// there is room for, as it speaks of those that come meanwhile.
     pub fn serve(
         &mut self,
         queue: u16,
@@ -266,8 +268,9 @@ impl Transport {
         let _last = (0..most).all(|_| self.serve_one(queue, memory, &mut answer));
     }
 
-    /// Lets it answer the next request of a queue; `false` if there is none. It says how many bytes it has
-    /// written, or that this is no request. After a queue that is none the driver has to start anew.
+    /// Lets it answer the next request of a queue; `false` if there is none. It says how many bytes
+    /// it has written, or that this is no request. After a queue that is none the driver has to
+    /// start anew.
     pub fn serve_one(
         &mut self,
         queue: u16,

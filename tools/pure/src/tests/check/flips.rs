@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! For each rule a state that obeys all, and the changes after which this rule is broken and no other.
+//! For each rule a state that obeys all, and the changes after which this rule is broken and no
+//! other.
 
 use super::states::*;
 use crate::{

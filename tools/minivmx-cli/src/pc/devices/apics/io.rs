@@ -23,7 +23,8 @@ const MASKED: u32 = 1 << 16;
 /// Delivery status and remote IRR cannot be written.
 const WRITABLE: u32 = 0x1_afff;
 
-/// Where ISA's line 0, the clock, leads, as on every PC; the others are at the pins of their numbers.
+/// Where ISA's line 0, the clock, leads, as on every PC; the others are at the pins of their
+/// numbers.
 pub const CLOCK_PIN: u8 = 2;
 
 pub struct IoApic {

@@ -88,8 +88,8 @@ impl LocalApic {
         }
     }
 
-    /// That of the first CPU, as firmware leaves it: what the 8259A asks for passes through LINT0 (Intel
-    /// MultiProcessor Specification, "Virtual Wire Mode").
+    /// That of the first CPU, as firmware leaves it: what the 8259A asks for passes through LINT0
+    /// (Intel MultiProcessor Specification, "Virtual Wire Mode").
     pub fn with_virtual_wire(self) -> Self {
         let mut apic = self;
         apic.spurious |= ENABLED;
@@ -148,7 +148,8 @@ impl LocalApic {
         }
     }
 
-    /// The vector that the CPU is to take: the highest, if it is of a higher class than what the CPU does.
+    /// The vector that the CPU is to take: the highest, if it is of a higher class than what the
+    /// CPU does.
     pub fn pending(&self) -> Option<u8> {
         let vector = self.requested.highest()?;
         (vector >> 4 > self.priority() >> 4).then_some(vector)
@@ -179,7 +180,8 @@ impl LocalApic {
         }
     }
 
-    /// What the CPU does now: the class of interrupts that have to wait (SDM, "Processor Priority").
+    /// What the CPU does now: the class of interrupts that have to wait (SDM, "Processor
+    /// Priority").
     pub fn priority(&self) -> u8 {
         let serviced = self.in_service.highest().unwrap_or_default() & 0xf0;
         match self.task_priority {

@@ -41,8 +41,8 @@ const ASSERT: u32 = 1 << 14;
 const LEVEL: u32 = 1 << 15;
 
 impl Message {
-    /// From a register's two halves. `None` for what does nothing here: SMI, which only firmware takes, and the
-    /// end of an INIT.
+    /// From a register's two halves. `None` for what does nothing here: SMI, which only firmware
+    /// takes, and the end of an INIT.
     pub fn new(low: u32, high: u32) -> Option<Self> {
         let vector = low as u8;
         let kind = match (low >> 8) & 7 {

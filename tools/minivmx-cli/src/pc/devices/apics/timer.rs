@@ -43,7 +43,8 @@ impl Timer {
         self.divide
     }
 
-    /// What it counts now ends when it was to end: its count is another, and may be larger than the initial one.
+    /// What it counts now ends when it was to end: its count is another, and may be larger than the
+    /// initial one.
     pub fn set_divide(&mut self, value: u32) {
         self.divide = value & 0b1011;
     }

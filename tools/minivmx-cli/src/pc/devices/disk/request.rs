@@ -53,7 +53,8 @@ pub struct Known<'a> {
     pub flushes: bool,
 }
 
-/// Answers one: the bytes that were written, the status among them. Without a place for it, it is none.
+/// Answers one: the bytes that were written, the status among them. Without a place for it, it is
+/// none.
 pub fn answer(
     disk: &Known<'_>,
     mut reader: Reader<'_>,

@@ -29,7 +29,8 @@ pub struct Function {
 }
 
 impl Function {
-    /// With these registers, and with ones where they can be written; the others are zero, and stay so.
+    /// With these registers, and with ones where they can be written; the others are zero, and stay
+    /// so.
     pub fn new(registers: &[Bytes<'_>], writable: &[Bytes<'_>]) -> Self {
         Self {
             registers: space(registers),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a device of virtio shows itself on PCI: who it is, and at which of its ports what is (Virtual I/O
-//! Device (VIRTIO) Version 1.2, "PCI Device Layout").
+//! How a device of virtio shows itself on PCI: who it is, and at which of its ports what is
+//! (Virtual I/O Device (VIRTIO) Version 1.2, "PCI Device Layout").
 
 use super::{
     super::pci::{
@@ -87,8 +87,8 @@ fn capabilities() -> Vec<u8> {
         .collect()
 }
 
-/// The first base address is of all its ports. That all queues are at the first of the ports for notifications
-/// is in four bytes more, which are zero.
+/// The first base address is of all its ports. That all queues are at the first of the ports for
+/// notifications is in four bytes more, which are zero.
 fn capability(next: u8, (kind, offset, length): (u8, u16, u16)) -> [u8; CAPABILITY as usize] {
     let mut bytes = [0; CAPABILITY as usize];
     bytes[..4].copy_from_slice(&[VENDOR_SPECIFIC, next, CAPABILITY, kind]);
