@@ -15,6 +15,7 @@ use super::{
         VM_INSTRUCTION_ERROR, //
     },
     look_away::LookAway,
+    observers::Observers,
     vmcs::CurrentVmcs, //
 };
 use crate::{
@@ -101,8 +102,31 @@ pub(crate) fn enter(
     _debug: &LentDebugRegisters<'_>,
     registers: &mut Registers,
 ) -> Result<ExitReason, EntryFailure> {
-    let observers = vmcs.host().observers();
-    let _nobody_watches = observers.map(|observers| LookAway::new(observers, vmcs));
+    match vmcs.host().observers() {
+        None => enter_now(vmcs, registers),
+        Some(observers) => enter_unwatched(observers, vmcs, registers),
+    }
+}
+
+/// The same while somebody watches the host: out of the way of all other entries, which it would
+/// make longer.
+#[cold]
+#[inline(never)]
+fn enter_unwatched(
+    observers: Observers,
+    vmcs: &CurrentVmcs<'_>,
+    registers: &mut Registers,
+) -> Result<ExitReason, EntryFailure> {
+    let _nobody_watches = LookAway::new(observers, vmcs);
+    enter_now(vmcs, registers)
+}
+
+/// Two places need it, one of which is on the way of each exit.
+#[inline(always)]
+fn enter_now(
+    vmcs: &CurrentVmcs<'_>,
+    registers: &mut Registers,
+) -> Result<ExitReason, EntryFailure> {
     let resume = vmcs.launched();
     // SAFETY: By its invariants `vmcs` is current, with interrupts off, its guest stays within its
     // controls, and its host state is this CPU's, with RIP as `write_host_rip` set it; RSP is set
