@@ -80,7 +80,11 @@ impl Vcpu {
     fn with_any_context(&self, body: &mut dyn FnMut(&mut Context<'_>)) -> Result {
         let mut state = self.state.try_lock().ok_or(EBUSY)?;
         state.guest.checked = None;
-        root::insist(|| self.burst(&mut state, &mut *body))
+        // A turn to split locks is for the guest.
+        let splits_lock = core::mem::take(&mut state.guest.splits_lock);
+        let result = root::insist(|| self.burst(&mut state, &mut *body));
+        state.guest.splits_lock = splits_lock;
+        result
     }
 
     /// Does something with the guest's VMCS current and its registers loaded.

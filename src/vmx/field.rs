@@ -95,7 +95,8 @@ access!(
     2
 );
 access!(
-    /// Marker of guest state that reaches beyond the guest: `vmx/guest_state.rs` writes it.
+    /// Marker of guest state that reaches beyond the guest: `vmx/guest_state.rs` writes it, and
+    /// IA32_PERF_GLOBAL_CTRL `vmx/look_away.rs`.
     SharedGuest,
     2
 );

@@ -5,10 +5,9 @@
 //! It exits always, since its delivery can raise it again, without end and without a chance for
 //! interrupts (see [`crate::vcpu::allowance`]). With split-lock detection the CPU raises it for a
 //! locked access that crosses a cache line, too, whatever the guest asked for. A guest does not
-//! expect that: it gets one burst without the detection, but has to wait for it, and for its turn
-//! among all guests, lest it slow down the whole machine. The kernel does the same to its own
-//! programs, unless it was told to kill them (`split_lock_detect=fatal`), which a module cannot
-//! find out.
+//! expect that: it gets one burst without the detection, but has to wait for it, one guest at a
+//! time, lest it slow down the whole machine. The kernel does the same to its own programs, unless
+//! it was told to kill them (`split_lock_detect=fatal`), which a module cannot find out.
 
 use crate::{
     support::cpu::{
