@@ -141,7 +141,6 @@ impl<'a> Boot<'a> {
                 return Ok(stop.into());
             }
             self.look();
-            self.devices.serve(self.guest.memory());
             self.devices.raise_lines();
             self.waits &= !self.devices.has_interrupt();
             self.offer_interrupt()?;
@@ -151,6 +150,8 @@ impl<'a> Boot<'a> {
                 true => self.wait().map(|()| None)?,
                 false => self.run()?,
             };
+            // What the guest has printed by that may be what ends it.
+            self.devices.serve(self.guest.memory());
             self.carry_out_command()?;
             if snapshot::request::take() {
                 self.write_snapshot();
@@ -275,11 +276,12 @@ impl<'a> Boot<'a> {
         Ok(())
     }
 
-    /// Whether a signal, a key or gdb wants something of the program.
+    /// Whether a signal, a key, gdb or the guest wants something of the program.
     fn is_asked(&mut self) -> Result<bool> {
         Ok(signals::stopped().is_some()
             || self.commands.get().is_some()
             || snapshot::request::is_there()
+            || end::asked_for(&self.devices).is_some()
             || self.guest.is_called()?)
     }
 
