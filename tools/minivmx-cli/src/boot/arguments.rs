@@ -54,8 +54,8 @@ pub struct Arguments {
     /// In its place firmware: an image that ends at 4 GiB, begun at the reset vector in real mode
     ///
     /// It has the disk to boot from, its CPUs have APICs, also if there is only one, and a south
-    /// bridge is where it looks for it; tables it makes itself. Real mode needs EPT. The debug
-    /// port, 0x402, goes to standard error.
+    /// bridge is where it looks for it; nobody gives it tables of the machine. Real mode needs EPT.
+    /// The debug port, 0x402, goes to standard error.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "initrd", "cmdline", "restore", "gdb", "snapshot"])]
     pub bios: Option<PathBuf>,
     /// Its initial RAM disk

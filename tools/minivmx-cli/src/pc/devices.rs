@@ -44,7 +44,10 @@ use crate::console::{
     input::Input,
     sink::Sink, //
 };
-use pci::slot;
+use pci::slot::{
+    self,
+    Slot, //
+};
 
 /// Something behind I/O ports.
 ///
@@ -198,6 +201,7 @@ impl Devices {
     pub fn restore(&mut self, state: &State) -> Result<()> {
         self.clock = clock_from(state.now);
         self.pit = pit::Pit::new(Arc::clone(&self.clock));
+        self.pm_timer = pm_timer::PmTimer::new(Arc::clone(&self.clock));
         self.pit.restore(&state.pit);
         self.power.restore(&state.power)?;
         self.pic = state.pic.clone();
@@ -358,17 +362,23 @@ impl Devices {
         }
         let disk = self.disk.as_mut();
         if disk.is_some_and(|disk| disk.transport.take_interrupt()) {
-            self.raise(slot::DISK.line);
+            self.raise_from(slot::DISK);
         }
         let console = self.console.as_mut();
         if console.is_some_and(|console| console.transport.take_interrupt()) {
-            self.raise(slot::CONSOLE.line);
+            self.raise_from(slot::CONSOLE);
         }
         if self.has_clock_listener() && self.pit.take_tick() {
             self.raise(CLOCK_LINE);
         }
         if self.apics.timer_due().is_some() {
             self.apics.raise_timers(self.now());
+        }
+    }
+
+    fn raise_from(&mut self, slot: Slot) {
+        if let Some(line) = self.pci.line_of(slot) {
+            self.raise(line);
         }
     }
 

@@ -91,6 +91,14 @@ impl Pci {
         Some(*slot)
     }
 
+    /// The line of the interrupt controllers that INTA# of a slot leads to, if it does to one.
+    pub fn line_of(&self, slot: Slot) -> Option<u8> {
+        match &self.south_bridge {
+            Some(bridge) => bridge.line_of(slot.number + 1),
+            None => Some(slot.line),
+        }
+    }
+
     pub fn state(&self) -> State {
         let functions = self.functions.iter();
         let states = functions.map(|(slot, function)| (*slot, function.state()));

@@ -21,19 +21,23 @@ pub const SLEEP_TYPE_OFF: u8 = 0;
 const PMBA: usize = 0x40;
 const PMREGMISC: usize = 0x80;
 const PMIOSE: u8 = 1 << 0;
+/// Where each of the four interrupts of PCI leads to (ibidem, "PIRQRC[A:D]—PIRQx Route Control
+/// Registers").
+const PIRQRC: usize = 0x60;
+const NOWHERE: u8 = 1 << 7;
 
 const ISA: &[Bytes<'_>] = &[
     (0x00, &[0x86, 0x80, 0x10, 0x71]), // vendor, device: Intel 82371AB
     (0x04, &[0x07]),                   // ports, memory, bus master: always
     (0x08, &[0x01, 0x00, 0x01, 0x06]), // revision, class: ISA bridge
     (0x0e, &[0x80]),                   // there are other functions
-    (0x60, &[0x80; 4]),                // no interrupt of PCI leads anywhere
+    (PIRQRC, &[NOWHERE; 4]),
 ];
 
 const ISA_WRITABLE: &[Bytes<'_>] = &[
     (0x04, &[0x08]), // special cycles
     (0x4c, &[0xff; 0x60 - 0x4c]),
-    (0x60, &[0x8f; 4]),
+    (PIRQRC, &[NOWHERE | 0x0f; 4]),
 ];
 
 const POWER: &[Bytes<'_>] = &[
@@ -75,6 +79,15 @@ impl SouthBridge {
         }
     }
 
+    /// The line that INTA# of a slot leads to, if it does to one: that of the first slot behind the
+    /// host bridge is the first interrupt of PCI, the next one's the next, as firmware takes it.
+    pub fn line_of(&self, slot: u8) -> Option<u8> {
+        let number = usize::from(slot.wrapping_sub(SLOT) % 4);
+        // CAST: It is a byte.
+        let route = self.isa.read(PIRQRC + number, 1) as u8;
+        (route & NOWHERE == 0).then_some(route)
+    }
+
     /// The first of the ports that the power management answers to, if it does.
     pub fn power_ports(&self) -> Option<u16> {
         // CAST: The registers have so many bits.
@@ -86,6 +99,17 @@ impl SouthBridge {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As SeaBIOS and OVMF write them.
+    #[test]
+    fn interrupts_of_slots_lead_where_firmware_says() {
+        let mut bridge = SouthBridge::default();
+        assert_eq!(bridge.line_of(2), None);
+        let isa = bridge.function(0).expect("it is there");
+        isa.write(0x60, 4, u32::from_le_bytes([10, 10, 11, 0x80 | 11]));
+        let lines = [1, 2, 3, 4, 5].map(|slot| bridge.line_of(slot));
+        assert_eq!(lines, [Some(10), Some(10), Some(11), None, Some(10)]);
+    }
 
     #[test]
     fn ports_are_there_when_they_are_turned_on() {
