@@ -21,7 +21,7 @@ one_result() {
 run_boot() {
 	local kernel=$1 limit=300 status=0
 	[ "$2" != nested ] || limit=1000
-	[ "$kernel" != debug ] || limit=1800
+	[ "$kernel" != debug ] || limit=2400
 	limit=${LIMIT:-$limit}
 	ENGINE=$2 CPU_MODEL=$3 CPUS=$4 LIMIT=$limit \
 		"$LAB/boot.sh" "$name" "$kernel" JOB="${job:-test}" "${@:5}" 2>"$results.verdict" || status=$?
