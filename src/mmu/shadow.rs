@@ -102,6 +102,8 @@ pub(crate) enum Fault {
     Unfinished,
     /// One instruction would take more grants than there is room for.
     TooMuch,
+    /// The address is not canonical: the CPU raises no page fault for such a one.
+    NotCanonical,
 }
 
 /// What a page fault was that the guest's tables have no part in.
@@ -258,8 +260,7 @@ impl<P: Frame> Shadow<P> {
                 Fault::Guest(code)
             }
             Stop::Memory(gpa, access) => Fault::Memory(gpa, access),
-            // The CPU raises no page fault for such an address.
-            Stop::NotCanonical => Fault::TooMuch,
+            Stop::NotCanonical => Fault::NotCanonical,
         }
     }
 

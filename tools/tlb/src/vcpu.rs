@@ -271,6 +271,7 @@ impl Vcpu {
             }
             Fault::Unfinished => Some(Next::Pause),
             Fault::Memory(gpa, access) => Some(self.absent(cpu, gpa, access.write)),
+            Fault::NotCanonical => panic!("not canonical"),
             Fault::TooMuch => panic!("too much for one instruction"),
         }
     }

@@ -87,11 +87,19 @@ pub(in super::super) fn page_fault(cx: &mut Context<'_>) -> Next {
             cx.guest.report.exit.linear_address = address.get();
             next
         }
-        Some(Fault::TooMuch | Fault::Guest(_)) | None => {
-            told.tell(cx, trace::FAULT_MISS, trace::ACTION_FAIL, NONE);
-            cx.internal_error("an instruction that writes to too many page tables at once")
+        Some(Fault::TooMuch) => {
+            const CAUSE: &str = "an instruction that writes to too many page tables at once";
+            fail(cx, told, CAUSE)
         }
+        Some(Fault::NotCanonical) => fail(cx, told, "a page fault at no canonical address"),
+        Some(Fault::Guest(_)) | None => fail(cx, told, "a page fault without shadow tables"),
     }
+}
+
+#[cold]
+fn fail(cx: &mut Context<'_>, told: trace::PageFault, cause: &str) -> Next {
+    told.tell(cx, trace::FAULT_MISS, trace::ACTION_FAIL, NONE);
+    cx.internal_error(cause)
 }
 
 /// No guest-physical address is known.

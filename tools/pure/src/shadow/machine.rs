@@ -327,6 +327,7 @@ impl<'a> Machine<'a> {
                 None
             }
             Fault::Memory(gpa, access) => self.memory(gpa.get(), access.write),
+            Fault::NotCanonical => panic!("{}: {touch:x?} is not canonical", self.policy.name),
             Fault::TooMuch => panic!("{}: {touch:x?} is too much", self.policy.name),
         }
     }
