@@ -6,7 +6,8 @@
 //! # Invariants
 //!
 //!  1. Every present entry of a table that is in use or *retired* is in the reverse map, and no
-//!     other is.
+//!     other is; but where guest tables are not protected, only those are that refer to tables:
+//!     nobody asks there which map a page.
 //!  2. An entry that refers to a table refers to one in use, of the next lower level; `parents` of
 //!     that table counts such entries. A table in use without parents is a root. A retired one has
 //!     none, but its entries count: a table can be in use because of retired ones only. Where guest
@@ -111,7 +112,7 @@ const FEWEST: usize = 2 * FOR_ONE_FILL + 1;
 /// Writes without a use of the shadow in between, after which a table counts as data.
 const WRITES_OF_DATA: u8 = 3;
 
-/// The shadow tables of a VM.
+/// The shadow tables of a vCPU.
 pub(crate) struct Tables<P> {
     pool: Pool<P>,
     /// Are guest tables write-protected while they have shadows?
@@ -482,7 +483,9 @@ impl<P: Frame> Tables<P> {
         let old = self.pool[at.table].entry(at.index);
         if old.map(ShadowEntry::hpa) != Some(page.hpa) {
             self.drop_entry(at, memory);
-            page.referrers.insert(&self.pool, at, page.hpa);
+            if self.protects {
+                page.referrers.insert(&self.pool, at, page.hpa);
+            }
         }
         if old.is_some() {
             self.flush.need();
@@ -501,10 +504,8 @@ impl<P: Frame> Tables<P> {
     /// As above, of an entry that is present.
     fn drop_present(&mut self, at: At, entry: ShadowEntry, memory: &dyn GuestMemory) {
         self.flush.need();
-        let page = &self.pool[at.table];
-        if page.key.level == Level::Pt {
-            let mapped = || memory.referrers(Gpa::new(page.mapped_frame(at.index) << 12));
-            let one_of_many = rmap::remove(&self.pool, at, mapped);
+        if self.pool[at.table].key.level == Level::Pt {
+            let one_of_many = self.protects && self.let_go_of_page(at, memory);
             self.work.count_removal(one_of_many);
             self.pool[at.table].clear(at.index);
             return;
@@ -521,6 +522,12 @@ impl<P: Frame> Tables<P> {
         if page.parents == 0 && !page.key.is_root() {
             self.pool.retire(child);
         }
+    }
+
+    /// Takes an entry that maps a page out of the reverse map. Returns whether others map it.
+    fn let_go_of_page(&self, at: At, memory: &dyn GuestMemory) -> bool {
+        let frame = self.pool[at.table].mapped_frame(at.index);
+        rmap::remove(&self.pool, at, || memory.referrers(Gpa::new(frame << 12)))
     }
 
     /// Drops all entries of a table, until it is time to stop.

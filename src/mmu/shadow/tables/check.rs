@@ -43,8 +43,10 @@ impl<P: Frame> Tables<P> {
             parents += u64::from(page.parents);
             for index in self.present(table) {
                 let at = At { table, index };
-                entries += 1;
-                in_rings += self.check_rmap(at, memory);
+                if self.protects || page.key.level != Level::Pt {
+                    entries += 1;
+                    in_rings += self.check_rmap(at, memory);
+                }
                 if page.key.level == Level::Pt {
                     self.check_page(at, memory);
                 } else {
