@@ -86,7 +86,7 @@ static int valid_answer(const struct vm *vm, const struct call *call)
 {
 	bool second_vcpu = call->number == MINIVMX_CREATE_VCPU;
 
-	return second_vcpu && !uses_ept(vm) ? EOPNOTSUPP : 0;
+	return second_vcpu && !has_several_vcpus(vm) ? EOPNOTSUPP : 0;
 }
 
 TEST_F(vm, exact_size)
@@ -283,7 +283,6 @@ static const struct reserved {
 	RESERVED(GET_MSRS, msrs, __reserved),
 	RESERVED(SET_MSRS, msrs, __reserved),
 	RESERVED(CHECK, check, __reserved),
-	RESERVED(READ_TABLE, read_table, __reserved),
 	RESERVED(TRANSLATE, translate, __reserved),
 };
 
@@ -436,7 +435,7 @@ TEST_F(vm, no_file_left)
 	struct rlimit limit;
 	int next = dup(self->vm.device);
 
-	if (!uses_ept(&self->vm))
+	if (!has_several_vcpus(&self->vm))
 		SKIP(return, NEEDS_TWO_VCPUS);
 	close(next);
 	getrlimit(RLIMIT_NOFILE, &limit);
@@ -486,7 +485,7 @@ TEST_F(vm, vcpu_numbers)
 	const int vm = self->vm.fd;
 	int fd;
 
-	if (!uses_ept(&self->vm))
+	if (!has_several_vcpus(&self->vm))
 		SKIP(return, NEEDS_TWO_VCPUS);
 	ASSERT_GE(info.out_max_vcpus, 2);
 	test_err(EEXIST, vm, MINIVMX_CREATE_VCPU, ARG(create_vcpu, .id = 0));
@@ -829,7 +828,7 @@ TEST_F(vm, vcpu_number_races)
 	void *theirs;
 	long mine;
 
-	if (!uses_ept(&self->vm))
+	if (!has_several_vcpus(&self->vm))
 		SKIP(return, NEEDS_TWO_VCPUS);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, claim_numbers, &self->vm));
 	mine = (long)claim_numbers(&self->vm);

@@ -29,8 +29,8 @@ struct row {
 	u32 mmus;
 };
 
-#define SHADOW_MMUS	(BIT(MINIVMX_MMU_VTLB) | BIT(MINIVMX_MMU_WP) |	\
-			 BIT(MINIVMX_MMU_UNSYNC) | BIT(MINIVMX_MMU_PV))
+#define PROTECTING_MMUS	(BIT(MINIVMX_MMU_WP) | BIT(MINIVMX_MMU_UNSYNC) |	\
+			 BIT(MINIVMX_MMU_PV))
 
 #define ROW(name, errno_value, ...)					\
 	{ .call = #name, .number = MINIVMX_##name, .error = errno_value, \
@@ -277,9 +277,10 @@ static const struct row rows[] = {
 	CAUSED(CREATE_VCPU, EFAULT, point_nowhere),
 	CAUSED(CREATE_VCPU, EINVAL, be_too_short),
 	CAUSED(CREATE_VCPU, EEXIST, make_it_twice),
-	ROW(CREATE_VCPU, EOPNOTSUPP, .cause = make_a_second, .mmus = SHADOW_MMUS),
+	ROW(CREATE_VCPU, EOPNOTSUPP, .cause = make_a_second,
+	    .mmus = PROTECTING_MMUS),
 	ROW(CREATE_VCPU, EMFILE, .cause = have_no_file_left,
-	    .mmus = BIT(MINIVMX_MMU_EPT)),
+	    .mmus = BIT(MINIVMX_MMU_EPT) | BIT(MINIVMX_MMU_VTLB)),
 	INSTEAD(CREATE_VCPU, ENFILE, FULL_SYSTEM),
 	INSTEAD(CREATE_VCPU, ENOMEM, FAILING_ALLOCATION),
 

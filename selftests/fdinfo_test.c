@@ -197,7 +197,7 @@ TEST_F(fdinfo, a_vm_remembers_a_vcpu_that_is_gone)
 {
 	struct vm *vm = &self->vm;
 
-	if (!uses_ept(vm))
+	if (!has_several_vcpus(vm))
 		SKIP(return, NEEDS_TWO_VCPUS);
 	start_guest(vm, guest_asks_three_times);
 	run_to_done(&vm->vcpu);

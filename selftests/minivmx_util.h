@@ -87,7 +87,8 @@ enum machine {
 /* Reasons to skip a test where uses_ept() is false. */
 #define NEEDS_EPT	"not with shadow paging: this is about EPT"
 #define NEEDS_REAL_MODE	"not with shadow paging: it has no real mode"
-#define NEEDS_TWO_VCPUS	"not with shadow paging: one vCPU is its limit"
+/* And one where has_several_vcpus() is. */
+#define NEEDS_TWO_VCPUS	"not with shadow paging that protects tables: it has one vCPU"
 
 struct vcpu {
 	int fd;
@@ -157,6 +158,11 @@ const char *create_vm_with(struct vm *vm, u32 mmu);
 static inline bool uses_ept(const struct vm *vm)
 {
 	return vm->mmu == MINIVMX_MMU_EPT;
+}
+
+static inline bool has_several_vcpus(const struct vm *vm)
+{
+	return uses_ept(vm) || vm->mmu == MINIVMX_MMU_VTLB;
 }
 
 void map_memory(const struct vm *vm, u64 gpa, u64 length,

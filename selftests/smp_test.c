@@ -40,7 +40,7 @@ FIXTURE_SETUP(smp)
 
 	if (reason)
 		SKIP(return, "%s", reason);
-	if (!uses_ept(&smp->vm))
+	if (!has_several_vcpus(&smp->vm))
 		SKIP(return, NEEDS_TWO_VCPUS);
 	if (online_cpus() < VCPUS)
 		SKIP(return, "this machine has one CPU");
@@ -63,6 +63,7 @@ static struct {
 	volatile u64 apic_ids[VCPUS];
 	volatile u64 reads[VCPUS];
 	volatile u64 generation;
+	volatile u64 seen;
 	volatile u64 stop;
 } shared;
 
@@ -232,6 +233,115 @@ TEST_F(smp, first_touch_races)
 	pages = get_stats(&smp->vm).out_pages;
 	unmap_memory(&smp->vm, BASE, 256 * PAGE_4K);
 	EXPECT_EQ(256, pages - get_stats(&smp->vm).out_pages);
+}
+
+/* ------------------------------------------------ translations of one's own */
+
+#define SHOOTDOWNS	200
+/* The guest's page directories lie behind its PML4 and PDPT; pages are of 2 MiB. */
+#define PDE_OF(address)	((volatile u64 *)(GUEST_PML4 + 2 * PAGE_4K) + (address) / PAGE_2M)
+
+static void invalidate(u64 address)
+{
+	asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/* One of two pages, which hold their numbers. */
+static u64 page_at(u64 round)
+{
+	return BASE + round % 2 * PAGE_2M;
+}
+
+static u64 page_number(void)
+{
+	return *(volatile u64 *)BASE;
+}
+
+static void maps_anew(void)
+{
+	for (u64 round = 1; round <= SHOOTDOWNS; round++) {
+		*PDE_OF(BASE) = page_at(round) | (*PDE_OF(BASE) & (PAGE_4K - 1));
+		invalidate(BASE);
+		GUEST_ASSERT(page_number() == page_at(round));
+		shared.generation = round;
+		while (shared.seen != round)
+			asm volatile("pause");
+	}
+}
+
+static void looks_again(void)
+{
+	for (u64 round = 1; round <= SHOOTDOWNS; round++) {
+		while (shared.generation != round) {
+			u64 value = page_number();
+
+			GUEST_ASSERT(value == page_at(0) || value == page_at(1));
+		}
+		invalidate(BASE);
+		GUEST_ASSERT(page_number() == page_at(round));
+		shared.seen = round;
+	}
+}
+
+static void guest_shoots_down(void)
+{
+	if (own_apic_id())
+		looks_again();
+	else
+		maps_anew();
+}
+
+/* What one vCPU changes in their tables, the other sees when it invalidates it. */
+TEST_F(smp, shootdown)
+{
+	struct smp *smp = &self->smp;
+
+	map_memory(&smp->vm, BASE, 2 * PAGE_2M, 0);
+	for (u64 page = 0; page < 2; page++) {
+		u64 *words = mmap_memory(&smp->vm, page_at(page), PAGE_4K);
+
+		words[0] = page_at(page);
+		munmap(words, PAGE_4K);
+	}
+	start_all(smp, guest_shoots_down, run_on);
+	join_all(smp);
+	EXPECT_EQ(SHOOTDOWNS, guest_copy(&smp->vm, shared)->seen);
+}
+
+static u32 root_entries(const struct smp *smp, u32 id)
+{
+	struct minivmx_pte entries[MINIVMX_MAX_PTES];
+	struct minivmx_read_table *root = ARG(read_table, .vcpu = id,
+					      .entries = (uintptr_t)entries);
+
+	test_cmd(smp->vm.fd, MINIVMX_READ_TABLE, root);
+	return root->out_count;
+}
+
+static void guest_does_nothing(void)
+{
+}
+
+/* Each vCPU has a shadow, which memory that goes takes from all of them. */
+TEST_F(smp, shadows)
+{
+	struct smp *smp = &self->smp;
+
+	if (uses_ept(&smp->vm))
+		SKIP(return, "not with EPT: this is about shadow tables");
+	for (u32 id = 0; id < VCPUS; id++) {
+		EXPECT_EQ(0, root_entries(smp, id));
+		start_long_mode(&smp->vm, &smp->vcpus[id].vcpu, id, guest_does_nothing);
+		run_to_done(&smp->vcpus[id].vcpu);
+		EXPECT_LT(0, root_entries(smp, id));
+	}
+	EXPECT_LT(0, root_entries(smp, 0));
+	map_memory(&smp->vm, BASE, PAGE_4K, MINIVMX_MAP_POPULATE);
+	unmap_memory(&smp->vm, BASE, PAGE_4K);
+	for (u32 id = 0; id < VCPUS; id++) {
+		EXPECT_EQ(0, root_entries(smp, id))
+			TH_LOG("vCPU %u", id);
+	}
 }
 
 static void *run_to_signal(void *arg)

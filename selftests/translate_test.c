@@ -959,6 +959,10 @@ TEST_F(vm, tables_that_are_not_there)
 	test_err(ENOENT, vm->fd, MINIVMX_READ_TABLE, ARG(read_table, .level = 1));
 	test_err(EINVAL, vm->fd, MINIVMX_READ_TABLE, ARG(read_table, .level = 5));
 	test_err(EINVAL, vm->fd, MINIVMX_READ_TABLE, ARG(read_table, .address = BIT(62)));
+	test_err(uses_ept(vm) ? EINVAL : ENOENT, vm->fd, MINIVMX_READ_TABLE,
+		 ARG(read_table, .vcpu = 1));
+	test_err(uses_ept(vm) ? EINVAL : ENOENT, vm->fd, MINIVMX_READ_TABLE,
+		 ARG(read_table, .vcpu = ~0U));
 	start_guest(vm, guest_touches_window);
 	run_to_sync(&vm->vcpu, 1);
 	test_err(EFAULT, vm->fd, MINIVMX_READ_TABLE, ARG(read_table, .entries = 8));

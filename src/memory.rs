@@ -13,6 +13,7 @@ mod chunk;
 mod ram;
 mod ram_page;
 mod region;
+mod shadows;
 mod tables;
 
 pub(crate) use self::{
@@ -31,6 +32,7 @@ pub(crate) use self::{
         RegionId,
         Regions, //
     },
+    shadows::Shadows,
     tables::{
         CpuTables,
         EptTables,
@@ -54,6 +56,7 @@ use crate::{
     },
     support::page::KernelPage, //
 };
+use kernel::alloc::KBox;
 
 /// Guest memory of a VM, with the tables through which its vCPUs reach it.
 pub(crate) struct Memory {
@@ -82,11 +85,32 @@ impl Memory {
         &self.tables
     }
 
-    /// The shadow tables, if there are any, and what they are made from.
-    pub(crate) fn shadow(&mut self) -> Option<(&mut Shadow<KernelPage>, Ram<'_>)> {
+    /// The shadow tables of a vCPU, if it has any, and what they are made from.
+    #[inline]
+    pub(crate) fn shadow(&mut self, vcpu: u32) -> Option<(&mut Shadow<KernelPage>, Ram<'_>)> {
         let ram = Ram::new(&self.regions, &self.chunks);
         match &mut self.tables {
-            CpuTables::Shadow(shadow) => Some((shadow, ram)),
+            CpuTables::Shadow(shadows) => Some((shadows.of_mut(vcpu)?, ram)),
+            CpuTables::Ept(_) => None,
+        }
+    }
+
+    /// Gives a new vCPU its shadow tables. Returns what has no place here.
+    pub(crate) fn add_shadow(
+        &mut self,
+        vcpu: u32,
+        shadow: KBox<Shadow<KernelPage>>,
+    ) -> Option<KBox<Shadow<KernelPage>>> {
+        match &mut self.tables {
+            CpuTables::Shadow(shadows) => shadows.put(vcpu, shadow),
+            CpuTables::Ept(_) => Some(shadow),
+        }
+    }
+
+    /// Takes the shadow tables of a vCPU that never ran.
+    pub(crate) fn take_shadow(&mut self, vcpu: u32) -> Option<KBox<Shadow<KernelPage>>> {
+        match &mut self.tables {
+            CpuTables::Shadow(shadows) => shadows.take(vcpu),
             CpuTables::Ept(_) => None,
         }
     }
@@ -118,18 +142,20 @@ impl Memory {
         }
     }
 
-    /// Takes a range out of the tables, as far as one call goes.
+    /// Takes a range out of the tables that a vCPU uses, as far as one call goes: with EPT those of
+    /// all.
     pub(crate) fn unmap(
         &mut self,
+        vcpu: u32,
         range: GpaRange,
         stock: &mut Stock,
         reaper: &mut Reaper<KernelPage, REAPED>,
     ) -> Progress<Gpa> {
         match &mut self.tables {
             CpuTables::Ept(tables) => tables.unmap(range, stock, reaper),
-            CpuTables::Shadow(shadow) => {
+            CpuTables::Shadow(shadows) => {
                 let ram = Ram::new(&self.regions, &self.chunks);
-                tables::remove_from_shadow(shadow, &self.chunks, &ram, range)
+                shadows.unmap(vcpu, &self.chunks, &ram, range)
             }
         }
     }

@@ -55,7 +55,7 @@ module! {
         },
         max_shadow_mib: u32 {
             default: 8,
-            description: "MiB of shadow tables that one VM may have",
+            description: "MiB of shadow tables that one vCPU may have",
         },
         dump_vmcs: bool {
             default: false,

@@ -164,10 +164,10 @@ impl Vm {
         if layout.members.iter().any(|member| member.id == id) {
             return Err(EEXIST);
         }
-        // Shadow tables are one vCPU's.
-        if self.mmu.is_shadow() && !layout.members.is_empty() {
+        if self.mmu.is_for_one_vcpu() && !layout.members.is_empty() {
             return Err(EOPNOTSUPP);
         }
+        let shadow = self.mmu.shadow()?;
         let member = Arc::pin_init(
             pin_init!(Member {
                 id,
@@ -179,12 +179,20 @@ impl Vm {
             GFP_KERNEL_ACCOUNT,
         )?;
         layout.members.push(member.clone(), GFP_KERNEL_ACCOUNT)?;
+        if let Some(shadow) = shadow {
+            let none = self.memory.lock().add_shadow(id, shadow);
+            // If there was one after all, it is freed without the lock.
+            drop(none);
+        }
         Ok(member)
     }
 
     /// Forgets a vCPU that did not come into being.
     pub(crate) fn remove_member(&self, id: u32) {
         self.layout.lock().members.retain(|member| member.id != id);
+        let shadow = self.memory.lock().take_shadow(id);
+        // Freed without the lock.
+        drop(shadow);
     }
 
     /// Does something with each of the vCPUs that the VM has or had.

@@ -121,9 +121,10 @@ enum minivmx_cmd {
  *	their tables by hypercalls, many entries at a time; see minivmx_pv.h
  *
  * A guest that invalidates translations where the SDM asks for it cannot tell
- * these apart but by time. With shadow paging a VM has one vCPU, whose guest
- * cannot leave protected mode (CR0.PE is 1), and CPUID shows no PCID, no
- * 5-level paging and no protection keys. A program that changes the guest's
+ * these apart but by time. With shadow paging a guest cannot leave protected
+ * mode (CR0.PE is 1), and CPUID shows no PCID, no 5-level paging and no
+ * protection keys; and a VM has one vCPU, but with MINIVMX_MMU_VTLB, where each
+ * has shadow tables of its own. A program that changes the guest's
  * page tables through mmap() calls MINIVMX_SET_SREGS before the next
  * MINIVMX_RUN. The numbers 6 and 7 are kept for other policies.
  */
@@ -241,7 +242,8 @@ enum minivmx_mitigation {
  *	together: the module's parameter max_memory_mib, or half of the
  *	machine's memory
  * @out_max_regions: ranges of guest memory that one VM may have
- * @out_max_vcpus: vCPUs that one VM may have; with shadow paging it is one
+ * @out_max_vcpus: vCPUs that one VM may have; with shadow paging it is one, but
+ *	with MINIVMX_MMU_VTLB
  * @out_physical_bits: width of a guest-physical address where memory can be: at
  *	most 48, even if CPUID tells the guest of more
  * @__reserved2: must be 0
@@ -401,8 +403,9 @@ struct minivmx_create_vcpu {
  * was made.
  *
  * Return: a vCPU file (close-on-exec), or EEXIST if the VM has had a vCPU of
- * that number, EOPNOTSUPP for a second vCPU with shadow paging, E2BIG if @id is
- * @out_max_vcpus or more, EINVAL, EFAULT, ENOMEM, EMFILE, ENFILE.
+ * that number, EOPNOTSUPP for a second vCPU with shadow paging other than
+ * MINIVMX_MMU_VTLB, E2BIG if @id is @out_max_vcpus or more, EINVAL, EFAULT,
+ * ENOMEM, EMFILE, ENFILE.
  */
 #define MINIVMX_CREATE_VCPU	_IO(MINIVMX_TYPE, MINIVMX_CMD_CREATE_VCPU)
 
@@ -586,7 +589,7 @@ struct minivmx_pte {
  * @entries: address of an array of MINIVMX_MAX_PTES struct minivmx_pte
  * @out_count: entries that are there; @input of each is the first address that it
  *	is on the way to
- * @__reserved: must be 0
+ * @vcpu: with shadow paging the number of the vCPU that uses the table, else 0
  */
 struct minivmx_read_table {
 	__u32 size;
@@ -594,13 +597,13 @@ struct minivmx_read_table {
 	__aligned_u64 address;
 	__aligned_u64 entries;
 	__u32 out_count;
-	__u32 __reserved;
+	__u32 vcpu;
 };
 
 /**
  * define MINIVMX_READ_TABLE - read one of the tables that the CPU translates by
  *
- * That is one of EPT, or with shadow paging one of the shadow that the guest uses
+ * That is one of EPT, or with shadow paging one of the shadow that @vcpu uses
  * at present. Entries that are not present are left out. All tables can be read: the
  * first with @level 0, then each by the @level below and the @input of the entry
  * that leads there. The first of a shadow is of level 3 for a guest without IA-32e
@@ -609,9 +612,9 @@ struct minivmx_read_table {
  *
  * The guest's own tables are in its memory, for the program to read.
  *
- * Return: 0, or ENOENT if there is no such table, EINVAL for a @level over 4, and for
- * an address that no table is on the way to (beyond 48 bits, or not canonical),
- * E2BIG, EFAULT, ENOMEM.
+ * Return: 0, or ENOENT if there is no such table or vCPU, EINVAL for a @level over 4,
+ * for an address that no table is on the way to (beyond 48 bits, or not canonical),
+ * and for a @vcpu with EPT, E2BIG, EFAULT, ENOMEM.
  */
 #define MINIVMX_READ_TABLE	_IO(MINIVMX_TYPE, MINIVMX_CMD_READ_TABLE)
 

@@ -5,6 +5,7 @@
 
 use super::mmu;
 use crate::{
+    memory::CpuTables,
     support::uapi::minivmx_stats,
     vcpu::Vcpu,
     vm::{
@@ -90,12 +91,12 @@ fn of_vcpus(stats: &minivmx_stats) -> [(&'static str, u64); 10] {
 }
 
 fn add_memory(stats: &mut minivmx_stats, vm: &Vm) {
-    let mut memory = vm.memory.lock();
+    let memory = vm.memory.lock();
     (stats.out_pages, stats.out_tables) = memory.usage();
-    let Some((shadow, _)) = memory.shadow() else {
+    let CpuTables::Shadow(shadows) = memory.tables() else {
         return;
     };
-    let counts = shadow.counts();
+    let counts = shadows.counts();
     stats.out_guest_faults = counts.guest_faults;
     stats.out_shadow_misses = counts.misses;
     stats.out_table_writes = counts.table_writes;

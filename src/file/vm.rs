@@ -135,12 +135,13 @@ fn read_table(vm: &Vm, argument: usize) -> Result<isize> {
     const MOST: usize = uapi::MINIVMX_MAX_PTES as usize;
     let mut argument = Argument::<uapi::minivmx_read_table>::read(argument, FIRST_SIZE)?;
     let request = &mut argument.value;
-    if request.__reserved != 0 {
+    // Extended page tables are those of all vCPUs.
+    if request.vcpu != 0 && !vm.mmu.is_shadow() {
         return Err(EINVAL);
     }
     let level = level(request.level)?;
     let mut ptes = KVVec::with_capacity(MOST, GFP_KERNEL_ACCOUNT)?;
-    vm.read_table(request.address, level, |pte| {
+    vm.read_table(request.vcpu, request.address, level, |pte| {
         // No table has more.
         let _ = ptes.push_within_capacity(pte);
     })?;

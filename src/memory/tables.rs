@@ -4,8 +4,8 @@
 
 use super::{
     chunk::Chunks,
-    ram::Ram,
-    region::Region, //
+    region::Region,
+    shadows::Shadows, //
 };
 use crate::{
     mmu::{
@@ -21,23 +21,16 @@ use crate::{
             Ept,
             Eptp, //
         },
-        flush::Flush,
         node::MapError,
         page::Stock,
-        shadow::{
-            GuestPage,
-            Shadow, //
-        },
         table::{
             PageTable,
-            Pause,
             Progress,
             Reaper, //
         }, //
     },
     support::page::KernelPage, //
 };
-use kernel::alloc::KBox;
 
 /// How an access to guest-physical memory ends.
 pub(crate) enum Outcome {
@@ -62,7 +55,7 @@ pub(crate) enum CpuTables {
     /// From guest-physical addresses, by the CPU.
     Ept(EptTables),
     /// From guest-virtual addresses.
-    Shadow(KBox<Shadow<KernelPage>>),
+    Shadow(Shadows),
 }
 
 impl CpuTables {
@@ -71,7 +64,7 @@ impl CpuTables {
         match self {
             Self::Ept(tables) => tables.count,
             // CAST: `usize` is 64 bits wide.
-            Self::Shadow(shadow) => shadow.counts().host_pages as u64,
+            Self::Shadow(shadows) => shadows.counts().host_pages as u64,
         }
     }
 }
@@ -178,34 +171,5 @@ fn access_to(region: &Region) -> Access {
         Access::ReadExecute
     } else {
         Access::ReadWriteExecute
-    }
-}
-
-/// Takes the pages of the first chunk of a range that has any out of the shadow tables.
-pub(super) fn remove_from_shadow(
-    shadow: &mut Shadow<KernelPage>,
-    chunks: &Chunks,
-    ram: &Ram<'_>,
-    range: GpaRange,
-) -> Progress<Gpa> {
-    let Some(part) = chunks.first_part(range) else {
-        return Progress {
-            flush: Flush::NotNeeded,
-            rest: None,
-        };
-    };
-    let page_at = |gpa| {
-        let page = chunks.ram_page(gpa)?;
-        let page = GuestPage {
-            hpa: Hpa::new(page.page().phys()),
-            writable: true,
-            referrers: page.referrers(),
-        };
-        Some((gpa, page))
-    };
-    shadow.remove(part.pages(PageSize::Size4K).filter_map(page_at), ram);
-    Progress {
-        flush: Flush::Needed,
-        rest: GpaRange::new(part.end(), range.end()).map(|rest| (rest, Pause::Share)),
     }
 }

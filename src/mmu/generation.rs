@@ -10,7 +10,8 @@
 //! and only then frees what it removed. Who enters the guest
 //!  1. says on which CPU it runs,
 //!  2. compares the generation with the last that this CPU has flushed for, and flushes if it
-//!     differs.
+//!     differs; or with the last that the vCPU has been told of, where its translations are not the
+//!     others'.
 //!
 //! Memory order: both sides have a full barrier between their first and their last step, so that at
 //! least one sees the other. Either the vCPU sees the new generation and flushes, or the remover
@@ -60,14 +61,19 @@ impl Generation {
         fence(SeqCst);
     }
 
-    /// Calls `flush` if this CPU may hold translations of an older generation. That the vCPU is
-    /// `here` comes before this CPU looks.
+    /// The number of this generation. That the vCPU is `here` comes before this CPU looks.
+    #[inline]
+    pub(crate) fn number(&self, _here: &Here<'_>) -> u64 {
+        self.current.load(Relaxed)
+    }
+
+    /// Calls `flush` if this CPU may hold translations of an older generation.
     #[inline]
     pub(crate) fn catch_up(&self, here: &Here<'_>, flush: impl FnOnce()) {
         let Some(flushed) = self.flushed.this(here.irqs) else {
             return flush();
         };
-        let current = self.current.load(Relaxed);
+        let current = self.number(here);
         if flushed.load(Relaxed) != current {
             flush();
             flushed.store(current, Relaxed);

@@ -25,8 +25,9 @@
 //! **CR0.WP** is always 1 while the guest runs. Where the guest has 0 there, a write of the
 //! supervisor to a read-only page is single-stepped.
 //!
-//! All of this knows nothing of the kernel or of VMX, and is tested in userspace, too. One vCPU
-//! uses a [`Shadow`], under a lock.
+//! All of this knows nothing of the kernel or of VMX, and is tested in userspace, too. A
+//! [`Shadow`] is one vCPU's, under a lock. Others may be made from the same guest tables where
+//! those are not protected.
 
 mod grant;
 mod guest_memory;
@@ -84,7 +85,7 @@ use kernel::alloc::AllocError;
 /// Pages of host memory that one step forward takes at most.
 pub(crate) const PAGES_FOR_ONE_FILL: usize = tables::FOR_ONE_FILL * PAGES_PER_TABLE;
 
-/// The fewest tables that a VM must have.
+/// The fewest tables that a vCPU must have.
 pub(crate) const FEWEST_TABLES: usize = tables::FOR_ONE_INSTRUCTION;
 
 /// What a page fault was, and what is to be done about it.
@@ -115,6 +116,14 @@ pub(crate) enum Cause {
     TableWrite,
     /// It is a write of the supervisor to a read-only page, which CR0.WP = 0 allows.
     SupervisorWrite,
+}
+
+/// What is in no shadow any more.
+pub(crate) enum Removed {
+    /// The pages that were named.
+    These,
+    /// All pages.
+    All,
 }
 
 /// What the CPU is told before it goes on.
@@ -148,7 +157,23 @@ pub(crate) struct Counts {
     pub(crate) host_pages: usize,
 }
 
-/// The shadow tables of a VM, and the policy by which they are kept.
+impl Counts {
+    /// As much, and as much more.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            guest_faults: self.guest_faults.wrapping_add(other.guest_faults),
+            misses: self.misses.wrapping_add(other.misses),
+            table_writes: self.table_writes.wrapping_add(other.table_writes),
+            supervisor_writes: self.supervisor_writes.wrapping_add(other.supervisor_writes),
+            syncs: self.syncs.wrapping_add(other.syncs),
+            reclaims: self.reclaims.wrapping_add(other.reclaims),
+            tables: self.tables.saturating_add(other.tables),
+            host_pages: self.host_pages.saturating_add(other.host_pages),
+        }
+    }
+}
+
+/// The shadow tables of a vCPU, and the policy by which they are kept.
 pub(crate) struct Shadow<P: Frame + 'static> {
     tables: Tables<P>,
     policy: &'static dyn ShadowPolicy<P>,
@@ -332,14 +357,18 @@ impl<P: Frame> Shadow<P> {
         &mut self,
         pages: impl Iterator<Item = (Gpa, GuestPage<'a>)>,
         memory: &dyn GuestMemory,
-    ) {
-        match self.policy.protects_tables() {
-            true => pages.for_each(|(gpa, page)| self.tables.remove(gpa.frame(), page, memory)),
+    ) -> Removed {
+        let removed = if self.policy.protects_tables() {
+            pages.for_each(|(gpa, page)| self.tables.remove(gpa.frame(), page, memory));
+            Removed::These
+        } else {
             // Nobody knows which tables come from them. A CPU with EPT forgets all translations,
             // too.
-            false => self.tables.drop_all(),
-        }
+            self.tables.drop_all();
+            Removed::All
+        };
         self.tables.finish();
+        removed
     }
 
     /// What the CPU must be told before it goes on; makes a table that it can begin with, if there

@@ -21,6 +21,7 @@ use super::{
         Here, //
     }, //
 };
+use core::mem::replace;
 
 /// The CPU that we are on, as far as it can be told to drop translations.
 pub(crate) trait Invalidate {
@@ -39,6 +40,8 @@ pub(crate) struct Tags {
     vpid: Option<u16>,
     /// The CPU that it was on last.
     last_cpu: Option<usize>,
+    /// The generation of translations that it had there, where they are its own.
+    generation: u64,
 }
 
 impl Tags {
@@ -48,6 +51,7 @@ impl Tags {
             eptp,
             vpid,
             last_cpu: None,
+            generation: 0,
         }
     }
 
@@ -59,19 +63,21 @@ impl Tags {
         generation: &Generation,
         cpu: &impl Invalidate,
     ) {
-        generation.catch_up(here, || self.drop_vms(cpu));
+        let is_old = match self.eptp {
+            Some(eptp) => {
+                generation.catch_up(here, || cpu.invept(eptp));
+                false
+            }
+            None => {
+                let number = generation.number(here);
+                replace(&mut self.generation, number) != number
+            }
+        };
         // What it changed or dropped elsewhere it may find here as it was when it left; and who had
         // the VPID before it may have left something everywhere.
-        if self.last_cpu.replace(here.cpu()) != Some(here.cpu()) {
+        let has_moved = self.last_cpu.replace(here.cpu()) != Some(here.cpu());
+        if is_old || has_moved {
             self.drop_guests(cpu);
-        }
-    }
-
-    /// Drops what was made from tables that the VM's memory is in.
-    fn drop_vms(&self, cpu: &impl Invalidate) {
-        match self.eptp {
-            Some(eptp) => cpu.invept(eptp),
-            None => self.drop_guests(cpu),
         }
     }
 

@@ -47,24 +47,26 @@ impl Vcpu {
             ..access
         };
         self.with_context(|cx| {
-            let answer = translate(cx, address, access, trail);
+            let answer = translate(cx, address, access, trail)?;
             Ok((answer, memory_type(cx, &answer)))
         })
     }
 }
 
-fn translate(cx: &Context<'_>, address: Address, access: Access, trail: &Trail) -> Answer {
+/// As the CPU would do it with the tables that the vCPU uses: `EIO` without.
+fn translate(cx: &Context<'_>, address: Address, access: Access, trail: &Trail) -> Result<Answer> {
     let paging = paging::current(cx);
     let memory = cx.vm.memory.lock();
     let ram = memory.ram();
-    match memory.tables() {
+    Ok(match memory.tables() {
         CpuTables::Ept(ept) => {
             inspect::with_ept(ept.tables(), &paging, address, access, &ram, trail)
         }
-        CpuTables::Shadow(shadow) => {
+        CpuTables::Shadow(shadows) => {
+            let shadow = shadows.of(cx.guest.identity.id).ok_or(EIO)?;
             inspect::with_shadow(shadow, &paging, address, access, &ram, trail)
         }
-    }
+    })
 }
 
 /// What the guest's tables ask for by its PAT: write-back without paging (SDM Vol. 3C, "EPT and

@@ -168,7 +168,8 @@ impl PageFault {
     #[inline(never)]
     fn tell_of_shadow_now(self, cx: &Context<'_>, action: u32) {
         let mut memory = cx.vm.memory.lock();
-        let last = memory.shadow().map(|(shadow, _)| shadow.last_fault());
+        let shadow = memory.shadow(cx.guest.identity.id);
+        let last = shadow.map(|(shadow, _)| shadow.last_fault());
         drop(memory);
         let Some((cause, gpa)) = last else {
             return;

@@ -19,22 +19,25 @@ use kernel::prelude::*;
 
 impl Vm {
     /// Shows the entries of one table: that of this level on the way to an address, which is
-    /// guest-physical with EPT, else guest-linear; or the one that the CPU begins with.
+    /// guest-physical with EPT, else guest-linear; or the one that the CPU begins with. With shadow
+    /// paging they are those of this vCPU.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for an address that no table is on the way to, `ENOENT` if there is no such table.
+    /// `EINVAL` for an address that no table is on the way to, `ENOENT` if there is no such table
+    /// or vCPU.
     pub(crate) fn read_table(
         &self,
+        vcpu: u32,
         address: u64,
         level: Option<Level>,
         mut see: impl FnMut(Pte),
     ) -> Result {
-        let mut next = self.read_some(address, level, 0, &mut see)?;
+        let mut next = self.read_some(vcpu, address, level, 0, &mut see)?;
         while let Some(from) = next {
             // The table may be gone by now.
             next = self
-                .read_some(address, level, from, &mut see)
+                .read_some(vcpu, address, level, from, &mut see)
                 .unwrap_or(None);
         }
         Ok(())
@@ -44,6 +47,7 @@ impl Vm {
     /// go on.
     fn read_some(
         &self,
+        vcpu: u32,
         address: u64,
         level: Option<Level>,
         from: usize,
@@ -59,7 +63,8 @@ impl Vm {
                 });
                 found.map(|()| None)
             }
-            CpuTables::Shadow(shadow) => {
+            CpuTables::Shadow(shadows) => {
+                let shadow = shadows.of(vcpu).ok_or(ENOENT)?;
                 let gva = Gva::new(address);
                 gva.position().filter(|_| shadow.takes(gva)).ok_or(EINVAL)?;
                 shadow.list(gva, level, from, &memory.ram(), see)

@@ -268,10 +268,24 @@ impl Vm {
 
     /// Removes a range from the page tables, and waits until no CPU can use them for it.
     fn unmap(&self, range: GpaRange, layout: &Layout, stock: &mut Stock) {
+        // Extended page tables are those of all vCPUs.
+        let owners = match self.eptp {
+            Some(_) => 1,
+            None => layout.members.len(),
+        };
+        for member in layout.members.iter().take(owners) {
+            self.unmap_from(member.id, range, layout, stock);
+        }
+    }
+
+    /// The same of the tables that one vCPU uses.
+    fn unmap_from(&self, vcpu: u32, range: GpaRange, layout: &Layout, stock: &mut Stock) {
         let mut reaper = Reaper::<KernelPage, REAPED>::new();
         let mut rest = Some(range);
         while let Some(range) = rest {
-            let progress = self.memory.lock().unmap(range, stock, &mut reaper);
+            let mut memory = self.memory.lock();
+            let progress = memory.unmap(vcpu, range, stock, &mut reaper);
+            drop(memory);
             if progress.flush.is_needed() {
                 self.generation.advance();
                 self.kick(layout);

@@ -2,11 +2,13 @@
 
 //! How a VM's memory is translated: what the program chose, and the tables for it.
 
+use super::MAX_VCPUS;
 use crate::{
     machine::Machine,
     memory::{
         CpuTables,
-        EptTables, //
+        EptTables,
+        Shadows, //
     },
     mmu::{
         page::Stock,
@@ -78,11 +80,25 @@ impl Mmu {
         }
     }
 
-    /// Tables that map nothing. May sleep.
+    /// Can a VM have no second vCPU? Who protects the guest's tables would have to keep the other
+    /// vCPUs from writing there, too.
+    pub(super) fn is_for_one_vcpu(self) -> bool {
+        self.policy().is_some_and(|policy| policy.protects_tables())
+    }
+
+    /// A VM's tables, which map nothing. May sleep.
     pub(super) fn tables(self, machine: &Machine) -> Result<CpuTables> {
+        if self.is_shadow() {
+            return Ok(CpuTables::Shadow(Shadows::new(MAX_VCPUS)?));
+        }
+        let tables = EptTables::new(KernelPage::new()?, machine.large_pages());
+        Ok(CpuTables::Ept(tables))
+    }
+
+    /// A vCPU's own tables, if it has any: they map nothing. May sleep.
+    pub(super) fn shadow(self) -> Result<Option<KBox<Shadow<KernelPage>>>> {
         let Some(policy) = self.policy() else {
-            let tables = EptTables::new(KernelPage::new()?, machine.large_pages());
-            return Ok(CpuTables::Ept(tables));
+            return Ok(None);
         };
         let pae = [
             KernelPage::new_below_4g()?,
@@ -91,12 +107,11 @@ impl Mmu {
         ];
         let random = [random::word(), random::word()];
         let shadow = Shadow::new(policy, max_tables(), random, pae)?;
-        let shadow = KBox::new(shadow, GFP_KERNEL_ACCOUNT)?;
-        Ok(CpuTables::Shadow(shadow))
+        Ok(Some(KBox::new(shadow, GFP_KERNEL_ACCOUNT)?))
     }
 }
 
-/// Shadow tables that a VM may have, by the module's parameter.
+/// Shadow tables that a vCPU may have, by the module's parameter.
 fn max_tables() -> usize {
     /// More could not be numbered.
     const MOST: u64 = 0xffff;

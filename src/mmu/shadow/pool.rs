@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shadow tables of a VM: found by key or by address, bounded in number.
+//! The shadow tables of a vCPU: found by key or by address, bounded in number.
 //!
 //! A table takes three pages of host memory. They come from the caller until the bound is reached,
 //! and stay here to be used again.
@@ -43,7 +43,7 @@ use kernel::{
 /// Pages of host memory that a shadow table takes.
 pub(crate) const PAGES_PER_TABLE: usize = 3;
 
-/// The shadow tables of a VM.
+/// The shadow tables of a vCPU.
 pub(crate) struct Pool<P> {
     pages: KVVec<ShadowPage<P>>,
     limit: usize,

@@ -174,7 +174,7 @@ pub struct minivmx_info {
     pub out_max_memory: u64,
     /// Ranges of guest memory that one VM may have.
     pub out_max_regions: u32,
-    /// VCPUs that one VM may have; with shadow paging it is one.
+    /// VCPUs that one VM may have; with shadow paging it is one, but with `MINIVMX_MMU_VTLB`.
     pub out_max_vcpus: u32,
     /// Width of a guest-physical address where memory can be: at most 48, even if CPUID tells the guest of more.
     pub out_physical_bits: u32,
@@ -376,8 +376,8 @@ pub struct minivmx_read_table {
     pub entries: u64,
     /// Entries that are there; `input` of each is the first address that it is on the way to.
     pub out_count: u32,
-    /// Must be 0.
-    pub __reserved: u32,
+    /// With shadow paging the number of the vCPU that uses the table, else 0.
+    pub vcpu: u32,
 }
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, Eq)]

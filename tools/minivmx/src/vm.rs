@@ -95,9 +95,10 @@ impl Vm {
     /// # Errors
     ///
     /// EEXIST if the VM has had a vCPU of that number, EOPNOTSUPP for a second one with shadow
-    /// paging, E2BIG, ENOMEM.
+    /// paging other than [`Mmu::Vtlb`], E2BIG, ENOMEM.
     ///
     /// [`Info`]: crate::Info
+    /// [`Mmu::Vtlb`]: crate::Mmu::Vtlb
     pub fn create_vcpu(&self, id: u32) -> Result<Vcpu> {
         let mut argument = uapi::minivmx_create_vcpu {
             id,
@@ -106,18 +107,19 @@ impl Vm {
         Vcpu::new(ioctl::CREATE_VCPU.open(&self.file, &mut argument)?)
     }
 
-    /// Reads one of the tables that the CPU translates by, of EPT or of the shadow that the guest
+    /// Reads one of the tables that the CPU translates by, of EPT or of the shadow that this vCPU
     /// uses at present: its entries that are present. It is the one of this level on the way to an
     /// address (guest-physical with EPT, else guest-linear); level 0 stands for the one that the
     /// CPU begins with.
     ///
     /// # Errors
     ///
-    /// ENOENT if there is no such table, EINVAL for an address that no table is on the way to,
-    /// ENOMEM.
-    pub fn read_table(&self, level: u32, address: u64) -> Result<Vec<Pte>> {
+    /// ENOENT if there is no such table or vCPU, EINVAL for an address that no table is on the way
+    /// to, and for another vCPU than 0 with EPT, which is for all; ENOMEM.
+    pub fn read_table(&self, vcpu: u32, level: u32, address: u64) -> Result<Vec<Pte>> {
         let mut entries = [uapi::minivmx_pte::default(); uapi::MINIVMX_MAX_PTES as usize];
         let mut argument = uapi::minivmx_read_table {
+            vcpu,
             level,
             address,
             entries: entries.as_mut_ptr().expose_provenance() as u64,

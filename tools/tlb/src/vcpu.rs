@@ -219,7 +219,7 @@ impl Vcpu {
         let paging = self.state().paging;
         self.state().changed = true;
         let mut memory = self.vm.memory.lock();
-        let (shadow, ram) = memory.shadow().unwrap();
+        let (shadow, ram) = memory.shadow(self.member.id).unwrap();
         body(shadow, &paging, &ram, &mut self.stock)
     }
 

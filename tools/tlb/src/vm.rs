@@ -8,7 +8,7 @@ mod memory;
 
 use crate::{
     engine::{self, Guard, Mutex},
-    memory::{CpuTables, EptTables, Kind, Memory, RegionId},
+    memory::{CpuTables, EptTables, Kind, Memory, RegionId, Shadows},
     mmu::{
         address::{Gpa, GpaRange},
         ept::Eptp,
@@ -35,6 +35,7 @@ impl Counters {
 
 /// What a VM knows of one of its vCPUs.
 pub(crate) struct Member {
+    pub(crate) id: u32,
     pub(crate) whereabouts: Whereabouts,
     counters: Counters,
 }
@@ -62,9 +63,29 @@ impl<T> SpinLock<T> {
     }
 }
 
+/// vCPUs that a VM may have.
+const MAX_VCPUS: u32 = 8;
+
+/// How each vCPU gets its shadow tables.
+#[derive(Clone, Copy)]
+struct Shadowing {
+    policy: &'static dyn ShadowPolicy<KernelPage>,
+    tables: usize,
+}
+
+impl Shadowing {
+    fn tables(self) -> KBox<Shadow<KernelPage>> {
+        const RANDOM: [u64; 2] = [0x1234_5678_9abc_def1, 0xfedc_ba98_7654_3211];
+        let pae = [(); PAGES_PER_TABLE].map(|()| KernelPage::new().unwrap());
+        let shadow = Shadow::new(self.policy, self.tables, RANDOM, pae).unwrap();
+        KBox::new(shadow, GFP_KERNEL).unwrap()
+    }
+}
+
 /// A VM.
 pub(crate) struct Vm {
     machine: Machine,
+    shadowing: Option<Shadowing>,
     pub(crate) eptp: Option<Eptp>,
     pub(crate) generation: Generation,
     pub(crate) memory: SpinLock<Memory>,
@@ -76,24 +97,23 @@ impl Vm {
     pub(crate) fn with_ept() -> Arc<Self> {
         let tables = EptTables::new(KernelPage::new().unwrap(), true);
         let eptp = tables.eptp();
-        Self::new(CpuTables::Ept(tables), Some(eptp))
+        Self::new(CpuTables::Ept(tables), Some(eptp), None)
     }
 
-    /// With shadow paging, by at most so many tables.
+    /// With shadow paging, by at most so many tables for a vCPU.
     pub(crate) fn with_shadow(
         policy: &'static dyn ShadowPolicy<KernelPage>,
         tables: usize,
     ) -> Arc<Self> {
-        const RANDOM: [u64; 2] = [0x1234_5678_9abc_def1, 0xfedc_ba98_7654_3211];
-        let pae = [(); PAGES_PER_TABLE].map(|()| KernelPage::new().unwrap());
-        let shadow = Shadow::new(policy, tables, RANDOM, pae).unwrap();
-        let shadow = KBox::new(shadow, GFP_KERNEL).unwrap();
-        Self::new(CpuTables::Shadow(shadow), None)
+        let none = Shadows::new(MAX_VCPUS).unwrap();
+        let shadowing = Shadowing { policy, tables };
+        Self::new(CpuTables::Shadow(none), None, Some(shadowing))
     }
 
-    fn new(tables: CpuTables, eptp: Option<Eptp>) -> Arc<Self> {
+    fn new(tables: CpuTables, eptp: Option<Eptp>, shadowing: Option<Shadowing>) -> Arc<Self> {
         Arc::new(Self {
             machine: Machine,
+            shadowing,
             eptp,
             generation: Generation::new().unwrap(),
             memory: SpinLock(Mutex::new(Memory::new(tables))),
@@ -105,11 +125,18 @@ impl Vm {
 
     /// Counts a vCPU in.
     pub(crate) fn add_member(&self) -> Arc<Member> {
+        let mut layout = self.layout.lock();
+        let id = layout.members.len() as u32;
         let member = Arc::new(Member {
+            id,
             whereabouts: Whereabouts::new(),
             counters: Counters::default(),
         });
-        self.layout.lock().members.push(member.clone());
+        layout.members.push(member.clone());
+        if let Some(shadowing) = self.shadowing {
+            let none = self.memory.lock().add_shadow(id, shadowing.tables());
+            assert!(none.is_none());
+        }
         member
     }
 

@@ -37,11 +37,11 @@ pub(super) fn with_untold<R>(
     cx: &mut Context<'_>,
     body: impl FnOnce(&mut Shadow<KernelPage>, &Ram<'_>, &mut Stock) -> R,
 ) -> Option<R> {
-    let vm = cx.vm;
+    let (vm, vcpu) = (cx.vm, cx.guest.identity.id);
     cx.guest.translation.shadow()?;
     cx.guest.standing.set_changed();
     let mut memory = vm.memory.lock();
-    let (shadow, ram) = memory.shadow()?;
+    let (shadow, ram) = memory.shadow(vcpu)?;
     Some(body(shadow, &ram, &mut cx.guest.stock))
 }
 

@@ -87,7 +87,7 @@ fn collect(
     above: PteFlags,
     pages: &mut Pages,
 ) -> minivmx::Result<()> {
-    for pte in vm.read_table(level, address)? {
+    for pte in vm.read_table(0, level, address)? {
         let rights = above.and(pte.flags);
         if pte.flags.contains(PteFlags::LEAF) {
             let bytes = 1 << (3 + 9 * pte.level);

@@ -152,14 +152,23 @@ impl Life {
         Guest::prepare(&vm);
         let wild = self.dice.one_in(4);
         let (dice, processors) = (self.fork(), self.processors);
-        let vpid = self.vpid();
+        let others = if policy.protects_tables() {
+            0
+        } else {
+            self.dice.below(3)
+        };
+        let vpids: Vec<_> = (0..1 + others).map(|_| self.vpid()).collect();
         let guest = spawn({
             let vm = vm.clone();
             move || {
-                let vcpu = Vcpu::with_shadow(&vm, vpid.number, policy, Guest::ROOTS[0]);
-                let guest = Guest::new(vcpu, dice, processors, policy.protects_tables(), wild);
+                let vcpus = vpids.iter().map(|vpid| {
+                    Vcpu::with_shadow(&vm, vpid.number, policy, Guest::ROOTS[0])
+                    //
+                });
+                let vcpus = vcpus.map(Seat::new).collect();
+                let guest = Guest::new(vcpus, dice, processors, policy.protects_tables(), wild);
                 guest.live();
-                drop(vpid);
+                drop(vpids);
             }
         });
         self.take_away_pages(&vm, wild);
@@ -285,17 +294,43 @@ impl Places {
 /// Memory begins with the tables of two address spaces, which see each other's lowest tables; data
 /// is behind.
 struct Guest {
-    vcpu: Vcpu,
+    /// Its vCPUs, one at a time: what is tried is what they leave behind.
+    seats: Vec<Seat>,
+    /// Which of them it is on.
+    now: usize,
     dice: Dice,
     processors: u64,
-    cpu: usize,
     /// Do shadows follow the tables by themselves?
     protects: bool,
     /// Does it lose tables that it does not know of? Then it can see anything.
     wild: bool,
-    space: usize,
     /// What the spaces map, by slot.
     maps: [[Option<Mapped>; Self::SLOTS]; 2],
+}
+
+/// A vCPU, where it runs, and the address space that it is in.
+struct Seat {
+    vcpu: Vcpu,
+    cpu: usize,
+    space: usize,
+}
+
+impl Seat {
+    fn new(vcpu: Vcpu) -> Self {
+        Self {
+            vcpu,
+            cpu: 0,
+            space: 0,
+        }
+    }
+
+    fn access(&mut self, linear: u64, touch: Touch) -> End {
+        self.vcpu.access(self.cpu, linear, touch)
+    }
+
+    fn load_cr3(&mut self) {
+        self.vcpu.load_cr3(self.cpu, Guest::ROOTS[self.space]);
+    }
 }
 
 /// What a guest maps.
@@ -363,15 +398,14 @@ impl Guest {
         }
     }
 
-    fn new(vcpu: Vcpu, dice: Dice, processors: u64, protects: bool, wild: bool) -> Self {
+    fn new(seats: Vec<Seat>, dice: Dice, processors: u64, protects: bool, wild: bool) -> Self {
         Self {
-            vcpu,
+            seats,
+            now: 0,
             dice,
             processors,
-            cpu: 0,
             protects,
             wild,
-            space: 0,
             maps: [[None; Self::SLOTS]; 2],
         }
     }
@@ -379,7 +413,10 @@ impl Guest {
     fn live(mut self) {
         for _ in 0..self.dice.below(80) {
             if self.dice.one_in(6) {
-                self.cpu = self.dice.below(self.processors) as usize;
+                self.seat().cpu = self.dice.below(self.processors) as usize;
+            }
+            if self.dice.one_in(3) {
+                self.now = self.dice.below(self.seats.len() as u64) as usize;
             }
             match self.dice.below(16) {
                 0..9 => self.access(),
@@ -388,6 +425,18 @@ impl Guest {
                 _ => self.unlink(),
             }
         }
+    }
+
+    /// The vCPU that it is on.
+    fn seat(&mut self) -> &mut Seat {
+        &mut self.seats[self.now]
+    }
+
+    /// All vCPUs that are in an address space.
+    fn in_space(&mut self, space: usize) -> impl Iterator<Item = &mut Seat> {
+        self.seats
+            .iter_mut()
+            .filter(move |seat| seat.space == space)
     }
 
     fn slot(&mut self) -> usize {
@@ -412,14 +461,14 @@ impl Guest {
 
     /// Touches a slot, and returns how that ended and what was meant.
     fn touch(&mut self, slot: usize) -> (End, Touch) {
-        let mapped = self.maps[self.space][slot];
+        let mapped = self.maps[self.seat().space][slot];
         let linear = self.dice.pick(&Self::linear(slot));
         let touch = touch(&mut self.dice, mapped.map_or(0, |mapped| mapped.gpa));
         if self.dice.one_in(4) {
             let other = self.slot();
-            self.vcpu.ahead = Some(Self::linear(other)[0]);
+            self.seat().vcpu.ahead = Some(Self::linear(other)[0]);
         }
-        (self.vcpu.access(self.cpu, linear, touch), touch)
+        (self.seat().access(linear, touch), touch)
     }
 
     fn access(&mut self) {
@@ -428,7 +477,7 @@ impl Guest {
         if self.wild {
             return;
         }
-        match self.maps[self.space][slot] {
+        match self.maps[self.seat().space][slot] {
             Some(mapped) if mapped.allows(touch) => check(end, mapped.gpa),
             mapped => assert_eq!(end, End::PageFault, "slot {slot} is {mapped:x?}"),
         }
@@ -447,13 +496,13 @@ impl Guest {
         let new = (!self.dice.one_in(4)).then_some(new);
         self.set(Self::entry(space, slot), new.map_or(0, Mapped::entry));
         // Until the guest invalidates, it can be the old page or the new one.
-        if space == self.space && self.dice.one_in(3) {
+        if space == self.seat().space && self.dice.one_in(3) {
             self.read_early(slot);
         }
         self.maps[space][slot] = new;
-        if space == self.space {
+        for seat in self.in_space(space) {
             for linear in Self::linear(slot) {
-                self.vcpu.invlpg(self.cpu, linear);
+                seat.vcpu.invlpg(seat.cpu, linear);
             }
         }
     }
@@ -462,32 +511,35 @@ impl Guest {
     fn read_early(&mut self, slot: usize) {
         let linear = self.dice.pick(&Self::linear(slot));
         let touch = self.dice.pick(&[Read, Fetch]);
-        self.vcpu.access(self.cpu, linear, touch);
+        self.seat().access(linear, touch);
     }
 
     /// Writes an entry through the window, or has the driver write it.
     fn set(&mut self, gpa: u64, value: u64) {
         if self.wild || self.dice.one_in(4) && self.protects {
-            self.vcpu.update(self.cpu, gpa, value);
+            let seat = self.seat();
+            seat.vcpu.update(seat.cpu, gpa, value);
             return;
         }
         let linear = Self::WINDOW * PAGE + gpa;
-        let end = self.vcpu.access(self.cpu, linear, Write(value));
+        let end = self.seat().access(linear, Write(value));
         assert!(matches!(end, End::Done(_)), "{end:?} of a write to a table");
     }
 
     fn switch(&mut self) {
-        self.space = 1 - self.space;
-        self.vcpu.load_cr3(self.cpu, Self::ROOTS[self.space]);
+        let seat = self.seat();
+        seat.space = 1 - seat.space;
+        seat.load_cr3();
     }
 
     /// Unlinks one of the lowest tables, sees that it is gone, and links it again.
     fn unlink(&mut self) {
-        let entry = Self::ROOTS[self.space] + 2 * PAGE + 8;
-        let table = Self::ROOTS[self.space] + 4 * PAGE;
+        let space = self.seat().space;
+        let entry = Self::ROOTS[space] + 2 * PAGE + 8;
+        let table = Self::ROOTS[space] + 4 * PAGE;
         self.set(entry, 0);
-        self.vcpu.load_cr3(self.cpu, Self::ROOTS[self.space]);
-        let end = self.vcpu.access(self.cpu, LARGE, Read);
+        self.in_space(space).for_each(Seat::load_cr3);
+        let end = self.seat().access(LARGE, Read);
         assert!(
             self.wild || end == End::PageFault,
             "{end:?} without a table"

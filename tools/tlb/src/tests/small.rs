@@ -9,7 +9,7 @@ use crate::{
     mmu::{
         generation::Whereabouts,
         shadow::{
-            policy::{Unsync, Wp},
+            policy::{Unsync, Vtlb, Wp},
             ShadowPolicy,
         },
     },
@@ -42,6 +42,7 @@ pub(super) const CASES: &[Case] = &[
     PAGE_IS_REPLACED,
     TWO_REMOVE,
     PAGE_IS_REMOVED_UNDER_SHADOW,
+    PAGE_IS_REMOVED_UNDER_TWO_SHADOWS,
     TABLE_IS_REMOVED_UNDER_SHADOW,
     TABLE_GOES_LATER,
     RIGHTS_CHANGE,
@@ -240,6 +241,27 @@ fn page_is_removed_under_shadow() {
     assert_eq!(vcpu.access(0, 0, Read), End::NoMemory);
 }
 
+const PAGE_IS_REMOVED_UNDER_TWO_SHADOWS: Case = Case {
+    name: "a page is removed under two vCPUs with shadows of their own",
+    body: page_is_removed_under_two_shadows,
+    preemptions: 2,
+};
+
+// That a CPU has flushed for one of them says nothing of the other's translations.
+fn page_is_removed_under_two_shadows() {
+    let mut first = shadowed(&Vtlb);
+    let mut second = Vcpu::with_shadow(&first.vm, Some(2), &Vtlb, TABLES[0]);
+    assert_eq!(second.access(0, 0, Read), End::Done(1));
+    let remover = remover(&first.vm, PAGE);
+    for vcpu in [&mut first, &mut second] {
+        vcpu.access(0, 0, Read);
+    }
+    remover.join();
+    for vcpu in [&mut first, &mut second] {
+        assert_eq!(vcpu.access(0, 0, Read), End::NoMemory);
+    }
+}
+
 const ALL_TABLES_GO: Case = Case {
     name: "all tables go, because a page takes too much",
     body: all_tables_go,
@@ -374,6 +396,11 @@ fn two_threads_remove_pages() {
 #[test]
 fn a_page_is_removed_under_shadow_paging() {
     explore_and_tell(PAGE_IS_REMOVED_UNDER_SHADOW);
+}
+
+#[test]
+fn a_page_is_removed_under_two_vcpus_with_shadows_of_their_own() {
+    explore_and_tell(PAGE_IS_REMOVED_UNDER_TWO_SHADOWS);
 }
 
 #[test]
