@@ -31,6 +31,7 @@ use anyhow::Result;
 
 use crate::{
     bench::time_stamp,
+    pc::acpi::Startup,
     run::signals, //
 };
 pub use arguments::Arguments;
@@ -63,6 +64,10 @@ fn boot_several(arguments: &Arguments) -> Result<ExitCode> {
         None => devices,
     };
     let devices = devices.with_apics(arguments.cpus, tsc::crystal_frequency(&cpuid));
+    let devices = match arguments.startup() {
+        Startup::Mailbox => devices.with_mailbox(),
+        Startup::Ipi => devices,
+    };
     let start = time_stamp();
     let mut run = processors::run(&mut guests, devices, commands)?;
     let ticks = time_stamp().wrapping_sub(start);

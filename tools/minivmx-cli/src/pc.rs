@@ -8,6 +8,7 @@ pub mod bus;
 mod checksum;
 pub mod devices;
 pub mod exits;
+pub mod mailbox;
 pub mod mp_table;
 pub mod msrs;
 pub mod tick;

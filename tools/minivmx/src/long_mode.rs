@@ -58,8 +58,6 @@ const UNUSABLE: u32 = 1 << 16;
 impl LongMode {
     /// Top of the page tables.
     pub const PML4: u64 = 0x1000;
-    const PDPT: u64 = 0x2000;
-    const DIRECTORY: u64 = 0x3000;
     const GDT: u64 = 0x4000;
     /// The stack grows down from here.
     pub const STACK: u64 = 0x1_0000;
@@ -79,11 +77,17 @@ impl LongMode {
 
     /// Page tables and GDT, to be put at [`Self::PML4`].
     pub fn image() -> Vec<u8> {
+        let gdt = table([0, CODE_DESCRIPTOR, DATA_DESCRIPTOR]);
+        [Self::tables(Self::PML4), gdt].concat()
+    }
+
+    /// Page tables alone, to be put at this address: they map the first GiB where it is.
+    pub fn tables(gpa: u64) -> Vec<u8> {
+        let [directory_pointers, directory] = [0x1000, 0x2000].map(|offset| gpa + offset);
         let tables = [
-            table([Self::PDPT | PRESENT | WRITABLE]),
-            table([Self::DIRECTORY | PRESENT | WRITABLE]),
+            table([directory_pointers | PRESENT | WRITABLE]),
+            table([directory | PRESENT | WRITABLE]),
             table((0..ENTRIES).map(|index| (index << 21) | PRESENT | WRITABLE | PAGE_SIZE)),
-            table([0, CODE_DESCRIPTOR, DATA_DESCRIPTOR]),
         ];
         tables.concat()
     }
@@ -186,7 +190,7 @@ mod tests {
             assert_eq!(translate(&memory, address), address);
         }
         assert_eq!(read(&memory, LongMode::PML4 + 8), 0);
-        assert_eq!(read(&memory, LongMode::PDPT + 8), 0);
+        assert_eq!(read(&memory, LongMode::PML4 + 0x1008), 0);
     }
 
     #[test]

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     pc::{
         bus::Bus,
+        devices::apics::Beginning,
         exits, //
     },
     run::{
@@ -125,8 +126,8 @@ pub trait Processor: Accelerator + Send {
     /// Lets it begin as after a reset; these leaves of CPUID as in [`Accelerator::begin`].
     fn begin_at_reset(&mut self, cpuid: &[CpuidEntry]) -> Result<()>;
 
-    /// Another CPU has started it: it begins at this page, in real mode.
-    fn begin_at(&mut self, page: u8) -> Result<()>;
+    /// Another CPU has started it: it begins there.
+    fn begin_at(&mut self, beginning: Beginning) -> Result<()>;
 
     /// Gives it an NMI, if it can take one. Else [`Accelerator::run`] is to end as soon as it can,
     /// which comes before what [`Accelerator::ask_for_window`] has asked for.
@@ -145,10 +146,10 @@ impl Processor for Machine {
         Ok(self.vcpu.set_cpuid(cpuid)?)
     }
 
-    fn begin_at(&mut self, page: u8) -> Result<()> {
-        let sregs = startup::sregs(&self.vcpu.sregs()?, page);
+    fn begin_at(&mut self, beginning: Beginning) -> Result<()> {
+        let sregs = startup::sregs(&self.vcpu.sregs()?, beginning);
         self.vcpu.set_sregs(&sregs)?;
-        *self.vcpu.regs_mut() = startup::regs();
+        *self.vcpu.regs_mut() = startup::regs(beginning);
         Ok(())
     }
 

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     mmu,
     pc::{
+        acpi::Startup,
         devices::{
             self,
             disk::image, //
@@ -86,7 +87,10 @@ pub struct Arguments {
     /// Memory of the guest: MiB, or with M or G behind it
     #[arg(long, visible_alias = "mem", value_name = "SIZE", default_value = "128M", value_parser = size)]
     pub memory: u64,
-    /// CPUs of the guest, each of them a thread; several need EPT
+    /// CPUs of the guest, each of them a thread; several need --mmu ept or vtlb
+    ///
+    /// With vtlb a guest starts the others by ACPI's mailbox, for which it has to know ACPI: in
+    /// shadow paging there is no real mode to start them in.
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = cpus())]
     pub cpus: u8,
     /// How its memory is translated (default: ept); `minivmx info` says what each is, and which
@@ -154,6 +158,14 @@ impl Arguments {
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
             .map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// How the guest starts its other CPUs.
+    pub fn startup(&self) -> Startup {
+        match self.mmu {
+            Some(mmu) if mmu != Mmu::Ept && self.cpus > 1 => Startup::Mailbox,
+            _ => Startup::Ipi,
+        }
     }
 }
 

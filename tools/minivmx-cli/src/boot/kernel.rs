@@ -48,7 +48,11 @@ use vm_memory::{
 use super::arguments::Arguments;
 use crate::{
     pc::{
-        acpi,
+        acpi::{
+            self,
+            Startup, //
+        },
+        mailbox,
         mp_table, //
     },
     run::layout::MIB, //
@@ -95,7 +99,7 @@ impl Kernel {
             load_initrd(view, path, arguments.memory, &mut params.hdr)?;
         }
         describe_memory(&mut params, arguments.memory);
-        describe_machine(view, arguments.cpus, &mut params)?;
+        describe_machine(view, arguments, &mut params)?;
         LinuxBootConfigurator::write_bootparams(
             &BootParams::new(&params, GuestAddress(ZERO_PAGE)),
             view,
@@ -214,13 +218,24 @@ fn describe_memory(params: &mut boot_params, memory: u64) {
 
 /// By ACPI, and for kernels that do not look at that, by an older table, which only says of several
 /// CPUs what they would not know.
-fn describe_machine(view: &GuestMemoryMmap, cpus: u8, params: &mut boot_params) -> Result<()> {
-    let tables = acpi::image(cpus);
+///
+/// Of the mailbox the older table knows nothing.
+fn describe_machine(
+    view: &GuestMemoryMmap,
+    arguments: &Arguments,
+    params: &mut boot_params,
+) -> Result<()> {
+    let (cpus, startup) = (arguments.cpus, arguments.startup());
+    let tables = acpi::image(cpus, startup);
     view.write_slice(&tables, GuestAddress(acpi::ADDRESS.into()))?;
     params.acpi_rsdp_addr = acpi::ADDRESS.into();
-    if cpus > 1 {
-        let table = mp_table::image(cpus, LOW_RAM_END as u32);
-        view.write_slice(&table, GuestAddress(LOW_RAM_END))?;
+    match startup {
+        Startup::Ipi if cpus > 1 => {
+            let table = mp_table::image(cpus, LOW_RAM_END as u32);
+            view.write_slice(&table, GuestAddress(LOW_RAM_END))?;
+        }
+        Startup::Ipi => {}
+        Startup::Mailbox => mailbox::write(view)?,
     }
     Ok(())
 }

@@ -66,7 +66,10 @@ use super::{
 };
 use crate::{
     guest::kvm,
-    pc::bus::Bus,
+    pc::{
+        bus::Bus,
+        devices::apics::Beginning, //
+    },
     run::{
         layout::Layout,
         outcome::Outcome,
@@ -303,10 +306,10 @@ impl Processor for Kvm {
         self.set_cpuid(cpuid)
     }
 
-    fn begin_at(&mut self, page: u8) -> Result<()> {
-        let sregs = startup::sregs(&Sregs::default(), page);
+    fn begin_at(&mut self, beginning: Beginning) -> Result<()> {
+        let sregs = startup::sregs(&Sregs::default(), beginning);
         self.set_sregs(&sregs, true)?;
-        self.set_regs(&startup::regs())
+        self.set_regs(&startup::regs(beginning))
     }
 
     /// KVM keeps it until it can be taken.

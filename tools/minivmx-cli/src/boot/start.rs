@@ -158,8 +158,8 @@ pub fn load_several(
         "firmware begins in real mode, which needs --mmu ept, not {mmu}"
     );
     ensure!(
-        mmu == Mmu::Ept,
-        "shadow paging is for guests with one CPU only: --cpus {} needs --mmu ept, not {mmu}",
+        matches!(mmu, Mmu::Ept | Mmu::Vtlb),
+        "--cpus {} needs --mmu ept or vtlb: {mmu} protects the guest's tables, for one CPU only",
         arguments.cpus
     );
     let mut first = first(arguments, &processors::cpuid::with_apic(cpuid, 0))?;

@@ -19,6 +19,8 @@ mod dsdt;
 mod fadt;
 mod madt;
 
+pub use madt::Startup;
+
 use super::checksum::checksum;
 
 /// Where guests look for the first of them: the BIOS's read-only memory.
@@ -29,14 +31,15 @@ const HEADER: usize = 36;
 /// More than any of them asks for.
 const ALIGNMENT: usize = 64;
 
-/// All tables, of which the first leads to the others, for so many CPUs and for [`ADDRESS`].
-pub fn image(cpus: u8) -> Vec<u8> {
+/// All tables, of which the first leads to the others, for so many CPUs and for [`ADDRESS`]; and
+/// how the other CPUs are started.
+pub fn image(cpus: u8, startup: Startup) -> Vec<u8> {
     let mut image = Image(vec![0; POINTER]);
     let facs = image.add(&facs());
     let dsdt = image.add(&table(b"DSDT", 2, &dsdt::body()));
     let mut others = vec![image.add(&table(b"FACP", fadt::REVISION, &fadt::body(facs, dsdt)))];
     if cpus > 1 {
-        others.push(image.add(&table(b"APIC", madt::REVISION, &madt::body(cpus))));
+        others.push(image.add(&table(b"APIC", madt::REVISION, &madt::body(cpus, startup))));
     }
     let xsdt = image.add(&table(b"XSDT", 1, &addresses(&others)));
     image.0[..POINTER].copy_from_slice(&pointer(xsdt));
@@ -125,14 +128,14 @@ mod tests {
 
     #[test]
     fn the_pointer_has_two_checksums() {
-        let image = image(2);
+        let image = image(2, Startup::Ipi);
         assert_eq!(&image[..8], b"RSD PTR ");
         assert_eq!((checksum(&image[..20]), checksum(&image[..36])), (0, 0));
     }
 
     #[test]
     fn it_leads_to_all_tables() {
-        let image = image(3);
+        let image = image(3, Startup::Ipi);
         let tables = tables(&image);
         let names = tables.iter().map(|table| &table[..4]);
         assert_eq!(names.collect::<Vec<_>>(), [b"FACP", b"APIC"]);
@@ -146,11 +149,11 @@ mod tests {
 
     #[test]
     fn a_cpu_that_is_alone_has_no_apic() {
-        assert_eq!(tables(&image(1)).len(), 1);
+        assert_eq!(tables(&image(1, Startup::Ipi)).len(), 1);
     }
 
     #[test]
     fn they_fit_below_1_mib() {
-        assert!(ADDRESS as usize + image(u8::MAX).len() < 1 << 20);
+        assert!(ADDRESS as usize + image(u8::MAX, Startup::Mailbox).len() < 1 << 20);
     }
 }

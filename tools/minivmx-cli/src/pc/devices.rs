@@ -126,6 +126,7 @@ pub struct Devices {
     clock: Clock,
     pic: pic::Pic,
     apics: apics::Apics,
+    has_mailbox: bool,
     pci: pci::Pci,
     disk: Option<disk::Disk>,
     console: Option<console::Console>,
@@ -149,6 +150,7 @@ impl Devices {
             clock,
             pic: pic::Pic::default(),
             apics: apics::Apics::default(),
+            has_mailbox: false,
             pci: pci::Pci::default(),
             disk: None,
             console: None,
@@ -331,8 +333,12 @@ impl Devices {
         self.power.is_off
     }
 
-    /// Does what the guest has asked its disk and its console for, and gives it what was typed.
+    /// Does what the guest has asked its disk and its console for, gives it what was typed, and
+    /// starts the CPU that it has asked for in the mailbox.
     pub fn serve(&mut self, memory: &GuestMemoryMmap) {
+        if self.awaits_wakeup() {
+            self.look_into_mailbox(memory);
+        }
         if let Some(disk) = &mut self.disk {
             disk.serve(memory);
         }

@@ -108,8 +108,8 @@ impl<'a> Cpu<'a> {
     fn is_on(&mut self, state: &mut State) -> Result<bool> {
         self.carry_out_command(state)?;
         let turn = state.devices.take_turn(self.number);
-        if let Turn::Begin(page) = turn {
-            self.guest.begin_at(page)?;
+        if let Turn::Begin(beginning) = turn {
+            self.guest.begin_at(beginning)?;
             self.sleep = Sleep::No;
         }
         let activity = match (turn, self.sleep) {
@@ -186,7 +186,7 @@ impl Bus for Socket<'_> {
     }
 
     fn write_port(&mut self, port: u16, width: u8, value: u32) {
-        self.reach(|devices| devices.write(port, width, value));
+        self.reach(|devices| devices.write_by(self.number, port, width, value));
     }
 
     fn read_register(&mut self, gpa: u64) -> Option<u32> {

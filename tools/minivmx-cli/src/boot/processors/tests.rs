@@ -45,7 +45,10 @@ use crate::{
     console::sink::Sink,
     pc::{
         bus::Bus,
-        devices::apics::LOCAL, //
+        devices::apics::{
+            Beginning,
+            LOCAL, //
+        }, //
     },
 };
 
@@ -187,8 +190,8 @@ impl Processor for Script {
         bail!("there is no firmware")
     }
 
-    fn begin_at(&mut self, page: u8) -> Result<()> {
-        assert_eq!(page, 0x99);
+    fn begin_at(&mut self, beginning: Beginning) -> Result<()> {
+        assert_eq!(beginning, Beginning::Page(0x99));
         self.begun = true;
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::super::{
         ACPI_LINE,
         CLOCK_LINE, //
     },
+    mailbox,
     mp_table::RISING_EDGE, //
 };
 
@@ -19,12 +20,22 @@ const LOCAL_APIC: u8 = 0;
 const IO_APIC: u8 = 1;
 const SOURCE_OVERRIDE: u8 = 2;
 const LOCAL_NMI: u8 = 4;
+const WAKEUP: u8 = 16;
 
 /// There are two 8259A besides.
 const HAS_8259A: u32 = 1 << 0;
 const AS_THE_BUS_HAS_IT: u8 = 0;
 
-pub fn body(cpus: u8) -> Vec<u8> {
+/// How a guest starts its other CPUs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Startup {
+    /// By INIT and SIPI, in real mode.
+    Ipi,
+    /// By the [`mailbox`], in 64-bit mode.
+    Mailbox,
+}
+
+pub fn body(cpus: u8, startup: Startup) -> Vec<u8> {
     let header = [apics::LOCAL as u32, HAS_8259A].map(u32::to_le_bytes);
     let header = header.concat();
     let entries = (0..cpus).map(local_apic).chain([
@@ -33,6 +44,8 @@ pub fn body(cpus: u8) -> Vec<u8> {
         source_override(ACPI_LINE, RISING_EDGE),
         local_nmi(),
     ]);
+    let wakeup = (startup == Startup::Mailbox).then(wakeup);
+    let entries = entries.chain(wakeup);
     [header].into_iter().chain(entries).flatten().collect()
 }
 
@@ -61,13 +74,21 @@ fn local_nmi() -> Vec<u8> {
     vec![LOCAL_NMI, 6, EVERY_CPU, AS_THE_BUS_HAS_IT, 0, 1]
 }
 
+/// The mailbox, and where a CPU comes back.
+fn wakeup() -> Vec<u8> {
+    const VERSION: u8 = 1;
+    let addresses = [mailbox::ADDRESS, mailbox::RESET_VECTOR].map(u64::to_le_bytes);
+    let header = [WAKEUP, 24, VERSION, 0, 0, 0, 0, 0];
+    [&header[..], addresses.as_flattened()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn entries_are_as_long_as_they_say() {
-        let body = body(2);
+        let body = body(2, Startup::Mailbox);
         assert_eq!(body[..8], [0, 0, 0xe0, 0xfe, 1, 0, 0, 0]);
         let (mut rest, mut types) = (&body[8..], Vec::new());
         while let [kind, length, ..] = rest {
@@ -75,7 +96,7 @@ mod tests {
             rest = &rest[usize::from(*length)..];
         }
         assert!(rest.is_empty());
-        assert_eq!(types, [0, 0, 1, 2, 2, 4]);
+        assert_eq!(types, [0, 0, 1, 2, 2, 4, 16]);
     }
 
     #[test]

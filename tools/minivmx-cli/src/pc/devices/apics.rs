@@ -29,13 +29,22 @@ pub const LOCAL: u64 = 0xfee0_0000;
 pub const IO: u64 = 0xfec0_0000;
 const SIZE: u64 = 0x1000;
 
+/// Where a CPU begins that another one starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Beginning {
+    /// At this page, in real mode.
+    Page(u8),
+    /// At this address, in 64-bit mode, with the tables of [`mailbox`](crate::pc::mailbox).
+    LongMode(u64),
+}
+
 /// What a CPU is to do (SDM Vol. 3A, "MP Initialization Protocol").
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Turn {
     /// It waits to be started.
     Wait,
-    /// It begins at this page, in real mode.
-    Begin(u8),
+    /// It begins.
+    Begin(Beginning),
     /// It goes on.
     Run,
 }
@@ -172,6 +181,32 @@ impl Apics {
         turn
     }
 
+    /// Starts a CPU, if it waits for that.
+    pub fn start(&mut self, cpu: usize, beginning: Beginning) {
+        if self.waits(cpu) {
+            self.cpus[cpu].turn = Turn::Begin(beginning);
+            self.woken |= 1 << cpu;
+        }
+    }
+
+    /// Whether this CPU waits to be started.
+    pub fn waits(&self, cpu: usize) -> bool {
+        let cpu = self.cpus.get(cpu);
+        cpu.is_some_and(|cpu| cpu.turn == Turn::Wait)
+    }
+
+    /// Whether one of them does.
+    pub fn has_waiting(&self) -> bool {
+        (0..self.cpus.len()).any(|cpu| self.waits(cpu))
+    }
+
+    /// A CPU goes back to wait for that.
+    pub fn park(&mut self, cpu: usize) {
+        if let Some(cpu) = self.cpus.get_mut(cpu) {
+            (cpu.turn, cpu.nmi) = (Turn::Wait, false);
+        }
+    }
+
     /// Whether a CPU has been started, or woken by an NMI, and has not begun yet.
     pub fn is_starting(&self) -> bool {
         let mut cpus = self.cpus.iter();
@@ -213,10 +248,9 @@ impl Apics {
             Kind::Init if number == 0 => {}
             Kind::Init => {
                 cpu.apic = LocalApic::new(number as u8, frequency);
-                (cpu.turn, cpu.nmi) = (Turn::Wait, false);
+                self.park(number);
             }
-            Kind::Startup(page) if cpu.turn == Turn::Wait => cpu.turn = Turn::Begin(page),
-            Kind::Startup(_) => {}
+            Kind::Startup(page) => self.start(number, Beginning::Page(page)),
         }
     }
 }
@@ -229,6 +263,7 @@ mod tests {
     const SPURIOUS: u64 = LOCAL + 0xf0;
     const COMMAND_LOW: u64 = LOCAL + 0x300;
     const COMMAND_HIGH: u64 = LOCAL + 0x310;
+    const BEGIN: Turn = Turn::Begin(Beginning::Page(0x99));
 
     fn apics() -> Apics {
         let mut apics = Apics::new(3, 1_000_000);
@@ -300,7 +335,7 @@ mod tests {
         send(&mut apics, 0, 1, 0x0699);
         assert_eq!(apics.take_woken(), 0b010);
         assert!(apics.is_starting());
-        assert_eq!(apics.take_turn(1), Turn::Begin(0x99));
+        assert_eq!(apics.take_turn(1), BEGIN);
         assert!(!apics.is_starting());
         send(&mut apics, 0, 1, 0x0699);
         assert_eq!(apics.take_turn(1), Turn::Run, "the second one does nothing");
@@ -320,7 +355,7 @@ mod tests {
         // It has nothing to do with the chip's being enabled, nor with other interrupts.
         apics.write(1, SPURIOUS, 0xff, NOW);
         assert!(!apics.has_interrupt(1));
-        assert_eq!(apics.take_turn(1), Turn::Begin(0x99));
+        assert_eq!(apics.take_turn(1), BEGIN);
         assert!(apics.is_starting(), "it has not taken it");
         apics.take_nmi(1);
         assert!(!apics.has_nmi(1) && !apics.is_starting());

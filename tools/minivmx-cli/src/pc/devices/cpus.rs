@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
+use vm_memory::GuestMemoryMmap;
+
 use super::{
     apics::{
         Apics,
+        Beginning,
         Turn, //
     },
     Devices,
 };
+use crate::pc::mailbox;
 
 impl Devices {
     /// The same devices, for so many CPUs, whose timers have this frequency. They are as firmware
@@ -20,6 +24,35 @@ impl Devices {
         Self {
             apics: Apics::new(cpus, frequency),
             ..self
+        }
+    }
+
+    /// The same devices, whose other CPUs are started by [`mailbox`].
+    pub fn with_mailbox(self) -> Self {
+        Self {
+            has_mailbox: true,
+            ..self
+        }
+    }
+
+    /// Whether there may be something in the mailbox.
+    pub(super) fn awaits_wakeup(&self) -> bool {
+        self.has_mailbox && self.apics.has_waiting()
+    }
+
+    /// Starts the CPU that the guest asks for, if it does.
+    pub(super) fn look_into_mailbox(&mut self, memory: &GuestMemoryMmap) {
+        if let Ok(Some(wakeup)) = mailbox::take(memory, |cpu| self.apics.waits(cpu)) {
+            let beginning = Beginning::LongMode(wakeup.vector);
+            self.apics.start(wakeup.cpu, beginning);
+        }
+    }
+
+    /// Takes what a CPU writes to a port.
+    pub fn write_by(&mut self, cpu: usize, port: u16, width: u8, value: u32) {
+        match port {
+            mailbox::PORT if self.has_mailbox => self.apics.park(cpu),
+            _ => self.write(port, width, value),
         }
     }
 
@@ -74,10 +107,15 @@ impl Devices {
         self.apics.take_woken() | first
     }
 
-    /// When somebody has to raise lines next.
+    /// When somebody has to raise lines next, or to look into the mailbox.
     pub fn due(&self) -> Option<Duration> {
         let timers = self.apics.timer_due();
-        timers.into_iter().chain(self.tick_due()).min()
+        let mailbox = self.awaits_wakeup().then(|| self.now() + mailbox::PERIOD);
+        timers
+            .into_iter()
+            .chain(self.tick_due())
+            .chain(mailbox)
+            .min()
     }
 
     /// Of the CPUs it is the first that the 8259A is wired to.
@@ -89,12 +127,18 @@ impl Devices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pc::devices::{
-        apics::{
-            IO,
-            LOCAL, //
+    use crate::pc::{
+        devices::{
+            apics::{
+                IO,
+                LOCAL, //
+            },
+            tests::devices,
         },
-        tests::devices,
+        mailbox::tests::{
+            memory,
+            put, //
+        },
     };
 
     fn two_cpus() -> Devices {
@@ -140,6 +184,30 @@ mod tests {
         assert_eq!(devices.take_woken(), 0b10);
         assert_eq!(devices.acknowledge_by(0), None);
         assert_eq!(devices.acknowledge_by(1), Some(0x41));
+    }
+
+    #[test]
+    fn the_mailbox_is_looked_into_as_long_as_a_cpu_sleeps() {
+        let memory = memory();
+        let mut devices = two_cpus();
+        assert_eq!(devices.due(), None);
+        devices = devices.with_mailbox();
+        assert!(devices.due().is_some());
+        put(&memory, 1, 2, 0x8000);
+        devices.serve(&memory);
+        assert_eq!(
+            (devices.take_woken(), devices.take_turn(1)),
+            (0, Turn::Wait)
+        );
+        for vector in [0x9_9000, 0x9_8000] {
+            put(&memory, 1, 1, vector);
+            devices.serve(&memory);
+            assert_eq!(devices.take_woken(), 0b10);
+            let begin = Turn::Begin(Beginning::LongMode(vector));
+            assert_eq!((devices.take_turn(1), devices.due()), (begin, None));
+            devices.write_by(1, mailbox::PORT, 1, 0);
+            assert_eq!(devices.take_turn(1), Turn::Wait);
+        }
     }
 
     #[test]
