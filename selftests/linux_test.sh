@@ -4,8 +4,8 @@
 # An unmodified Linux as the guest: `minivmx boot`, as a user has it. What its processes
 # do, lab/guest-work, comes out as it does here; what it writes to its disk is there, and is
 # read by the next; it hears what is typed; its clock has the right pace; its end is seen.
-# Under EPT so it is with two CPUs, and under vtlb with two that a mailbox has started. By KVM, where that is, it is the same guest: one that
-# differs would be no measure. Told of its machine by ACPI it finds its disk and its CPUs, and switches
+# Under EPT so it is with two CPUs, and under vtlb with two that a mailbox has started. By KVM,
+# where that is, it is the same guest: one that differs would be no measure. Told of its machine by ACPI it finds its disk and its CPUs, and switches
 # itself off; all others are told not to look. By virtio, too, it says things, and hears what is typed.
 # Written into a file amid its work it goes on in another process, also with another way to translate its
 # memory, and in KVM; and one of KVM's here.

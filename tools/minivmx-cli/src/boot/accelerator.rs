@@ -236,7 +236,10 @@ impl Accelerator for Machine {
     }
 
     fn can_take_interrupt(&self) -> bool {
-        self.vcpu.ready().contains(Windows::INTERRUPT) && !self.vcpu.event().is_some()
+        // What it was ready for at its last exit does not hold if it was begun anew since.
+        self.has_interrupts_enabled()
+            && self.vcpu.ready().contains(Windows::INTERRUPT)
+            && !self.vcpu.event().is_some()
     }
 
     fn interrupt(&mut self, vector: u8) -> Result<()> {

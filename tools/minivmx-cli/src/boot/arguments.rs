@@ -40,7 +40,7 @@ const OF_VIRTIO: &str = "earlyprintk=ttyS0 console=hvc0";
 /// have a local APIC each, and an I/O APIC; --disk gives it a disk, and --console virtio a console
 /// that takes more than a byte at a time. ACPI tables tell of all that, and by ACPI it is switched
 /// off; with acpi=off among the words for the kernel, as of a PC before 1996, only an older table
-/// of several CPUs does. At the end it says what was counted: exits by reason, page faults by kind,
+/// of several CPUs does, which there is with EPT. At the end it says what was counted: exits by reason, page faults by kind,
 /// and where the time went. The status is 0 if the guest halted, rebooted or switched itself off,
 /// or printed what --until waits for.
 ///
@@ -163,7 +163,7 @@ impl Arguments {
     /// How the guest starts its other CPUs.
     pub fn startup(&self) -> Startup {
         match self.mmu {
-            Some(mmu) if mmu != Mmu::Ept && self.cpus > 1 => Startup::Mailbox,
+            Some(Mmu::Vtlb) if self.cpus > 1 => Startup::Mailbox,
             _ => Startup::Ipi,
         }
     }

@@ -72,6 +72,8 @@ const HAS_64_BIT_ENTRY: u16 = 1 << 0;
 /// A boot loader without a number of its own.
 const UNKNOWN_LOADER: u8 = 0xff;
 const E820_RAM: u32 = 1;
+/// What ACPI and the guest have in common.
+const E820_NVS: u32 = 4;
 const PAGE: u64 = 4096;
 
 // What the protocol wants in the GDT: its segments, as `LongMode` has them.
@@ -98,7 +100,7 @@ impl Kernel {
         if let Some(path) = &arguments.initrd {
             load_initrd(view, path, arguments.memory, &mut params.hdr)?;
         }
-        describe_memory(&mut params, arguments.memory);
+        describe_memory(&mut params, arguments.memory, arguments.startup());
         describe_machine(view, arguments, &mut params)?;
         LinuxBootConfigurator::write_bootparams(
             &BootParams::new(&params, GuestAddress(ZERO_PAGE)),
@@ -201,25 +203,26 @@ fn load_initrd(
 }
 
 /// The memory map of the BIOS: what lies between is for devices.
-fn describe_memory(params: &mut boot_params, memory: u64) {
-    let ram = [(0, LOW_RAM_END), (MIB, memory - MIB)];
+fn describe_memory(params: &mut boot_params, memory: u64, startup: Startup) {
+    let mut ranges = vec![(0, LOW_RAM_END, E820_RAM), (MIB, memory - MIB, E820_RAM)];
+    if startup == Startup::Mailbox {
+        ranges.insert(1, (mailbox::ADDRESS, mailbox::LENGTH, E820_NVS));
+    }
     let mut entries = params.e820_table;
-    for (entry, (addr, size)) in entries.iter_mut().zip(ram) {
+    for (entry, (addr, size, type_)) in entries.iter_mut().zip(&ranges) {
         *entry = boot_e820_entry {
-            addr,
-            size,
-            type_: E820_RAM,
+            addr: *addr,
+            size: *size,
+            type_: *type_,
         };
     }
     params.e820_table = entries;
-    // CAST: There are two.
-    params.e820_entries = ram.len() as u8;
+    // CAST: There are few.
+    params.e820_entries = ranges.len() as u8;
 }
 
 /// By ACPI, and for kernels that do not look at that, by an older table, which only says of several
-/// CPUs what they would not know.
-///
-/// Of the mailbox the older table knows nothing.
+/// CPUs what they would not know. It knows of no mailbox.
 fn describe_machine(
     view: &GuestMemoryMmap,
     arguments: &Arguments,

@@ -126,7 +126,6 @@ pub struct Devices {
     clock: Clock,
     pic: pic::Pic,
     apics: apics::Apics,
-    has_mailbox: bool,
     pci: pci::Pci,
     disk: Option<disk::Disk>,
     console: Option<console::Console>,
@@ -150,7 +149,6 @@ impl Devices {
             clock,
             pic: pic::Pic::default(),
             apics: apics::Apics::default(),
-            has_mailbox: false,
             pci: pci::Pci::default(),
             disk: None,
             console: None,
@@ -336,9 +334,7 @@ impl Devices {
     /// Does what the guest has asked its disk and its console for, gives it what was typed, and
     /// starts the CPU that it has asked for in the mailbox.
     pub fn serve(&mut self, memory: &GuestMemoryMmap) {
-        if self.awaits_wakeup() {
-            self.look_into_mailbox(memory);
-        }
+        self.look_into_mailbox(memory);
         if let Some(disk) = &mut self.disk {
             disk.serve(memory);
         }

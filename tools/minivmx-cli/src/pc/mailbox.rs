@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The mailbox by which a guest wakes its other CPUs where those cannot begin in real mode, as with
-//! shadow paging (ACPI Specification 6.5, "Multiprocessor Wakeup Structure").
+//! shadow paging (ACPI Specification 6.6, "Multiprocessor Wakeup Structure").
 //!
 //! Firmware leaves them in 64-bit mode, to look into the mailbox again and again, and the guest
 //! gives back to it those that it needs no more. There is no firmware here but the few bytes that
@@ -22,14 +22,16 @@ use vm_memory::{
 
 /// Where it is: the guest takes what is there for a ROM's.
 pub const ADDRESS: u64 = 0xd_0000;
-/// Behind it are the page tables that those CPUs have, by which memory is where it is,
+/// Behind it are the page tables that those CPUs have, by which the first GiB is where it is,
 pub const TABLES: u64 = ADDRESS + 0x1000;
 /// and the code for one that comes back.
 pub const RESET_VECTOR: u64 = TABLES + 0x3000;
 /// What it writes to, to be of the firmware again: where PCs call firmware.
 pub const PORT: u16 = 0xb2;
+/// Bytes of all that.
+pub const LENGTH: u64 = 0x5000;
 
-/// As long as a CPU sleeps.
+/// How often it is looked into while a CPU sleeps.
 pub const PERIOD: Duration = Duration::from_millis(10);
 
 // What is in it.

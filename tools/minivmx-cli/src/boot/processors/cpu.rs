@@ -107,6 +107,8 @@ impl<'a> Cpu<'a> {
     /// Whether it is to run. Where none can any more, it is the end.
     fn is_on(&mut self, state: &mut State) -> Result<bool> {
         self.carry_out_command(state)?;
+        // What a CPU has asked for before it came to its end counts.
+        state.devices.look_into_mailbox(self.guest.memory());
         let turn = state.devices.take_turn(self.number);
         if let Turn::Begin(beginning) = turn {
             self.guest.begin_at(beginning)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The multiple APIC description table: CPUs, and their interrupt controllers (ACPI Specification
-//! 6.5, "Multiple APIC Description Table (MADT)").
+//! 6.5, "Multiple APIC Description Table (MADT)"; the mailbox of 6.6 is in it if it is needed).
 
 use super::super::{
     devices::{

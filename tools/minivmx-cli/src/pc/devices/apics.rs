@@ -62,6 +62,8 @@ pub struct Apics {
     cpus: Vec<Cpu>,
     io: IoApic,
     frequency: u64,
+    /// Are the other CPUs started by the mailbox, and by nothing else?
+    pub has_mailbox: bool,
     /// CPUs for which something has changed, as bits.
     woken: u64,
 }
@@ -250,6 +252,7 @@ impl Apics {
                 cpu.apic = LocalApic::new(number as u8, frequency);
                 self.park(number);
             }
+            Kind::Startup(_) if self.has_mailbox => {}
             Kind::Startup(page) => self.start(number, Beginning::Page(page)),
         }
     }
@@ -341,6 +344,18 @@ mod tests {
         assert_eq!(apics.take_turn(1), Turn::Run, "the second one does nothing");
         send(&mut apics, 0, 1, 0xc500);
         assert_eq!(apics.take_turn(1), Turn::Wait);
+    }
+
+    #[test]
+    fn where_there_is_a_mailbox_nothing_else_starts_a_cpu() {
+        let mut apics = apics();
+        apics.has_mailbox = true;
+        send(&mut apics, 0, 1, 0xc500);
+        send(&mut apics, 0, 1, 0x0699);
+        assert_eq!(apics.take_turn(1), Turn::Wait);
+        let beginning = Beginning::LongMode(0x9_9000);
+        apics.start(1, beginning);
+        assert_eq!(apics.take_turn(1), Turn::Begin(beginning));
     }
 
     #[test]

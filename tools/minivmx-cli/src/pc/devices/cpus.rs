@@ -28,20 +28,21 @@ impl Devices {
     }
 
     /// The same devices, whose other CPUs are started by [`mailbox`].
-    pub fn with_mailbox(self) -> Self {
-        Self {
-            has_mailbox: true,
-            ..self
-        }
+    pub fn with_mailbox(mut self) -> Self {
+        self.apics.has_mailbox = true;
+        self
     }
 
     /// Whether there may be something in the mailbox.
-    pub(super) fn awaits_wakeup(&self) -> bool {
-        self.has_mailbox && self.apics.has_waiting()
+    fn awaits_wakeup(&self) -> bool {
+        self.apics.has_mailbox && self.apics.has_waiting()
     }
 
-    /// Starts the CPU that the guest asks for, if it does.
-    pub(super) fn look_into_mailbox(&mut self, memory: &GuestMemoryMmap) {
+    /// Starts the CPU that the guest asks for in the mailbox, if it does.
+    pub fn look_into_mailbox(&mut self, memory: &GuestMemoryMmap) {
+        if !self.awaits_wakeup() {
+            return;
+        }
         if let Ok(Some(wakeup)) = mailbox::take(memory, |cpu| self.apics.waits(cpu)) {
             let beginning = Beginning::LongMode(wakeup.vector);
             self.apics.start(wakeup.cpu, beginning);
@@ -51,7 +52,7 @@ impl Devices {
     /// Takes what a CPU writes to a port.
     pub fn write_by(&mut self, cpu: usize, port: u16, width: u8, value: u32) {
         match port {
-            mailbox::PORT if self.has_mailbox => self.apics.park(cpu),
+            mailbox::PORT if self.apics.has_mailbox => self.apics.park(cpu),
             _ => self.write(port, width, value),
         }
     }
