@@ -23,7 +23,10 @@ use crate::{
             Hpa,
             PageSize, //
         },
-        guest_walk::PhysicalMemory,
+        guest_walk::{
+            Kept,
+            PhysicalMemory, //
+        },
         inspect,
         node::Entries,
         shadow::{
@@ -132,11 +135,11 @@ impl PhysicalMemory for Ram<'_> {
         Some(word(self.frame(gpa)?, gpa)?.load(Ordering::Relaxed))
     }
 
-    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()> {
-        let word = word(self.writable_frame(gpa)?, gpa)?;
-        // Who was faster has to reckon with an access by the old value.
-        let _ = word.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
-        Some(())
+    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Result<(), Kept> {
+        let frame = self.writable_frame(gpa).ok_or(Kept::ReadOnly)?;
+        let word = word(frame, gpa).ok_or(Kept::ReadOnly)?;
+        let exchanged = word.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
+        exchanged.map(drop).map_err(|_| Kept::Changed)
     }
 }
 

@@ -102,6 +102,10 @@ pub(crate) enum Stop {
     /// Memory does not answer an access to this address, of an entry or to the page itself: nothing
     /// is allocated there, or, if it is a write, the memory is read-only.
     Memory(Gpa, Access),
+    /// An entry was changed before a flag could be set in it: the access has to be tried again. A
+    /// CPU uses no entry that it could not set the flag in, and a guest relies on that when it
+    /// takes an entry away and looks whether the page is dirty.
+    Changed,
 }
 
 impl Stop {
@@ -110,13 +114,16 @@ impl Stop {
         Self::Memory(gpa, Access::default())
     }
 
-    /// A flag cannot be set in an entry.
-    fn flag(gpa: Gpa) -> Self {
+    /// A flag was not set in an entry.
+    fn flag(gpa: Gpa, kept: Kept) -> Self {
         let access = Access {
             write: true,
             ..Access::default()
         };
-        Self::Memory(gpa, access)
+        match kept {
+            Kept::ReadOnly => Self::Memory(gpa, access),
+            Kept::Changed => Self::Changed,
+        }
     }
 }
 
@@ -125,11 +132,17 @@ pub(crate) trait PhysicalMemory {
     /// Reads 8 bytes at a multiple of 8; [`None`] if no page is allocated there.
     fn read(&self, gpa: Gpa) -> Option<u64>;
 
-    /// Writes 8 bytes at a multiple of 8, if they still are `old`; [`None`] if they cannot be
-    /// written.
-    ///
-    /// Who changed them in between has to reckon with an access by the old ones.
-    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()>;
+    /// Writes 8 bytes at a multiple of 8, if they still are `old`.
+    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Result<(), Kept>;
+}
+
+/// Why bytes were not replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// They cannot be written.
+    ReadOnly,
+    /// They are not what they were.
+    Changed,
 }
 
 /// P: the entry means something.
@@ -516,7 +529,7 @@ impl<'a, F: ModeType> Walk<'a, F> {
             let entry = &mut self.entries[slot.place()];
             if *entry & flags != flags && slot.has_flags() {
                 slot.set(*entry, flags, memory)
-                    .ok_or_else(|| Stop::flag(slot.address()))?;
+                    .map_err(|kept| Stop::flag(slot.address(), kept))?;
                 *entry |= flags;
             }
             table = *entry & ADDRESS;
@@ -752,14 +765,18 @@ impl GuestEntry {
         self.value(contents[index].load(Ordering::Relaxed))
     }
 
-    /// Sets flags, unless more than flags has changed in the entry; [`None`] if it cannot be
-    /// written.
-    fn set(self, entry: u64, flags: u64, memory: &(impl PhysicalMemory + ?Sized)) -> Option<()> {
-        let whole = memory.read(self.gpa)?;
+    /// Sets flags, unless more than flags has changed in the entry.
+    fn set(
+        self,
+        entry: u64,
+        flags: u64,
+        memory: &(impl PhysicalMemory + ?Sized),
+    ) -> Result<(), Kept> {
+        let whole = memory.read(self.gpa).ok_or(Kept::ReadOnly)?;
         let now = self.value(whole);
         // A table that refers to itself has entries that are met at two levels.
         if (now ^ entry) & !(ACCESSED | DIRTY) != 0 {
-            return Some(());
+            return Err(Kept::Changed);
         }
         memory.replace(self.gpa, whole, whole | flags << self.shift)
     }

@@ -32,6 +32,7 @@ use super::{
         fault,
         Access,
         GuestEntry,
+        Kept,
         Mode,
         Paging,
         PhysicalMemory,
@@ -364,6 +365,8 @@ fn guests<M: Memory>(
         Ok(walked) => noting.check_flags(access).map(|()| walked),
         Err(Stop::NotCanonical) => Err((End::NotCanonical, None)),
         Err(Stop::Memory(gpa, _)) => Err((noting.end.get(), Some(gpa))),
+        // Nothing is set that could have changed.
+        Err(Stop::Changed) => Err((noting.end.get(), None)),
         Err(Stop::PageFault(code)) => {
             if code & fault::RESERVED != 0 {
                 trail.mark_last(flag::RESERVED);
@@ -462,8 +465,8 @@ impl<M: Memory, R: Fn(Gpa, Access) -> Result<Page, End>> PhysicalMemory for Noti
         Some(slot.with(ACCESSED | DIRTY, whole))
     }
 
-    fn replace(&self, _gpa: Gpa, _old: u64, _new: u64) -> Option<()> {
+    fn replace(&self, _gpa: Gpa, _old: u64, _new: u64) -> Result<(), Kept> {
         // All flags are set in what the walk has seen.
-        Some(())
+        Ok(())
     }
 }

@@ -99,7 +99,8 @@ pub(crate) enum Fault {
     Step,
     /// The access, or the walk that it needs, touches memory that is not there, or not for that.
     Memory(Gpa, Access),
-    /// The access can be tried again when there are pages for tables, and interrupts were let in.
+    /// The access can be tried again when there are pages for tables, and interrupts were let in;
+    /// or another vCPU changed the guest's tables meanwhile.
     Unfinished,
     /// One instruction would take more grants than there is room for.
     TooMuch,
@@ -118,7 +119,7 @@ pub(crate) enum Cause {
     SupervisorWrite,
 }
 
-/// What is in no shadow any more.
+/// What is not in this shadow any more.
 pub(crate) enum Removed {
     /// The pages that were named.
     These,
@@ -286,6 +287,7 @@ impl<P: Frame> Shadow<P> {
             }
             Stop::Memory(gpa, access) => Fault::Memory(gpa, access),
             Stop::NotCanonical => Fault::NotCanonical,
+            Stop::Changed => Fault::Unfinished,
         }
     }
 

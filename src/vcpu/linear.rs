@@ -115,6 +115,8 @@ fn raise(cx: &mut Context<'_>, address: Gva, stop: Stop) -> Next {
     match stop {
         Stop::Memory(gpa, access) => memory::absent(cx, gpa, access),
         Stop::NotCanonical => cx.inject(Exception::GENERAL_PROTECTION),
+        // The instruction begins anew.
+        Stop::Changed => Next::Pause,
         Stop::PageFault(code) => cx.inject(Exception::page_fault(code, address.get())),
     }
 }

@@ -10,6 +10,7 @@ use super::{
     paging, //
 };
 use crate::{
+    memory::Ram,
     mmu::{
         address::{
             Gpa,
@@ -19,7 +20,9 @@ use crate::{
         guest_walk::{
             self,
             Access,
-            Stop, //
+            Paging,
+            Stop,
+            Walked, //
         }, //
     },
     support::{
@@ -58,10 +61,23 @@ pub(crate) fn with_byte<R>(
 ) -> Result<R, Stop> {
     let paging = paging::current(cx);
     let memory = cx.vm.memory.lock();
-    let gpa = guest_walk::translate(&paging, address, access, &memory.ram())?.gpa;
+    let gpa = translate(&paging, address, access, &memory.ram())?.gpa;
     drop(memory);
     let use_page = |page: &KernelPage, offset: usize| use_byte(&page.bytes()[offset], gpa);
     with_page(cx, gpa, access, use_page).ok_or(Stop::Memory(gpa, access))
+}
+
+/// Translates an address; anew a few times, if another vCPU changes an entry meanwhile.
+fn translate(paging: &Paging, address: Gva, access: Access, ram: &Ram<'_>) -> Result<Walked, Stop> {
+    const TRIES: usize = 8;
+    let mut walked = Err(Stop::Changed);
+    for _ in 0..TRIES {
+        walked = guest_walk::translate(paging, address, access, ram);
+        if walked.as_ref().err() != Some(&Stop::Changed) {
+            break;
+        }
+    }
+    walked
 }
 
 /// Does something with the page of a guest-physical address and the offset there; [`None`] if

@@ -355,7 +355,7 @@ fn set(mode: Mode, gpa: u64, flags: u64, memory: &(impl PhysicalMemory + ?Sized)
     let old = memory.read(Gpa::new(word))?;
     let new = old | flags << shift;
     if new != old {
-        memory.replace(Gpa::new(word), old, new)?;
+        memory.replace(Gpa::new(word), old, new).ok()?;
     }
     Some(())
 }

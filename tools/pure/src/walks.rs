@@ -9,7 +9,7 @@ use crate::{
     dice::Dice,
     mmu::{
         address::{Gpa, Gva},
-        guest_walk::{self, Access, Mode, Paging, PhysicalMemory, Stop},
+        guest_walk::{self, Access, Kept, Mode, Paging, PhysicalMemory, Stop},
     },
     oracle::{self, Allowed, Obstacle},
 };
@@ -103,13 +103,13 @@ impl PhysicalMemory for Memory {
         })
     }
 
-    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()> {
+    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Result<(), Kept> {
         if self.is_hole(gpa.get(), 2) {
-            return None;
+            return Err(Kept::ReadOnly);
         }
         assert_eq!(self.read(gpa), Some(old));
         self.written.borrow_mut().insert(gpa.get(), new);
-        Some(())
+        Ok(())
     }
 }
 

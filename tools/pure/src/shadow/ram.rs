@@ -5,7 +5,7 @@
 use super::host::{Host, HostPage};
 use crate::mmu::{
     address::{Gpa, Hpa},
-    guest_walk::PhysicalMemory,
+    guest_walk::{Kept, PhysicalMemory},
     inspect,
     node::Entries,
     shadow::{GuestMemory, GuestPage, Referrers},
@@ -165,17 +165,17 @@ impl PhysicalMemory for Ram {
         Some(page.word(gpa.get()).load(Relaxed))
     }
 
-    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Option<()> {
-        let page = self.host_page(gpa.frame())?;
+    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Result<(), Kept> {
+        let page = self.host_page(gpa.frame()).ok_or(Kept::ReadOnly)?;
         if gpa.frame() == ROM_FRAME {
-            return None;
+            return Err(Kept::ReadOnly);
         }
         let swapped = page
             .word(gpa.get())
             .compare_exchange(old, new, Relaxed, Relaxed);
         assert_eq!(swapped, Ok(old));
         self.version.set(self.version.get() + u64::from(old != new));
-        Some(())
+        Ok(())
     }
 }
 

@@ -5,13 +5,13 @@
 use crate::{
     mmu::{
         address::{Gpa, Gva},
-        guest_walk::{self, Access, Mode, Paging, PhysicalMemory, Stop},
+        guest_walk::{self, Access, Kept, Mode, Paging, PhysicalMemory, Stop},
     },
     walks::{self, mix, Memory},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
 };
 
@@ -111,9 +111,9 @@ impl PhysicalMemory for Words {
         Some(self.0.borrow().get(&gpa.get()).copied().unwrap_or(0))
     }
 
-    fn replace(&self, gpa: Gpa, _old: u64, new: u64) -> Option<()> {
+    fn replace(&self, gpa: Gpa, _old: u64, new: u64) -> Result<(), Kept> {
         self.0.borrow_mut().insert(gpa.get(), new);
-        Some(())
+        Ok(())
     }
 }
 
@@ -146,6 +146,64 @@ fn a_table_that_refers_to_itself() {
     let found = guest_walk::translate(&four_levels(), Gva::new(u64::MAX - 7), write, &memory);
     assert_eq!(found.map(|found| found.gpa.get()), Ok(0x1ff8));
     assert_eq!(memory.read(Gpa::new(0x1ff8)), Some(0x1063));
+}
+
+/// Memory whose lowest entry another CPU takes away when it has been read so often.
+struct Racing {
+    words: Words,
+    reads_left: Cell<u32>,
+}
+
+impl Racing {
+    const ENTRY: Gpa = Gpa::new(0x4000);
+
+    fn new(reads: u32) -> Self {
+        let tables = [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003)];
+        Self {
+            words: words(&[&tables[..], &[(Self::ENTRY.get(), 0x5003)]].concat()),
+            reads_left: Cell::new(reads),
+        }
+    }
+}
+
+impl PhysicalMemory for Racing {
+    fn read(&self, gpa: Gpa) -> Option<u64> {
+        let value = self.words.read(gpa);
+        if gpa == Self::ENTRY {
+            self.reads_left.set(self.reads_left.get().wrapping_sub(1));
+            if self.reads_left.get() == 0 {
+                self.words.0.borrow_mut().insert(gpa.get(), 0);
+            }
+        }
+        value
+    }
+
+    fn replace(&self, gpa: Gpa, old: u64, new: u64) -> Result<(), Kept> {
+        match self.words.read(gpa) == Some(old) {
+            true => self.words.replace(gpa, old, new),
+            false => Err(Kept::Changed),
+        }
+    }
+}
+
+// Who takes an entry away and finds the page clean must not find it written to afterwards: between
+// the walk and its flag, and between a look at the entry and the write of the flag.
+#[test]
+fn an_entry_that_is_taken_away_meanwhile_is_not_used() {
+    let write = Access {
+        write: true,
+        ..Access::default()
+    };
+    for reads in [1, 2] {
+        let memory = Racing::new(reads);
+        let found = guest_walk::translate(&four_levels(), Gva::new(0), write, &memory);
+        assert_eq!(found.err(), Some(Stop::Changed), "after {reads} reads");
+        assert_eq!(memory.words.read(Racing::ENTRY), Some(0));
+    }
+    let memory = Racing::new(3);
+    let found = guest_walk::translate(&four_levels(), Gva::new(0), write, &memory);
+    assert_eq!(found.map(|found| found.gpa.get()), Ok(0x5000));
+    assert_eq!(memory.words.read(Racing::ENTRY), Some(0x5063));
 }
 
 // PSE-36: bits 20:13 of a 4-MiB page's entry are bits 39:32 of its address.
