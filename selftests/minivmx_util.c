@@ -208,8 +208,13 @@ void *mmap_memory(const struct vm *vm, u64 gpa, size_t length)
 
 void create_vcpu(const struct vm *vm, u32 id, struct vcpu *vcpu)
 {
-	vcpu->fd = test_cmd(vm->fd, MINIVMX_CREATE_VCPU,
-			    ARG(create_vcpu, .id = id));
+	use_vcpu(vcpu, test_cmd(vm->fd, MINIVMX_CREATE_VCPU,
+				ARG(create_vcpu, .id = id)));
+}
+
+void use_vcpu(struct vcpu *vcpu, int fd)
+{
+	vcpu->fd = fd;
 	vcpu->run = mmap(NULL, MINIVMX_RUN_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED, vcpu->fd, 0);
 	require(vcpu->run != MAP_FAILED, "mmap of the run page: %s",

@@ -170,6 +170,8 @@ void map_memory(const struct vm *vm, u64 gpa, u64 length,
 void unmap_memory(const struct vm *vm, u64 gpa, u64 length);
 void *mmap_memory(const struct vm *vm, u64 gpa, size_t length);
 void create_vcpu(const struct vm *vm, u32 id, struct vcpu *vcpu);
+/* One that is there already. */
+void use_vcpu(struct vcpu *vcpu, int fd);
 void close_vcpu(struct vcpu *vcpu);
 void close_vm(struct vm *vm);
 

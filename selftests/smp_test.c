@@ -5,6 +5,8 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "alarm.h"
 #include "guest.h"
@@ -342,6 +344,65 @@ TEST_F(smp, shadows)
 		EXPECT_EQ(0, root_entries(smp, id))
 			TH_LOG("vCPU %u", id);
 	}
+}
+
+/* ------------------------------------------- vCPUs that do not come into being */
+
+/* Wants a vCPU of the number that the other process wants, and never has a file for it. */
+static void fail_to_create(const struct vm *vm, const volatile u32 *id)
+{
+	const struct rlimit none = { 0 };
+
+	require(pin_to_cpu(1), "no CPU 1");
+	require(!setrlimit(RLIMIT_NOFILE, &none), "setrlimit fails");
+	for (;;) {
+		int error = call_error(vm->fd, MINIVMX_CREATE_VCPU,
+				       ARG(create_vcpu, .id = *id));
+
+		require(error == EMFILE || error == EEXIST, "MINIVMX_CREATE_VCPU: %s",
+			strerrorname_np(error));
+	}
+}
+
+/* The number may be the other's for a moment. */
+static void create_vcpu_at_last(const struct vm *vm, u32 id, struct vcpu *vcpu)
+{
+	const struct minivmx_create_vcpu *argument = ARG(create_vcpu, .id = id);
+	int fd;
+
+	do {
+		fd = ioctl(vm->fd, MINIVMX_CREATE_VCPU, argument);
+	} while (fd < 0 && errno == EEXIST);
+	require(fd >= 0, "MINIVMX_CREATE_VCPU: %s", strerrorname_np(errno));
+	use_vcpu(vcpu, fd);
+}
+
+/* One that fails takes nothing from the next of the same number. */
+TEST_F(smp, failed_creation)
+{
+	const struct vm *vm = &self->smp.vm;
+	const u32 numbers = get_info(vm->device).out_max_vcpus;
+	volatile u32 *id = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t other;
+
+	ASSERT_NE(MAP_FAILED, id);
+	*id = VCPUS;
+	other = fork();
+	ASSERT_LE(0, other);
+	if (!other)
+		fail_to_create(vm, id);
+	require(pin_to_cpu(0), "no CPU 0");
+	for (; *id < numbers; ++*id) {
+		struct vcpu vcpu;
+
+		create_vcpu_at_last(vm, *id, &vcpu);
+		start_long_mode(vm, &vcpu, 0, guest_does_nothing);
+		run_to_done(&vcpu);
+		close_vcpu(&vcpu);
+	}
+	kill(other, SIGKILL);
+	ASSERT_EQ(other, waitpid(other, NULL, 0));
 }
 
 static void *run_to_signal(void *arg)

@@ -95,15 +95,10 @@ impl Memory {
         }
     }
 
-    /// Gives a new vCPU its shadow tables. Returns what has no place here.
-    pub(crate) fn add_shadow(
-        &mut self,
-        vcpu: u32,
-        shadow: KBox<Shadow<KernelPage>>,
-    ) -> Option<KBox<Shadow<KernelPage>>> {
-        match &mut self.tables {
-            CpuTables::Shadow(shadows) => shadows.put(vcpu, shadow),
-            CpuTables::Ept(_) => Some(shadow),
+    /// Gives a new vCPU its shadow tables, if it has none.
+    pub(crate) fn add_shadow(&mut self, vcpu: u32, shadow: KBox<Shadow<KernelPage>>) {
+        if let CpuTables::Shadow(shadows) = &mut self.tables {
+            shadows.add(vcpu, shadow);
         }
     }
 

@@ -10,7 +10,8 @@
 //!     on or off, never while waiting for another CPU
 //!
 //! RUN takes 1 and 3. A call on the VM takes 2 and 3, and waits for vCPUs to leave the guest with 2
-//! held: a vCPU needs 1 and 3 only to get there.
+//! held: a vCPU needs 1 and 3 only to get there. Who waits for 3 waits for one operation of each
+//! other vCPU at most.
 
 mod counters;
 mod inspect;
@@ -180,18 +181,19 @@ impl Vm {
         )?;
         layout.members.push(member.clone(), GFP_KERNEL_ACCOUNT)?;
         if let Some(shadow) = shadow {
-            let none = self.memory.lock().add_shadow(id, shadow);
-            // If there was one after all, it is freed without the lock.
-            drop(none);
+            self.memory.lock().add_shadow(id, shadow);
         }
         Ok(member)
     }
 
-    /// Forgets a vCPU that did not come into being.
+    /// Forgets a vCPU that did not come into being. Its number and its tables go together: else
+    /// they could be those of the next with that number.
     pub(crate) fn remove_member(&self, id: u32) {
-        self.layout.lock().members.retain(|member| member.id != id);
+        let mut layout = self.layout.lock();
+        layout.members.retain(|member| member.id != id);
         let shadow = self.memory.lock().take_shadow(id);
-        // Freed without the lock.
+        drop(layout);
+        // Freed without a lock.
         drop(shadow);
     }
 

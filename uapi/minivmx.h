@@ -109,8 +109,8 @@ enum minivmx_cmd {
 /**
  * enum minivmx_mmu - how guest-physical memory is translated
  * @MINIVMX_MMU_EPT: by the CPU, through extended page tables
- * @MINIVMX_MMU_VTLB: shadow paging, virtual TLB: one set of shadow tables,
- *	filled by page faults, dropped when the guest loads CR3
+ * @MINIVMX_MMU_VTLB: shadow paging, virtual TLB: one set of shadow tables for
+ *	each vCPU, filled by page faults, dropped when the guest loads CR3
  * @MINIVMX_MMU_WP: shadow paging, write protection: shadows are kept across
  *	loads of CR3; the guest's tables are read-only, and each write to them
  *	is trapped and synchronised at once
@@ -123,10 +123,10 @@ enum minivmx_cmd {
  * A guest that invalidates translations where the SDM asks for it cannot tell
  * these apart but by time. With shadow paging a guest cannot leave protected
  * mode (CR0.PE is 1), and CPUID shows no PCID, no 5-level paging and no
- * protection keys; and a VM has one vCPU, but with MINIVMX_MMU_VTLB, where each
- * has shadow tables of its own. A program that changes the guest's
- * page tables through mmap() calls MINIVMX_SET_SREGS before the next
- * MINIVMX_RUN. The numbers 6 and 7 are kept for other policies.
+ * protection keys. A VM has one vCPU then, except with MINIVMX_MMU_VTLB, where
+ * each has shadow tables of its own. A program that changes the guest's
+ * page tables through mmap() calls MINIVMX_SET_SREGS, of each vCPU, before the
+ * next MINIVMX_RUN. The numbers 6 and 7 are kept for other policies.
  */
 enum minivmx_mmu {
 	MINIVMX_MMU_EPT		= 1,
@@ -242,7 +242,7 @@ enum minivmx_mitigation {
  *	together: the module's parameter max_memory_mib, or half of the
  *	machine's memory
  * @out_max_regions: ranges of guest memory that one VM may have
- * @out_max_vcpus: vCPUs that one VM may have; with shadow paging it is one, but
+ * @out_max_vcpus: vCPUs that one VM may have; with shadow paging it is one, except
  *	with MINIVMX_MMU_VTLB
  * @out_physical_bits: width of a guest-physical address where memory can be: at
  *	most 48, even if CPUID tells the guest of more

@@ -50,15 +50,10 @@ impl Shadows {
         Ok(Self(all))
     }
 
-    /// Puts the vCPU's in place; returns what has none.
-    pub(super) fn put(
-        &mut self,
-        vcpu: u32,
-        shadow: KBox<Shadow<KernelPage>>,
-    ) -> Option<KBox<Shadow<KernelPage>>> {
-        match self.0.get_mut(vcpu as usize) {
-            Some(place) => place.replace(shadow),
-            None => Some(shadow),
+    /// Puts a vCPU's in place. Those that are there are not replaced: a CPU may use them.
+    pub(super) fn add(&mut self, vcpu: u32, shadow: KBox<Shadow<KernelPage>>) {
+        if let Some(place) = self.0.get_mut(vcpu as usize) {
+            place.get_or_insert(shadow);
         }
     }
 
@@ -83,7 +78,8 @@ impl Shadows {
         let all = self.0.iter().flatten();
         all.fold(Counts::default(), |sum, shadow| sum.plus(shadow.counts()))
     }
-    /// Takes the pages of the first chunk of a range that has any out of the vCPU's.
+
+    /// Takes the pages of the first chunk of a range that has any out of the vCPU's, or all pages.
     pub(super) fn unmap(
         &mut self,
         vcpu: u32,

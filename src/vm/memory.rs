@@ -24,6 +24,7 @@ use crate::{
             GpaRange,
             PageSize, //
         },
+        flush::Flush,
         page::Stock,
         table::Reaper, //
     },
@@ -268,32 +269,44 @@ impl Vm {
 
     /// Removes a range from the page tables, and waits until no CPU can use them for it.
     fn unmap(&self, range: GpaRange, layout: &Layout, stock: &mut Stock) {
+        let mut reaper = Reaper::<KernelPage, REAPED>::new();
+        let mut rest = Some(range);
+        while let Some(range) = rest {
+            let flush;
+            (flush, rest) = self.unmap_some(range, layout, stock, &mut reaper);
+            if flush.is_needed() {
+                self.generation.advance();
+                self.kick(layout);
+                reaper.clear();
+            }
+            irq::cond_resched();
+        }
+    }
+
+    /// Removes a range from the page tables of all vCPUs, as far as one call goes: what has to be
+    /// flushed for it, and what is left. Where vCPUs have their own, that is nothing: they drop all
+    /// that they have.
+    fn unmap_some(
+        &self,
+        range: GpaRange,
+        layout: &Layout,
+        stock: &mut Stock,
+        reaper: &mut Reaper<KernelPage, REAPED>,
+    ) -> (Flush, Option<GpaRange>) {
         // Extended page tables are those of all vCPUs.
         let owners = match self.eptp {
             Some(_) => 1,
             None => layout.members.len(),
         };
+        let (mut flush, mut rest) = (Flush::NotNeeded, None);
         for member in layout.members.iter().take(owners) {
-            self.unmap_from(member.id, range, layout, stock);
-        }
-    }
-
-    /// The same of the tables that one vCPU uses.
-    fn unmap_from(&self, vcpu: u32, range: GpaRange, layout: &Layout, stock: &mut Stock) {
-        let mut reaper = Reaper::<KernelPage, REAPED>::new();
-        let mut rest = Some(range);
-        while let Some(range) = rest {
-            let mut memory = self.memory.lock();
-            let progress = memory.unmap(vcpu, range, stock, &mut reaper);
-            drop(memory);
+            let progress = self.memory.lock().unmap(member.id, range, stock, reaper);
             if progress.flush.is_needed() {
-                self.generation.advance();
-                self.kick(layout);
-                reaper.clear();
+                flush.need();
             }
             rest = progress.rest.map(|(range, _)| range);
-            irq::cond_resched();
         }
+        (flush, rest)
     }
 
     /// Interrupts the CPUs that run a vCPU of this VM, and waits until they have left the guest.

@@ -3,7 +3,8 @@
 //! The reverse map: which shadow entries refer to a page of host memory.
 //!
 //! It serves for pages of the guest, whose mappings must become read-only when they turn out to
-//! hold a page table and disappear when the memory is taken away, and for shadow tables, whose
+//! hold a page table and disappear when the memory is taken away (where guest tables are not
+//! protected, neither is so, and those are not in it), and for shadow tables, whose
 //! parents must let go of them before they are used for something else.
 //!
 //! The entries that refer to a page form a ring, the newest first. Their links lie beside the

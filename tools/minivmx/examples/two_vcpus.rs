@@ -29,7 +29,7 @@ const GUEST: &[u8] = &[
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Shadow paging has one vCPU.
+    // Or Mmu::Vtlb: other policies of shadow paging have one vCPU.
     let vm = Device::open()?.create_vm(Mmu::Ept)?;
     vm.map_memory(0, MEMORY, MapFlags::default())?;
     let memory = GuestMemory::map(&vm, &[(0, MEMORY)])?;

@@ -74,7 +74,7 @@ pub const MINIVMX_CMD_KICK: minivmx_cmd = 47;
 pub type minivmx_cmd = u32;
 /// By the CPU, through extended page tables.
 pub const MINIVMX_MMU_EPT: minivmx_mmu = 1;
-/// Shadow paging, virtual TLB: one set of shadow tables, filled by page faults, dropped when the guest loads CR3.
+/// Shadow paging, virtual TLB: one set of shadow tables for each vCPU, filled by page faults, dropped when the guest loads CR3.
 pub const MINIVMX_MMU_VTLB: minivmx_mmu = 2;
 /// Shadow paging, write protection: shadows are kept across loads of CR3; the guest's tables are read-only, and each write to them is trapped and synchronised at once.
 pub const MINIVMX_MMU_WP: minivmx_mmu = 3;
@@ -174,7 +174,7 @@ pub struct minivmx_info {
     pub out_max_memory: u64,
     /// Ranges of guest memory that one VM may have.
     pub out_max_regions: u32,
-    /// VCPUs that one VM may have; with shadow paging it is one, but with `MINIVMX_MMU_VTLB`.
+    /// VCPUs that one VM may have; with shadow paging it is one, except with `MINIVMX_MMU_VTLB`.
     pub out_max_vcpus: u32,
     /// Width of a guest-physical address where memory can be: at most 48, even if CPUID tells the guest of more.
     pub out_physical_bits: u32,
