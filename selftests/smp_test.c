@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -353,6 +354,7 @@ static void fail_to_create(const struct vm *vm, const volatile u32 *id)
 {
 	const struct rlimit none = { 0 };
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	require(pin_to_cpu(1), "no CPU 1");
 	require(!setrlimit(RLIMIT_NOFILE, &none), "setrlimit fails");
 	for (;;) {
@@ -385,6 +387,7 @@ TEST_F(smp, failed_creation)
 	volatile u32 *id = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t other;
+	int status;
 
 	ASSERT_NE(MAP_FAILED, id);
 	*id = VCPUS;
@@ -393,16 +396,19 @@ TEST_F(smp, failed_creation)
 	if (!other)
 		fail_to_create(vm, id);
 	require(pin_to_cpu(0), "no CPU 0");
-	for (; *id < numbers; ++*id) {
+	for (u32 wanted = VCPUS; wanted < numbers; wanted++) {
 		struct vcpu vcpu;
 
-		create_vcpu_at_last(vm, *id, &vcpu);
+		*id = wanted;
+		create_vcpu_at_last(vm, wanted, &vcpu);
 		start_long_mode(vm, &vcpu, 0, guest_does_nothing);
 		run_to_done(&vcpu);
 		close_vcpu(&vcpu);
 	}
 	kill(other, SIGKILL);
-	ASSERT_EQ(other, waitpid(other, NULL, 0));
+	ASSERT_EQ(other, waitpid(other, &status, 0));
+	/* Until then it went on. */
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static void *run_to_signal(void *arg)

@@ -284,8 +284,8 @@ impl Vm {
     }
 
     /// Removes a range from the page tables of all vCPUs, as far as one call goes: what has to be
-    /// flushed for it, and what is left. Where vCPUs have their own, that is nothing: they drop all
-    /// that they have.
+    /// flushed for it, and what is left. Where several vCPUs have their own, that is nothing: each
+    /// drops all that it has.
     fn unmap_some(
         &self,
         range: GpaRange,

@@ -150,6 +150,8 @@ impl Processor for Machine {
         let sregs = startup::sregs(&self.vcpu.sregs()?, beginning);
         self.vcpu.set_sregs(&sregs)?;
         *self.vcpu.regs_mut() = startup::regs(beginning);
+        // What it had not got yet goes.
+        *self.vcpu.event_mut() = Event::default();
         Ok(())
     }
 
