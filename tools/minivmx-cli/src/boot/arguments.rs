@@ -40,9 +40,9 @@ const OF_VIRTIO: &str = "earlyprintk=ttyS0 console=hvc0";
 /// have a local APIC each, and an I/O APIC; --disk gives it a disk, and --console virtio a console
 /// that takes more than a byte at a time. ACPI tables tell of all that, and by ACPI it is switched
 /// off; with acpi=off among the words for the kernel, as of a PC before 1996, only an older table
-/// of several CPUs does, which there is with EPT. At the end it says what was counted: exits by reason, page faults by kind,
-/// and where the time went. The status is 0 if the guest halted, rebooted or switched itself off,
-/// or printed what --until waits for.
+/// of several CPUs does, which there is with EPT. At the end it says what was counted: exits by
+/// reason, page faults by kind, and where the time went. The status is 0 if the guest halted,
+/// rebooted or switched itself off, or printed what --until waits for.
 ///
 /// At a terminal all keys are the guest's, Ctrl-C among them, but for Ctrl-A: Ctrl-A x ends the
 /// guest, Ctrl-A s shows what was counted since the last time, Ctrl-A w writes a snapshot, Ctrl-A

@@ -223,6 +223,7 @@ impl Board {
         let mut state = self.lock();
         state.devices.receive();
         state.devices.serve(&self.memory);
+        state.devices.look_into_mailbox(&self.memory);
         state.devices.raise_lines();
         self.carry_out_command(&mut state);
         if let Some(stop) = signals::stopped() {

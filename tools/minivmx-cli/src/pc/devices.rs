@@ -331,10 +331,8 @@ impl Devices {
         self.power.is_off
     }
 
-    /// Does what the guest has asked its disk and its console for, gives it what was typed, and
-    /// starts the CPU that it has asked for in the mailbox.
+    /// Does what the guest has asked its disk and its console for, and gives it what was typed.
     pub fn serve(&mut self, memory: &GuestMemoryMmap) {
-        self.look_into_mailbox(memory);
         if let Some(disk) = &mut self.disk {
             disk.serve(memory);
         }

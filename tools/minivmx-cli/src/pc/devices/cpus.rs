@@ -195,14 +195,14 @@ mod tests {
         devices = devices.with_mailbox();
         assert!(devices.due().is_some());
         put(&memory, 1, 2, 0x8000);
-        devices.serve(&memory);
+        devices.look_into_mailbox(&memory);
         assert_eq!(
             (devices.take_woken(), devices.take_turn(1)),
             (0, Turn::Wait)
         );
         for vector in [0x9_9000, 0x9_8000] {
             put(&memory, 1, 1, vector);
-            devices.serve(&memory);
+            devices.look_into_mailbox(&memory);
             assert_eq!(devices.take_woken(), 0b10);
             let begin = Turn::Begin(Beginning::LongMode(vector));
             assert_eq!((devices.take_turn(1), devices.due()), (begin, None));
